@@ -1,0 +1,1 @@
+"""From files to slices: studies, volumes, image folders, episodes, simulated cohorts."""

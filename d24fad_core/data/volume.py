@@ -1,0 +1,91 @@
+"""A scan with its geometry and modality."""
+
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from d24fad_core.errors import InputError
+from d24fad_core.files import hash_bytes
+
+
+class Modality(str, Enum):
+    """What the voxel values mean: Hounsfield units, or MR signal in arbitrary units."""
+
+    CT = "CT"
+    MR = "MR"
+
+
+class Plane(str, Enum):
+    """A plane of slices; its value names it on the command line and in reports."""
+
+    AXIAL = "axial"
+    CORONAL = "coronal"
+    SAGITTAL = "sagittal"
+
+    @property
+    def axis(self) -> int:
+        """The axis of a canonical (RAS) array along which slices of this plane are stacked."""
+        return {"sagittal": 0, "coronal": 1, "axial": 2}[self.value]
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """A three-dimensional scan on its source grid.
+
+    Attributes:
+        array: voxel values, float32, shape (I, J, K), finite.
+        affine: 4x4 float64 matrix from voxel index to world position, RAS, in mm.
+        modality: CT (values in HU) or MR.
+        name: what to call the scan in reports; a file or folder name, never a patient's.
+        modality_source: how the modality is known: `"header"`, `"given"` or `"guessed"`.
+    """
+
+    array: NDArray[np.float32]
+    affine: NDArray[np.float64]
+    modality: Modality
+    name: str
+    modality_source: str = "given"
+
+    def __post_init__(self) -> None:
+        if self.array.ndim != 3:
+            raise InputError(
+                f"{self.name}: an image of {self.array.ndim} dimensions, shape "
+                f"{self.array.shape}; a volume has 3. Give one 3-D series."
+            )
+        if self.affine.shape != (4, 4) or not np.isfinite(self.affine).all():
+            raise InputError(f"{self.name}: the affine is not a finite 4x4 matrix; rewrite the file.")
+        if abs(np.linalg.det(self.affine[:3, :3])) < 1e-9:
+            raise InputError(
+                f"{self.name}: the affine is singular (voxels without volume); "
+                "convert the scan again from its source."
+            )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of voxels along each array axis."""
+        first, second, third = self.array.shape
+        return first, second, third
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """Distance in mm between neighbouring voxels along each array axis."""
+        first, second, third = np.linalg.norm(self.affine[:3, :3], axis=0)
+        return float(first), float(second), float(third)
+
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of one voxel in ml."""
+        return float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000.0
+
+    @cached_property
+    def content_hash(self) -> str:
+        """SHA-256 over voxels, affine and modality: equal scans are equal whatever their file."""
+        return hash_bytes(
+            np.ascontiguousarray(self.array).tobytes(),
+            repr(self.shape).encode(),
+            np.round(self.affine, 6).tobytes(),
+            self.modality.value.encode(),
+        )

@@ -1,0 +1,1 @@
+"""From a volume to an anomaly map, calibrated scores and findings."""

@@ -1,0 +1,109 @@
+"""What an analysis of one study yields; every edge (files, server, Slicer) consumes this type."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from d24fad_core.data.volume import Plane
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A connected region of the mask.
+
+    Attributes:
+        rank: 1 for the finding with the highest peak score.
+        volume_ml: volume in ml.
+        peak_score: highest score inside, in z units.
+        mean_score: mean score inside, in z units.
+        centroid_ras_mm: score-weighted centre, RAS, mm.
+        peak_ras_mm: position of the highest score, RAS, mm.
+        peak_voxel: the same as index (i, j, k) of the source array.
+        slice_range: first and last slice touched, inclusive, counted along `slice_axis` of the
+            source array.
+        bounding_box: first and last voxel index (i, j, k), both inclusive, on the source grid.
+    """
+
+    rank: int
+    volume_ml: float
+    peak_score: float
+    mean_score: float
+    centroid_ras_mm: tuple[float, float, float]
+    peak_ras_mm: tuple[float, float, float]
+    peak_voxel: tuple[int, int, int]
+    slice_range: tuple[int, int]
+    bounding_box: tuple[tuple[int, int, int], tuple[int, int, int]]
+
+
+@dataclass(frozen=True)
+class CalibrationSummary:
+    """What the scores are measured against.
+
+    Attributes:
+        unit: what one unit of the heatmap means.
+        threshold: score above which a voxel belongs to the mask.
+        normal_patients: number of normal patients that the scale rests on.
+        normal_case_scores: leave-one-out case score of each of them.
+        p_value: conformal p-value (1 + #{normal >= case}) / (n + 1) of the case score.
+        statement: one sentence on what these normals can and cannot certify.
+    """
+
+    unit: str
+    threshold: float
+    normal_patients: int
+    normal_case_scores: tuple[float, ...]
+    p_value: float
+    statement: str
+
+
+@dataclass(frozen=True)
+class SupportUse:
+    """One support study and the share that learn-to-weight gave it, averaged over the slices."""
+
+    name: str
+    content_hash: str
+    share: float
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What is needed to repeat an analysis."""
+
+    query_name: str
+    query_hash: str
+    checkpoint_name: str
+    checkpoint_hash: str
+    supports: tuple[SupportUse, ...]
+    parameters: dict[str, str | int | float | bool | None]
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class AnomalyResult:
+    """The analysis of one study, on the grid of its source.
+
+    Attributes:
+        heatmap: score of each voxel in z units, float32, shape of the source array; 0 outside
+            the foreground.
+        mask: uint8, 1 where a finding is.
+        affine: the source's 4x4 matrix from voxel index to RAS mm.
+        planes: planes that were analysed.
+        slice_axis: axis of the source array that the slices of `planes[0]` are stacked along.
+        slice_scores: one score a source slice along `slice_axis`, z units.
+        case_score: one score for the whole study, z units.
+        findings: by falling peak score.
+        calibration: what the scores are measured against.
+        provenance: what is needed to repeat this.
+    """
+
+    heatmap: NDArray[np.float32]
+    mask: NDArray[np.uint8]
+    affine: NDArray[np.float64]
+    planes: tuple[Plane, ...]
+    slice_axis: int
+    slice_scores: tuple[float, ...]
+    case_score: float
+    findings: tuple[Finding, ...]
+    calibration: CalibrationSummary
+    provenance: Provenance

@@ -1,0 +1,1 @@
+"""Teacher, student, learn-to-weight and the model that joins them."""

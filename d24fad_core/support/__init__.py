@@ -1,0 +1,1 @@
+"""The support set: matching slices of normal studies to a query, and their cached features."""

@@ -1,0 +1,1 @@
+"""Episodic training on MONAI engines."""
