@@ -14,8 +14,8 @@ SCALE_SPREAD = 0.04
 DISPLACEMENTS = ((14.0, 2.0), (30.0, 2.0))
 
 # Displacements are smooth: one coarse lattice over the head holds them at every spacing.
-_LATTICE_MM = 4.0
-_LATTICE_SHAPE = (56, 56, 56)
+_LATTICE_MM = 7.0
+_LATTICE_SHAPE = (32, 32, 32)
 _MARGIN_MM = 12.0
 
 

@@ -50,7 +50,7 @@ class SimulationOptions:
         normals: number of normal cases.
         lesions: number of cases with lesions; mass, foci and region by turns.
         spacing: voxel size in mm along right-left, posterior-anterior, inferior-superior.
-        seed: equal seeds give equal heads and lesions, whatever the contrast and the spacing.
+        seed: equal seeds give equal heads, and equal lesions in every contrast.
     """
 
     contrast: Contrast = Contrast.FLAIR
@@ -168,7 +168,10 @@ def _check_folder(folder: Path, options: SimulationOptions) -> None:
     """Refuse to mix cohorts: with other images, or with files that this one does not have."""
     wanted = {path for subject in options.subjects for path in _paths(folder, *subject)}
     present = {
-        path for name in ("support", "cases", "masks") for path in (folder / name).glob("*.nii*")
+        path
+        for name in ("support", "cases", "masks")
+        for path in (folder / name).glob("*.nii*")
+        if not path.name.startswith(".")  # what a killed writer left behind
     }
     if foreign := sorted(present - wanted):
         raise ConfigurationError(
