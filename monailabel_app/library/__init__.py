@@ -1,0 +1,1 @@
+"""The parts of the app, each importable without a server."""

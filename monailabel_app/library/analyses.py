@@ -1,0 +1,145 @@
+"""The one place where the server runs the detector."""
+
+import json
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+from d24fad_core import __version__
+from d24fad_core.data.volume import Volume
+from d24fad_core.detection.detector import Detector
+from d24fad_core.errors import SupportError
+from d24fad_core.files import hash_bytes
+from d24fad_core.progress import Progress, silent
+from d24fad_core.support import SupportSet
+from monailabel_app.library.failures import RequestError
+from monailabel_app.library.images import ImageCatalogue, Study
+from monailabel_app.library.parameters import AnalysisParameters
+from monailabel_app.library.results import ResultRecord, ResultStore, StoredResult
+from monailabel_app.library.times import now
+
+_PREPARED_SETS_KEPT = 4
+
+
+@dataclass(frozen=True)
+class AnalysisRequest:
+    """One analysis, its studies found and its parameters checked.
+
+    Attributes:
+        query: the study to analyse.
+        support: the normal studies.
+        parameters: what the client asked for.
+    """
+
+    query: Study
+    support: tuple[Study, ...]
+    parameters: AnalysisParameters
+
+
+class Analyses:
+    """Runs one analysis at a time, which bounds the memory, and keeps every result.
+
+    Args:
+        detector: the model.
+        images: finds content hashes.
+        store: where results are kept.
+    """
+
+    def __init__(self, detector: Detector, images: ImageCatalogue, store: ResultStore) -> None:
+        self.detector = detector
+        self._images = images
+        self._store = store
+        self._running = threading.Lock()
+        self._prepared: OrderedDict[str, SupportSet] = OrderedDict()
+
+    def identifier(self, request: AnalysisRequest) -> str:
+        """The id of the result: a hash over content, weights and parameters."""
+        return hash_bytes(
+            self._images.content_hash(request.query).encode(),
+            request.query.name.encode(),
+            self._support_key(request).encode(),
+        )[:32]
+
+    def stored(self, request: AnalysisRequest) -> StoredResult | None:
+        """The result of these inputs, where there is one."""
+        return self._store.find(self.identifier(request))
+
+    def run(self, request: AnalysisRequest, progress: Progress = silent) -> StoredResult:
+        """Analyse, or hand out what an earlier analysis of the same inputs found.
+
+        Raises:
+            RequestError: a study cannot be read, or does not fit the others.
+            CancelledError: `progress` raised it.
+        """
+        found = self.stored(request)
+        if found is not None:
+            return found
+        with self._running:
+            found = self.stored(request)  # it may have been analysed while we waited
+            return found if found is not None else self._run(request, progress)
+
+    def _run(self, request: AnalysisRequest, progress: Progress) -> StoredResult:
+        progress("Reading the study", 0.0)
+        query = request.query.volume(request.parameters.modality)
+        support = self._prepare(request, _part(progress, 0.05, 0.35))
+        try:
+            result = self.detector.detect(
+                query, support, request.parameters.options, _part(progress, 0.35, 0.95)
+            )
+        except SupportError as error:
+            raise RequestError(
+                "support_mismatch", str(error), "Choose normal studies like this one."
+            ) from error
+        progress("Storing the result", 0.95)
+        parameters = request.parameters
+        record = ResultRecord(
+            id=self.identifier(request),
+            image=request.query.name,
+            image_sha256=self._images.content_hash(request.query),
+            support_set=None if parameters.support is not None else parameters.support_set,
+            support=tuple(study.name for study in request.support),
+            options=parameters.document(),
+            created=now(),
+        )
+        return self._store.put(record, query, result)
+
+    def _prepare(self, request: AnalysisRequest, progress: Progress) -> SupportSet:
+        key = self._support_key(request)
+        if key in self._prepared:
+            self._prepared.move_to_end(key)
+            return self._prepared[key]
+        volumes: list[Volume] = []
+        for number, study in enumerate(request.support):
+            progress("Reading the support studies", 0.3 * number / len(request.support))
+            volumes.append(study.volume(request.parameters.modality))
+        try:
+            prepared = self.detector.prepare_support(
+                volumes, request.parameters.options, _part(progress, 0.3, 1.0)
+            )
+        except SupportError as error:
+            raise RequestError(
+                "support_mismatch", str(error), "Choose normal studies of one kind."
+            ) from error
+        self._prepared[key] = prepared
+        while len(self._prepared) > _PREPARED_SETS_KEPT:
+            self._prepared.popitem(last=False)
+        return prepared
+
+    def _support_key(self, request: AnalysisRequest) -> str:
+        inputs: dict[str, Any] = {
+            "version": __version__,
+            "checkpoint": self.detector.checkpoint_hash,
+            "support": [[s.name, self._images.content_hash(s)] for s in request.support],
+            "options": request.parameters.document(),
+        }
+        return hash_bytes(json.dumps(inputs, sort_keys=True).encode())
+
+
+def _part(progress: Progress, start: float, end: float) -> Progress:
+    """Map the progress of one part of the work onto its share of the whole."""
+
+    def report(step: str, fraction: float) -> None:
+        progress(step, start + (end - start) * min(max(fraction, 0.0), 1.0))
+
+    return report

@@ -1,0 +1,83 @@
+"""Masks and heatmaps in the file types and number types that clients ask for."""
+
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import SimpleITK
+from numpy.typing import DTypeLike, NDArray
+
+from d24fad_core import RESEARCH_USE_ONLY
+from d24fad_core.files import whole_file
+from monailabel_app.library.failures import RequestError
+
+MASK_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha")
+_RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+def write_heatmap(
+    scores: NDArray[np.float32], affine: NDArray[np.float64], path: Path, dtype: DTypeLike
+) -> None:
+    """Write a heatmap as NIfTI, as float32 or scaled to an integer type.
+
+    Scaled, a score is `stored * scl_slope + scl_inter`, the range of the type spread over the range
+    of the scores.
+
+    Args:
+        scores: shape (I, J, K), z units.
+        affine: 4x4, voxel index to RAS mm.
+        path: ends in `.nii.gz`.
+        dtype: float32, int16 or uint8.
+    """
+    image = nib.Nifti1Image(scores, affine)
+    image.header.set_data_dtype(dtype)
+    image.header.set_xyzt_units("mm")
+    image.header["descrip"] = f"D24FAD anomaly score, z. {RESEARCH_USE_ONLY}"
+    with whole_file(path) as temporary:
+        nib.save(image, temporary)
+
+
+def read_scores(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """The scores and the affine of a heatmap file, the scaling undone."""
+    image = nib.load(path)
+    return np.asanyarray(image.dataobj).astype(np.float32), image.affine
+
+
+def read_mask(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """The voxels and the affine of a mask file."""
+    image = nib.load(path)
+    return np.asanyarray(image.dataobj).astype(np.uint8), image.affine
+
+
+def check_suffix(suffix: str) -> None:
+    """Refuse a file type that masks are not written in.
+
+    Raises:
+        RequestError: the ending is none of `MASK_SUFFIXES`.
+    """
+    if suffix not in MASK_SUFFIXES:
+        raise RequestError(
+            "bad_request",
+            f"'result_extension' is {suffix[:20]!r}.",
+            f"It must be one of {', '.join(MASK_SUFFIXES)}.",
+        )
+
+
+def write_labels(labels: NDArray[Any], affine: NDArray[np.float64], path: Path) -> None:
+    """Write a mask or label volume; the path ends in one of `MASK_SUFFIXES`, which is its type."""
+    if path.name.endswith((".nii.gz", ".nii")):
+        image = nib.Nifti1Image(labels, affine)
+        image.header.set_xyzt_units("mm")
+        with whole_file(path) as temporary:
+            nib.save(image, temporary)
+        return
+    lps = _RAS_TO_LPS @ affine
+    spacing = np.linalg.norm(lps[:3, :3], axis=0)
+    picture = SimpleITK.GetImageFromArray(labels.transpose())
+    picture.SetSpacing(spacing.tolist())
+    picture.SetOrigin(lps[:3, 3].tolist())
+    picture.SetDirection((lps[:3, :3] / spacing).ravel().tolist())
+    with whole_file(path) as temporary:
+        # OHIF's NRRD reader takes no compressed files.
+        SimpleITK.WriteImage(picture, str(temporary), useCompression=False)

@@ -1,0 +1,137 @@
+"""How a request that cannot be served is refused: a code, what is wrong and what to do."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from d24fad_core.errors import (
+    CancelledError,
+    CheckpointError,
+    ConfigurationError,
+    D24FADError,
+    InputError,
+    SupportError,
+)
+
+logger = logging.getLogger(__name__)
+
+STATUS_OF_CODE = {
+    "bad_request": 400,
+    "bad_identifier": 400,
+    "unauthorised": 401,
+    "remote_access_refused": 403,
+    "route_closed": 403,
+    "origin_refused": 403,
+    "unknown_route": 404,
+    "unknown_model": 404,
+    "unknown_image": 404,
+    "unknown_support_set": 404,
+    "unknown_job": 404,
+    "unknown_result": 404,
+    "unknown_finding": 404,
+    "unknown_upload": 404,
+    "nothing_left": 404,
+    "method_not_allowed": 405,
+    "already_exists": 409,
+    "in_use": 409,
+    "read_only": 409,
+    "review_changed": 409,
+    "findings_open": 409,
+    "too_few_normals": 409,
+    "uploads_not_supported": 409,
+    "cancelled": 409,
+    "length_required": 411,
+    "too_large": 413,
+    "too_few_supports": 422,
+    "support_mismatch": 422,
+    "unreadable_image": 422,
+    "unsuitable_image": 422,
+    "hash_mismatch": 422,
+    "queue_full": 429,
+    "internal_error": 500,
+    "out_of_memory": 507,
+    "disk_full": 507,
+}
+
+_CODE_OF_STATUS = {404: "unknown_route", 405: "method_not_allowed", 401: "unauthorised"}
+_CODE_OF_ERROR: tuple[tuple[type[D24FADError], str], ...] = (
+    (SupportError, "support_mismatch"),
+    (InputError, "unsuitable_image"),
+    (ConfigurationError, "bad_request"),
+    (CancelledError, "cancelled"),
+    (CheckpointError, "internal_error"),
+)
+
+
+class RequestError(Exception):
+    """A request that is refused.
+
+    Args:
+        code: one of `STATUS_OF_CODE`; it decides the HTTP status.
+        message: what is wrong, with the value.
+        remedy: what to do about it.
+        extra: further members of the answer's body (e.g. the current review).
+    """
+
+    def __init__(
+        self, code: str, message: str, remedy: str, extra: dict[str, Any] | None = None
+    ) -> None:
+        super().__init__(f"{message} {remedy}".strip())
+        self.code = code
+        self.status = STATUS_OF_CODE[code]
+        self.message = message
+        self.remedy = remedy
+        self.extra = extra or {}
+
+    def document(self) -> dict[str, str]:
+        """The error object of an answer or of a failed job."""
+        return {"code": self.code, "message": self.message, "remedy": self.remedy}
+
+
+def refusal(error: Exception) -> RequestError:
+    """Put any exception into the form that clients get; an unforeseen one is logged."""
+    if isinstance(error, RequestError):
+        return error
+    if isinstance(error, D24FADError):
+        code = next((c for kind, c in _CODE_OF_ERROR if isinstance(error, kind)), "bad_request")
+        return RequestError(code, *_sentence_and_remedy(str(error)))
+    if isinstance(error, MemoryError):
+        return RequestError(
+            "out_of_memory",
+            "The server has too little memory for this study.",
+            "Try again when fewer studies are analysed, or give the server more memory.",
+        )
+    if isinstance(error, OSError) and error.errno == 28:
+        return RequestError(
+            "disk_full",
+            "The server's disk is full; nothing was stored.",
+            "Ask the operator to free space, then try again.",
+        )
+    logger.error("A request failed for an unforeseen reason", exc_info=error)
+    return RequestError(
+        "internal_error",
+        f"The server failed ({type(error).__name__}).",
+        "Ask the operator to look at the server's log.",
+    )
+
+
+def refusal_of_status(status: int, detail: str) -> RequestError:
+    """Put an HTTP error of the stock server into the form that clients get."""
+    code = _CODE_OF_STATUS.get(status, "bad_request" if status < 500 else "internal_error")
+    refused = RequestError(code, detail or HTTPStatus(status).phrase, "See docs/http-api.md.")
+    refused.status = status
+    return refused
+
+
+def body(refused: RequestError) -> dict[str, Any]:
+    """The JSON body of an error answer; `detail` is for clients that show only that."""
+    return {"error": refused.document(), "detail": str(refused), **refused.extra}
+
+
+def _sentence_and_remedy(text: str) -> tuple[str, str]:
+    """Split the core's one-sentence errors, 'cause; remedy' or 'Cause. Remedy.'."""
+    for separator in (". ", "; "):
+        cause, found, remedy = text.rpartition(separator)
+        if found:
+            return cause.rstrip(".") + ".", remedy[:1].upper() + remedy[1:]
+    return text, ""

@@ -1,0 +1,150 @@
+"""Analyses kept on disk, so that a case is opened again without running it again."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from d24fad_core.data.volume import Volume
+from d24fad_core.detection.result import AnomalyResult
+from d24fad_core.export.nifti import write_mask
+from d24fad_core.export.overlay import write_overlay
+from d24fad_core.export.report import write_report
+from d24fad_core.files import write_text
+from monailabel_app.library.encodings import write_heatmap
+from monailabel_app.library.failures import RequestError
+
+_RECORD = "record.json"
+_HEATMAP = "heatmap.nii.gz"
+_MASK = "mask.nii.gz"
+_REPORT = "report.json"
+_OVERLAY = "overlay.png"
+
+
+@dataclass(frozen=True)
+class ResultRecord:
+    """What was analysed with what.
+
+    Attributes:
+        id: hash over the inputs; equal inputs have equal ids.
+        image: image id of the query.
+        image_sha256: SHA-256 of its file.
+        support_set: name of the support set, None where the studies were given one by one.
+        support: image ids of the support studies.
+        options: the parameters, defaults written out.
+        created: when, ISO 8601, UTC.
+    """
+
+    id: str
+    image: str
+    image_sha256: str
+    support_set: str | None
+    support: tuple[str, ...]
+    options: dict[str, Any]
+    created: str
+
+
+@dataclass(frozen=True)
+class StoredResult:
+    """One analysis on disk.
+
+    Attributes:
+        record: what was analysed with what.
+        heatmap: scaled integer NIfTI on the image's grid.
+        mask: uint8 NIfTI on the image's grid.
+        overlay: PNG.
+        report: the report document.
+    """
+
+    record: ResultRecord
+    heatmap: Path
+    mask: Path
+    overlay: Path
+    report: dict[str, Any]
+
+
+class ResultStore:
+    """One folder for each result; a folder appears whole or not at all.
+
+    Args:
+        folder: where they lie; made when missing.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        for leftover in folder.glob(".partial-*"):  # of a server that was killed
+            shutil.rmtree(leftover, ignore_errors=True)
+
+    def find(self, identifier: str) -> StoredResult | None:
+        """The result with this id, or None."""
+        # Ids come from clients too: anything but a plain name is unknown.
+        if not identifier.isalnum() or not (self._folder / identifier / _RECORD).is_file():
+            return None
+        return self._load(self._folder / identifier)
+
+    def get(self, identifier: str) -> StoredResult:
+        """The result with this id.
+
+        Raises:
+            RequestError: there is none.
+        """
+        found = self.find(identifier)
+        if found is None:
+            raise RequestError(
+                "unknown_result",
+                f"There is no result '{identifier[:100]}'.",
+                "List the results of an image with GET /d24fad/v1/results?image=ID.",
+            )
+        return found
+
+    def put(self, record: ResultRecord, query: Volume, result: AnomalyResult) -> StoredResult:
+        """Store a result, whole or not at all."""
+        target = self._folder / record.id
+        partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=self._folder))
+        try:
+            # 16 bits hold a score to a hundredth and need half the room of a float.
+            write_heatmap(result.heatmap, result.affine, partial / _HEATMAP, np.int16)
+            write_mask(result, partial / _MASK)
+            write_report(result, partial / _REPORT)
+            write_overlay(query, result, partial / _OVERLAY)
+            write_text(partial / _RECORD, json.dumps(asdict(record), indent=1))
+            partial.chmod(0o755)
+            if not target.exists():
+                partial.rename(target)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        return self._load(target)
+
+    def remove(self, identifier: str) -> None:
+        """Remove a result."""
+        stored = self.get(identifier)
+        shutil.rmtree(stored.mask.parent)
+
+    def records(self, image: str | None = None) -> list[ResultRecord]:
+        """What is stored, newest first; of one image where it is named."""
+        found = [record for record in self._records() if image in (None, record.image)]
+        return sorted(found, key=lambda record: record.created, reverse=True)
+
+    def _records(self) -> Iterator[ResultRecord]:
+        for path in self._folder.glob(f"[!.]*/{_RECORD}"):
+            yield _read_record(path)
+
+    def _load(self, folder: Path) -> StoredResult:
+        return StoredResult(
+            record=_read_record(folder / _RECORD),
+            heatmap=folder / _HEATMAP,
+            mask=folder / _MASK,
+            overlay=folder / _OVERLAY,
+            report=json.loads((folder / _REPORT).read_text(encoding="utf-8")),
+        )
+
+
+def _read_record(path: Path) -> ResultRecord:
+    document = json.loads(path.read_text(encoding="utf-8"))
+    return ResultRecord(**{**document, "support": tuple(document["support"])})

@@ -1,0 +1,64 @@
+"""A studies folder of simulated heads, and the real server over it as a process."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import requests
+
+from d24fad_core.data.simulation import SimulationOptions, simulate_cohort
+from monailabel_app.server_process import ServerProcess
+
+
+@pytest.fixture(scope="session")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four normals for the support, one normal and two lesion cases, 3 mm, in one folder."""
+    folder = tmp_path_factory.mktemp("cohort")
+    simulate_cohort(
+        folder, SimulationOptions(support=4, normals=1, lesions=2, spacing=(3.0, 3.0, 3.0))
+    )
+    flat = folder / "studies"
+    flat.mkdir()
+    for part in ("support", "cases"):
+        for study in (folder / part).iterdir():
+            shutil.copy(study, flat)
+    return folder
+
+
+@pytest.fixture
+def studies(cohort: Path, tmp_path: Path) -> Path:
+    """A studies folder of the test's own."""
+    target = tmp_path / "studies"
+    shutil.copytree(cohort / "studies", target)
+    return target
+
+
+@pytest.fixture(scope="module")
+def server(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A running server, shared by the tests of a module."""
+    folder = tmp_path_factory.mktemp("server")
+    studies = folder / "studies"
+    shutil.copytree(cohort / "studies", studies)
+    ct = np.full((12, 12, 12), -1000.0, np.float32)
+    ct[3:9, 3:9, 3:9] = 40.0
+    _write_nifti(studies / "ct.nii.gz", ct)
+    _write_nifti(studies / "flat.nii.gz", np.zeros((20, 20, 20), np.float32))
+    _write_nifti(studies / "slice.nii.gz", np.ones((20, 20), np.float32))
+    (studies / "garbage.nii.gz").write_bytes(b"this is no scan")
+    with ServerProcess(studies, folder / "server.log") as running:
+        yield running
+
+
+@pytest.fixture
+def session() -> Iterator[requests.Session]:
+    """An HTTP session that keeps its connection."""
+    with requests.Session() as opened:
+        yield opened
+
+
+def _write_nifti(path: Path, array: np.ndarray) -> None:
+    import nibabel
+
+    nibabel.save(nibabel.Nifti1Image(array, np.diag([3.0, 3.0, 3.0, 1.0])), path)
