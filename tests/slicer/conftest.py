@@ -1,0 +1,50 @@
+"""Fixtures of the Slicer tests: a real scene, the Qt harness, the extension on the path."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "D24FADSlicer" / "D24FADSlicer")]
+
+SCREENSHOTS = ROOT / "Resources" / "screenshots"
+
+
+@pytest.fixture
+def faults() -> Iterator[Any]:
+    """Fails the test on an exception in a slot, a Qt warning or a VTK error line."""
+    pytest.importorskip("slicer", reason="slicer-core is not installed (pip install d24fad[slicer-test])")
+    from harness.faults import Faults
+
+    with Faults() as collected:
+        yield collected
+    collected.check()
+
+
+@pytest.fixture
+def scene(faults: Any) -> Any:
+    """A fresh MRML scene with Red, Yellow and Green slice views, set up as in Slicer."""
+    from harness.scene import open_scene
+
+    return open_scene()
+
+
+@pytest.fixture
+def qt(faults: Any) -> Iterator[Any]:
+    """Slicer's `qt` module under PythonQt's rules."""
+    pytest.importorskip("PySide6", reason="PySide6_Essentials is not installed")
+    from harness import application, loader, pythonqt
+
+    module = application.start()
+    pythonqt.set_faults(faults)
+    loader.collect_qt_warnings(faults)
+    yield module
+    application.settle()
+    pythonqt.set_faults(None)

@@ -1,0 +1,115 @@
+"""Slicer's application with Qt: `qt`, `ctk`, the main window, scripted modules."""
+
+from __future__ import annotations
+
+import os
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+import slicer
+from PySide6 import QtCore, QtWidgets
+
+from harness import pythonqt
+from harness.loader import UiLoader
+from harness.pythonqt import raw
+
+_state: dict[str, Any] = {}
+
+
+class ScriptedLoadableModule:
+    """What Slicer's base class of module files holds."""
+
+    def __init__(self, parent: Any) -> None:
+        self.parent = parent
+        self.moduleName = type(self).__name__
+
+
+class ScriptedLoadableModuleWidget:
+    """Slicer's base class of module widgets, without its developer section."""
+
+    def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
+        self.moduleName = type(self).__name__.removesuffix("Widget")
+        self.parent = parent if parent is not None else QtWidgets.QWidget()
+        if raw(self.parent, "layout")() is None:
+            raw(self.parent, "setLayout")(QtWidgets.QVBoxLayout())
+        self.layout = raw(self.parent, "layout")()
+
+    def resourcePath(self, filename: str) -> str:  # noqa: N802
+        folder = Path(sys.modules[type(self).__module__].__file__ or "").parent
+        return str(folder / "Resources" / filename)
+
+    def setup(self) -> None:
+        """Nothing of its own here."""
+
+    def cleanup(self) -> None:
+        """Nothing of its own here."""
+
+
+class ScriptedLoadableModuleLogic:
+    """Slicer's base class of module logics."""
+
+    def __init__(self, parent: Any = None) -> None:
+        self.parent = parent
+
+
+class ScriptedLoadableModuleTest:
+    """Slicer's base class of in-Slicer self-tests."""
+
+    def delayDisplay(self, message: str, requestedDelay: int = 0, msec: int = 0) -> None:  # noqa: N802, N803
+        """Shows nothing."""
+
+
+def start() -> types.ModuleType:
+    """Start Qt once, and serve `qt`, `ctk` and `slicer.ScriptedLoadableModule`."""
+    if "qt" in _state:
+        return _state["qt"]
+    _state["application"] = QtWidgets.QApplication.instance() or QtWidgets.QApplication([])
+    QtCore.QCoreApplication.setOrganizationName("d24fad-tests")
+    QtCore.QCoreApplication.setApplicationName("Slicer")
+    _state["application"].setStyle("Fusion")
+    qt = pythonqt.install()
+    qt.QUiLoader = UiLoader  # type: ignore[attr-defined]
+    sys.modules["qt"] = qt
+    ctk = types.ModuleType("ctk")
+    from harness.widgets import STAND_INS
+
+    for name, cls in STAND_INS.items():
+        if name.startswith("ctk"):
+            setattr(ctk, name, cls)
+        else:
+            setattr(slicer, name, cls)
+    sys.modules["ctk"] = ctk
+    scripted = types.ModuleType("slicer.ScriptedLoadableModule")
+    for cls in (
+        ScriptedLoadableModule,
+        ScriptedLoadableModuleWidget,
+        ScriptedLoadableModuleLogic,
+        ScriptedLoadableModuleTest,
+    ):
+        setattr(scripted, cls.__name__, cls)
+    sys.modules["slicer.ScriptedLoadableModule"] = scripted
+    _state["qt"] = qt
+    return qt
+
+
+def open_main_window() -> QtWidgets.QMainWindow:
+    """The window that `slicer.util.mainWindow()` finds."""
+    window = QtWidgets.QMainWindow()
+    window.setObjectName("qSlicerMainWindow")
+    window.resize(420, 900)
+    slicer.util.mainWindow = lambda: window
+    return window
+
+
+def settle(milliseconds: int = 0) -> None:
+    """Let Qt deliver what is waiting."""
+    application = _state["application"]
+    timer = QtCore.QElapsedTimer()
+    timer.start()
+    application.processEvents()
+    while timer.elapsed() < milliseconds:
+        application.processEvents(QtCore.QEventLoop.ProcessEventsFlag.AllEvents, 10)

@@ -1,0 +1,110 @@
+"""Slice views drawn offscreen: the picture a radiologist sees, as an array of pixels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+from numpy.typing import NDArray
+from vtk.util.numpy_support import vtk_to_numpy
+
+_MANAGERS = (
+    "vtkMRMLSegmentationsDisplayableManager2D",
+    "vtkMRMLColorLegendDisplayableManager",
+    "vtkMRMLMarkupsDisplayableManager",
+)
+
+
+class SliceView:
+    """One slice view of the scene: background, foreground, segments, legend.
+
+    Args:
+        name: `"Red"`, `"Yellow"` or `"Green"`.
+        size: width and height in pixels.
+    """
+
+    def __init__(self, name: str = "Red", size: tuple[int, int] = (400, 300)) -> None:
+        self.logic = slicer.app.applicationLogic().GetSliceLogicByLayoutName(name)
+        self.node = self.logic.GetSliceNode()
+        self._window = vtk.vtkRenderWindow()
+        self._window.SetOffScreenRendering(1)
+        self._window.SetSize(*size)
+        renderer = vtk.vtkRenderer()
+        renderer.SetBackground(0, 0, 0)
+        self._window.AddRenderer(renderer)
+        self._mapper = vtk.vtkImageMapper()
+        self._mapper.SetColorWindow(255)
+        self._mapper.SetColorLevel(127.5)
+        actor = vtk.vtkActor2D()
+        actor.SetMapper(self._mapper)
+        actor.GetProperty().SetDisplayLocationToBackground()
+        # Before the displayable managers, or the image hides what they fill.
+        renderer.AddViewProp(actor)
+        self._interactor = vtk.vtkGenericRenderWindowInteractor()
+        self._window.SetInteractor(self._interactor)
+        self.resize(size)
+        factory = slicer.vtkMRMLSliceViewDisplayableManagerFactory.GetInstance()
+        factory.SetMRMLApplicationLogic(slicer.app.applicationLogic())
+        for manager in _MANAGERS:
+            if not factory.IsDisplayableManagerRegistered(manager):
+                factory.RegisterDisplayableManager(manager)
+        self._group = factory.InstantiateDisplayableManagers(renderer)
+        self._group.SetMRMLDisplayableNode(self.node)
+
+    def resize(self, size: tuple[int, int]) -> None:
+        """Set the view's size in pixels; keeps the centre."""
+        self._window.SetSize(*size)
+        old = self.node.GetDimensions()
+        field = self.node.GetFieldOfView()
+        self.node.SetDimensions(size[0], size[1], 1)
+        self.node.SetFieldOfView(
+            field[0] * size[0] / max(old[0], 1), field[1] * size[1] / max(old[1], 1), field[2]
+        )
+
+    def fit(self) -> None:
+        """Show the whole background volume."""
+        self.logic.FitSliceToBackground()
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """Draw and return the picture, shape (height, width, 3), first row at the top."""
+        self.logic.GetBlend().Update()
+        self._mapper.SetInputConnection(self.logic.GetImageDataConnection())
+        self._window.Render()
+        grab = vtk.vtkWindowToImageFilter()
+        grab.SetInput(self._window)
+        grab.ReadFrontBufferOff()
+        grab.Update()
+        image = grab.GetOutput()
+        width, height, _ = image.GetDimensions()
+        flat = vtk_to_numpy(image.GetPointData().GetScalars())
+        return np.ascontiguousarray(flat.reshape(height, width, -1)[::-1, :, :3])
+
+    def project(self, ras: Any) -> tuple[int, int]:
+        """The pixel (row from the top, column) at which a position in RAS mm is drawn."""
+        to_xy = vtk.vtkMatrix4x4()
+        vtk.vtkMatrix4x4.Invert(self.node.GetXYToRAS(), to_xy)
+        x, y, _, _ = to_xy.MultiplyPoint((*[float(value) for value in ras], 1.0))
+        return self._window.GetSize()[1] - 1 - round(y), round(x)
+
+
+def save_png(pixels: NDArray[np.uint8], path: Path) -> None:
+    """Write a picture."""
+    from PIL import Image
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path, optimize=True)
+
+
+def count(pixels: NDArray[np.uint8], condition: Any) -> int:
+    """How many pixels fulfil a condition on their red, green and blue (as float arrays)."""
+    red, green, blue = (pixels[..., channel].astype(float) for channel in range(3))
+    return int(np.count_nonzero(condition(red, green, blue)))
+
+
+def saturation(pixels: NDArray[np.uint8]) -> NDArray[np.int16]:
+    """Distance from grey of each pixel: 0 where red, green and blue are equal."""
+    wide = pixels.astype(np.int16)
+    return np.asarray(wide.max(axis=-1) - wide.min(axis=-1), dtype=np.int16)

@@ -1,0 +1,204 @@
+"""A real MRML scene with slice views, without Qt: `slicer.mrmlScene`, `slicer.app`, modules."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import slicer
+import vtk
+
+SLICE_VIEWS = {
+    "Red": ("Axial", (0.95, 0.29, 0.29)),
+    "Yellow": ("Sagittal", (0.93, 0.84, 0.30)),
+    "Green": ("Coronal", (0.43, 0.69, 0.29)),
+}
+_MODULE_LOGICS: dict[str, Callable[[], Any]] = {
+    "colors": slicer.vtkSlicerColorLogic,
+    "volumes": slicer.vtkSlicerVolumesLogic,
+    "markups": slicer.vtkSlicerMarkupsLogic,
+    "segmentations": slicer.vtkSlicerSegmentationsModuleLogic,
+    "volumerendering": slicer.vtkSlicerVolumeRenderingLogic,
+    "tables": slicer.vtkSlicerTablesLogic,
+    "plots": slicer.vtkSlicerPlotsLogic,
+    "subjecthierarchy": slicer.vtkSlicerSubjectHierarchyModuleLogic,
+}
+
+
+class Module:
+    """What `slicer.modules.<name>` is asked for."""
+
+    def __init__(self, logic: Any) -> None:
+        self._logic = logic
+
+    def logic(self) -> Any:
+        return self._logic
+
+
+class Modules:
+    """`slicer.modules`: an unknown module is an AttributeError, as in Slicer."""
+
+
+class SliceWidget:
+    """The part of qMRMLSliceWidget that is MRML."""
+
+    def __init__(self, logic: Any) -> None:
+        self._logic = logic
+
+    def sliceLogic(self) -> Any:  # noqa: N802
+        return self._logic
+
+    def mrmlSliceNode(self) -> Any:  # noqa: N802
+        return self._logic.GetSliceNode()
+
+
+class LayoutManager:
+    """The part of qSlicerLayoutManager that is MRML."""
+
+    def __init__(self, scene: Any, application_logic: Any) -> None:
+        self._application_logic = application_logic
+        self._layout_logic = slicer.vtkMRMLLayoutLogic()
+        self._layout_logic.SetMRMLScene(scene)
+        self._layout_logic.GetLayoutNode().SetViewArrangement(
+            slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
+        )
+
+    @property
+    def layout(self) -> int:
+        return int(self._layout_logic.GetLayoutNode().GetViewArrangement())
+
+    def layoutLogic(self) -> Any:  # noqa: N802
+        return self._layout_logic
+
+    def setLayout(self, layout: int) -> None:  # noqa: N802
+        self._layout_logic.GetLayoutNode().SetViewArrangement(layout)
+
+    def sliceViewNames(self) -> tuple[str, ...]:  # noqa: N802
+        return tuple(SLICE_VIEWS)
+
+    def mrmlSliceLogics(self) -> Any:  # noqa: N802
+        return self._application_logic.GetSliceLogics()
+
+    def sliceWidget(self, name: str) -> SliceWidget:  # noqa: N802
+        return SliceWidget(self._application_logic.GetSliceLogicByLayoutName(name))
+
+
+class CoreIOManager:
+    """Loads and saves single nodes by their storage node, the scene as .mrb or .mrml."""
+
+    _CLASSES = {
+        "VolumeFile": "vtkMRMLScalarVolumeNode",
+        "SegmentationFile": "vtkMRMLSegmentationNode",
+    }
+
+    def __init__(self, scene: Any) -> None:
+        self._scene = scene
+
+    def fileType(self, path: str) -> str:  # noqa: N802
+        return "SegmentationFile" if str(path).endswith(".seg.nrrd") else "VolumeFile"
+
+    def fileWriterFileType(self, node: Any) -> str:  # noqa: N802
+        return str(node.GetClassName())
+
+    def loadNodes(  # noqa: N802
+        self, file_type: str, properties: dict[str, Any], loaded: Any, messages: Any
+    ) -> bool:
+        path = properties["fileName"]
+        if file_type == "SceneFile":
+            if path.endswith(".mrb"):
+                return bool(self._scene.ReadFromMRB(path, properties.get("clear", False)))
+            self._scene.SetURL(path)
+            return bool(self._scene.Connect())
+        node = self._scene.AddNewNodeByClass(self._CLASSES[file_type], Path(path).name.split(".")[0])
+        storage = node.CreateDefaultStorageNode()
+        storage.SetFileName(path)
+        if not storage.ReadData(node):
+            self._scene.RemoveNode(node)
+            return False
+        node.CreateDefaultDisplayNodes()
+        loaded.AddItem(node)
+        return True
+
+    def saveNodes(self, file_type: str, properties: dict[str, Any], messages: Any) -> bool:  # noqa: N802
+        path = properties["fileName"]
+        if file_type == "SceneFile":
+            if path.endswith(".mrb"):
+                return bool(self._scene.WriteToMRB(path))
+            return bool(self._scene.Commit(path))
+        node = self._scene.GetNodeByID(properties["nodeID"])
+        storage = node.CreateDefaultStorageNode()
+        storage.SetFileName(path)
+        return bool(storage.WriteData(node))
+
+
+class Application:
+    """`slicer.app` of the tests; an attribute it lacks is an AttributeError."""
+
+    applicationName = "Slicer"  # noqa: N815
+    applicationVersion = "5.13.0"  # noqa: N815
+
+    def __init__(self, scene: Any, application_logic: Any) -> None:
+        self.temporaryPath = tempfile.mkdtemp(prefix="slicer-")
+        self._application_logic = application_logic
+        self._layout_manager = LayoutManager(scene, application_logic)
+        self._io_manager = CoreIOManager(scene)
+
+    def applicationLogic(self) -> Any:  # noqa: N802
+        return self._application_logic
+
+    def layoutManager(self) -> LayoutManager:  # noqa: N802
+        return self._layout_manager
+
+    def coreIOManager(self) -> CoreIOManager:  # noqa: N802
+        return self._io_manager
+
+    def testingEnabled(self) -> bool:  # noqa: N802
+        return True
+
+    def processEvents(self) -> None:  # noqa: N802
+        """Without Qt there are none."""
+
+    def pauseRender(self) -> None:  # noqa: N802
+        """Nothing renders by itself."""
+
+    def resumeRender(self) -> None:  # noqa: N802
+        """Nothing renders by itself."""
+
+
+def open_scene() -> Any:
+    """Make a fresh scene with three slice views and set it up as `slicer.mrmlScene`."""
+    scene = slicer.vtkMRMLScene()
+    logic = slicer.vtkSlicerApplicationLogic()
+    slice_logics, view_logics = vtk.vtkCollection(), vtk.vtkCollection()
+    logic.SetSliceLogics(slice_logics)
+    logic.SetViewLogics(view_logics)
+    logic.SetMRMLScene(scene)
+    home = Path(tempfile.mkdtemp(prefix="slicer-home-"))
+    (home / "share" / "ColorFiles").mkdir(parents=True)
+    logic.SetHomeDirectory(str(home))
+    logic.SetShareDirectory("share")
+    slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
+    modules = Modules()
+    for name, make in _MODULE_LOGICS.items():
+        module_logic = make()
+        module_logic.SetMRMLApplicationLogic(logic)
+        module_logic.SetMRMLScene(scene)
+        logic.SetModuleLogic(name.capitalize(), module_logic)
+        setattr(modules, name, Module(module_logic))
+    logic.SetColorLogic(modules.colors.logic())
+    modules.colors.logic().AddDefaultColorNodes()
+    slicer.mrmlScene = scene
+    slicer.modules = modules
+    slicer.app = Application(scene, logic)
+    for name, (orientation, color) in SLICE_VIEWS.items():
+        slice_logic = slicer.vtkMRMLSliceLogic()
+        slice_logic.SetMRMLApplicationLogic(logic)
+        slice_logic.SetMRMLScene(scene)
+        node = slice_logic.AddSliceNode(name)
+        node.SetOrientation(orientation)
+        node.SetLayoutColor(*color)
+        node.SetMappedInLayout(1)
+        slice_logics.AddItem(slice_logic)
+    return scene
