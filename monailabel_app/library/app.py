@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from d24fad_core.detection.detector import Detector
+from monailabel.datastore.dicom import DICOMWebDatastore
 from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.tasks.infer_v2 import InferTask
 
 from d24fad_core import RESEARCH_USE_ONLY, __version__
-from d24fad_core.detection.detector import Detector
 from monailabel_app.library.analyses import Analyses
 from monailabel_app.library.configuration import ServerConfiguration
 from monailabel_app.library.failures import RequestError
@@ -78,6 +79,15 @@ class D24FADApp(MONAILabelApp):
             MASK_MODEL: AnomalyMaskTask(self.analyses, self.resolve),
             HEATMAP_MODEL: AnomalyHeatmapTask(self.analyses, self.resolve),
         }
+
+    @property
+    def studies_kind(self) -> str:
+        """`folder`, or `dicomweb` where the studies come from a PACS."""
+        return "dicomweb" if isinstance(self._datastore, DICOMWebDatastore) else "folder"
+
+    def checkpoint_document(self) -> dict[str, str]:
+        """What is known of the weights."""
+        return {"hash": self.analyses.detector.checkpoint_hash}
 
     def infer(self, request: Mapping[str, Any], datastore: Any = None) -> dict[str, Any]:
         """Run a model on an image of the datastore; unlike the stock method, on nothing else.

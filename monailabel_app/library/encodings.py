@@ -1,5 +1,6 @@
 """Masks and heatmaps in the file types and number types that clients ask for."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import SimpleITK
 from numpy.typing import DTypeLike, NDArray
 
 from d24fad_core import RESEARCH_USE_ONLY
+from d24fad_core.detection.findings import label_findings
+from d24fad_core.detection.result import Finding
 from d24fad_core.files import whole_file
 from monailabel_app.library.failures import RequestError
 
@@ -48,6 +51,14 @@ def read_mask(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
     """The voxels and the affine of a mask file."""
     image = nib.load(path)
     return np.asanyarray(image.dataobj).astype(np.uint8), image.affine
+
+
+def label_volume(
+    mask: Path, findings: Sequence[Finding]
+) -> tuple[NDArray[np.uint16], NDArray[np.float64]]:
+    """The rank of the finding that each voxel belongs to, 0 outside all, and the affine."""
+    voxels, affine = read_mask(mask)
+    return label_findings(voxels, findings), affine
 
 
 def check_suffix(suffix: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from d24fad_core.data.volume import Volume
-from d24fad_core.detection.result import AnomalyResult
+from d24fad_core.detection.result import AnomalyResult, Finding
 from d24fad_core.export.nifti import write_mask
 from d24fad_core.export.overlay import write_overlay
 from d24fad_core.export.report import write_report
@@ -66,6 +66,11 @@ class StoredResult:
     mask: Path
     overlay: Path
     report: dict[str, Any]
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The findings of the report."""
+        return tuple(_read_finding(document) for document in self.report["findings"])
 
 
 class ResultStore:
@@ -143,6 +148,15 @@ class ResultStore:
             overlay=folder / _OVERLAY,
             report=json.loads((folder / _REPORT).read_text(encoding="utf-8")),
         )
+
+
+def _read_finding(document: dict[str, Any]) -> Finding:
+    first, last = document["bounding_box"]
+    tuples = {
+        name: tuple(document[name])
+        for name in ("centroid_ras_mm", "peak_ras_mm", "peak_voxel", "slice_range")
+    }
+    return Finding(**{**document, **tuples, "bounding_box": (tuple(first), tuple(last))})
 
 
 def _read_record(path: Path) -> ResultRecord:

@@ -12,7 +12,8 @@ from starlette.exceptions import HTTPException
 
 from d24fad_core.errors import D24FADError
 from monailabel_app.library.failures import RequestError, body, refusal, refusal_of_status
-from monailabel_app.library.routes import infer
+from monailabel_app.library.routes import infer, results
+from monailabel_app.library.routes import server as server_routes
 
 if TYPE_CHECKING:
     from monailabel_app.library.app import D24FADApp
@@ -22,9 +23,9 @@ def install_routes(server: FastAPI, app: D24FADApp) -> None:
     """Give the server our routes, ahead of the stock ones, and JSON errors for all of them."""
     # Starlette freezes handlers at the first message, which is the one that builds this app.
     server.middleware_stack = None
-    for router in (infer.router(app),):
+    for part in (infer, server_routes, results):
         before = len(server.router.routes)
-        server.include_router(router)
+        server.include_router(part.router(app))
         added = server.router.routes[before:]
         server.router.routes[:] = [*added, *server.router.routes[:before]]
     for kind in (RequestError, D24FADError, MONAILabelException, MemoryError, OSError, Exception):

@@ -1,0 +1,31 @@
+# Two commands do all their own set-up: `make demo` and `make test`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test lint clean
+
+demo: $(INSTALLED)
+	$(BIN)/python -m monailabel_app.demo
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+# setup.py names every package; a change of it installs again.
+$(INSTALLED): setup.py
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' || \
+	  { echo "Python 3.10, 3.11 or 3.12 is needed; name one: make PYTHON=python3.11 demo"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the packages into $(VENV); the first time takes a few minutes and 8 GB."
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[server,dicom,slicer-test,test]'
+	touch $@
+
+clean:
+	rm -rf .demo build *.egg-info

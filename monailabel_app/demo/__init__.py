@@ -1,0 +1,1 @@
+"""The main job from end to end: a server, a few normal studies, a case, and what was found."""
