@@ -1,1 +1,17 @@
-"""Results as files: NIfTI, JSON report, pictures."""
+"""Results as files: NIfTI, JSON report, picture."""
+
+from d24fad_core.export.folder import WrittenFiles, write_result
+from d24fad_core.export.nifti import write_heatmap, write_mask
+from d24fad_core.export.overlay import write_overlay
+from d24fad_core.export.report import REPORT_SCHEMA, report_document, write_report
+
+__all__ = [
+    "REPORT_SCHEMA",
+    "WrittenFiles",
+    "report_document",
+    "write_heatmap",
+    "write_mask",
+    "write_overlay",
+    "write_report",
+    "write_result",
+]

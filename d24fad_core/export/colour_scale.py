@@ -1,0 +1,39 @@
+"""Scores as colours over a grey image, the same in the picture of every case."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib import colormaps
+from numpy.typing import NDArray
+
+SCALE_MAXIMUM = 10.0
+"""Score in z units at the bright end of the colours."""
+
+_COLOURS = colormaps["inferno"]
+_ALPHA_AT_THRESHOLD, _ALPHA_AT_MAXIMUM = 0.45, 0.8
+
+
+@dataclass(frozen=True)
+class ColourScale:
+    """How scores become colours; depends on the threshold only, never on the case.
+
+    Attributes:
+        threshold: scores up to it are transparent, z units.
+        maximum: score at the bright end; higher scores look the same.
+    """
+
+    threshold: float
+    maximum: float
+
+    @classmethod
+    def above(cls, threshold: float) -> "ColourScale":
+        """The scale for a threshold; it ends at `SCALE_MAXIMUM`, beyond for thresholds over 5."""
+        return cls(threshold, max(SCALE_MAXIMUM, 2 * threshold))
+
+    def rgba(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Colour and opacity of scores in z units: values 0 to 1, shape (..., 4)."""
+        rgba = np.asarray(_COLOURS(scores / self.maximum), dtype=np.float64)
+        rise = (scores - self.threshold) / (self.maximum - self.threshold)
+        alpha = _ALPHA_AT_THRESHOLD + (_ALPHA_AT_MAXIMUM - _ALPHA_AT_THRESHOLD) * rise.clip(0, 1)
+        rgba[..., 3] = np.where(scores > self.threshold, alpha, 0.0)
+        return rgba

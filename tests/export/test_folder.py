@@ -1,0 +1,49 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from analysed_study import analysed
+
+from d24fad_core.export import write_result
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def test_a_result_is_four_files(
+    tmp_path: Path,
+) -> None:
+    files = write_result(*analysed(), tmp_path / "new" / "folder")
+    names = {"heatmap.nii.gz", "mask.nii.gz", "report.json", "overlay.png"}
+    assert {path.name for path in (tmp_path / "new" / "folder").iterdir()} == names
+    assert files.heatmap == tmp_path / "new" / "folder" / "heatmap.nii.gz"
+
+
+def test_a_result_replaces_the_one_before(
+    tmp_path: Path,
+) -> None:
+    write_result(*analysed(name="first"), tmp_path)
+    files = write_result(*analysed(name="second"), tmp_path)
+    assert json.loads(files.report.read_text())["provenance"]["query_name"] == "second"
+
+
+def test_when_one_part_cannot_be_written_the_earlier_result_stays_whole(
+    tmp_path: Path,
+) -> None:
+    write_result(*analysed(name="first"), tmp_path)
+    before = contents(tmp_path)
+    query, result = analysed(name="second")
+    with pytest.raises(ValueError, match="case_score"):
+        write_result(query, replace(result, case_score=float("nan")), tmp_path)
+    assert contents(tmp_path) == before
+
+
+def test_when_a_name_is_taken_by_a_folder_nothing_is_left_behind(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "report.json").mkdir()
+    with pytest.raises(OSError, match=r"report\.json"):
+        write_result(*analysed(), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]

@@ -1,0 +1,92 @@
+from dataclasses import replace
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import SimpleITK
+from analysed_study import analysed
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from d24fad_core import RESEARCH_USE_ONLY
+from d24fad_core.export import write_heatmap, write_mask
+
+SHAPE = (24, 28, 12)
+
+
+@st.composite
+def affines(draw: st.DrawFn) -> NDArray[np.float64]:
+    """Grids of any orientation; those turned by nearly 180 degrees are the hard ones for NIfTI."""
+    angles = [draw(st.sampled_from([0.0, 90.0, 180.0])) + draw(st.floats(-9, 9)) for _ in range(3)]
+    spacing = [draw(st.floats(0.3, 8)) * draw(st.sampled_from([-1, 1])) for _ in range(3)]
+    affine = np.eye(4)
+    affine[:3, :3] = Rotation.from_euler("xyz", angles, degrees=True).as_matrix() * spacing
+    affine[:3, 3] = [draw(st.floats(-400, 400)) for _ in range(3)]
+    return affine
+
+
+def corners(affine: NDArray[np.float64]) -> NDArray[np.float64]:
+    indices = np.stack(np.meshgrid(*((0, n - 1) for n in SHAPE)), axis=-1).reshape(-1, 3)
+    return indices @ affine[:3, :3].T + affine[:3, 3]
+
+
+def affine_seen_by_itk(path: Path) -> NDArray[np.float64]:
+    image = SimpleITK.ReadImage(str(path))
+    affine = np.eye(4)
+    affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
+    affine[:3, 3] = image.GetOrigin()
+    return np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
+
+
+@given(affine=affines())
+@settings(max_examples=60, deadline=None)
+def test_both_families_of_readers_see_the_source_geometry(
+    tmp_path_factory: pytest.TempPathFactory, affine: NDArray[np.float64]
+) -> None:
+    path = tmp_path_factory.mktemp("nifti") / "mask.nii.gz"
+    _, result = analysed(SHAPE)
+    write_mask(replace(result, affine=affine), path)
+
+    image = nib.load(path)
+    assert image.shape == SHAPE
+    np.testing.assert_allclose(corners(image.affine), corners(affine), atol=1e-4)
+    np.testing.assert_allclose(corners(affine_seen_by_itk(path)), corners(affine), atol=1e-3)
+    qform, code = image.get_qform(coded=True)
+    if code:
+        np.testing.assert_allclose(corners(qform), corners(affine), atol=2e-3)
+
+
+def test_the_heatmap_holds_the_scores_as_they_are(
+    tmp_path: Path,
+) -> None:
+    _, result = analysed()
+    write_heatmap(result, tmp_path / "heatmap.nii.gz")
+
+    image = nib.load(tmp_path / "heatmap.nii.gz")
+    assert image.get_data_dtype() == np.float32
+    np.testing.assert_array_equal(np.asanyarray(image.dataobj), result.heatmap)
+    assert RESEARCH_USE_ONLY in str(image.header["descrip"])
+
+
+def test_the_mask_is_binary(
+    tmp_path: Path,
+) -> None:
+    _, result = analysed()
+    write_mask(result, tmp_path / "mask.nii")
+
+    image = nib.load(tmp_path / "mask.nii")
+    assert image.get_data_dtype() == np.uint8
+    assert set(np.unique(image.dataobj)) == {0, 1}
+    np.testing.assert_array_equal(np.asanyarray(image.dataobj), result.heatmap > 3)
+
+
+def test_equal_results_are_equal_files(
+    tmp_path: Path,
+) -> None:
+    _, result = analysed()
+    write_heatmap(result, tmp_path / "one.nii.gz")
+    write_heatmap(result, tmp_path / "two.nii.gz")
+    assert (tmp_path / "one.nii.gz").read_bytes() == (tmp_path / "two.nii.gz").read_bytes()

@@ -1,0 +1,175 @@
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from analysed_study import analysed
+from numpy.typing import NDArray
+from PIL import Image
+
+from d24fad_core.data.volume import Modality, Plane
+from d24fad_core.export import write_overlay
+from d24fad_core.export.colour_scale import SCALE_MAXIMUM, ColourScale
+
+Picture = NDArray[np.int64]
+
+
+def drawn(folder: Path, **study: Any) -> Picture:
+    """The picture of a study without its colour bar, as RGB."""
+    write_overlay(*analysed(**study), folder / "overlay.png")
+    picture = np.asarray(Image.open(folder / "overlay.png").convert("RGB")).astype(np.int64)
+    return picture[:, : int(picture.shape[1] * 0.84)]
+
+
+def warm(picture: Picture) -> NDArray[np.bool_]:
+    """Pixels coloured by the heatmap (the notice is above the panels)."""
+    coloured = (picture[..., 0] - picture[..., 2] > 50) & (picture[..., 0] > 60)
+    coloured[:80] = False
+    return coloured
+
+
+def outline(picture: Picture) -> NDArray[np.bool_]:
+    return (picture[..., 2] - picture[..., 0] > 80) & (picture[..., 1] > 120)
+
+
+def tissue(picture: Picture) -> NDArray[np.bool_]:
+    """Pixels of the grey image; words are tinted, so they do not count."""
+    red, green, blue = np.moveaxis(picture, -1, 0)
+    return (red == green) & (green == blue) & (red > 20)
+
+
+def extent(region: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    """First and last row, first and last column."""
+    rows, columns = np.flatnonzero(region.any(axis=1)), np.flatnonzero(region.any(axis=0))
+    return int(rows[0]), int(rows[-1]), int(columns[0]), int(columns[-1])
+
+
+def middle(region: NDArray[np.bool_]) -> tuple[float, float]:
+    """Mean row and column."""
+    row, column = np.argwhere(region).mean(axis=0)
+    return float(row), float(column)
+
+
+ONE_SLICE = {
+    Plane.AXIAL: (40, 50, 1),
+    Plane.CORONAL: (40, 1, 50),
+    Plane.SAGITTAL: (1, 40, 50),
+}
+
+
+@pytest.mark.parametrize(
+    ("plane", "lesion", "expected"),
+    [
+        (Plane.AXIAL, (30, 42, 0), "upper left"),  # right, anterior
+        (Plane.AXIAL, (8, 10, 0), "lower right"),
+        (Plane.CORONAL, (30, 0, 42), "upper left"),  # right, superior
+        (Plane.SAGITTAL, (0, 30, 42), "upper left"),  # anterior, superior
+        (Plane.SAGITTAL, (0, 8, 10), "lower right"),
+    ],
+)
+@pytest.mark.parametrize("flipped", [False, True])
+def test_a_lesion_is_drawn_on_the_side_where_radiologists_expect_it(
+    tmp_path: Path,
+    plane: Plane,
+    lesion: tuple[int, int, int],
+    expected: str,
+    flipped: bool,
+) -> None:
+    shape = ONE_SLICE[plane]
+    affine = np.eye(4)
+    if flipped:  # the same anatomy stored from left to right
+        affine[0, 0], affine[0, 3] = -1, shape[0] - 1
+        lesion = (shape[0] - 1 - lesion[0], lesion[1], lesion[2])
+    picture = drawn(tmp_path, shape=shape, affine=affine, plane=plane, lesions=((lesion, 9.0),))
+
+    top, bottom, left, right = extent(tissue(picture))
+    row, column = middle(warm(picture))
+    vertical = "upper" if row < (top + bottom) / 2 else "lower"
+    horizontal = "left" if column < (left + right) / 2 else "right"
+    assert f"{vertical} {horizontal}" == expected
+
+
+def test_a_finding_is_outlined_where_it_is(
+    tmp_path: Path,
+) -> None:
+    picture = drawn(tmp_path, shape=(40, 50, 1), lesions=(((12, 30, 0), 9.0),))
+    heat, line = extent(warm(picture)), extent(outline(picture))
+    assert line[0] <= heat[0] + 3 and line[1] >= heat[1] - 3
+    assert line[2] <= heat[2] + 3 and line[3] >= heat[3] - 3
+    assert line[1] - line[0] < 1.6 * (heat[1] - heat[0])
+
+
+def test_thick_slices_keep_their_proportions(
+    tmp_path: Path,
+) -> None:
+    picture = drawn(
+        tmp_path,
+        shape=(242, 1, 42),
+        affine=np.diag([1.0, 1.0, 6.0, 1.0]),
+        plane=Plane.CORONAL,
+        lesions=(),
+    )
+    top, bottom, left, right = extent(tissue(picture))
+    # The body is 240 mm wide and 40 slices of 6 mm high.
+    assert (right - left) / (bottom - top) == pytest.approx(1.0, abs=0.04)
+
+
+def test_a_normal_case_stays_grey(
+    tmp_path: Path,
+) -> None:
+    picture = drawn(tmp_path, lesions=(((16, 9, 6), 2.9),))
+    assert not warm(picture).any()
+    assert not outline(picture).any()
+    assert tissue(picture).any()
+
+
+def test_a_colour_means_the_same_score_in_every_case() -> None:
+    scores = np.array([0.0, 2.9, 3.0, 3.1, 6.0, 9.9], dtype=np.float32)
+    colours = ColourScale.above(3.0).rgba(scores)
+    assert ColourScale.above(3.0).maximum == SCALE_MAXIMUM
+    assert (colours[:3, 3] == 0).all()
+    assert (np.diff(colours[3:, 3]) > 0).all()
+    np.testing.assert_array_equal(colours[3:, :3], ColourScale.above(2.0).rgba(scores)[3:, :3])
+
+
+def test_a_threshold_beyond_the_scale_still_has_colours_above_it() -> None:
+    colours = ColourScale.above(12.0).rgba(np.array([11.0, 13.0, 40.0], dtype=np.float32))
+    assert np.isfinite(colours).all()
+    assert list(colours[:, 3] > 0) == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["price_$5_to_$6", "患者七", "a" * 300, "with\nnewline"],
+    ids=["math", "han", "long", "lf"],
+)
+def test_any_name_gives_a_picture(tmp_path: Path, name: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        drawn(tmp_path, name=name)
+
+
+@pytest.mark.parametrize("shape", [(30, 30, 1), (30, 30, 2), (30, 30, 4), (90, 3, 5)])
+@pytest.mark.parametrize("modality", list(Modality))
+def test_few_and_small_slices_give_a_picture(
+    tmp_path: Path, shape: tuple[int, int, int], modality: Modality
+) -> None:
+    for plane in Plane:
+        drawn(tmp_path, shape=shape, plane=plane, modality=modality)
+
+
+def test_a_constant_image_gives_a_picture(
+    tmp_path: Path,
+) -> None:
+    query, result = analysed()
+    query.array[...] = 7
+    write_overlay(query, result, tmp_path / "overlay.png")
+    assert (tmp_path / "overlay.png").stat().st_size > 0
+
+
+def test_drawing_leaves_the_plotting_state_of_the_caller_alone() -> None:
+    code = "import sys, d24fad_core.export.overlay; sys.exit('matplotlib.pyplot' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
