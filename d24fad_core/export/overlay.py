@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from d24fad_core import RESEARCH_USE_ONLY
+from d24fad_core.data.preprocessing import CT_WINDOWS
 from d24fad_core.data.volume import Modality, Plane, Volume
 from d24fad_core.detection.findings import label_findings
 from d24fad_core.detection.result import AnomalyResult
@@ -113,7 +114,7 @@ def _draw(query: Volume, result: AnomalyResult) -> Figure:
     )
     layout = _Layout.of(len(slices), *display.size_mm(query.shape))
     scale = ColourScale.above(result.calibration.threshold)
-    grey_range = _grey_range(query)
+    grey_range = _grey_range(query, str(result.provenance.parameters.get("ct_window", "body")))
     ranks = label_findings(result.mask, result.findings)
 
     figure = Figure(figsize=layout.size, facecolor=_BACKGROUND)
@@ -287,10 +288,10 @@ def _write(
     )
 
 
-def _grey_range(query: Volume) -> tuple[float, float]:
-    """Values shown as black and as white."""
+def _grey_range(query: Volume, ct_window: str) -> tuple[float, float]:
+    """Values shown as black and as white: for CT those that the analysis was given."""
     if query.modality is Modality.CT:
-        return -160.0, 240.0
+        return CT_WINDOWS[ct_window]
     tissue = query.array[query.array > query.array.min()]
     if tissue.size == 0:
         return 0.0, 1.0
