@@ -1,0 +1,313 @@
+"""One CT or MR series of DICOM images as an array with exact geometry.
+
+Attributes and their meaning: DICOM PS3.3, Image Plane Module (C.7.6.2) and Multi-frame Functional
+Groups (C.7.6.16).
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+
+from d24fad_core.data.damage import reporting_damage
+from d24fad_core.data.dicom_geometry import Slice, stack_geometry
+from d24fad_core.data.volume import Modality
+from d24fad_core.errors import InputError
+
+DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
+_UNKNOWN = "unknown"
+_PER_FRAME = "PerFrameFunctionalGroupsSequence"
+_SHARED = "SharedFunctionalGroupsSequence"
+_HEADER_TAGS = [
+    "SOPClassUID",
+    "Modality",
+    "PatientName",
+    "PatientID",
+    "SeriesInstanceUID",
+    "SeriesNumber",
+    "SeriesDescription",
+    "PhotometricInterpretation",
+    "NumberOfFrames",
+    "Rows",
+    "Columns",
+    "PixelSpacing",
+    "RescaleSlope",
+    "RescaleIntercept",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    _SHARED,
+    _PER_FRAME,
+]
+
+
+@dataclass(frozen=True, eq=False)
+class DicomSeries:
+    """The images of a series, stacked.
+
+    Attributes:
+        array: rescaled values, float32, shape (columns, rows, slices); slices along their normal.
+        affine: 4x4 matrix from voxel index to RAS mm.
+        modality: from the header.
+    """
+
+    array: NDArray[np.float32]
+    affine: NDArray[np.float64]
+    modality: Modality
+
+
+class _NoGeometryError(ValueError):
+    """A header does not place its image; the message names the attribute, never other text."""
+
+
+def dicom_files(folder: Path) -> list[Path]:
+    """The DICOM images directly in a folder, by name; a DICOMDIR is none."""
+    return [path for path in _visible_files(folder) if _is_dicom(path)]
+
+
+def holds_dicom(folder: Path) -> bool:
+    """Whether there is a DICOM image directly in a folder."""
+    return any(_is_dicom(path) for path in _visible_files(folder))
+
+
+def is_dicom_file(path: Path) -> bool:
+    """Whether a file's name or content says DICOM."""
+    return path.suffix.lower() in DICOM_SUFFIXES or _is_dicom(path)
+
+
+def read_dicom_folder(folder: Path) -> DicomSeries:
+    """Read the CT or MR series in a folder.
+
+    Args:
+        folder: holds the images of one CT or MR series; objects of other modalities beside them
+            (reports, segmentations) are passed over.
+
+    Raises:
+        InputError: no series, several, another modality, or a stack that is not a regular grid.
+    """
+    files = dicom_files(folder)
+    for path in _visible_files(folder):
+        if path.suffix.lower() in DICOM_SUFFIXES and path not in files:
+            raise InputError(
+                f"{path}: is named like a DICOM image but is none (damaged or empty); copy the "
+                "series again from its source."
+            )
+    if not files:
+        inner = sorted(each.name for each in folder.iterdir() if each.is_dir())
+        where = f", such as {folder / inner[0]}" if inner else ""
+        raise InputError(
+            f"{folder}: no DICOM image directly in this folder; give the folder that holds the "
+            f"files of one series{where}."
+        )
+    return _read_series(files, folder)
+
+
+def read_dicom_file(path: Path) -> DicomSeries:
+    """Read a multi-frame CT or MR image.
+
+    Raises:
+        InputError: as for a folder; a file with one slice is refused.
+    """
+    return _read_series([path], path)
+
+
+def _visible_files(folder: Path) -> list[Path]:
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.is_file() and not path.name.startswith(".") and path.name != "DICOMDIR"
+    )
+
+
+def _is_dicom(path: Path) -> bool:
+    """Whether the file has the DICOM prefix behind its 128-byte preamble (PS3.10, 7.1)."""
+    with path.open("rb") as stream:
+        return stream.read(132)[128:] == b"DICM"
+
+
+def _read_series(files: Iterable[Path], source: Path) -> DicomSeries:
+    headers = {path: _read_header(path) for path in files}
+    series = _choose_series(headers, source)
+    first = headers[series[0]]
+    if not (photometric := _code(first, "PhotometricInterpretation")).startswith("MONOCHROME"):
+        raise InputError(
+            f"{source}: a colour image (PhotometricInterpretation {photometric}); give the "
+            "original grey-value series."
+        )
+    slices = [each for path in series for each in _slices(path, headers[path])]
+    ordered, affine = stack_geometry(slices, source)
+    return DicomSeries(_read_pixels(ordered), affine, Modality(first.Modality))
+
+
+def _read_header(path: Path) -> pydicom.Dataset:
+    with reporting_damage(path, "DICOM image"):
+        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_HEADER_TAGS)
+        for _ in header.iterall():  # pydicom parses a value, and finds it damaged, at first use
+            pass
+    return header
+
+
+def _choose_series(headers: dict[Path, pydicom.Dataset], source: Path) -> list[Path]:
+    """The files of the only CT or MR series."""
+    groups: dict[str, list[Path]] = defaultdict(list)
+    others: set[str] = set()
+    for path, header in headers.items():
+        modality = _code(header, "Modality")
+        if modality == _UNKNOWN:
+            raise InputError(
+                f"{path}: the DICOM header does not say the modality (damaged?); copy the file "
+                "again from its source."
+            )
+        if modality in {each.value for each in Modality}:
+            groups[str(header.get("SeriesInstanceUID", ""))].append(path)
+        else:
+            others.add(modality)
+    if not groups:
+        raise InputError(
+            f"{source}: modality {', '.join(sorted(others))}; only CT and MR can be analysed."
+        )
+    if len(groups) > 1:
+        listed = sorted(_described(headers[paths[0]], len(paths)) for paths in groups.values())
+        raise InputError(
+            f"{source}: {len(groups)} series ({'; '.join(listed)}); move each series to a folder "
+            "of its own and give one of them."
+        )
+    return next(iter(groups.values()))
+
+
+def _described(header: pydicom.Dataset, count: int) -> str:
+    """Number, description and size of a series; no description that names the patient."""
+    description = str(header.get("SeriesDescription", None) or "")[:40]
+    identity = f"{header.get('PatientName', '')} {header.get('PatientID', '')}".casefold()
+    words = identity.replace("^", " ").split()
+    named = any(word in description.casefold() for word in words if len(word) > 2)
+    if named or not description.isprintable():
+        description = ""
+    number = header.get("SeriesNumber", None)
+    return (
+        f"number {number if isinstance(number, int) else 'unknown'}"
+        + (f" '{description}'" if description else "")
+        + f", {count} file{'s' if count > 1 else ''}"
+    )
+
+
+def _slices(path: Path, header: pydicom.Dataset) -> list[Slice]:
+    """The slices of a file: itself, or its frames."""
+    try:
+        size = (int(_number(header, "Columns")), int(_number(header, "Rows")))
+        frames = len(header.get(_PER_FRAME, None) or (header,))
+        if (counted := int(_number(header, "NumberOfFrames", 1))) != frames:
+            raise _NoGeometryError(f"{counted} frames, positions for {frames}")
+        return [
+            Slice(
+                path=path,
+                frame=frame,
+                position=_numbers(
+                    _frame_header(header, frame, "PlanePositionSequence"), "ImagePositionPatient", 3
+                ),
+                orientation=_numbers(
+                    _frame_header(header, frame, "PlaneOrientationSequence"),
+                    "ImageOrientationPatient",
+                    6,
+                ),
+                pixel_spacing=_numbers(
+                    _frame_header(header, frame, "PixelMeasuresSequence"), "PixelSpacing", 2
+                ),
+                size=size,
+                slope=_number(
+                    _frame_header(header, frame, "PixelValueTransformationSequence"),
+                    "RescaleSlope",
+                    1.0,
+                ),
+                intercept=_number(
+                    _frame_header(header, frame, "PixelValueTransformationSequence"),
+                    "RescaleIntercept",
+                    0.0,
+                ),
+            )
+            for frame in range(frames)
+        ]
+    except _NoGeometryError as error:
+        raise InputError(
+            f"{path}: the image does not say where in the patient it lies ({error}); give the "
+            "original axial, coronal or sagittal series, not a screenshot, scout or projection."
+        ) from error
+
+
+def _frame_header(header: pydicom.Dataset, frame: int, group: str) -> pydicom.Dataset:
+    """Where the attributes of a frame stand.
+
+    In a multi-frame image in the frame's own functional group, else in the one that all frames
+    share (empty where there is neither); in a single-frame image at the top.
+    """
+    if not header.get(_PER_FRAME, None):
+        return header
+    for groups in (header.get(_PER_FRAME)[frame], *(header.get(_SHARED, None) or ())):
+        if sequence := groups.get(group, None):
+            return sequence[0]
+    return pydicom.Dataset()
+
+
+def _code(header: pydicom.Dataset, name: str) -> str:
+    """A code string (VR CS); a damaged header could hold anything there, also a patient's name."""
+    value = str(header.get(name, None) or "")
+    return value if re.fullmatch(r"[A-Z0-9_ ]{1,16}", value) else _UNKNOWN
+
+
+def _number(header: pydicom.Dataset, name: str, default: float | None = None) -> float:
+    if default is not None and header.get(name, None) in (None, ""):
+        return default
+    return float(_numbers(header, name, 1)[0])
+
+
+def _numbers(header: pydicom.Dataset, name: str, count: int) -> NDArray[np.float64]:
+    value = header.get(name, None)
+    if value is None or value == "":
+        raise _NoGeometryError(f"no {name}")
+    try:
+        values = np.array(value, dtype=np.float64).ravel()
+    except (TypeError, ValueError) as error:
+        raise _NoGeometryError(f"{name} is not a number") from error
+    if values.shape != (count,) or not np.isfinite(values).all():
+        raise _NoGeometryError(f"{name} is {values.tolist()}")
+    return values
+
+
+def _read_pixels(slices: Sequence[Slice]) -> NDArray[np.float32]:
+    """Rescaled values of the slices, shape (columns, rows, slices)."""
+    columns, rows = slices[0].size
+    array = np.empty((len(slices), rows, columns), dtype=np.float32)
+    places: dict[Path, list[tuple[int, int]]] = defaultdict(list)
+    for place, each in enumerate(slices):
+        places[each.path].append((place, each.frame))
+    for path, members in places.items():
+        pixels = _stored_values(path)
+        frames = pixels[np.newaxis] if pixels.ndim == 2 else pixels
+        if frames.shape != (len(members), rows, columns):
+            raise InputError(
+                f"{path}: pixels of shape {pixels.shape} where the header says {len(members)} x "
+                f"{rows} x {columns}; copy the file again from its source."
+            )
+        for place, frame in members:
+            array[place] = frames[frame] * slices[place].slope + slices[place].intercept
+    return array.transpose(2, 1, 0)
+
+
+def _stored_values(path: Path) -> NDArray[Any]:
+    """Pixels before rescaling, shape (rows, columns) or (frames, rows, columns)."""
+    with reporting_damage(path, "DICOM image"):
+        dataset = pydicom.dcmread(path)
+        try:
+            pixels: NDArray[Any] = dataset.pixel_array
+        except (RuntimeError, NotImplementedError) as error:
+            raise InputError(
+                f"{path}: the pixels are compressed ({dataset.file_meta.TransferSyntaxUID.name}) "
+                "and no decoder at hand takes them; `pip install python-gdcm`, or decompress the "
+                "series."
+            ) from error
+    return pixels

@@ -1,0 +1,117 @@
+"""DICOM series become volumes of exact geometry, or are refused with the reason."""
+
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from dicom_builder import change, write_enhanced, write_series
+from numpy.typing import NDArray
+from pydicom.uid import JPEG2000Lossless, RLELossless
+from scipy.spatial.transform import Rotation
+
+from d24fad_core.data.reading import read_volume
+from d24fad_core.data.volume import Modality
+from d24fad_core.errors import InputError
+
+AXIAL = np.diag([-0.8, -0.7, 3.0, 1.0])
+SAGITTAL = np.array([[0, 0, 3.0, -40], [-0.8, 0, 0, 90], [0, -0.7, 0, 60], [0, 0, 0, 1]])
+CORONAL = np.array([[-0.8, 0, 0, 80], [0, 0, -3.0, 60], [0, -0.7, 0, 50], [0, 0, 0, 1]])
+OBLIQUE = np.eye(4)
+OBLIQUE[:3, :3] = Rotation.from_euler("xyz", [20, -15, 8], degrees=True).as_matrix() @ np.diag(
+    [-0.8, -0.7, 3.0]
+)
+
+
+def pixels(slices: int = 6) -> NDArray[np.int16]:
+    return np.random.default_rng(1).integers(-200, 900, (5, 4, slices)).astype(np.int16)
+
+
+@pytest.mark.parametrize("modality", ["CT", "MR"])
+@pytest.mark.parametrize("affine", [AXIAL, SAGITTAL, CORONAL, OBLIQUE])
+def test_planes_of_both_modalities(
+    tmp_path: Path, affine: NDArray[np.float64], modality: str
+) -> None:
+    write_series(tmp_path, pixels(), affine, modality=modality)
+    volume = read_volume(tmp_path)
+    assert volume.modality is Modality(modality)
+    assert volume.shape == (5, 4, 6)
+    np.testing.assert_allclose(volume.affine, affine, atol=1e-6)
+    np.testing.assert_array_equal(volume.array, pixels())
+
+
+def test_slices_are_ordered_along_their_normal_not_by_name_or_number(tmp_path: Path) -> None:
+    feet_first = AXIAL @ np.diag([1, 1, -1, 1.0])
+    write_series(tmp_path, pixels(), feet_first)
+    volume = read_volume(tmp_path)
+    np.testing.assert_array_equal(volume.array, pixels()[:, :, ::-1])
+    np.testing.assert_allclose(volume.affine[:3, 2], AXIAL[:3, 2], atol=1e-6)
+
+
+def test_each_slice_has_its_own_rescale(tmp_path: Path) -> None:
+    rescale = [(1.0 + index / 4, -100.0 * index) for index in range(6)]
+    write_series(tmp_path, pixels(), AXIAL, rescale=rescale)
+    expected = pixels() * [slope for slope, _ in rescale] + [below for _, below in rescale]
+    np.testing.assert_allclose(read_volume(tmp_path).array, expected, rtol=1e-6)
+
+
+def test_frames_of_a_multi_frame_image_have_their_own_rescale(tmp_path: Path) -> None:
+    rescale = [(1.0 + index / 4, -100.0 * index) for index in range(6)]
+    write_enhanced(tmp_path / "enhanced.dcm", pixels(), OBLIQUE, rescale)
+    expected = pixels() * [slope for slope, _ in rescale] + [below for _, below in rescale]
+    for path in (tmp_path, tmp_path / "enhanced.dcm"):
+        volume = read_volume(path)
+        np.testing.assert_allclose(volume.array, expected, rtol=1e-6)
+        np.testing.assert_allclose(volume.affine, OBLIQUE, atol=1e-6)
+
+
+def test_positions_rounded_by_the_scanner_are_accepted(tmp_path: Path) -> None:
+    for index, path in enumerate(write_series(tmp_path, pixels(), AXIAL)):
+        change(path, ImagePositionPatient=[0, 0, round(3.0 * index + 0.01 * (-1) ** index, 2)])
+    assert read_volume(tmp_path).spacing == pytest.approx((0.8, 0.7, 3.0), abs=0.01)
+
+
+def test_objects_that_are_no_images_are_passed_over(tmp_path: Path) -> None:
+    write_series(tmp_path, pixels(), AXIAL)
+    write_series(tmp_path, pixels(), AXIAL, modality="PT", number=9, prefix="pet")
+    (tmp_path / "DICOMDIR").write_bytes(b"\0" * 128 + b"DICM")
+    (tmp_path / "notes.txt").write_text("head scan")
+    (tmp_path / ".hidden.dcm").write_bytes(b"")
+    np.testing.assert_array_equal(read_volume(tmp_path).array, pixels())
+
+
+def test_files_without_suffix_are_found(tmp_path: Path) -> None:
+    for path in write_series(tmp_path, pixels(), AXIAL):
+        path.rename(path.with_suffix(""))
+    assert read_volume(tmp_path).shape == (5, 4, 6)
+
+
+def test_rle_compressed_pixels_are_read(tmp_path: Path) -> None:
+    for path in write_series(tmp_path, pixels(), AXIAL):
+        image = pydicom.dcmread(path)
+        image.compress(RLELossless)
+        image.save_as(path)
+    np.testing.assert_array_equal(read_volume(tmp_path).array, pixels())
+
+
+def test_a_name_in_the_series_description_is_not_repeated(tmp_path: Path) -> None:
+    write_series(tmp_path, pixels(), AXIAL, number=3, description="T1 jane doe")
+    write_series(tmp_path, pixels(), AXIAL, number=4, description="T2", prefix="other")
+    with pytest.raises(InputError) as caught:
+        read_volume(tmp_path)
+    message = str(caught.value)
+    assert "number 3, 6 files" in message
+    assert "number 4 'T2', 6 files" in message
+    assert "jane" not in message.lower()
+
+
+def test_pixels_that_need_another_decoder_name_it(tmp_path: Path) -> None:
+    for path in write_series(tmp_path, pixels(), AXIAL):
+        image = pydicom.dcmread(path)
+        image.PixelData = pydicom.encaps.encapsulate([b"\xff\x4f\xff\x51" + b"\0" * 60])
+        image["PixelData"].is_undefined_length = True
+        image["PixelData"].VR = "OB"
+        image.file_meta.TransferSyntaxUID = JPEG2000Lossless
+        image.save_as(path)
+    with pytest.raises(InputError, match=r"JPEG 2000|whole DICOM image"):
+        read_volume(tmp_path)
