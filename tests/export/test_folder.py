@@ -3,9 +3,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from analysed_study import analysed
 
 from d24fad_core.export import write_result
+from tests.export.analysed_study import analysed
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -5,7 +5,6 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK
-from analysed_study import analysed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.export import write_heatmap, write_mask
+from tests.export.analysed_study import analysed
 
 SHAPE = (24, 28, 12)
 

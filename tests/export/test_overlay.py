@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from analysed_study import analysed
 from numpy.typing import NDArray
 from PIL import Image
 
 from d24fad_core.data.volume import Modality, Plane
 from d24fad_core.export import write_overlay
 from d24fad_core.export.colour_scale import SCALE_MAXIMUM, ColourScale
+from tests.export.analysed_study import analysed
 
 Picture = NDArray[np.int64]
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from analysed_study import analysed
 
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.export import REPORT_SCHEMA, report_document, write_report
+from tests.export.analysed_study import analysed
 
 jsonschema = pytest.importorskip("jsonschema")
 

@@ -1,0 +1,99 @@
+"""The command line as a whole: its commands, and how it ends when something is wrong.
+
+Exit status: 0 done, 1 the computer could not (disk full, no rights, no memory), 2 what was given
+cannot be used, 130 stopped by the user. Every error is one line on stderr.
+"""
+
+import errno
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from d24fad_core import RESEARCH_USE_ONLY, __version__
+from d24fad_core.cli.detect import EPILOG, detect
+from d24fad_core.cli.info import info
+from d24fad_core.cli.messages import say
+from d24fad_core.cli.simulate import simulate
+from d24fad_core.errors import CancelledError, D24FADError
+
+_REMEDIES = {
+    errno.ENOSPC: "free some space there",
+    errno.EDQUOT: "free some space there",
+    errno.EACCES: "check your rights there",
+    errno.EPERM: "check your rights there",
+    errno.EROFS: "give a place that can be written",
+}
+
+
+class _OneLineErrors(TyperGroup):
+    """A group of commands whose known errors end in one line instead of a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except CancelledError as error:
+            _stop(str(error), 130)
+        except KeyboardInterrupt:
+            _stop("stopped; files that were already written are whole", 130)
+        except D24FADError as error:
+            _stop(f"error: {error}", 2)
+        except BrokenPipeError:
+            raise  # the reader of our output went away; typer ends quietly
+        except OSError as error:
+            _stop(f"error: {_sentence(error)}", 1)
+        except MemoryError:
+            _stop("error: not enough memory; close other programs or give smaller images.", 1)
+
+
+def _stop(message: str, status: int) -> None:
+    say(message)
+    raise typer.Exit(status) from None
+
+
+def _sentence(error: OSError) -> str:
+    place = f"{error.filename}: " if error.filename is not None else ""
+    reason = error.strerror or str(error)
+    remedy = _REMEDIES.get(error.errno or 0, "check the path and the disk")
+    return f"{place}{reason}; {remedy}, then try again."
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"d24fad {__version__}. {RESEARCH_USE_ONLY}")
+        raise typer.Exit
+
+
+app = typer.Typer(
+    cls=_OneLineErrors,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    # A traceback of a fault in the program must not show the values of variables.
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def d24fad(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and stop."
+        ),
+    ] = False,
+) -> None:
+    """Find what is abnormal in a CT or MRI study by showing a handful of normal ones.
+
+    Research use only. Not for clinical use.
+    """
+
+
+app.command()(simulate)
+app.command(epilog=EPILOG)(detect)
+app.command()(info)
+
+
+def main() -> None:
+    """Run the command line; the entry point `d24fad`."""
+    app(prog_name="d24fad")

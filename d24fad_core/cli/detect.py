@@ -1,0 +1,277 @@
+"""`d24fad detect`: analyse one study against a support set of normal ones."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from d24fad_core import RESEARCH_USE_ONLY
+from d24fad_core.cli.messages import progress_bar, spoken_warnings, warn
+from d24fad_core.data.volume import Modality, Plane, Volume
+from d24fad_core.detection.result import AnomalyResult
+from d24fad_core.errors import CancelledError, ConfigurationError, SupportError
+
+if TYPE_CHECKING:
+    from d24fad_core.export import WrittenFiles
+
+MINIMUM_SUPPORTS = 2
+
+EPILOG = """
+Examples:
+
+    d24fad detect case.nii.gz --support normals/ --out results/case
+
+    d24fad detect ct-series/ --support normal-cts/ --out results/ct \\
+        --window lung --plane axial --plane coronal
+
+    d24fad detect case.nii.gz --support a.nii.gz --support b.nii.gz \\
+        --out results/case --json > case.json
+"""
+
+
+def detect(
+    ctx: typer.Context,
+    image: Annotated[
+        Path,
+        typer.Argument(
+            metavar="IMAGE",
+            help="Study to analyse: .nii, .nii.gz, .nrrd, .nhdr, .mha, .mhd, or a folder that "
+            "holds one DICOM series.",
+            show_default=False,
+        ),
+    ],
+    support: Annotated[
+        list[Path],
+        typer.Option(
+            metavar="PATH",
+            help="Normal studies of other patients, same body part and kind of scan: a folder of "
+            "studies, or one study; repeat it for several. At least 2, better 4 to 8.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="FOLDER",
+            help="Where to write heatmap.nii.gz, mask.nii.gz, report.json and overlay.png; made "
+            "if it does not exist, files of an earlier run are replaced.",
+            show_default=False,
+        ),
+    ],
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Model to use: a folder that d24fad train or import-official wrote.",
+            show_default="the shipped model",
+        ),
+    ] = None,
+    plane: Annotated[
+        list[Plane] | None,
+        typer.Option(
+            metavar="PLANE",
+            help="Slices to analyse: axial, coronal or sagittal; repeat it for several, whose "
+            "scores are then combined. The picture shows the first.",
+            show_default="axial",
+        ),
+    ] = None,
+    modality: Annotated[
+        Modality | None,
+        typer.Option(
+            metavar="CT|MR",
+            case_sensitive=False,
+            help="What the values of IMAGE and support are. Default: from the header (DICOM), else "
+            "CT where they look like HU.",
+            show_default=False,
+        ),
+    ] = None,
+    window: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="CT only: range of HU to look at; body, lung, mediastinum, abdomen, liver, brain "
+            "or bone.",
+        ),
+    ] = "body",
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            metavar="Z",
+            help="Score above which a voxel belongs to a finding, in standard deviations of the "
+            "normals.",
+            show_default="from the calibration",
+        ),
+    ] = None,
+    minimum_volume: Annotated[
+        float, typer.Option(metavar="ML", help="Smaller findings are dropped, in ml.")
+    ] = 0.1,
+    register: Annotated[
+        bool,
+        typer.Option(
+            "--register",
+            help="Align each support study with IMAGE (rigid, then affine) before slices are "
+            "matched. Slower; for heads or bodies that lie differently.",
+        ),
+    ] = False,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            envvar="D24FAD_CACHE",
+            help="Where the support's features are kept for the next run.",
+            show_default="d24fad in the user's cache folder",
+        ),
+    ] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep no features on disk.")] = False,
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="CPU threads to use.", show_default="all"),
+    ] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Show only warnings and errors.")
+    ] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the report as JSON, and nothing else, on stdout.")
+    ] = False,
+) -> None:
+    """Analyse a study against a few normal ones and show where it differs.
+
+    Scores are absolute: so many standard deviations from what normal patients show, never scaled
+    by the case itself. Writes a heatmap and a mask on the study's own grid, a report with the list
+    of findings, and a picture.
+    """
+    # PyTorch takes seconds to import; `--help` and wrong options need not wait for it.
+    from d24fad_core.detection.detector import DetectionOptions, Detector
+    from d24fad_core.export import report_document, write_result
+    from d24fad_core.export.report import report_text
+
+    options = DetectionOptions(
+        planes=tuple(plane or (Plane.AXIAL,)),
+        ct_window=window,
+        threshold=threshold,
+        minimum_volume_ml=minimum_volume,
+        register=register,
+    )
+    _check_output(out)
+    if threads is not None:
+        _limit_threads(threads)
+    load_detector: Callable[..., Detector] = ctx.obj or Detector.from_checkpoint
+    try:
+        query = _read(image, modality)
+        studies = _support_studies(support, query, modality)
+        detector = load_detector(
+            checkpoint, cache_folder=None if no_cache else cache or _default_cache()
+        )
+        with progress_bar("support", quiet=quiet) as progress:
+            support_set = detector.prepare_support(studies, options, progress)
+        with progress_bar("study", quiet=quiet) as progress:
+            result = detector.detect(query, support_set, options, progress)
+        files = write_result(query, result, out)
+    except KeyboardInterrupt:
+        raise CancelledError("stopped; nothing was written") from None
+    if json:
+        typer.echo(report_text(report_document(result)), nl=False)
+    elif not quiet:
+        _show(result, files)
+
+
+def _check_output(out: Path) -> None:
+    """Refuse an output that can never become a folder before minutes are spent on it."""
+    for place in (out, *out.parents):
+        if place.is_dir():
+            break
+        if place.exists():
+            raise ConfigurationError(
+                f"{place}: is a file, so nothing can be written into it; give another --out folder."
+            )
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise ConfigurationError(
+            f"{place}: may not be written to; check your rights or give another --out folder."
+        )
+
+
+def _read(path: Path, modality: Modality | None) -> Volume:
+    from d24fad_core.data.reading import read_volume
+
+    with spoken_warnings():
+        return read_volume(path, modality)
+
+
+def _support_studies(
+    paths: Sequence[Path], query: Volume, modality: Modality | None
+) -> list[Volume]:
+    """Read the support studies; the query itself and copies are left out, and it is said."""
+    from d24fad_core.data.reading import find_studies
+
+    found: list[Path] = []
+    for path in paths:
+        inside = find_studies(path) if path.is_dir() else []
+        # A folder without studies may itself be one DICOM series.
+        found.extend(inside or [path])
+
+    kept: dict[str, Volume] = {}
+    left_out = 0
+    for path in found:
+        study = _read(path, modality)
+        twin = kept.get(study.content_hash)
+        if study.content_hash == query.content_hash:
+            warn(f"{path} is the case itself and was left out of the support.")
+        elif twin is not None:
+            warn(f"{path} is a copy of '{twin.name}' and was left out of the support.")
+        else:
+            kept[study.content_hash] = study
+            continue
+        left_out += 1
+    if len(kept) < MINIMUM_SUPPORTS and left_out:
+        raise SupportError(
+            f"of the {len(found)} support studies {left_out} are the case itself or copies, which "
+            f"leaves {len(kept)}; add normal studies of other patients until there are at least "
+            f"{MINIMUM_SUPPORTS}."
+        )
+    return list(kept.values())
+
+
+def _default_cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "d24fad"
+
+
+def _limit_threads(count: int) -> None:
+    import torch
+
+    torch.set_num_threads(count)
+
+
+def _show(result: AnomalyResult, files: "WrittenFiles") -> None:
+    """Print the case score, the findings and the files."""
+    console = Console(markup=False, highlight=False)
+    calibration = result.calibration
+    console.print(
+        f"{result.provenance.query_name}: case score {result.case_score:.2f} z, "
+        f"p = {calibration.p_value:.3f} against {calibration.normal_patients} normal patients"
+    )
+    console.print(calibration.statement, style="dim")
+    if result.findings:
+        table = Table(title=f"Findings above {calibration.threshold:.2f} z", title_justify="left")
+        for heading in ("rank", "volume ml", "peak z", "mean z", "centre RAS mm", "slices"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        for finding in result.findings:
+            first, last = finding.slice_range
+            table.add_row(
+                str(finding.rank),
+                f"{finding.volume_ml:.2f}",
+                f"{finding.peak_score:.2f}",
+                f"{finding.mean_score:.2f}",
+                ", ".join(f"{place:.1f}" for place in finding.centroid_ras_mm),
+                str(first) if first == last else f"{first}-{last}",
+            )
+        console.print(table)
+    else:
+        console.print(f"No finding above {calibration.threshold:.2f} z.")
+    for path in (files.heatmap, files.mask, files.report, files.overlay):
+        typer.echo(path)
+    console.print(RESEARCH_USE_ONLY, style="bold")

@@ -1,0 +1,172 @@
+import json
+import resource
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import nibabel as nib
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from d24fad_core import RESEARCH_USE_ONLY
+from d24fad_core.cli import app
+from d24fad_core.data.preprocessing import CT_WINDOWS
+from d24fad_core.data.volume import Modality, Plane
+from d24fad_core.export import REPORT_SCHEMA
+from tests.cli.fake_detector import FakeDetector
+from tests.cli.small_studies import write_study
+
+OUTPUTS = {"heatmap.nii.gz", "mask.nii.gz", "report.json", "overlay.png"}
+
+
+def detect(folder: Path, *more: str | Path, detector: FakeDetector | None = None) -> Result:
+    """Run `d24fad detect` on the case of a folder; the detector is fake, all else is real."""
+    arguments = ["detect", folder / "case.nii.gz", "--out", folder / "out", *more]
+    if "--support" not in more:
+        arguments += ["--support", folder / "normals"]
+    fake = detector or FakeDetector()
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], obj=fake.load)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_detect_writes_the_four_files_and_tells_the_findings(studies: Path) -> None:
+    run = detect(studies)
+    assert run.exit_code == 0, run.output
+    assert set(contents(studies / "out")) == OUTPUTS
+    assert run.stderr == ""
+
+    image = nib.load(studies / "out" / "mask.nii.gz")
+    assert image.shape == (24, 26, 12)
+    np.testing.assert_allclose(image.affine, nib.load(studies / "case.nii.gz").affine, atol=1e-4)
+    assert image.get_fdata().sum() == 4 * 4 * 3
+
+    # 48 voxels of 12 cubic mm around voxel (15.5, 9.5, 6)
+    assert "0.58" in run.stdout and "11.0, -11.0, 23.0" in run.stdout and "5-7" in run.stdout
+    assert "p = 0.250 against 3 normal patients" in run.stdout
+    assert RESEARCH_USE_ONLY in run.stdout
+    for name in OUTPUTS:
+        assert str(studies / "out" / name) in run.stdout
+
+
+def test_a_normal_case_is_told_so(studies: Path) -> None:
+    write_study(studies / "case.nii.gz", seed=9)
+    run = detect(studies, "--threshold", "6")
+    assert run.exit_code == 0, run.output
+    assert "No finding above 6.00 z." in run.stdout
+
+
+def test_json_puts_the_report_and_nothing_else_on_stdout(studies: Path) -> None:
+    run = detect(studies, "--json")
+    document = json.loads(run.stdout)
+    jsonschema.validate(document, REPORT_SCHEMA)
+    assert len(document["findings"]) == 1
+    assert set(contents(studies / "out")) == OUTPUTS
+
+
+def test_quiet_says_nothing(studies: Path) -> None:
+    run = detect(studies, "--quiet")
+    assert run.exit_code == 0
+    assert run.output == ""
+
+
+def test_options_reach_the_detector(studies: Path) -> None:
+    fake = FakeDetector()
+    more: list[str | Path] = ["--plane", "sagittal", "--plane", "axial", "--window", "lung"]
+    more += ["--threshold", "3.5", "--minimum-volume", "0.3", "--register", "--modality", "ct"]
+    more += ["--checkpoint", studies / "model", "--cache", studies / "kept"]
+    run = detect(studies, *more, detector=fake)
+    assert run.exit_code == 0, run.output
+
+    options: Any = fake.options
+    assert options.planes == (Plane.SAGITTAL, Plane.AXIAL)
+    assert (options.ct_window, options.threshold, options.minimum_volume_ml) == ("lung", 3.5, 0.3)
+    assert options.register is True
+    assert fake.checkpoint == studies / "model"
+    assert fake.cache_folder == studies / "kept"
+    assert {study.modality for study in fake.studies} == {Modality.CT}
+
+
+def test_features_are_kept_in_the_cache_of_the_user_unless_told_otherwise(
+    studies: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(studies / "user-cache"))
+    fake = FakeDetector()
+    detect(studies, detector=fake)
+    assert fake.cache_folder == studies / "user-cache" / "d24fad"
+    detect(studies, "--no-cache", detector=fake)
+    assert fake.cache_folder is None
+
+
+def test_support_studies_can_be_named_one_by_one_and_by_folder(studies: Path) -> None:
+    write_study(studies / "more" / "a.nii.gz", seed=7)
+    fake = FakeDetector()
+    more = ["--support", studies / "normals" / "normal-2.nii.gz", "--support", studies / "more"]
+    run = detect(studies, *more, detector=fake)
+    assert run.exit_code == 0, run.output
+    assert [study.name for study in fake.studies] == ["normal-2", "a"]
+
+
+def test_the_case_itself_is_left_out_of_the_support_and_it_is_said(studies: Path) -> None:
+    (studies / "normals" / "under-another-name.nii.gz").write_bytes(
+        (studies / "case.nii.gz").read_bytes()
+    )
+    fake = FakeDetector()
+    run = detect(studies, detector=fake)
+    assert run.exit_code == 0
+    assert [study.name for study in fake.studies] == ["normal-1", "normal-2", "normal-3"]
+    assert run.stderr.startswith("warning: ") and run.stderr.count("\n") == 1
+    assert "under-another-name" in run.stderr and "is the case itself" in run.stderr
+
+
+def test_a_copy_does_not_count_as_another_patient(studies: Path) -> None:
+    first, second = studies / "normals" / "normal-1.nii.gz", studies / "normals" / "z.nii.gz"
+    second.write_bytes(first.read_bytes())
+    fake = FakeDetector()
+    run = detect(studies, detector=fake)
+    assert len(fake.studies) == 3
+    assert "z.nii.gz is a copy of 'normal-1'" in run.stderr
+
+
+def test_too_few_supports_without_the_case_and_copies_are_refused(studies: Path) -> None:
+    case = studies / "case.nii.gz"
+    write_study(studies / "few" / "normal.nii.gz", seed=1)
+    (studies / "few" / "case.nii.gz").write_bytes(case.read_bytes())
+    run = detect(studies, "--support", studies / "few")
+    assert run.exit_code == 2
+    assert run.stderr.splitlines()[-1].startswith(
+        "error: of the 2 support studies 1 are the case itself or copies, which leaves 1;"
+    )
+
+
+def test_a_file_without_orientation_is_warned_of_in_one_line(studies: Path) -> None:
+    image = nib.load(studies / "case.nii.gz")
+    image.set_sform(None, code=0)
+    image.set_qform(None, code=0)
+    nib.save(image, studies / "case.nii.gz")
+    run = detect(studies)
+    assert run.exit_code == 0
+    assert run.stderr.startswith("warning: case.nii.gz:") and run.stderr.count("\n") == 1
+
+
+def test_a_disk_that_fills_up_leaves_the_earlier_result(studies: Path) -> None:
+    assert detect(studies).exit_code == 0
+    before = contents(studies / "out")
+    write_study(studies / "case.nii.gz", seed=5, lesion=True)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
+    try:
+        run = detect(studies)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert run.exit_code == 1
+    assert run.stderr.startswith("error: ") and run.stderr.count("\n") == 1
+    assert contents(studies / "out") == before
+
+
+def test_help_names_every_window() -> None:
+    text = CliRunner().invoke(app, ["detect", "--help"], env={"COLUMNS": "300"}).stdout
+    assert [name for name in CT_WINDOWS if name not in text] == []
