@@ -61,8 +61,8 @@ class ServerProcess:
         self.command = [
             "monailabel",
             "start_server",
-            *("--app", str(APP_FOLDER)),
-            *("--studies", str(studies)),
+            *("--app", _shortest(APP_FOLDER)),
+            *("--studies", _shortest(studies) if isinstance(studies, Path) else studies),
             *("--host", "127.0.0.1"),
             *("--port", str(self.port)),
             *settings,
@@ -155,6 +155,13 @@ class ServerProcess:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             return False
+
+
+def _shortest(path: Path) -> str:
+    """The path as seen from here: MONAI Label's script takes none with a space in it."""
+    resolved = path.resolve()
+    here = Path.cwd()
+    return str(resolved.relative_to(here) if resolved.is_relative_to(here) else resolved)
 
 
 def _free_port() -> int:

@@ -38,7 +38,7 @@ def main(
             studies = prepare_studies(folder, progress)
         results = folder / "results"
         server = ServerProcess(studies.folder, folder / "server.log")
-        console.print(f"$ {escape(shlex.join(_shown(server.command)))}")
+        console.print(f"$ {escape(shlex.join(server.command))}")
         try:
             with _bar("Starting the server") as progress:
                 server.start(lambda waited: progress("Starting the server", waited / 20))
@@ -126,15 +126,6 @@ def _bar(title: str) -> Iterator[ReportProgress]:
 
         yield report
         progress.update(task, description=title, completed=1.0)
-
-
-def _shown(command: list[str]) -> list[str]:
-    """The command with paths as one would type them here."""
-    here = Path.cwd()
-    return [
-        str(Path(part).relative_to(here)) if Path(part).is_relative_to(here) else part
-        for part in command
-    ]
 
 
 if __name__ == "__main__":

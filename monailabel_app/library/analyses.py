@@ -3,6 +3,8 @@
 import json
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,17 +78,27 @@ class Analyses:
         found = self.stored(request)
         if found is not None:
             return found
-        with self._running:
+        with self.turn(progress):
             found = self.stored(request)  # it may have been analysed while we waited
             return found if found is not None else self._run(request, progress)
+
+    @contextmanager
+    def turn(self, progress: Progress = silent) -> Iterator[None]:
+        """Wait until no other analysis runs; a caller can cancel while it waits."""
+        while not self._running.acquire(timeout=0.2):
+            progress("Waiting for another analysis", 0.0)
+        try:
+            yield
+        finally:
+            self._running.release()
 
     def _run(self, request: AnalysisRequest, progress: Progress) -> StoredResult:
         progress("Reading the study", 0.0)
         query = request.query.volume(request.parameters.modality)
-        support = self._prepare(request, _part(progress, 0.05, 0.35))
+        support = self._prepare(request, part(progress, 0.05, 0.35))
         try:
             result = self.detector.detect(
-                query, support, request.parameters.options, _part(progress, 0.35, 0.95)
+                query, support, request.parameters.options, part(progress, 0.35, 0.95)
             )
         except SupportError as error:
             raise RequestError(
@@ -100,7 +112,13 @@ class Analyses:
             image_sha256=self._images.content_hash(request.query),
             support_set=None if parameters.support is not None else parameters.support_set,
             support=tuple(study.name for study in request.support),
+            support_hash=self.support_hash(request.support),
+            checkpoint_hash=self.detector.checkpoint_hash,
             options=parameters.document(),
+            case_score=result.case_score,
+            peak_score=float(result.heatmap.max()),
+            threshold=result.calibration.threshold,
+            finding_count=len(result.findings),
             created=now(),
         )
         return self._store.put(record, query, result)
@@ -116,7 +134,7 @@ class Analyses:
             volumes.append(study.volume(request.parameters.modality))
         try:
             prepared = self.detector.prepare_support(
-                volumes, request.parameters.options, _part(progress, 0.3, 1.0)
+                volumes, request.parameters.options, part(progress, 0.3, 1.0)
             )
         except SupportError as error:
             raise RequestError(
@@ -126,6 +144,10 @@ class Analyses:
         while len(self._prepared) > _PREPARED_SETS_KEPT:
             self._prepared.popitem(last=False)
         return prepared
+
+    def support_hash(self, support: Sequence[Study]) -> str:
+        """A hash over the content of the support studies, in whatever order."""
+        return hash_bytes(*sorted(self._images.content_hash(s).encode() for s in support))
 
     def _support_key(self, request: AnalysisRequest) -> str:
         inputs: dict[str, Any] = {
@@ -137,7 +159,7 @@ class Analyses:
         return hash_bytes(json.dumps(inputs, sort_keys=True).encode())
 
 
-def _part(progress: Progress, start: float, end: float) -> Progress:
+def part(progress: Progress, start: float, end: float) -> Progress:
     """Map the progress of one part of the work onto its share of the whole."""
 
     def report(step: str, fraction: float) -> None:

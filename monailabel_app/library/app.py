@@ -1,19 +1,23 @@
 """The app: builds its parts and hands them to MONAI Label."""
 
-import logging
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from d24fad_core.detection.detector import Detector
+from monailabel.config import settings
 from monailabel.datastore.dicom import DICOMWebDatastore
+from monailabel.datastore.local import LocalDatastore
 from monailabel.interfaces.app import MONAILabelApp
+from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.infer_v2 import InferTask
+from monailabel.interfaces.tasks.strategy import Strategy as StrategyTask
 
 from d24fad_core import RESEARCH_USE_ONLY, __version__
 from monailabel_app.library.analyses import Analyses
 from monailabel_app.library.configuration import ServerConfiguration
+from monailabel_app.library.datastore import VOLUME_PATTERNS, StudiesFolder
 from monailabel_app.library.failures import RequestError
 from monailabel_app.library.images import ImageCatalogue
 from monailabel_app.library.infer_tasks import (
@@ -23,12 +27,19 @@ from monailabel_app.library.infer_tasks import (
     AnomalyHeatmapTask,
     AnomalyMaskTask,
 )
+from monailabel_app.library.job_queue import JobQueue
+from monailabel_app.library.job_runners import JobRunners
+from monailabel_app.library.jobs import JobStore
+from monailabel_app.library.normals import NormalPatients
+from monailabel_app.library.quality import QualityControl
 from monailabel_app.library.resolver import AnalysisResolver
 from monailabel_app.library.results import ResultStore
+from monailabel_app.library.reviewed_masks import ReviewedMasks
+from monailabel_app.library.reviews import ReviewEvent, ReviewLog
 from monailabel_app.library.routes import install_routes
+from monailabel_app.library.strategies import NextCase
 from monailabel_app.library.support_sets import SupportSets
-
-logger = logging.getLogger(__name__)
+from monailabel_app.library.worklist import Strategy, Worklist
 
 STATE_FOLDER = ".d24fad"
 
@@ -59,25 +70,67 @@ class D24FADApp(MONAILabelApp):
         server = sys.modules.get("monailabel.app")
         if server is not None:  # absent in MONAI Label's sub-processes, which serve nobody
             install_routes(server.app, self)
+            self.jobs.start(self._runners.by_kind)
+
+    def init_datastore(self) -> Datastore:
+        """A folder of volumes, or a PACS with the stock settings."""
+        if self.studies.startswith(("http://", "https://")):
+            return super().init_datastore()
+        return StudiesFolder(
+            self.studies,
+            extensions=VOLUME_PATTERNS,
+            auto_reload=settings.MONAI_LABEL_DATASTORE_AUTO_RELOAD,
+            read_only=settings.MONAI_LABEL_DATASTORE_READ_ONLY,
+        )
 
     def init_infers(self) -> dict[str, InferTask]:
         """Build the parts; MONAI Label calls this once its datastore is there."""
-        self.state_folder = Path(self._datastore._datastore_path) / STATE_FOLDER
-        self.images = ImageCatalogue(self._datastore)
+        configuration, datastore = self.configuration, self._datastore
+        self.studies_folder = Path(datastore._datastore_path)
+        state = self.studies_folder / STATE_FOLDER
+        state.mkdir(parents=True, exist_ok=True)
+        self.images = ImageCatalogue(datastore, state / "hashes.json")
         self.support_sets = SupportSets(
-            self.state_folder / "support_sets", self.images, self.configuration.support_patterns
+            state / "support_sets", self.images, configuration.support_patterns
         )
-        self.results = ResultStore(self.state_folder / "results")
+        self.results = ResultStore(state / "results")
+        self.reviews = ReviewLog(state / "reviews")
+        self.reviewed_masks = ReviewedMasks(state / "reviews" / "masks")
         detector = Detector.from_checkpoint(
-            self.configuration.checkpoint,
-            cache_folder=self.state_folder / "features",
-            device=self.configuration.device,
+            configuration.checkpoint,
+            cache_folder=state / "features",
+            device=configuration.device,
         )
         self.analyses = Analyses(detector, self.images, self.results)
         self.resolve = AnalysisResolver(self.images, self.support_sets)
+        self.quality = QualityControl(
+            state / "quality", self.support_sets, self.images, self.analyses
+        )
+        self.worklist = Worklist(
+            self.images, datastore, self.results, self.reviews, self.support_sets
+        )
+        self.normals = NormalPatients(
+            self.worklist, self.results, self.analyses, self.quality, datastore
+        )
+        self.jobs = JobQueue(JobStore(state / "jobs"), configuration.queue_length)
+        self._runners = JobRunners(
+            self.analyses,
+            self.resolve,
+            self.images,
+            datastore,
+            self.quality,
+            self.jobs.people_wait,
+        )
         return {
             MASK_MODEL: AnomalyMaskTask(self.analyses, self.resolve),
             HEATMAP_MODEL: AnomalyHeatmapTask(self.analyses, self.resolve),
+        }
+
+    def init_strategies(self) -> dict[str, StrategyTask]:
+        """The orders in which MONAI Label's clients can ask for the next case."""
+        return {
+            strategy.value: NextCase(strategy, self.worklist, self.support_sets)
+            for strategy in Strategy
         }
 
     @property
@@ -88,6 +141,16 @@ class D24FADApp(MONAILabelApp):
     def checkpoint_document(self) -> dict[str, str]:
         """What is known of the weights."""
         return {"hash": self.analyses.detector.checkpoint_hash}
+
+    def save_final_label(self, image: str, path: Path, info: dict[str, Any]) -> None:
+        """Keep a mask as MONAI Label's `final` label, which makes the case count as labelled."""
+        LocalDatastore.save_label(self._datastore, image, str(path), "final", info)
+
+    def confirm_normal(self, image: str, reviewer: str, note: str) -> None:
+        """Write into the review of an image's latest result, if it has one, that it is normal."""
+        for record in self.results.records(image)[:1]:
+            event = ReviewEvent("confirm_normal", reviewer, note=note)
+            self.reviews.append(record.id, record.finding_count, event)
 
     def infer(self, request: Mapping[str, Any], datastore: Any = None) -> dict[str, Any]:
         """Run a model on an image of the datastore; unlike the stock method, on nothing else.

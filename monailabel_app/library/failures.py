@@ -94,7 +94,7 @@ def refusal(error: Exception) -> RequestError:
         return error
     if isinstance(error, D24FADError):
         code = next((c for kind, c in _CODE_OF_ERROR if isinstance(error, kind)), "bad_request")
-        return RequestError(code, *_sentence_and_remedy(str(error)))
+        return RequestError(code, *sentence_and_remedy(str(error)))
     if isinstance(error, MemoryError):
         return RequestError(
             "out_of_memory",
@@ -128,8 +128,8 @@ def body(refused: RequestError) -> dict[str, Any]:
     return {"error": refused.document(), "detail": str(refused), **refused.extra}
 
 
-def _sentence_and_remedy(text: str) -> tuple[str, str]:
-    """Split the core's one-sentence errors, 'cause; remedy' or 'Cause. Remedy.'."""
+def sentence_and_remedy(text: str) -> tuple[str, str]:
+    """Split the core's one-sentence errors into cause and remedy: 'cause; remedy' or 'Cause. Remedy.'."""
     for separator in (". ", "; "):
         cause, found, remedy = text.rpartition(separator)
         if found:

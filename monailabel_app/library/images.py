@@ -1,18 +1,20 @@
 """The studies that clients can name: MONAI Label's datastore, seen by image id only."""
 
 import fnmatch
+import json
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from monailabel.datastore.dicom import DICOMWebDatastore
 from monailabel.interfaces.datastore import Datastore
 
 from d24fad_core.data.reading import read_volume
 from d24fad_core.data.volume import Modality, Volume
 from d24fad_core.errors import InputError
-from d24fad_core.files import hash_bytes, hash_file
-from monailabel_app.library.failures import RequestError
+from d24fad_core.files import hash_bytes, hash_file, write_text
+from monailabel_app.library.failures import RequestError, sentence_and_remedy
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,9 @@ class Study:
             volume = read_volume(self.path, modality)
         except InputError as error:
             # The server's folders are no business of a client.
-            message = str(error).replace(str(self.path), self.name)
-            raise RequestError(
-                "unreadable_image",
-                f"The image '{self.name}' cannot be analysed: {message}",
-                "Choose another image.",
-            ) from error
+            words = str(error).replace(str(self.path), self.name)
+            words = words.replace(self.path.name, self.name)
+            raise RequestError("unreadable_image", *sentence_and_remedy(words)) from error
         return Volume(
             volume.array, volume.affine, volume.modality, self.name, volume.modality_source
         )
@@ -53,11 +52,13 @@ class ImageCatalogue:
 
     Args:
         datastore: where MONAI Label keeps the studies.
+        hashes: file in which the hashes outlive the server.
     """
 
-    def __init__(self, datastore: Datastore) -> None:
+    def __init__(self, datastore: Datastore, hashes: Path) -> None:
         self._datastore = datastore
-        self._hashes: dict[tuple[str, int, int], str] = {}
+        self._hashes_file = hashes
+        self._hashes = _read_hashes(hashes)
         self._lock = threading.Lock()
 
     def identifiers(self) -> tuple[str, ...]:
@@ -78,6 +79,45 @@ class ImageCatalogue:
             )
         return Study(image, Path(self._datastore.get_image_uri(image)))
 
+    def find(self, image: str) -> Study | None:
+        """The study of an image id, None where there is no such image any more."""
+        return self.study(image) if image in self._datastore.list_images() else None
+
+    def holder(self, sha256: str, length: int | None = None) -> str | None:
+        """The image whose file has this hash.
+
+        Args:
+            sha256: the hash.
+            length: bytes of the file where they are known; images of this length are then hashed
+                to find out, otherwise only hashes that are known already are looked through.
+        """
+        for image in self.identifiers():
+            path = self._cached_path(image)
+            if path is None:
+                continue
+            if self.known_hash(path) == sha256:
+                return image
+            if length == path.stat().st_size and self._file_hash(path) == sha256:
+                return image
+        return None
+
+    def hash_if_known(self, image: str) -> str | None:
+        """The hash of an image's file, where it was computed before; nothing is read."""
+        path = self._cached_path(image)
+        return self.known_hash(path) if path is not None else None
+
+    def known_hash(self, path: Path) -> str | None:
+        """The hash of a file, if it was computed before and the file has not changed."""
+        with self._lock:
+            return self._hashes.get(_key(path))
+
+    def _cached_path(self, image: str) -> Path | None:
+        """The file of an image that lies on this disk; nothing is fetched from a PACS."""
+        if isinstance(self._datastore, DICOMWebDatastore):
+            return None
+        path = Path(self._datastore.get_image_uri(image))
+        return path if path.is_file() else None
+
     def matching(self, patterns: Sequence[str]) -> tuple[str, ...]:
         """The image ids that match one of the shell-style patterns, sorted."""
         return tuple(
@@ -93,12 +133,20 @@ class ImageCatalogue:
         return hashes[0] if len(hashes) == 1 else hash_bytes(*map(str.encode, hashes))
 
     def _file_hash(self, path: Path) -> str:
-        status = path.stat()
-        key = (str(path), status.st_size, status.st_mtime_ns)
-        with self._lock:
-            known = self._hashes.get(key)
+        known = self.known_hash(path)
         if known is None:
             known = hash_file(path)
             with self._lock:
-                self._hashes[key] = known
+                self._hashes[_key(path)] = known
+                write_text(self._hashes_file, json.dumps(self._hashes, indent=0))
         return known
+
+
+def _key(path: Path) -> str:
+    """A file as it is now: a change of content changes size or time."""
+    status = path.stat()
+    return f"{path}|{status.st_size}|{status.st_mtime_ns}"
+
+
+def _read_hashes(path: Path) -> dict[str, str]:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

@@ -36,7 +36,13 @@ class ResultRecord:
         image_sha256: SHA-256 of its file.
         support_set: name of the support set, None where the studies were given one by one.
         support: image ids of the support studies.
+        support_hash: hash over their content.
+        checkpoint_hash: hash of the weights.
         options: the parameters, defaults written out.
+        case_score: one score for the whole study, z units.
+        peak_score: highest score of a voxel, z units.
+        threshold: score above which a voxel belongs to the mask, z units.
+        finding_count: number of findings.
         created: when, ISO 8601, UTC.
     """
 
@@ -45,7 +51,13 @@ class ResultRecord:
     image_sha256: str
     support_set: str | None
     support: tuple[str, ...]
+    support_hash: str
+    checkpoint_hash: str
     options: dict[str, Any]
+    case_score: float
+    peak_score: float
+    threshold: float
+    finding_count: int
     created: str
 
 

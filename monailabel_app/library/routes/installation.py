@@ -12,18 +12,38 @@ from starlette.exceptions import HTTPException
 
 from d24fad_core.errors import D24FADError
 from monailabel_app.library.failures import RequestError, body, refusal, refusal_of_status
-from monailabel_app.library.routes import infer, results
-from monailabel_app.library.routes import server as server_routes
+from monailabel_app.library.routes import (
+    calibration,
+    images,
+    infer,
+    jobs,
+    results,
+    reviews,
+    support_sets,
+)
+from monailabel_app.library.routes import server as server_description
 
 if TYPE_CHECKING:
     from monailabel_app.library.app import D24FADApp
+
+
+_PARTS = (
+    server_description,
+    images,
+    support_sets,
+    jobs,
+    reviews,
+    results,
+    calibration,
+    infer,
+)
 
 
 def install_routes(server: FastAPI, app: D24FADApp) -> None:
     """Give the server our routes, ahead of the stock ones, and JSON errors for all of them."""
     # Starlette freezes handlers at the first message, which is the one that builds this app.
     server.middleware_stack = None
-    for part in (infer, server_routes, results):
+    for part in _PARTS:
         before = len(server.router.routes)
         server.include_router(part.router(app))
         added = server.router.routes[before:]

@@ -19,6 +19,7 @@ from monailabel_app.library.encodings import (
     write_heatmap,
     write_labels,
 )
+from monailabel_app.library.failures import RequestError
 from monailabel_app.library.results import ResultRecord, StoredResult
 from monailabel_app.library.routes.prefix import PREFIX
 
@@ -71,6 +72,15 @@ def router(app: D24FADApp) -> APIRouter:
     def get_overlay(result: str) -> Response:
         stored = app.results.get(result)
         return _file(stored, stored.overlay, "overlay.png", "image/png")
+
+    @routes.delete("/{result}", status_code=204, summary="Remove a result")
+    def remove(result: str) -> None:
+        stored = app.results.get(result)
+        if app.worklist.review(stored.record).events:
+            raise RequestError(
+                "in_use", f"The result '{result}' was reviewed.", "Keep it: the review rests on it."
+            )
+        app.results.remove(result)
 
     return routes
 

@@ -1,0 +1,75 @@
+"""The JSON objects that clients send."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+_Name = Field(min_length=1, max_length=200)
+_Reviewer = Field("", max_length=100)
+_Note = Field("", max_length=2000)
+
+
+class _Body(BaseModel):
+    # A client of a later version may send more than this one knows.
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+
+class JobBody(_Body):
+    """`POST /jobs`."""
+
+    kind: Literal["detect", "quality", "score"] = "detect"
+    image: str | None = Field(None, min_length=1, max_length=200)
+    images: list[str] | None = Field(None, max_length=10_000)
+    support_set: str | None = Field(None, max_length=64)
+    support: list[str] | None = Field(None, max_length=16)
+    options: dict[str, Any] = Field(default_factory=dict)
+    abandon_after_s: float | None = Field(None, ge=5, le=86_400, allow_inf_nan=False)
+
+
+class SupportSetBody(_Body):
+    """`POST /support-sets`."""
+
+    name: str = Field(min_length=1, max_length=64)
+    title: str = Field("", max_length=200)
+    body_part: str = Field("", max_length=100)
+    protocol: str = Field("", max_length=100)
+    studies: list[str] = Field(default_factory=list, max_length=16)
+    reviewer: str = _Reviewer
+
+
+class SupportSetChange(_Body):
+    """`PATCH /support-sets/{name}`."""
+
+    title: str | None = Field(None, max_length=200)
+    body_part: str | None = Field(None, max_length=100)
+    protocol: str | None = Field(None, max_length=100)
+
+
+class MemberBody(_Body):
+    """`POST /support-sets/{name}/studies`."""
+
+    image: str = _Name
+    reviewer: str = _Reviewer
+    note: str = _Note
+    confirmed_normal: bool = False
+    rescore: bool = False
+
+
+class EventBody(_Body):
+    """`POST /results/{id}/review/events`."""
+
+    action: Literal["accept", "reject", "edit", "add", "reopen", "note", "undo"]
+    finding: int | None = Field(None, ge=1)
+    reviewer: str = Field(min_length=1, max_length=100)
+    note: str = _Note
+    mask: str | None = Field(None, pattern="^[0-9a-f]{64}$")
+    event: int | None = Field(None, ge=1)
+    expected_version: int | None = Field(None, ge=0)
+
+
+class FinalBody(_Body):
+    """`PUT /results/{id}/review/final`."""
+
+    reviewer: str = Field(min_length=1, max_length=100)
+    note: str = _Note
+    mask: str | None = Field(None, pattern="^[0-9a-f]{64}$")
