@@ -129,7 +129,7 @@ def body(refused: RequestError) -> dict[str, Any]:
 
 
 def sentence_and_remedy(text: str) -> tuple[str, str]:
-    """Split the core's one-sentence errors into cause and remedy: 'cause; remedy' or 'Cause. Remedy.'."""
+    """Split the core's one-sentence errors ("cause; remedy" or "Cause. Remedy.") into the two."""
     for separator in (". ", "; "):
         cause, found, remedy = text.rpartition(separator)
         if found:
