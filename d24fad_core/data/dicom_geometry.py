@@ -64,9 +64,8 @@ def stack_geometry(
     for each in slices:
         if each.size != first.size or not np.allclose(each.pixel_spacing, first.pixel_spacing):
             raise InputError(
-                f"{source}: slices of {first.size[0]}x{first.size[1]} and "
-                f"{each.size[0]}x{each.size[1]} pixels (spacing {first.pixel_spacing} and "
-                f"{each.pixel_spacing} mm) in one series; give a series of one size."
+                f"{source}: slices of {_pixels(first)} and of {_pixels(each)} in one series; give "
+                "a series of one size."
             )
         if not np.allclose(each.orientation, first.orientation, atol=1e-3):
             raise InputError(
@@ -105,6 +104,11 @@ def stack_geometry(
     affine[:3, 3] = positions[0]
     affine[:3] = _LPS_TO_RAS @ affine[:3]
     return ordered, affine
+
+
+def _pixels(image: Slice) -> str:
+    rows_apart, columns_apart = image.pixel_spacing
+    return f"{image.size[0]} x {image.size[1]} pixels, {columns_apart:g} x {rows_apart:g} mm"
 
 
 def _check_distances(places: NDArray[np.float64], source: Path) -> None:

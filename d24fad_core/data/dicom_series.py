@@ -6,10 +6,9 @@ Groups (C.7.6.16).
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pydicom
@@ -17,13 +16,12 @@ from numpy.typing import NDArray
 
 from d24fad_core.data.damage import reporting_damage
 from d24fad_core.data.dicom_geometry import Slice, stack_geometry
+from d24fad_core.data.dicom_pixels import FRAME_GROUPS, SHARED_GROUPS, read_pixels
 from d24fad_core.data.volume import Modality
 from d24fad_core.errors import InputError
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 _UNKNOWN = "unknown"
-_PER_FRAME = "PerFrameFunctionalGroupsSequence"
-_SHARED = "SharedFunctionalGroupsSequence"
 _HEADER_TAGS = [
     "SOPClassUID",
     "Modality",
@@ -41,8 +39,8 @@ _HEADER_TAGS = [
     "RescaleIntercept",
     "ImagePositionPatient",
     "ImageOrientationPatient",
-    _SHARED,
-    _PER_FRAME,
+    SHARED_GROUPS,
+    FRAME_GROUPS,
 ]
 
 
@@ -141,7 +139,7 @@ def _read_series(files: Iterable[Path], source: Path) -> DicomSeries:
         )
     slices = [each for path in series for each in _slices(path, headers[path])]
     ordered, affine = stack_geometry(slices, source)
-    return DicomSeries(_read_pixels(ordered), affine, Modality(first.Modality))
+    return DicomSeries(read_pixels(ordered), affine, Modality(first.Modality))
 
 
 def _read_header(path: Path) -> pydicom.Dataset:
@@ -200,7 +198,7 @@ def _slices(path: Path, header: pydicom.Dataset) -> list[Slice]:
     """The slices of a file: itself, or its frames."""
     try:
         size = (int(_number(header, "Columns")), int(_number(header, "Rows")))
-        frames = len(header.get(_PER_FRAME, None) or (header,))
+        frames = len(header.get(FRAME_GROUPS, None) or (header,))
         if (counted := int(_number(header, "NumberOfFrames", 1))) != frames:
             raise _NoGeometryError(f"{counted} frames, positions for {frames}")
         return [
@@ -245,9 +243,9 @@ def _frame_header(header: pydicom.Dataset, frame: int, group: str) -> pydicom.Da
     In a multi-frame image in the frame's own functional group, else in the one that all frames
     share (empty where there is neither); in a single-frame image at the top.
     """
-    if not header.get(_PER_FRAME, None):
+    if not header.get(FRAME_GROUPS, None):
         return header
-    for groups in (header.get(_PER_FRAME)[frame], *(header.get(_SHARED, None) or ())):
+    for groups in (header.get(FRAME_GROUPS)[frame], *(header.get(SHARED_GROUPS, None) or ())):
         if sequence := groups.get(group, None):
             return sequence[0]
     return pydicom.Dataset()
@@ -276,38 +274,3 @@ def _numbers(header: pydicom.Dataset, name: str, count: int) -> NDArray[np.float
     if values.shape != (count,) or not np.isfinite(values).all():
         raise _NoGeometryError(f"{name} is {values.tolist()}")
     return values
-
-
-def _read_pixels(slices: Sequence[Slice]) -> NDArray[np.float32]:
-    """Rescaled values of the slices, shape (columns, rows, slices)."""
-    columns, rows = slices[0].size
-    array = np.empty((len(slices), rows, columns), dtype=np.float32)
-    places: dict[Path, list[tuple[int, int]]] = defaultdict(list)
-    for place, each in enumerate(slices):
-        places[each.path].append((place, each.frame))
-    for path, members in places.items():
-        pixels = _stored_values(path)
-        frames = pixels[np.newaxis] if pixels.ndim == 2 else pixels
-        if frames.shape != (len(members), rows, columns):
-            raise InputError(
-                f"{path}: pixels of shape {pixels.shape} where the header says {len(members)} x "
-                f"{rows} x {columns}; copy the file again from its source."
-            )
-        for place, frame in members:
-            array[place] = frames[frame] * slices[place].slope + slices[place].intercept
-    return array.transpose(2, 1, 0)
-
-
-def _stored_values(path: Path) -> NDArray[Any]:
-    """Pixels before rescaling, shape (rows, columns) or (frames, rows, columns)."""
-    with reporting_damage(path, "DICOM image"):
-        dataset = pydicom.dcmread(path)
-        try:
-            pixels: NDArray[Any] = dataset.pixel_array
-        except (RuntimeError, NotImplementedError) as error:
-            raise InputError(
-                f"{path}: the pixels are compressed ({dataset.file_meta.TransferSyntaxUID.name}) "
-                "and no decoder at hand takes them; `pip install python-gdcm`, or decompress the "
-                "series."
-            ) from error
-    return pixels

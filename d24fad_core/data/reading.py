@@ -47,7 +47,9 @@ def read_volume(path: Path, modality: Modality | None = None) -> Volume:
             look like HU are taken for CT and all others for MR.
 
     Returns:
-        The volume on its source grid, affine in RAS mm; its name is the file's or the folder's.
+        The volume on its source grid, affine in RAS mm, its array in Fortran order as scanners
+        store it (turning a large scan takes longer than reading it); its name is the file's or
+        the folder's.
 
     Raises:
         InputError: the study does not exist, cannot be read, or is not a 3-D grey-value image of
@@ -60,6 +62,10 @@ def read_volume(path: Path, modality: Modality | None = None) -> Volume:
     try:
         if not path.exists():
             raise InputError(f"{path}: no such file or folder; check the path.")
+        if path.is_dir() and not holds_dicom(path) and (studies := find_studies(path)):
+            raise InputError(
+                f"{path}: a folder of {len(studies)} studies; give one, such as {studies[0]}."
+            )
         if path.is_dir() or (_suffix(path) is None and is_dicom_file(path)):
             series = read_dicom_folder(path) if path.is_dir() else read_dicom_file(path)
             if modality not in (None, series.modality):
@@ -223,11 +229,11 @@ def _checked(array: NDArray[np.float32], path: Path) -> NDArray[np.float32]:
         )
     if wrong := int(array.size - np.isfinite(array).sum()):
         raise InputError(
-            f"{path}: {wrong} voxels are NaN or infinite; replace them (for example by the "
-            "background value) and give it again."
+            f"{path}: {wrong} voxel{'s are' if wrong > 1 else ' is'} NaN or infinite; replace "
+            "them (for example by the background value) and give it again."
         )
     if array.min() == array.max():
         raise InputError(
             f"{path}: every voxel is {array.flat[0]:g}; the image is empty. Export it again."
         )
-    return np.ascontiguousarray(array)
+    return np.asfortranarray(array)

@@ -97,6 +97,17 @@ def folder_of_series(folder: Path) -> Path:
     return folder / "patient"
 
 
+def folder_of_files(folder: Path) -> Path:
+    for name in ("a.nii", "b.nii"):
+        nifti(VALUES, name)(folder)
+    return folder
+
+
+def folder_of_folders(folder: Path) -> Path:
+    write_series(folder / "patient" / "visit" / "t1", VALUES, AXIAL)
+    return folder / "patient"
+
+
 def two_series(folder: Path) -> Path:
     write_series(folder / "series", VALUES, AXIAL, number=2, description="AX T1")
     write_series(folder / "series", VALUES, AXIAL, number=5, description="AX T2", prefix="b")
@@ -192,7 +203,7 @@ CASES: dict[str, tuple[Builder, str]] = {
     "one sagittal slice": (nifti(VALUES[:1]), "1 x 4 x 6 is one slice"),
     "2-D NRRD": (itk(VALUES[0], "study.nrrd"), "is one slice"),
     "one slice of MetaImage": (itk(VALUES[:1], "study.mha"), "is one slice"),
-    "NaN": (nifti(with_value(np.nan)), "1 voxels are NaN or infinite"),
+    "NaN": (nifti(with_value(np.nan)), "1 voxel is NaN or infinite"),
     "infinite": (nifti(with_value(-np.inf)), "NaN or infinite"),
     "beyond float32": (nifti(with_value(1.0).astype(np.float64) * 1e300), "NaN or infinite"),
     "constant": (nifti(np.full((4, 5, 6), 7, np.int16)), "every voxel is 7"),
@@ -204,7 +215,9 @@ CASES: dict[str, tuple[Builder, str]] = {
     ),
     "complex NIfTI": (nifti(VALUES.astype(np.complex64)), "complex"),
     "empty folder": (empty_folder, "no DICOM image directly in this folder"),
-    "folder of series": (folder_of_series, "no DICOM image directly in this folder; give .*t1"),
+    "folder of series": (folder_of_series, r"a folder of 1 studies; give one, such as .*t1\."),
+    "folder of files": (folder_of_files, r"a folder of 2 studies; give one, such as .*a\.nii\."),
+    "folder of folders": (folder_of_folders, r"no DICOM image directly in .*such as .*visit"),
     "two series": (
         two_series,
         r"2 series \(number 2 'AX T1', 6 files; number 5 'AX T2', 6 files\); move each series",
@@ -231,7 +244,10 @@ CASES: dict[str, tuple[Builder, str]] = {
         changed(ImageOrientationPatient=[1, 0, 0, 0.5, 0.8, 0]),
         "not two perpendicular unit vectors",
     ),
-    "slices of several sizes": (changed(1, PixelSpacing=[2, 2]), "give a series of one size"),
+    "slices of several sizes": (
+        changed(1, PixelSpacing=[2, 2]),
+        r"slices of 5 x 4 pixels, .*2 x 2 mm.* in one series; give a series of one size",
+    ),
     "colour DICOM": (changed(PhotometricInterpretation="RGB"), "a colour image"),
     "empty DICOM file": (damaged_slice(lambda content: b""), "is named like a DICOM image"),
     "garbage DICOM file": (damaged_slice(lambda content: NOISE), "is named like a DICOM image"),

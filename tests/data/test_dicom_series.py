@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+import SimpleITK
 from dicom_builder import change, write_enhanced, write_series
 from numpy.typing import NDArray
-from pydicom.uid import JPEG2000Lossless, RLELossless
+from pydicom.encaps import encapsulate, generate_pixel_data_frame
+from pydicom.uid import RLELossless
 from scipy.spatial.transform import Rotation
 
 from d24fad_core.data.reading import read_volume
@@ -23,8 +25,8 @@ OBLIQUE[:3, :3] = Rotation.from_euler("xyz", [20, -15, 8], degrees=True).as_matr
 )
 
 
-def pixels(slices: int = 6) -> NDArray[np.int16]:
-    return np.random.default_rng(1).integers(-200, 900, (5, 4, slices)).astype(np.int16)
+def pixels(columns: int = 5, rows: int = 4) -> NDArray[np.int16]:
+    return np.random.default_rng(1).integers(-200, 900, (columns, rows, 6)).astype(np.int16)
 
 
 @pytest.mark.parametrize("modality", ["CT", "MR"])
@@ -105,13 +107,51 @@ def test_a_name_in_the_series_description_is_not_repeated(tmp_path: Path) -> Non
     assert "jane" not in message.lower()
 
 
-def test_pixels_that_need_another_decoder_name_it(tmp_path: Path) -> None:
-    for path in write_series(tmp_path, pixels(), AXIAL):
-        image = pydicom.dcmread(path)
-        image.PixelData = pydicom.encaps.encapsulate([b"\xff\x4f\xff\x51" + b"\0" * 60])
-        image["PixelData"].is_undefined_length = True
-        image["PixelData"].VR = "OB"
-        image.file_meta.TransferSyntaxUID = JPEG2000Lossless
-        image.save_as(path)
-    with pytest.raises(InputError, match=r"JPEG 2000|whole DICOM image"):
+def compress(path: Path, kind: str) -> None:
+    """Replace the pixels of a DICOM file by their JPEG or JPEG 2000 code (lossless)."""
+    image = pydicom.dcmread(path)
+    single = path.with_name("single-frame.dcm")
+    writer = SimpleITK.ImageFileWriter()
+    writer.SetFileName(str(single))
+    writer.SetCompressor(kind)
+    writer.UseCompressionOn()
+    codes = []
+    for frame in image.pixel_array.reshape(-1, image.Rows, image.Columns):
+        writer.Execute(SimpleITK.GetImageFromArray(frame[np.newaxis]))
+        compressed = pydicom.dcmread(single)
+        codes.extend(generate_pixel_data_frame(compressed.PixelData, 1))
+    single.unlink()
+    image.file_meta.TransferSyntaxUID = compressed.file_meta.TransferSyntaxUID
+    image.PixelData = encapsulate(codes)
+    image["PixelData"].is_undefined_length = True
+    image["PixelData"].VR = "OB"
+    image.save_as(path)
+
+
+@pytest.mark.parametrize("modality", ["CT", "MR"])
+@pytest.mark.parametrize("kind", ["JPEG", "JPEG2000"])
+def test_jpeg_compressed_slices_are_read(tmp_path: Path, kind: str, modality: str) -> None:
+    rescale = [(1.0 + index / 4, -100.0 * index) for index in range(6)]
+    for path in write_series(tmp_path, pixels(64, 48), AXIAL, modality=modality, rescale=rescale):
+        compress(path, kind)
+        assert kind in pydicom.dcmread(path).file_meta.TransferSyntaxUID.name.replace(" ", "")
+    expected = pixels(64, 48) * [slope for slope, _ in rescale] + [below for _, below in rescale]
+    np.testing.assert_allclose(read_volume(tmp_path).array, expected, rtol=1e-6)
+
+
+def test_jpeg_compressed_frames_are_read(tmp_path: Path) -> None:
+    rescale = [(1.0 + index / 4, -100.0 * index) for index in range(6)]
+    write_enhanced(tmp_path / "enhanced.dcm", pixels(64, 48), OBLIQUE, rescale)
+    compress(tmp_path / "enhanced.dcm", "JPEG2000")
+    expected = pixels(64, 48) * [slope for slope, _ in rescale] + [below for _, below in rescale]
+    np.testing.assert_allclose(read_volume(tmp_path).array, expected, rtol=1e-6)
+
+
+def test_damaged_jpeg_is_refused(tmp_path: Path) -> None:
+    path = write_series(tmp_path, pixels(64, 48), AXIAL)[2]
+    compress(path, "JPEG2000")
+    content = path.read_bytes()
+    start = content.index(b"\xff\x4f\xff\x51")
+    path.write_bytes(content[:start] + bytes(20) + content[start + 20 :])
+    with pytest.raises(InputError, match="not a whole DICOM image"):
         read_volume(tmp_path)

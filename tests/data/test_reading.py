@@ -143,7 +143,7 @@ def test_every_voxel_keeps_its_value_and_place(write, tmp_path: Path) -> None:
         assert volume.array[index] == array[tuple(source)]
     assert volume.name == "study"
     assert volume.array.dtype == np.float32
-    assert volume.array.flags.c_contiguous
+    assert volume.array.flags.f_contiguous
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".nrrd", ".mha"])
