@@ -20,7 +20,9 @@ SCREENSHOTS = ROOT / "Resources" / "screenshots"
 @pytest.fixture
 def faults() -> Iterator[Any]:
     """Fails the test on an exception in a slot, a Qt warning or a VTK error line."""
-    pytest.importorskip("slicer", reason="slicer-core is not installed (pip install d24fad[slicer-test])")
+    pytest.importorskip(
+        "slicer", reason="slicer-core is not installed (pip install d24fad[slicer-test])"
+    )
     from harness.faults import Faults
 
     with Faults() as collected:

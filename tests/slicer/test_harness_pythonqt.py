@@ -141,14 +141,21 @@ def test_a_class_derived_in_python_keeps_its_attributes_and_overrides(qt: Any) -
 
 
 def test_an_exception_in_an_override_is_a_fault(qt: Any, faults: Any) -> None:
-    class Watcher(qt.QWidget):  # type: ignore[misc,name-defined]
-        def eventFilter(self, watched: Any, event: Any) -> bool:  # noqa: N802
-            raise KeyError("filtered")
+    from harness.application import settle
 
-    watcher, label = Watcher(), qt.QLabel("x")
-    label.installEventFilter(watcher)
-    label.show()
-    label.removeEventFilter(watcher)
+    class Watcher(qt.QWidget):  # type: ignore[misc,name-defined]
+        raised = False
+
+        def eventFilter(self, watched: Any, event: Any) -> bool:  # noqa: N802
+            if not Watcher.raised:
+                Watcher.raised = True
+                raise KeyError("filtered")
+            return False
+
+    watcher, target = Watcher(), qt.QObject()
+    target.installEventFilter(watcher)
+    qt.QCoreApplication.postEvent(target, qt.QEvent(qt.QEvent.User))
+    settle()
     with pytest.raises(AssertionError, match="filtered"):
         faults.check()
     faults.forget()
@@ -190,7 +197,9 @@ def _load(qt: Any, folder: Path, **changes: str) -> Any:
     return slicer.util.loadUI(str(path))
 
 
-def test_a_ui_file_gives_named_widgets_and_its_connections(qt: Any, scene: Any, tmp_path: Path) -> None:
+def test_a_ui_file_gives_named_widgets_and_its_connections(
+    qt: Any, scene: Any, tmp_path: Path
+) -> None:
     import slicer
 
     widget = _load(qt, tmp_path)

@@ -61,7 +61,9 @@ def load_ui(path: Path) -> QtWidgets.QWidget:
         widget = factory.load(data)
     if widget is None:
         raise UiError(f"{path.name}: {factory.errorString()}")
-    named = {raw(child, "objectName")(): child for child in raw(widget, "findChildren")(QtCore.QObject)}
+    named = {
+        raw(child, "objectName")(): child for child in raw(widget, "findChildren")(QtCore.QObject)
+    }
     named[raw(widget, "objectName")()] = widget
     _check_properties(path, tree, named)
     for connection in pending:
@@ -105,7 +107,9 @@ def collect_qt_warnings(faults: Faults) -> None:
     """Make Qt's own complaints (unknown connections, bad parents) faults of the test."""
 
     def handle(kind: Any, context: Any, message: str) -> None:
-        harmless = message.startswith(("This plugin does not support", "QFont", "propagateSizeHints"))
+        harmless = message.startswith(
+            ("This plugin does not support", "QFont", "propagateSizeHints")
+        )
         if kind != QtCore.QtMsgType.QtDebugMsg and not harmless:
             faults.record(f"Qt: {message}")
 

@@ -3,7 +3,7 @@
 The rules, each with a test in `tests/slicer/test_harness_pythonqt.py`:
 
 1. A property of Qt reads and writes as an attribute; calling it (`button.text()`) is a TypeError.
-2. The getter of a boolean property (`isEnabled`) is refused: `enabled` is the way that always works.
+2. The getter of a boolean property (`isEnabled`) is refused: `enabled` always works.
 3. Assigning to a name that is no property of a C++ class is an AttributeError, as is reading one.
 4. `connect('signal(type)', function)` and `widget.signal.connect(function)`; an unknown signal
    is a ValueError. A function gets as many arguments as it takes.

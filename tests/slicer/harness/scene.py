@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import slicer
 import vtk
@@ -88,7 +88,7 @@ class LayoutManager:
 class CoreIOManager:
     """Loads and saves single nodes by their storage node, the scene as .mrb or .mrml."""
 
-    _CLASSES = {
+    _CLASSES: ClassVar[dict[str, str]] = {
         "VolumeFile": "vtkMRMLScalarVolumeNode",
         "SegmentationFile": "vtkMRMLSegmentationNode",
     }
@@ -111,7 +111,9 @@ class CoreIOManager:
                 return bool(self._scene.ReadFromMRB(path, properties.get("clear", False)))
             self._scene.SetURL(path)
             return bool(self._scene.Connect())
-        node = self._scene.AddNewNodeByClass(self._CLASSES[file_type], Path(path).name.split(".")[0])
+        node = self._scene.AddNewNodeByClass(
+            self._CLASSES[file_type], Path(path).name.split(".")[0]
+        )
         storage = node.CreateDefaultStorageNode()
         storage.SetFileName(path)
         if not storage.ReadData(node):

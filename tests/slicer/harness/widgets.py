@@ -88,7 +88,9 @@ class CollapsibleButton(QtWidgets.QWidget):
         painter.setPen(QtGui.QColor(40, 40, 40))
         mark = "▸" if self._collapsed else "▾"
         painter.drawText(
-            header.adjusted(8, 0, 0, 0), QtCore.Qt.AlignmentFlag.AlignVCenter, f"{mark}  {self._text}"
+            header.adjusted(8, 0, 0, 0),
+            QtCore.Qt.AlignmentFlag.AlignVCenter,
+            f"{mark}  {self._text}",
         )
         painter.end()
 
@@ -213,7 +215,13 @@ class NodeComboBox(QtWidgets.QWidget):
         layout.addWidget(self._combo)
         self._scene: Any = None
         self._node_id = ""
-        self._flags = {"none": False, "add": True, "remove": True, "rename": False, "children": True}
+        self._flags = {
+            "none": False,
+            "add": True,
+            "remove": True,
+            "rename": False,
+            "children": True,
+        }
         self._types: list[str] = []
         self._none_display = "None"
         self._observers: list[tuple[Any, int]] = []

@@ -1,0 +1,194 @@
+"""The client against the interface it was written for."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from D24FADSlicerLib.client import Client
+from D24FADSlicerLib.jobs import Task
+from D24FADSlicerLib.messages import CancelledError, ExplainedError
+from D24FADSlicerLib.review import Action, Review, State
+from D24FADSlicerLib.volume_file import VolumeData
+
+
+def new_task() -> Task:
+    return Task(1, queue.SimpleQueue())
+
+
+def scan(seed: int = 0, spots: int = 1) -> VolumeData:
+    array = np.random.default_rng(seed).uniform(0, 100, (12, 16, 20)).astype(np.int16)
+    for spot in range(spots):
+        array[3 + 3 * spot, 4:8, 5 + 4 * spot : 8 + 4 * spot] = 900 - 50 * spot
+    return VolumeData(array, np.diag([2.0, 2.0, 4.0, 1.0]))
+
+
+@pytest.fixture
+def server() -> Iterator:
+    pytest.importorskip("cc3d")
+    from harness.review_server import ReviewServer
+
+    with ReviewServer() as running:
+        for number in range(2):
+            running.add_image(f"normal_{number}", scan(number, spots=0))
+            running.add_support("default", f"normal_{number}")
+        yield running
+
+
+def test_the_server_tells_who_it_is(server) -> None:
+    info = Client(server.address).info()
+    assert (info.version, info.default_support_set, info.minimum_supports) == (
+        "0.1.0",
+        "default",
+        2,
+    )
+
+
+def test_a_token_is_sent(server) -> None:
+    server.token = "s3cret"
+    with pytest.raises(ExplainedError, match="token"):
+        Client(server.address).info()
+    assert Client(server.address, " s3cret\n").info().version == "0.1.0"
+
+
+def test_a_prefix_of_a_proxy_is_kept(server) -> None:
+    with pytest.raises(ExplainedError):
+        Client(f"{server.address}/label").info()
+    assert server.calls[0] == "GET /label/d24fad/v1/"
+
+
+def test_a_volume_is_sent_once(server) -> None:
+    client = Client(server.address)
+    first, digest = client.upload(scan(7), "Päd scan #1", new_task())
+    again, same = client.upload(scan(7), "other name", new_task())
+    assert (first, digest) == (again, same)
+    assert first == "P_d_scan__1"
+    assert sum(call.startswith("PUT") for call in server.calls) == 1
+
+
+def test_a_name_that_is_taken_gets_a_suffix(server) -> None:
+    client = Client(server.address)
+    client.upload(scan(7), "scan", new_task())
+    second, digest = client.upload(scan(8), "scan", new_task())
+    assert second == f"scan-{digest[:12]}"
+
+
+def test_an_analysis_comes_back_typed(server) -> None:
+    client, task = Client(server.address), new_task()
+    image, _ = client.upload(scan(7, spots=2), "scan", task)
+    analysis = client.detect(image, "default", None, {}, task)
+    assert [finding.rank for finding in analysis.findings] == [1, 2]
+    assert analysis.findings[0].peak_score > analysis.findings[1].peak_score
+    assert analysis.findings[0].volume_ml == pytest.approx(12 * 16 / 1000)
+    assert analysis.slice_of(analysis.findings[0].peak_ras_mm) == 3
+    labels = client.finding_labels(analysis.result, task)
+    assert set(np.unique(labels.array)) == {0, 1, 2}
+    assert client.heatmap(analysis.result, task).array.max() == pytest.approx(8.0)
+
+
+def test_too_few_supports_is_said_by_the_server(server) -> None:
+    server.store.sets["default"].pop()
+    client, task = Client(server.address), new_task()
+    with pytest.raises(ExplainedError, match="at least 2") as caught:
+        client.detect("normal_0", "default", None, {}, task)
+    assert caught.value.code == "too_few_supports"
+
+
+def test_a_server_that_dies_and_comes_back_does_not_lose_the_analysis(server) -> None:
+    server.job_s = 0.6
+    client, task = Client(server.address, patience_s=20), new_task()
+    reports: list[str] = []
+    report = task.report
+
+    def watched(step: str, fraction: float | None = None) -> None:
+        reports.append(step)
+        if len(reports) == 3:
+            server.stop()
+        if step.startswith("Waiting for the server"):
+            server.start()
+        report(step, fraction)
+
+    task.report = watched  # type: ignore[method-assign]
+    analysis = client.detect("normal_0", "default", None, {}, task)
+    assert any(step.startswith("Waiting for the server") for step in reports)
+    assert analysis.image == "normal_0"
+
+
+def test_a_server_that_stays_away_is_given_up(server) -> None:
+    server.job_s = 60
+    client, task = Client(server.address, patience_s=0.2), new_task()
+    state = client.start_detection("normal_0", "default", None, {}, task)
+    server.stop()
+    with pytest.raises(ExplainedError) as caught:
+        client._follow(state, task)
+    assert caught.value.code in ("refused", "disconnected")
+
+
+def test_cancelling_cancels_on_the_server_too(server) -> None:
+    server.job_s = 60
+    client, task = Client(server.address), new_task()
+    report = task.report
+
+    def watched(step: str, fraction: float | None = None) -> None:
+        if step == "Scoring slices":
+            task.cancellation.cancel()
+        report(step, fraction)
+
+    task.report = watched  # type: ignore[method-assign]
+    with pytest.raises(CancelledError):
+        client.detect("normal_0", "default", None, {}, task)
+    assert [job["state"] for job in server.store.jobs.values()] == ["cancelled"]
+
+
+def test_a_review_is_sent_and_read_back(server) -> None:
+    client, task = Client(server.address), new_task()
+    image, _ = client.upload(scan(7, spots=2), "scan", task)
+    result = client.detect(image, "default", None, {}, task).result
+    review = Review().append(Action.ACCEPT, 1, "AB").append(Action.REJECT, 2, "AB", "vessel")
+    review = review.undo("AB")
+    confirmed, sent = client.send_events(result, review.waiting, task)
+    review = review.with_confirmed(confirmed, sent)
+    assert review.waiting == ()
+    assert review.of(1).state is State.ACCEPTED
+    assert review.of(2).state is State.OPEN
+    with pytest.raises(ExplainedError, match="undecided"):
+        client.store_final(result, "AB", "", task)
+
+
+def test_an_edited_mask_goes_before_its_event(server) -> None:
+    client, task = Client(server.address), new_task()
+    image, _ = client.upload(scan(7), "scan", task)
+    result = client.detect(image, "default", None, {}, task).result
+    digest = client.send_mask(result, VolumeData(np.zeros((12, 16, 20), np.uint8), np.eye(4)), task)
+    waiting = Review().append(Action.EDIT, 1, "AB", mask=digest).waiting
+    confirmed, _ = client.send_events(result, waiting, task)
+    assert confirmed[0].mask == digest
+    client.store_final(result, "AB", "", task)
+
+
+def test_support_sets_and_calibration(server) -> None:
+    client, task = Client(server.address), new_task()
+    server.add_support("default", "normal_1", quality="warning")
+    found = client.support_set("default", task)
+    assert [study.quality for study in found.studies] == ["ok", "ok", "warning"]
+    assert found.studies[2].remarks == ("Stands out.",)
+    assert client.calibration("default", task).false_positive_rate(3.0) is None
+    created = client.create_support_set("mine", "Mine", ["normal_0", "normal_1"], "AB", task)
+    assert created.usable
+    image, _ = client.upload(scan(9, spots=0), "case", task)
+    client.add_support("mine", image, "AB", task, confirmed_normal=True)
+    assert client.calibration("mine", task).false_positive_rate(1.0) == 1.0
+    assert client.calibration("mine", task).false_positive_rate(3.0) == 0.5
+    left = client.remove_support("mine", image, task)
+    assert [study.image for study in left.studies] == ["normal_0", "normal_1"]
+
+
+def test_the_next_case_until_nothing_is_left(server) -> None:
+    client, task = Client(server.address), new_task()
+    client.upload(scan(7), "case", task)
+    assert client.next_case("most_anomalous", "default", [], task).image == "case"
+    with pytest.raises(ExplainedError) as caught:
+        client.next_case("most_anomalous", "default", ["case"], task)
+    assert caught.value.code == "nothing_left"

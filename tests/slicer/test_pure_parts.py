@@ -1,0 +1,288 @@
+"""Review log, findings, jobs, volume files and the strip: no Qt, no Slicer."""
+
+from __future__ import annotations
+
+import ast
+import io
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from D24FADSlicerLib.colors import color_points, rgb_of, scale_maximum
+from D24FADSlicerLib.findings import Finding
+from D24FADSlicerLib.jobs import Jobs, Task
+from D24FADSlicerLib.messages import ExplainedError
+from D24FADSlicerLib.records import CaseCalibration
+from D24FADSlicerLib.review import Action, Event, Review, State
+from D24FADSlicerLib.strip import draw_strip, encode_png, slice_at, slice_columns
+from D24FADSlicerLib.volume_file import VolumeData, read_nifti, write_nifti
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+MODULE = Path(__file__).parents[2] / "D24FADSlicer" / "D24FADSlicer"
+
+actions = st.lists(
+    st.tuples(
+        st.sampled_from([Action.ACCEPT, Action.REJECT, Action.NOTE, Action.REOPEN, Action.UNDO]),
+        st.integers(1, 3),
+    ),
+    max_size=12,
+)
+
+
+def replay(steps: list[tuple[Action, int]]) -> Review:
+    review = Review()
+    for action, finding in steps:
+        undone = action is Action.UNDO
+        review = review.undo("AB") if undone else review.append(action, finding, "AB", "note")
+    return review
+
+
+@given(actions)
+def test_undo_is_the_state_before(steps: list[tuple[Action, int]]) -> None:
+    before = replay(steps)
+    after = before.append(Action.REJECT, 2, "AB").undo("AB")
+    assert after.effective() == before.effective()
+    assert len(after.waiting) == len(before.waiting) + 2
+
+
+@given(actions)
+def test_a_review_survives_the_scene(steps: list[tuple[Action, int]]) -> None:
+    import json
+
+    review = replay(steps)
+    assert Review.read(json.loads(json.dumps(review.document()))) == review
+
+
+def test_undo_of_nothing_adds_nothing() -> None:
+    assert Review().undo("AB") == Review()
+    assert not Review().can_undo
+
+
+def test_undo_reaches_into_what_the_server_has() -> None:
+    confirmed = (Event(Action.ACCEPT, 1, "AB", "t"), Event(Action.ACCEPT, 2, "AB", "t"))
+    review = Review(confirmed).undo("AB")
+    assert review.of(2).state is State.OPEN
+    assert review.of(1).state is State.ACCEPTED
+
+
+def test_a_note_keeps_the_decision_and_a_decision_the_note() -> None:
+    review = Review().append(Action.NOTE, 1, "AB", "vessel?").append(Action.REJECT, 1, "CD")
+    assert (review.of(1).state, review.of(1).note) == (State.REJECTED, "vessel?")
+    assert review.open_findings([1, 2]) == (2,)
+
+
+def test_the_place_of_a_finding_is_in_a_radiologists_words() -> None:
+    finding = Finding(1, 1.0, 5.0, (-12.4, -33.6, 5.2), (1, 2))
+    assert finding.place == "L 12  P 34  S 5 mm"
+
+
+def test_the_false_positive_rate_is_the_conformal_bound() -> None:
+    normals = [1.0, 2.0, 2.0, 3.0]
+    curve = tuple((s, (1 + sum(n >= s for n in normals)) / 5) for s in sorted(set(normals)))
+    calibration = CaseCalibration(4, "", curve)
+    for threshold in (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5):
+        expected = (1 + sum(n >= threshold for n in normals)) / 5
+        assert calibration.false_positive_rate(threshold) == pytest.approx(expected)
+    assert "20% of normal cases" in calibration.statement_at(9.0)
+    assert "unknown" in CaseCalibration(0, "", ()).statement_at(9.0)
+
+
+affines = hnp.arrays(np.float64, (3, 4), elements=st.floats(-50, 50, width=32)).filter(
+    lambda a: abs(np.linalg.det(a[:, :3])) > 1e-2
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    hnp.arrays(
+        st.sampled_from([np.uint8, np.int16, np.uint16, np.int32, np.float32, np.float64]),
+        hnp.array_shapes(min_dims=3, max_dims=3, max_side=5),
+        elements=st.integers(0, 100),
+    ),
+    affines,
+)
+def test_a_volume_survives_its_file(tmp_path_factory, array, rows) -> None:
+    path = tmp_path_factory.mktemp("nifti") / "v.nii.gz"
+    affine = np.vstack([rows, [0, 0, 0, 1]])
+    first = write_nifti(path, VolumeData(array, affine))
+    found = read_nifti(path)
+    np.testing.assert_array_equal(found.array, array)
+    np.testing.assert_allclose(found.affine, affine, rtol=1e-6)
+    assert write_nifti(path, VolumeData(array, affine)) == first
+
+
+def test_our_files_are_those_of_nibabel(tmp_path: Path) -> None:
+    nibabel = pytest.importorskip("nibabel")
+    array = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
+    affine = np.array([[0, -2, 0.5, 10], [1, 0, 0, -7], [0.2, 0, 3, 5], [0, 0, 0, 1.0]])
+    write_nifti(tmp_path / "ours.nii.gz", VolumeData(array, affine))
+    image = nibabel.load(tmp_path / "ours.nii.gz")
+    np.testing.assert_array_equal(np.asarray(image.dataobj), array.transpose(2, 1, 0))
+    np.testing.assert_allclose(image.affine, affine, rtol=1e-6)
+
+
+@pytest.mark.parametrize("flip", [1, -1])
+def test_a_quaternion_and_a_scale_are_read(tmp_path: Path, flip: int) -> None:
+    nibabel = pytest.importorskip("nibabel")
+    from nibabel.eulerangles import euler2mat
+
+    affine = np.eye(4)
+    affine[:3, :3] = euler2mat(0.3, -0.2, 0.5) @ np.diag([1.0, 2.0, 3.0 * flip])
+    affine[:3, 3] = 4, 5, 6
+    image = nibabel.Nifti1Image(np.arange(24, dtype=np.uint8).reshape(2, 3, 4), None)
+    image.header.set_qform(affine, code=1)
+    image.header.set_sform(None, code=0)
+    image.header.set_slope_inter(0.5, -1)
+    nibabel.save(image, tmp_path / "q.nii")
+    found = read_nifti(tmp_path / "q.nii")
+    np.testing.assert_allclose(found.affine, nibabel.load(tmp_path / "q.nii").affine, atol=1e-5)
+    expected = nibabel.load(tmp_path / "q.nii").get_fdata().transpose(2, 1, 0)
+    np.testing.assert_allclose(found.array, expected)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x1f\x8b\x08junk", b"x" * 400, b"\x5c\x01\0\0" + bytes(90)]
+)
+def test_a_damaged_volume_is_a_clear_problem(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "bad.nii.gz").write_bytes(content)
+    with pytest.raises(ExplainedError, match="damaged"):
+        read_nifti(tmp_path / "bad.nii.gz")
+
+
+def drain_until(jobs: Jobs, condition) -> None:
+    for _ in range(500):
+        jobs.drain()
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError("the job never ended")
+
+
+def test_work_runs_elsewhere_and_is_handed_on_here() -> None:
+    jobs, seen = Jobs(), []
+    threads = []
+
+    def work(task: Task) -> int:
+        threads.append(threading.current_thread())
+        task.report("half", 0.5)
+        return 7
+
+    jobs.start("v", work, seen.append, seen.append, lambda p: seen.append(p.fraction))
+    drain_until(jobs, lambda: jobs.idle)
+    assert seen == [0.5, 7]
+    assert threads[0] is not threading.current_thread() and threads[0].daemon
+
+
+def test_a_failure_is_handed_on_and_a_surprise_is_explained() -> None:
+    jobs, seen = Jobs(), []
+    jobs.start("", lambda task: [][0], seen.append, lambda p: seen.append(p.code))
+    drain_until(jobs, lambda: jobs.idle)
+    assert seen == ["unexpected"]
+
+
+def test_late_results_are_dropped() -> None:
+    jobs, seen, go = Jobs(), [], threading.Event()
+    job = jobs.start("v", lambda task: go.wait(5), seen.append, seen.append)
+    other = jobs.start("w", lambda task: go.wait(5), seen.append, seen.append)
+    jobs.cancel_owned("v")
+    assert not jobs.is_live(job) and jobs.is_live(other)
+    go.set()
+    drain_until(jobs, lambda: jobs.idle)
+    assert seen == [True]
+
+
+def test_a_cancelled_worker_ends_at_its_next_report() -> None:
+    jobs, ended = Jobs(), threading.Event()
+
+    def work(task: Task) -> None:
+        try:
+            while True:
+                task.report("on and on")
+                time.sleep(0.01)
+        finally:
+            ended.set()
+
+    jobs.start("v", work, print, print)
+    jobs.cancel_all()
+    assert ended.wait(5)
+
+
+def test_the_strip_shows_scores_threshold_and_current_slice() -> None:
+    scores = [0.0] * 5 + [9.0] + [2.0] * 4
+    picture = draw_strip(scores, 4.0, 8, 200, 40)
+    hot = picture[38, slice_columns(5, 10, 200)].astype(int)
+    grey = picture[38, slice_columns(7, 10, 200)].astype(int)
+    assert (hot.max(axis=1) - hot.min(axis=1)).min() > 60
+    assert (grey.max(axis=1) - grey.min(axis=1)).max() < 30
+    assert (picture[:, slice_columns(8, 10, 200)] == (64, 200, 255)).all()
+    assert (picture[5, 0] == (38, 38, 42)).all()
+
+
+@given(st.integers(1, 300), st.integers(2, 500), st.data())
+def test_a_click_on_a_mark_finds_its_slice(count: int, width: int, data) -> None:
+    width = max(width, 2 * count)
+    index = data.draw(st.integers(0, count - 1))
+    columns = slice_columns(index, count, width)
+    assert index in {slice_at(c, count, width) for c in range(columns.start, columns.stop)}
+
+
+def test_the_png_is_one() -> None:
+    from PIL import Image
+
+    picture = draw_strip([1.0, 9.0], 4.0, 0, 30, 20)
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(encode_png(picture)))), picture)
+
+
+def test_the_colors_are_those_of_the_overlays() -> None:
+    from matplotlib import colormaps
+
+    scores = np.linspace(0, 10, 50)
+    ours = rgb_of(scores, 3.0).astype(int)
+    theirs = np.round(np.asarray(colormaps["inferno"](scores / 10))[:, :3] * 255)
+    assert np.abs(ours - theirs).max() <= 8
+    assert scale_maximum(3.0) == 10.0 and scale_maximum(8.0) == 16.0
+    assert color_points(8.0)[-1][0] == 16.0
+
+
+@pytest.mark.parametrize("path", sorted(MODULE.rglob("*.py")), ids=lambda p: p.name)
+def test_the_extension_needs_nothing_but_slicer(path: Path) -> None:
+    tree = ast.parse(path.read_text(), feature_version=(3, 9))
+    allowed = set(sys.stdlib_module_names) | {
+        "numpy",
+        "slicer",
+        "vtk",
+        "qt",
+        "ctk",
+        "D24FADSlicerLib",
+    }
+    imported = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            imported.add((node.module or "").split(".")[0])
+        elif isinstance(node, ast.Match):
+            raise AssertionError("Python 3.9 has no match statement")
+    assert imported <= allowed
+
+
+_PURE = ["messages", "records", "findings", "review", "jobs", "transport", "client"]
+_PURE += ["volume_file", "colors", "strip"]
+_NO_QT = ["parameters", "heatmap", "segments", "views", "case"]
+
+
+@pytest.mark.parametrize(
+    ("names", "banned"),
+    [(_PURE, {"slicer", "vtk", "qt", "ctk"}), (_NO_QT, {"qt", "ctk"})],
+)
+def test_the_layers_keep_to_themselves(names: list[str], banned: set[str]) -> None:
+    for name in names:
+        tree = ast.parse((MODULE / "D24FADSlicerLib" / f"{name}.py").read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                assert not banned & {alias.name.split(".")[0] for alias in node.names}, name
