@@ -119,12 +119,14 @@ def test_the_mask_holds_exactly_the_findings_that_are_large_enough() -> None:
     np.testing.assert_array_equal(mask, heatmap == 4.0)
 
 
-@pytest.mark.parametrize("spacing", [0.1, 0.3, 1 / 3, 0.7, 1.1])
-def test_a_region_of_exactly_the_minimum_is_kept(spacing: float) -> None:
-    affine = np.eye(4)
-    affine[:3, :3] = Rotation.from_euler("xyz", [20, 40, 70], degrees=True).as_matrix() * spacing
+@given(affine=affines())
+@settings(max_examples=60, deadline=None)
+def test_a_region_of_exactly_the_minimum_is_kept_whatever_the_rounding(
+    affine: NDArray[np.float64],
+) -> None:
     heatmap = heatmap_with((np.s_[2:7, 2:7, 2:6], 4.0))
-    _, findings = find_findings(heatmap, 3.0, affine, 2, minimum_volume_ml=100 * spacing**3 / 1000)
+    minimum = 100 * float(np.prod(np.linalg.norm(affine[:3, :3], axis=0))) / 1000
+    _, findings = find_findings(heatmap, 3.0, affine, 2, minimum_volume_ml=minimum)
     assert len(findings) == 1
 
 

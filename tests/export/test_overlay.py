@@ -133,6 +133,7 @@ def test_a_colour_means_the_same_score_in_every_case() -> None:
     assert (colours[:3, 3] == 0).all()
     assert (np.diff(colours[3:, 3]) > 0).all()
     np.testing.assert_array_equal(colours[3:, :3], ColourScale.above(2.0).rgba(scores)[3:, :3])
+    np.testing.assert_array_equal(colours[:5], ColourScale.above(3.0).rgba(scores[:5]))
 
 
 def test_a_threshold_beyond_the_scale_still_has_colours_above_it() -> None:

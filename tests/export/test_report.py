@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from d24fad_core import RESEARCH_USE_ONLY
+from d24fad_core.data.volume import Plane
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.export import REPORT_SCHEMA, report_document, write_report
 from tests.export.analysed_study import analysed
@@ -39,7 +40,7 @@ def test_the_report_holds_everything_of_the_result_but_the_arrays(
     tmp_path: Path,
 ) -> None:
     affine = np.array([[-0.7, 0, 0, 80], [0, 0, 1.5, -20], [0, 0.9, 0, 5], [0, 0, 0, 1]])
-    _, result = analysed(affine=affine)
+    _, result = analysed(affine=affine, plane=Plane.CORONAL)
     document = written_report(result, tmp_path)
 
     arrays = {"heatmap", "mask", "affine"}
@@ -51,6 +52,7 @@ def test_the_report_holds_everything_of_the_result_but_the_arrays(
         "affine": affine.tolist(),
         "orientation": "LSA",
     }
+    assert document["planes"] == ["coronal"] and document["slice_axis"] == 2
     finding = result.findings[0]
     assert document["findings"][0]["peak_ras_mm"] == list(finding.peak_ras_mm)
     assert document["findings"][0]["bounding_box"] == [list(end) for end in finding.bounding_box]

@@ -1,0 +1,23 @@
+import warnings
+
+import pytest
+
+from d24fad_core.cli.messages import progress_bar, say, spoken_warnings
+
+
+def test_a_message_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    say("first\n   second")
+    assert capsys.readouterr().err == "first second\n"
+
+
+def test_only_warnings_of_the_library_are_spoken(capsys: pytest.CaptureFixture[str]) -> None:
+    with spoken_warnings():
+        warnings.warn_explicit("look", UserWarning, "a.py", 1, module="d24fad_core.data.reading")
+        warnings.warn_explicit("noise", UserWarning, "b.py", 1, module="somebody.else")
+    assert capsys.readouterr().err == "warning: look\n"
+
+
+def test_no_bar_is_drawn_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress_bar("support") as progress:
+        progress("features", 0.5)
+    assert capsys.readouterr().err == ""
