@@ -37,11 +37,11 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def hash_bytes(*parts: bytes) -> str:
+def hash_bytes(*parts: bytes | memoryview) -> str:
     """SHA-256 over the parts, each preceded by its length, as 64 hexadecimal digits."""
     digest = hashlib.sha256()
     for part in parts:
-        digest.update(len(part).to_bytes(8, "little"))
+        digest.update(memoryview(part).nbytes.to_bytes(8, "little"))
         digest.update(part)
     return digest.hexdigest()
 

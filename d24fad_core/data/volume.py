@@ -56,7 +56,9 @@ class Volume:
                 f"{self.array.shape}; a volume has 3. Give one 3-D series."
             )
         if self.affine.shape != (4, 4) or not np.isfinite(self.affine).all():
-            raise InputError(f"{self.name}: the affine is not a finite 4x4 matrix; rewrite the file.")
+            raise InputError(
+                f"{self.name}: the affine is not a finite 4x4 matrix; rewrite the file."
+            )
         if abs(np.linalg.det(self.affine[:3, :3])) < 1e-9:
             raise InputError(
                 f"{self.name}: the affine is singular (voxels without volume); "
@@ -84,7 +86,8 @@ class Volume:
     def content_hash(self) -> str:
         """SHA-256 over voxels, affine and modality: equal scans are equal whatever their file."""
         return hash_bytes(
-            np.ascontiguousarray(self.array).tobytes(),
+            # Readers yield Fortran order; hashing in that order copies nothing there.
+            np.asfortranarray(self.array).T.data.cast("B"),
             repr(self.shape).encode(),
             np.round(self.affine, 6).tobytes(),
             self.modality.value.encode(),

