@@ -1,7 +1,7 @@
 """`d24fad detect`: analyse one study against a support set of normal ones."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,15 +10,14 @@ from rich.console import Console
 from rich.table import Table
 
 from d24fad_core import RESEARCH_USE_ONLY
-from d24fad_core.cli.messages import progress_bar, spoken_warnings, warn
-from d24fad_core.data.volume import Modality, Plane, Volume
+from d24fad_core.cli.messages import progress_bar
+from d24fad_core.cli.studies import read_study, read_support
+from d24fad_core.data.volume import Modality, Plane
 from d24fad_core.detection.result import AnomalyResult
-from d24fad_core.errors import CancelledError, ConfigurationError, SupportError
+from d24fad_core.errors import CancelledError, ConfigurationError
 
 if TYPE_CHECKING:
     from d24fad_core.export import WrittenFiles
-
-MINIMUM_SUPPORTS = 2
 
 EPILOG = """
 Examples:
@@ -161,8 +160,8 @@ def detect(
         _limit_threads(threads)
     load_detector: Callable[..., Detector] = ctx.obj or Detector.from_checkpoint
     try:
-        query = _read(image, modality)
-        studies = _support_studies(support, query, modality)
+        query = read_study(image, modality)
+        studies = read_support(support, query, modality)
         detector = load_detector(
             checkpoint, cache_folder=None if no_cache else cache or _default_cache()
         )
@@ -192,47 +191,6 @@ def _check_output(out: Path) -> None:
         raise ConfigurationError(
             f"{place}: may not be written to; check your rights or give another --out folder."
         )
-
-
-def _read(path: Path, modality: Modality | None) -> Volume:
-    from d24fad_core.data.reading import read_volume
-
-    with spoken_warnings():
-        return read_volume(path, modality)
-
-
-def _support_studies(
-    paths: Sequence[Path], query: Volume, modality: Modality | None
-) -> list[Volume]:
-    """Read the support studies; the query itself and copies are left out, and it is said."""
-    from d24fad_core.data.reading import find_studies
-
-    found: list[Path] = []
-    for path in paths:
-        inside = find_studies(path) if path.is_dir() else []
-        # A folder without studies may itself be one DICOM series.
-        found.extend(inside or [path])
-
-    kept: dict[str, Volume] = {}
-    left_out = 0
-    for path in found:
-        study = _read(path, modality)
-        twin = kept.get(study.content_hash)
-        if study.content_hash == query.content_hash:
-            warn(f"{path} is the case itself and was left out of the support.")
-        elif twin is not None:
-            warn(f"{path} is a copy of '{twin.name}' and was left out of the support.")
-        else:
-            kept[study.content_hash] = study
-            continue
-        left_out += 1
-    if len(kept) < MINIMUM_SUPPORTS and left_out:
-        raise SupportError(
-            f"of the {len(found)} support studies {left_out} are the case itself or copies, which "
-            f"leaves {len(kept)}; add normal studies of other patients until there are at least "
-            f"{MINIMUM_SUPPORTS}."
-        )
-    return list(kept.values())
 
 
 def _default_cache() -> Path:

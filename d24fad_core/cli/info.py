@@ -1,14 +1,15 @@
 """`d24fad info`: what a model was made of, or how a study would be read."""
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from d24fad_core import RESEARCH_USE_ONLY
-from d24fad_core.cli.messages import spoken_warnings
+from d24fad_core.cli.studies import read_study
 from d24fad_core.data.volume import Modality, Plane, Volume
 
 EPILOG = """
@@ -49,11 +50,50 @@ def info(
     ] = None,
 ) -> None:
     """Show a model's card, or a study's geometry and how it would be read."""
-    from d24fad_core.data.reading import read_volume
+    folder = _checkpoint_folder(target)
+    if folder is not None:
+        _show_card(folder)
+    elif target is not None:
+        study = read_study(target, modality)
+        _show(study.name, _study_rows(study))
 
-    with spoken_warnings():
-        study = read_volume(target, modality)
-    _show(study.name, _study_rows(study))
+
+def _checkpoint_folder(target: Path | None) -> Path | None:
+    """The folder of the checkpoint that is meant; None where a study is meant."""
+    if target is not None and target.is_file() and target.suffix not in (".json", ".safetensors"):
+        return None  # spares a study the import of PyTorch
+
+    from d24fad_core.networks.checkpoint import CARD_FILE, SHIPPED, WEIGHTS_FILE
+
+    if target is None:
+        return SHIPPED
+    if target.name in (CARD_FILE, WEIGHTS_FILE):
+        return target.parent
+    is_checkpoint = (target / CARD_FILE).is_file() or (target / WEIGHTS_FILE).is_file()
+    return target if is_checkpoint else None
+
+
+def _show_card(folder: Path) -> None:
+    from d24fad_core.networks.checkpoint import checkpoint_hash, read_card
+
+    card = read_card(folder)
+    values = card.to_dict()
+    del values["name"], values["notice"]
+    rows = [("folder", str(folder)), ("checkpoint hash", checkpoint_hash(card))]
+    _show(card.name, rows + _flat(values))
+
+
+def _flat(values: dict[str, Any], place: str = "") -> list[tuple[str, str]]:
+    """Nested values as (path, text)."""
+    rows = []
+    for key, value in values.items():
+        name = f"{place}{key.replace('_', ' ')}"
+        if isinstance(value, dict):
+            rows += _flat(value, f"{name} / ")
+        else:
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            rows.append((name, text))
+    return rows
 
 
 def _study_rows(study: Volume) -> list[tuple[str, str]]:

@@ -138,7 +138,7 @@ def test_too_few_supports_without_the_case_and_copies_are_refused(studies: Path)
     run = detect(studies, "--support", studies / "few")
     assert run.exit_code == 2
     assert run.stderr.splitlines()[-1].startswith(
-        "error: of the 2 support studies 1 are the case itself or copies, which leaves 1;"
+        "error: of 2 support studies 1 had to be left out"
     )
 
 

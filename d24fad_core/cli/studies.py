@@ -1,0 +1,58 @@
+"""Studies that a command was given by path."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from d24fad_core.cli.messages import spoken_warnings, warn
+from d24fad_core.data.volume import Modality, Volume
+from d24fad_core.errors import SupportError
+
+MINIMUM_SUPPORTS = 2
+
+
+def read_study(path: Path, modality: Modality | None) -> Volume:
+    """Read a study; what is doubtful about its geometry is said on stderr."""
+    from d24fad_core.data.reading import read_volume
+
+    with spoken_warnings():
+        return read_volume(path, modality)
+
+
+def read_support(paths: Sequence[Path], query: Volume, modality: Modality | None) -> list[Volume]:
+    """Read the support studies; the query itself and copies are left out, and it is said.
+
+    Args:
+        paths: folders of studies, and single studies.
+        query: the study to be analysed; it would find itself normal.
+        modality: what the values are, where the files do not say it.
+
+    Raises:
+        InputError: a study cannot be read.
+        SupportError: without the query and copies, fewer than 2 studies are left.
+    """
+    from d24fad_core.data.reading import find_studies
+
+    found: list[Path] = []
+    for path in paths:
+        inside = find_studies(path) if path.is_dir() else []
+        # A folder without studies may itself be one DICOM series.
+        found.extend(inside or [path])
+
+    kept: dict[str, Volume] = {}
+    for path in found:
+        study = read_study(path, modality)
+        twin = kept.get(study.content_hash)
+        if study.content_hash == query.content_hash:
+            warn(f"{path} is the case itself and was left out of the support.")
+        elif twin is not None:
+            warn(f"{path} is a copy of '{twin.name}' and was left out of the support.")
+        else:
+            kept[study.content_hash] = study
+    left_out = len(found) - len(kept)
+    if left_out and len(kept) < MINIMUM_SUPPORTS:
+        raise SupportError(
+            f"of {len(found)} support studies {left_out} had to be left out (the case itself, or "
+            f"copies) and {len(kept)} remain; give at least {MINIMUM_SUPPORTS} normal studies of "
+            "other patients."
+        )
+    return list(kept.values())
