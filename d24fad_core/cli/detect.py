@@ -19,6 +19,8 @@ from d24fad_core.errors import CancelledError, ConfigurationError
 if TYPE_CHECKING:
     from d24fad_core.export import WrittenFiles
 
+_ROWS = 20
+
 EPILOG = """
 Examples:
 
@@ -217,7 +219,7 @@ def _show(result: AnomalyResult, files: "WrittenFiles") -> None:
         table = Table(title=f"Findings above {calibration.threshold:.2f} z", title_justify="left")
         for heading in ("rank", "volume ml", "peak z", "mean z", "centre RAS mm", "slices"):
             table.add_column(heading, justify="right", no_wrap=True)
-        for finding in result.findings:
+        for finding in result.findings[:_ROWS]:
             first, last = finding.slice_range
             table.add_row(
                 str(finding.rank),
@@ -228,6 +230,8 @@ def _show(result: AnomalyResult, files: "WrittenFiles") -> None:
                 str(first) if first == last else f"{first}-{last}",
             )
         console.print(table)
+        if len(result.findings) > _ROWS:
+            console.print(f"and {len(result.findings) - _ROWS} more in {files.report.name}")
     else:
         console.print(f"No finding above {calibration.threshold:.2f} z.")
     for path in (files.heatmap, files.mask, files.report, files.overlay):

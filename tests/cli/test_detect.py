@@ -59,6 +59,13 @@ def test_a_normal_case_is_told_so(studies: Path) -> None:
     assert "No finding above 6.00 z." in run.stdout
 
 
+def test_a_long_list_of_findings_is_cut_and_it_is_said(studies: Path) -> None:
+    run = detect(studies, "--threshold", "1.2", "--minimum-volume", "0")
+    count = len(json.loads((studies / "out" / "report.json").read_text())["findings"])
+    assert count > 20
+    assert f"and {count - 20} more in report.json" in run.stdout
+
+
 def test_json_puts_the_report_and_nothing_else_on_stdout(studies: Path) -> None:
     run = detect(studies, "--json")
     document = json.loads(run.stdout)
