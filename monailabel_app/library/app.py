@@ -12,6 +12,7 @@ from monailabel.datastore.local import LocalDatastore
 from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.infer_v2 import InferTask
+from monailabel.interfaces.tasks.scoring import ScoringMethod
 from monailabel.interfaces.tasks.strategy import Strategy as StrategyTask
 
 from d24fad_core import RESEARCH_USE_ONLY, __version__
@@ -29,14 +30,16 @@ from monailabel_app.library.infer_tasks import (
 )
 from monailabel_app.library.job_queue import JobQueue
 from monailabel_app.library.job_runners import JobRunners
-from monailabel_app.library.jobs import JobStore
+from monailabel_app.library.jobs import Job, JobKind, JobStore
 from monailabel_app.library.normals import NormalPatients
+from monailabel_app.library.parameters import AnalysisParameters
 from monailabel_app.library.quality import QualityControl
 from monailabel_app.library.resolver import AnalysisResolver
 from monailabel_app.library.results import ResultStore
 from monailabel_app.library.reviewed_masks import ReviewedMasks
 from monailabel_app.library.reviews import ReviewEvent, ReviewLog
 from monailabel_app.library.routes import install_routes
+from monailabel_app.library.scoring import CASE_SCORES, CaseScores
 from monailabel_app.library.strategies import NextCase
 from monailabel_app.library.support_sets import SupportSets
 from monailabel_app.library.worklist import Strategy, Worklist
@@ -133,6 +136,36 @@ class D24FADApp(MONAILabelApp):
             for strategy in Strategy
         }
 
+    def init_scoring_methods(self) -> dict[str, ScoringMethod]:
+        """The case scores that the strategies choose by."""
+        return {CASE_SCORES: CaseScores(lambda: {"job": self.score_in_background(None).id})}
+
+    def async_scoring(self, method: str | None, params: Any = None) -> dict[str, Any]:
+        """Score in a job of this server; the stock method starts one more Python for it.
+
+        MONAI Label calls this at its start and after each case, unless
+        `MONAI_LABEL_AUTO_UPDATE_SCORING` is false.
+        """
+        if not self.support_sets.get(self.support_sets.default_name).members:
+            return {}
+        return {CASE_SCORES: {"job": self.score_in_background(None).id}}
+
+    def score_in_background(self, images: list[str] | None) -> Job:
+        """Score images, all where none are named, with the default support set.
+
+        A job that does the same and has not ended is taken instead of a new one.
+        """
+        request = {
+            "support_set": self.support_sets.default_name,
+            "images": images,
+            "options": AnalysisParameters().document(),
+        }
+        for job in self.jobs.all():
+            same = job.kind is JobKind.SCORE and job.request == request
+            if same and not job.state.finished:
+                return job
+        return self.jobs.submit(Job.create(JobKind.SCORE, request))
+
     @property
     def studies_kind(self) -> str:
         """`folder`, or `dicomweb` where the studies come from a PACS."""
@@ -152,6 +185,20 @@ class D24FADApp(MONAILabelApp):
             event = ReviewEvent("confirm_normal", reviewer, note=note)
             self.reviews.append(record.id, record.finding_count, event)
 
+    def require_model(self, model: str) -> InferTask:
+        """The model of this name.
+
+        Raises:
+            RequestError: there is none.
+        """
+        if model not in self._infers:
+            raise RequestError(
+                "unknown_model",
+                f"There is no model {model[:100]!r}.",
+                f"Choose one of {', '.join(self._infers)}.",
+            )
+        return self._infers[model]
+
     def infer(self, request: Mapping[str, Any], datastore: Any = None) -> dict[str, Any]:
         """Run a model on an image of the datastore; unlike the stock method, on nothing else.
 
@@ -163,15 +210,8 @@ class D24FADApp(MONAILabelApp):
         Raises:
             RequestError: the model or image is unknown or the analysis cannot be done.
         """
-        model = request.get("model")
-        task = self._infers.get(model) if isinstance(model, str) else None
-        if task is None:
-            raise RequestError(
-                "unknown_model",
-                f"There is no model {str(model)[:100]!r}.",
-                f"Choose one of {', '.join(self._infers)}.",
-            )
-        file, answer = task(request)
+        model = str(request.get("model"))
+        file, answer = self.require_model(model)(request)
         label = file
         if file and request.get("save_label") and "uploaded" not in request:
             tag = "heatmap" if model == HEATMAP_MODEL else "original"

@@ -75,6 +75,20 @@ def check_suffix(suffix: str) -> None:
         )
 
 
+def check_labels(path: Path) -> None:
+    """Refuse a file that is no image; an empty mask is one.
+
+    Raises:
+        RequestError: it cannot be read.
+    """
+    try:
+        SimpleITK.ReadImage(str(path))
+    except RuntimeError as error:
+        raise RequestError(
+            "unreadable_image", "The label cannot be read as an image.", "Send a whole file."
+        ) from error
+
+
 def write_labels(labels: NDArray[Any], affine: NDArray[np.float64], path: Path) -> None:
     """Write a mask or label volume; the path ends in one of `MASK_SUFFIXES`, which is its type."""
     if path.name.endswith((".nii.gz", ".nii")):

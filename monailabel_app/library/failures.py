@@ -49,6 +49,7 @@ STATUS_OF_CODE = {
     "hash_mismatch": 422,
     "queue_full": 429,
     "internal_error": 500,
+    "pacs_unreachable": 502,
     "out_of_memory": 507,
     "disk_full": 507,
 }

@@ -1,0 +1,149 @@
+"""The stock server's holes, tried on the real server."""
+
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+import requests
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from monailabel_app.server_process import ServerProcess
+
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
+
+@pytest.fixture
+def mask_file(tmp_path: Path) -> Path:
+    path = tmp_path / "mask.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(np.zeros((5, 5, 5), np.uint8), np.eye(4)), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("POST", "/reload", 403),
+        ("POST", "/infer/wsi_v2/anomaly?image=/etc/passwd", 403),
+        ("GET", "/datastore/image?image=nobody", 404),
+        ("GET", "/datastore/image?image=%2Fetc%2Fpasswd", 400),
+        ("GET", "/datastore/label?label=nobody&tag=final", 404),
+        ("DELETE", "/datastore/image?id=nobody", 404),
+        ("DELETE", "/datastore/label?id=nobody&tag=../x", 400),
+        ("PUT", "/model/anomaly", 403),
+        ("GET", "/model/anomaly", 404),
+        ("GET", "/proxy/dicom/..%2Fsystem", 403),
+        ("GET", "/proxy/dicom/wado/studies", 403),
+        ("POST", "/train/nothing", 404),
+        ("POST", "/batch/infer/nothing", 404),
+        ("POST", "/scoring/nothing", 404),
+        ("POST", "/activelearning/nothing", 400),
+        ("GET", "/logs/gpu", 403),
+        ("GET", "/datastore/dataset", 404),
+        ("GET", "/session/nothing", 404),
+        ("GET", "/no/such/route", 404),
+        ("PATCH", "/info/", 405),
+    ],
+)
+def test_a_bad_request_gets_json_and_the_server_lives_on(
+    server: ServerProcess, method: str, path: str, status: int
+) -> None:
+    answer = requests.request(method, server.url + path, timeout=30)
+    assert answer.status_code == status, answer.text
+    assert answer.json()["error"]["message"]
+    assert requests.get(f"{server.url}/info/", timeout=10).status_code == 200
+
+
+def test_a_label_cannot_be_written_outside(
+    server: ServerProcess, mask_file: Path, tmp_path: Path
+) -> None:
+    for query in ("tag=../../../../tmp/d24fad-out", "tag=..%2F..%2Fout"):
+        with mask_file.open("rb") as stream:
+            answer = requests.put(
+                f"{server.url}/datastore/label?image=normal-001&{query}",
+                files={"label": ("mask.nii.gz", stream)},
+                timeout=30,
+            )
+        assert answer.status_code == 400
+    assert not Path("/tmp/d24fad-out").exists()
+
+
+def test_a_label_is_saved_and_garbage_is_not(server: ServerProcess, mask_file: Path) -> None:
+    def put(name: str, content: bytes, **query: str) -> requests.Response:
+        return requests.put(
+            f"{server.url}/datastore/label",
+            params={"image": "normal-001", "tag": "reader2", **query},
+            files={"label": (name, content)},
+            timeout=30,
+        )
+
+    assert put("mask.nii.gz", b"garbage").status_code == 422
+    assert put("mask.exe", mask_file.read_bytes()).status_code == 422
+    assert put("mask.nii.gz", mask_file.read_bytes(), image="nobody").status_code == 404
+    assert put("mask.nii.gz", mask_file.read_bytes()).json() == {
+        "image": "normal-001",
+        "label": "normal-001",
+    }
+    label = requests.get(f"{server.url}/datastore/label?label=normal-001&tag=reader2", timeout=30)
+    assert label.content == mask_file.read_bytes()
+
+
+def test_an_image_sent_by_the_stock_route_must_be_readable_and_new(server: ServerProcess) -> None:
+    def put(image: str, content: bytes) -> requests.Response:
+        return requests.put(
+            f"{server.url}/datastore/image",
+            params={"image": image},
+            files={"file": ("scan.nii.gz", content)},
+            timeout=30,
+        )
+
+    assert put("new", b"garbage").status_code == 422
+    assert put("normal-001", b"garbage").status_code == 409
+    assert put("../new", b"garbage").status_code == 400
+
+
+@given(
+    method=st.sampled_from(["GET", "PUT", "POST", "DELETE"]),
+    route=st.sampled_from(
+        [
+            "/d24fad/v1/images/{}",
+            "/d24fad/v1/uploads/{}",
+            "/d24fad/v1/support-sets/{}",
+            "/d24fad/v1/support-sets/{}/studies",
+            "/d24fad/v1/jobs/{}",
+            "/d24fad/v1/jobs?state={}",
+            "/d24fad/v1/results/{}/mask",
+            "/d24fad/v1/results/{}/review",
+            "/d24fad/v1/results/{}/review/events",
+            "/d24fad/v1/results/{}/review/final",
+            "/d24fad/v1/results?image={}",
+            "/d24fad/v1/next?strategy={}",
+            "/d24fad/v1/calibration/threshold?false_positive_rate={}",
+            "/datastore/label?label={}&tag=final",
+            "/infer/{}?image=normal-001",
+        ]
+    ),
+    value=st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+    | st.sampled_from(["..", "%2e%2e", "../../x", "nan", "inf", "-1", "1e999", "0" * 64]),
+    document=st.none()
+    | st.dictionaries(
+        st.sampled_from(["image", "support", "name", "action", "finding", "options", "reviewer"]),
+        st.none() | st.integers() | st.text(max_size=5) | st.lists(st.integers(), max_size=2),
+        max_size=4,
+    ),
+)
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_nothing_a_client_sends_gets_a_5xx(
+    server: ServerProcess, method: str, route: str, value: str, document: object
+) -> None:
+    quoted = requests.utils.quote(value, safe="")
+    answer = requests.request(method, server.url + route.format(quoted), json=document, timeout=30)
+    assert answer.status_code < 500, answer.text
+    if answer.status_code >= 400:
+        error = answer.json()["error"]
+        assert error["code"] and error["message"]
