@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,6 +87,7 @@ class Analysis:
         shares: the supports, by falling share.
         affine: 4x4 matrix from voxel index to RAS mm of the image as the server read it.
         shape: voxels along I, J and K.
+        document: the server's answer as it came, for the scene.
     """
 
     result: str
@@ -102,6 +103,7 @@ class Analysis:
     shares: tuple[SupportShare, ...]
     affine: tuple[tuple[float, ...], ...]
     shape: tuple[int, int, int]
+    document: Document = field(compare=False, repr=False)
 
     @classmethod
     def read(cls, document: Document) -> Analysis:
@@ -144,6 +146,7 @@ class Analysis:
             shares=tuple(sorted(shares, key=lambda share: -share.share)),
             affine=affine,
             shape=(shape[0], shape[1], shape[2]),
+            document=document,
         )
 
     def slice_centre_ras(self, index: int) -> tuple[float, float, float]:

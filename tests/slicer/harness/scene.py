@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -108,7 +109,7 @@ class CoreIOManager:
         path = properties["fileName"]
         if file_type == "SceneFile":
             if path.endswith(".mrb"):
-                return bool(self._scene.ReadFromMRB(path, properties.get("clear", False)))
+                return self._load_bundle(path)
             self._scene.SetURL(path)
             return bool(self._scene.Connect())
         node = self._scene.AddNewNodeByClass(
@@ -122,6 +123,14 @@ class CoreIOManager:
         node.CreateDefaultDisplayNodes()
         loaded.AddItem(node)
         return True
+
+    def _load_bundle(self, path: str) -> bool:
+        # As vtkMRMLScene::ReadFromMRB, which wants the application's cache of remote files.
+        folder = Path(tempfile.mkdtemp(prefix="slicer-bundle-"))
+        with zipfile.ZipFile(path) as bundle:
+            bundle.extractall(folder)
+        self._scene.SetURL(str(next(folder.rglob("*.mrml"))))
+        return bool(self._scene.Connect())
 
     def saveNodes(self, file_type: str, properties: dict[str, Any], messages: Any) -> bool:  # noqa: N802
         path = properties["fileName"]
@@ -193,7 +202,6 @@ def open_scene() -> Any:
     modules.colors.logic().AddDefaultColorNodes()
     slicer.mrmlScene = scene
     slicer.modules = modules
-    slicer.app = Application(scene, logic)
     for name, (orientation, color) in SLICE_VIEWS.items():
         slice_logic = slicer.vtkMRMLSliceLogic()
         slice_logic.SetMRMLApplicationLogic(logic)
@@ -203,4 +211,6 @@ def open_scene() -> Any:
         node.SetLayoutColor(*color)
         node.SetMappedInLayout(1)
         slice_logics.AddItem(slice_logic)
+    # After the slice nodes: the layout would make its own, of which the logics know nothing.
+    slicer.app = Application(scene, logic)
     return scene

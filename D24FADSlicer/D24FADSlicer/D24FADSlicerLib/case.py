@@ -1,0 +1,136 @@
+"""One case in the scene, from a result of the server to a review that is saved with the scene."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import slicer
+
+from . import heatmap, segments, views
+from .findings import Analysis
+from .matching import foreground_range, matched_slice
+from .parameters import CaseNode
+from .review import Action, Event, Review
+from .volume_file import VolumeData
+
+
+@dataclass(frozen=True, eq=False)
+class Delivery:
+    """Everything that the server gives for one result."""
+
+    analysis: Analysis
+    heatmap: VolumeData
+    labels: VolumeData
+    events: tuple[Event, ...]
+
+
+def receive(case: CaseNode, delivery: Delivery, reviewer: str, opacity: float) -> None:
+    """Show a result; what the reviewer did on an earlier result of the case is kept.
+
+    Raises:
+        ExplainedError: the result lies on another grid than the volume; the scene is unchanged.
+    """
+    volume, analysis = case.volume, delivery.analysis
+    heatmap.check_grid(volume, delivery.heatmap, analysis)
+    former, former_review = case.analysis, case.review
+    case.heatmap = heatmap.show_heatmap(volume, delivery.heatmap, analysis, case.heatmap)
+    same = former is not None and former.result == analysis.result
+    review = Review(delivery.events, former_review.waiting if same else ())
+    if case.segmentation is None:
+        case.segmentation = segments.new_segmentation(volume)
+        case.segmentation.SetName(slicer.mrmlScene.GenerateUniqueName("Findings"))
+    if not (same and _has_all(case.segmentation, analysis)):
+        carried = segments.show_findings(
+            case.segmentation, volume, delivery.labels, analysis, former_review
+        )
+        if not same:
+            review = _carry(review, carried, reviewer)
+    case.analysis = analysis
+    case.review = review
+    case.image = analysis.image
+    case.threshold = analysis.threshold
+    segments.apply_states(case.segmentation, volume, review)
+    views.show_case(volume, case.heatmap, opacity)
+
+
+def _has_all(segmentation: Any, analysis: Analysis) -> bool:
+    ranks = [finding.rank for finding in analysis.findings]
+    return all(segments.segment_of(segmentation, rank) is not None for rank in ranks)
+
+
+def _carry(
+    review: Review, carried: list[segments.CarriedDecision], reviewer: str
+) -> Review:
+    decided = review.findings()
+    for decision in carried:
+        # Added regions are written when their outline is sent.
+        if decision.action is not Action.ADD and decision.finding not in decided:
+            note = "carried over from an earlier analysis"
+            review = review.append(decision.action, decision.finding, reviewer, note)
+    return review
+
+
+def add_volume(name: str, data: VolumeData) -> Any:
+    """Put a downloaded image into the scene."""
+    volume = slicer.mrmlScene.AddNewNodeByClass(
+        "vtkMRMLScalarVolumeNode", slicer.mrmlScene.GenerateUniqueName(name)
+    )
+    slicer.util.updateVolumeFromArray(volume, np.ascontiguousarray(data.array))
+    volume.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(data.affine))
+    volume.CreateDefaultDisplayNodes()
+    volume.GetDisplayNode().SetAndObserveColorNodeID("vtkMRMLColorTableNodeGrey")
+    return volume
+
+
+def show_volume(volume: Any) -> None:
+    """Show a volume alone in all slice views, whole."""
+    slicer.util.setSliceViewerLayers(background=volume, foreground=None, label=None, fit=True)
+
+
+def slice_in_view(case: CaseNode) -> int | None:
+    """The slice of the analysis nearest to the middle of the Red view."""
+    analysis = case.analysis
+    if analysis is None:
+        return None
+    return analysis.slice_of(views.own_ras_of(case.volume, views.position_in_view()))
+
+
+def compare(case: CaseNode, support: Any) -> views.FormerViews | None:
+    """Show a support study beside the case at the matched slice; None without an analysis."""
+    analysis, index = case.analysis, slice_in_view(case)
+    if analysis is None or index is None:
+        return None
+    query_range = foreground_range(_in_ijk(case.volume), analysis.slice_axis)
+    axis = _axis_like(case.volume, analysis.slice_axis, support)
+    support_range = foreground_range(_in_ijk(support), axis)
+    if _runs_against(case.volume, analysis.slice_axis, support, axis):
+        support_range = support_range[::-1]
+    matched = matched_slice(index, query_range, support_range)
+    voxel = [(size - 1) / 2 for size in support.GetImageData().GetDimensions()]
+    voxel[axis] = float(matched)
+    placed = heatmap.affine_of(support) @ np.asarray([*voxel, 1.0])
+    support_ras = (float(placed[0]), float(placed[1]), float(placed[2]))
+    return views.compare_side_by_side(
+        support, views.position_in_view(), views.world_of(support, support_ras)
+    )
+
+
+def _in_ijk(volume: Any) -> Any:
+    return slicer.util.arrayFromVolume(volume).transpose(2, 1, 0)
+
+
+def _direction(volume: Any, axis: int) -> Any:
+    column = heatmap.affine_of(volume)[:3, axis]
+    return column / np.linalg.norm(column)
+
+
+def _axis_like(query: Any, axis: int, support: Any) -> int:
+    """The axis of the support's array that runs along the same direction of the body."""
+    wanted = _direction(query, axis)
+    return int(np.argmax([abs(wanted @ _direction(support, other)) for other in range(3)]))
+
+
+def _runs_against(query: Any, axis: int, support: Any, support_axis: int) -> bool:
+    return bool(_direction(query, axis) @ _direction(support, support_axis) < 0)

@@ -1,0 +1,299 @@
+"""Findings as segments: made, kept when the reviewer touched them, sent as masks."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+from numpy.typing import NDArray
+from vtk.util.numpy_support import vtk_to_numpy
+
+from .findings import Analysis
+from .heatmap import affine_of
+from .review import Action, Review, State
+from .volume_file import VolumeData
+
+_FINDING, _RESULT, _ORIGINAL, _SENT = (
+    "D24FAD.Finding",
+    "D24FAD.Result",
+    "D24FAD.Original",
+    "D24FAD.Sent",
+)
+_STATE = "D24FAD.State"
+_COLORS = {
+    State.OPEN: (1.0, 0.85, 0.2),
+    State.ACCEPTED: (0.2, 0.85, 0.35),
+    State.EDITED: (0.2, 0.8, 0.95),
+    State.ADDED: (0.2, 0.8, 0.95),
+    State.REJECTED: (0.55, 0.55, 0.55),
+}
+_SAME_REGION = 0.5
+
+
+@dataclass(frozen=True)
+class CarriedDecision:
+    """A decision on an earlier analysis that holds for a finding of the new one."""
+
+    finding: int
+    action: Action
+
+
+def _tag(segment: Any, name: str) -> str:
+    value = vtk.reference("")
+    return str(value.get()) if segment.GetTag(name, value) else ""
+
+
+def _segments(node: Any) -> list[tuple[str, Any]]:
+    segmentation = node.GetSegmentation()
+    ids = [segmentation.GetNthSegmentID(i) for i in range(segmentation.GetNumberOfSegments())]
+    return [(identifier, segmentation.GetSegment(identifier)) for identifier in ids]
+
+
+def segment_of(node: Any, finding: int) -> str | None:
+    """The id of a finding's segment, or None."""
+    for identifier, segment in _segments(node):
+        if _tag(segment, _FINDING) == str(finding):
+            return identifier
+    return None
+
+
+def new_segmentation(volume: Any) -> Any:
+    """A segmentation node on the grid of a volume, under the volume's transform."""
+    name = slicer.mrmlScene.GenerateUniqueName(f"{volume.GetName()} findings")
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    node.CreateDefaultDisplayNodes()
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
+    display = node.GetDisplayNode()
+    display.SetOpacity2DFill(0.0)
+    display.SetOpacity2DOutline(1.0)
+    return node
+
+
+def show_findings(
+    node: Any, volume: Any, labels: VolumeData, analysis: Analysis, review: Review
+) -> list[CarriedDecision]:
+    """Make a segment for each finding; nothing that the reviewer touched is overwritten.
+
+    Segments of an earlier analysis that were accepted, rejected or drawn on stay as they are. One
+    that lies on a new finding stands for it, and its decision is handed back for the new review;
+    one that was accepted and lies on none is handed back as added.
+
+    Args:
+        node: the segmentation node.
+        volume: the volume node.
+        labels: rank of the finding of each voxel.
+        analysis: the new result.
+        review: the review of the earlier result, if there was one.
+
+    Returns:
+        The decisions to write into the new review.
+    """
+    kept = _keep_touched(node, volume, analysis, review)
+    carried: list[CarriedDecision] = []
+    taken: set[str] = set()
+    for finding in analysis.findings:
+        region = np.argwhere(labels.array == finding.rank)
+        owner = _owner_of(region, kept)
+        if owner is not None and owner not in taken:
+            taken.add(owner)
+            state = kept[owner].state
+            segment = node.GetSegmentation().GetSegment(owner)
+            segment.SetTag(_FINDING, str(finding.rank))
+            segment.SetTag(_RESULT, analysis.result)
+            # Where it differs from the new outline it has to be sent, as if drawn.
+            segment.SetTag(_ORIGINAL, _digest(_sorted(region[:, ::-1])))
+            segment.RemoveTag(_SENT)
+            segment.SetName(f"Finding {finding.rank}")
+            action = Action.REJECT if state is State.REJECTED else Action.ACCEPT
+            if state is not State.OPEN:
+                carried.append(CarriedDecision(finding.rank, action))
+        elif len(region):
+            _add_segment(node, volume, region, finding.rank, analysis.result)
+    number = max([finding.rank for finding in analysis.findings], default=0)
+    for identifier, former in kept.items():
+        if identifier in taken:
+            continue
+        if former.state is State.REJECTED:
+            node.GetSegmentation().RemoveSegment(identifier)
+            continue
+        number += 1
+        segment = node.GetSegmentation().GetSegment(identifier)
+        segment.SetTag(_FINDING, str(number))
+        segment.SetTag(_RESULT, analysis.result)
+        segment.RemoveTag(_SENT)
+        segment.SetName(f"Added {number}")
+        carried.append(CarriedDecision(number, Action.ADD))
+    return carried
+
+
+@dataclass(frozen=True)
+class _Kept:
+    state: State
+    voxels: frozenset[tuple[int, int, int]]
+
+
+def _keep_touched(node: Any, volume: Any, analysis: Analysis, review: Review) -> dict[str, _Kept]:
+    kept: dict[str, _Kept] = {}
+    for identifier, segment in _segments(node):
+        rank = _tag(segment, _FINDING)
+        state = review.of(int(rank)).state if rank else State.ADDED
+        touched = not rank or state is not State.OPEN or is_edited(node, volume, identifier)
+        if touched:
+            voxels = _voxels(segment, affine_of(volume))
+            kept[identifier] = _Kept(state, frozenset(map(tuple, voxels.tolist())))
+        else:
+            node.GetSegmentation().RemoveSegment(identifier)
+    return kept
+
+
+def _owner_of(region: NDArray, kept: dict[str, _Kept]) -> str | None:
+    """The kept segment that shares half of the smaller of the two regions."""
+    if not kept or not len(region):
+        return None
+    voxels = set(map(tuple, region[:, ::-1].tolist()))
+    for identifier, former in kept.items():
+        smaller = min(len(voxels), len(former.voxels))
+        if smaller and len(voxels & former.voxels) >= _SAME_REGION * smaller:
+            return identifier
+    return None
+
+
+def _add_segment(node: Any, volume: Any, region: NDArray, rank: int, result: str) -> None:
+    low, high = region.min(axis=0), region.max(axis=0)
+    image = slicer.vtkOrientedImageData()
+    image.SetExtent(*[int(v) for axis in (2, 1, 0) for v in (low[axis], high[axis])])
+    image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
+    shape = tuple(int(v) for v in high - low + 1)
+    array = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(shape)
+    array[:] = 0
+    array[tuple((region - low).T)] = 1
+    matrix = vtk.vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(matrix)
+    image.SetImageToWorldMatrix(matrix)
+    segment = slicer.vtkSegment()
+    segment.SetName(f"Finding {rank}")
+    segment.SetColor(*_COLORS[State.OPEN])
+    segment.AddRepresentation(_representation(), image)
+    segment.SetTag(_FINDING, str(rank))
+    segment.SetTag(_RESULT, result)
+    segment.SetTag(_ORIGINAL, _digest(_voxels(segment, affine_of(volume))))
+    node.GetSegmentation().AddSegment(segment)
+
+
+def _representation() -> str:
+    return str(slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName())
+
+
+def _voxels(segment: Any, affine: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The voxels (i, j, k) of a segment on the volume's grid, sorted."""
+    image = segment.GetRepresentation(_representation())
+    if image is None or image.IsEmpty():
+        return np.empty((0, 3), np.int64)
+    matrix = vtk.vtkMatrix4x4()
+    image.GetImageToWorldMatrix(matrix)
+    to_grid = np.linalg.inv(affine) @ np.asarray(slicer.util.arrayFromVTKMatrix(matrix))
+    extent = image.GetExtent()
+    shape = [extent[2 * axis + 1] - extent[2 * axis] + 1 for axis in (2, 1, 0)]
+    array = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(shape)
+    inside = np.argwhere(array == segment.GetLabelValue())[:, ::-1]
+    inside = inside + np.asarray([extent[0], extent[2], extent[4]])
+    placed = inside @ to_grid[:3, :3].T + to_grid[:3, 3]
+    return _sorted(np.round(placed).astype(np.int64))
+
+
+def _sorted(voxels: NDArray[np.int64]) -> NDArray[np.int64]:
+    return voxels[np.lexsort(voxels.T)]
+
+
+def _digest(voxels: NDArray[np.int64]) -> str:
+    return hashlib.sha256(np.ascontiguousarray(voxels).tobytes()).hexdigest()
+
+
+def is_edited(node: Any, volume: Any, identifier: str) -> bool:
+    """Whether somebody drew on a segment since it was made."""
+    segment = node.GetSegmentation().GetSegment(identifier)
+    original = _tag(segment, _ORIGINAL)
+    return original != _digest(_voxels(segment, affine_of(volume)))
+
+
+def apply_states(node: Any, volume: Any, review: Review) -> dict[int, State]:
+    """Give each segment the colour, the tag and Slicer's own status of its decision.
+
+    Returns:
+        The state of each finding that has a segment; a drawn-on segment counts as edited.
+    """
+    states: dict[int, State] = {}
+    display = node.GetDisplayNode()
+    statuses = slicer.vtkSlicerSegmentationsModuleLogic
+    for identifier, segment in _segments(node):
+        rank = _tag(segment, _FINDING)
+        state = review.of(int(rank)).state if rank else State.ADDED
+        if state in (State.OPEN, State.ACCEPTED) and is_edited(node, volume, identifier):
+            state = State.EDITED
+        if rank:
+            states[int(rank)] = state
+        segment.SetColor(*_COLORS[state])
+        segment.SetTag(_STATE, state.value)
+        display.SetSegmentOpacity2DOutline(identifier, 0.5 if state is State.REJECTED else 1.0)
+        status = {
+            State.OPEN: statuses.NotStarted,
+            State.REJECTED: statuses.Flagged,
+        }.get(state, statuses.Completed)
+        statuses.SetSegmentStatus(segment, status)
+    return states
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnMask:
+    """An outline that the server does not have yet.
+
+    Attributes:
+        action: EDIT for a finding that was drawn on, ADD for a region of the reviewer's own.
+        finding: the finding's number; None for an added one.
+        segment: the segment's id.
+        digest: fingerprint of the outline, for `mark_sent`.
+        volume: the mask on the volume's grid.
+    """
+
+    action: Action
+    finding: int | None
+    segment: str
+    digest: str
+    volume: VolumeData
+
+
+def drawn_masks(node: Any, volume: Any, review: Review) -> list[DrawnMask]:
+    """The outlines that differ from what the server has; rejected findings have none."""
+    found = []
+    affine = affine_of(volume)
+    shape = volume.GetImageData().GetDimensions()[::-1]
+    for identifier, segment in _segments(node):
+        rank = _tag(segment, _FINDING)
+        if rank and review.of(int(rank)).state is State.REJECTED:
+            continue
+        voxels = _voxels(segment, affine)
+        digest = _digest(voxels)
+        inside = np.all((voxels >= 0) & (voxels < np.asarray(shape)[::-1]), axis=1)
+        voxels = voxels[inside]
+        known = (_tag(segment, _ORIGINAL), _tag(segment, _SENT))
+        added = not _tag(segment, _ORIGINAL) or segment.GetName().startswith("Added ")
+        if digest == known[1] or (digest == known[0] and not added) or not len(voxels):
+            continue
+        array = np.zeros(shape, np.uint8)
+        array[tuple(voxels[:, ::-1].T)] = 1
+        action = Action.ADD if added else Action.EDIT
+        finding = None if added else int(rank)
+        found.append(DrawnMask(action, finding, identifier, digest, VolumeData(array, affine)))
+    return found
+
+
+def mark_sent(node: Any, mask: DrawnMask) -> None:
+    """Remember that the server has an outline."""
+    segment = node.GetSegmentation().GetSegment(mask.segment)
+    if segment is not None:
+        segment.SetTag(_SENT, mask.digest)

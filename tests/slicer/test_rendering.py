@@ -1,0 +1,122 @@
+"""What a radiologist sees: slice views drawn offscreen and checked by their pixels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import volumes
+from D24FADSlicerLib.review import Action
+from test_scene import open_case
+
+pytestmark = pytest.mark.usefixtures("scene")
+
+PLANES = {"Red": "axial", "Yellow": "sagittal", "Green": "coronal"}
+
+
+def view_of(case: Any, name: str = "Red", size: tuple[int, int] = (420, 420)) -> Any:
+    from harness.rendering import SliceView
+
+    view = SliceView(name, size)
+    view.fit()
+    return view
+
+
+def hidden(case: Any) -> None:
+    from D24FADSlicerLib import views
+
+    views.set_legend_visible(case.heatmap, False)
+    case.segmentation.GetDisplayNode().SetVisibility(False)
+
+
+@pytest.mark.parametrize("grid", volumes.GRIDS)
+@pytest.mark.parametrize("plane", PLANES)
+def test_the_heatmap_appears_at_the_finding_and_nowhere_else(grid: str, plane: str) -> None:
+    from D24FADSlicerLib import views
+    from harness.rendering import saturation
+
+    case = open_case(grid)
+    hidden(case)
+    view = view_of(case, plane)
+    centre = volumes.spot_centre(volumes.GRIDS[grid], 1)
+    views.jump_to(case.volume, centre)
+    colored = saturation(view.pixels()) > 40
+    row, column = view.project(centre)
+    assert colored[row - 2 : row + 3, column - 2 : column + 3].all()
+    rows, columns = np.nonzero(colored)
+    assert abs(rows.mean() - row) < 25 and abs(columns.mean() - column) < 25
+    assert colored.mean() < 0.2
+
+
+def test_the_threshold_and_the_opacity_show() -> None:
+    from D24FADSlicerLib import heatmap, views
+    from harness.rendering import saturation
+
+    case = open_case()
+    hidden(case)
+    view = view_of(case)
+    views.jump_to(case.volume, volumes.spot_centre(volumes.GRIDS["plain"], 2))
+    strong = saturation(view.pixels())
+    views.set_heatmap_opacity(case.heatmap, 0.3)
+    weak = saturation(view.pixels())
+    assert 0 < weak.max() < strong.max()
+    views.set_heatmap_opacity(case.heatmap, 0.0)
+    assert saturation(view.pixels()).max() == 0
+    views.set_heatmap_opacity(case.heatmap, 0.6)
+    heatmap.set_threshold(case.heatmap, 7.5)
+    assert saturation(view.pixels()).max() == 0
+
+
+def test_the_legend_is_there_and_can_go() -> None:
+    from D24FADSlicerLib import views
+    from harness.rendering import saturation
+
+    case = open_case()
+    case.segmentation.GetDisplayNode().SetVisibility(False)
+    view = view_of(case)
+    views.jump_to(case.volume, (7.0, -12.0, 30.0))
+    right = slice(320, 420)
+    with_legend = int((saturation(view.pixels())[:, right] > 60).sum())
+    views.set_legend_visible(case.heatmap, False)
+    without = int((saturation(view.pixels())[:, right] > 60).sum())
+    assert with_legend > without + 300
+
+
+@pytest.mark.parametrize(
+    ("action", "channel"), [(None, "yellow"), (Action.ACCEPT, "green"), (Action.REJECT, "grey")]
+)
+def test_the_outline_has_the_colour_of_its_decision(action: Action | None, channel: str) -> None:
+    from D24FADSlicerLib import segments, views
+    from harness.rendering import count
+
+    case = open_case()
+    views.set_heatmap_opacity(case.heatmap, 0.0)
+    views.set_legend_visible(case.heatmap, False)
+    if action is not None:
+        case.review = case.review.append(action, 1, "AB")
+    segments.apply_states(case.segmentation, case.volume, case.review)
+    view = view_of(case)
+    views.jump_to(case.volume, volumes.spot_centre(volumes.GRIDS["plain"], 1))
+    pixels = view.pixels()
+    conditions = {
+        "yellow": lambda r, g, b: (r > 150) & (g > 120) & (b < 110),
+        "green": lambda r, g, b: (g > 130) & (r < 110) & (b < 130),
+        "grey": lambda r, g, b: (abs(r - g) < 8) & (abs(g - b) < 8) & (r > 100) & (r < 200),
+    }
+    assert count(pixels, conditions[channel]) > 60
+    others = set(conditions) - {channel, "grey"}
+    assert all(count(pixels, conditions[other]) == 0 for other in others)
+
+
+def test_the_case_in_three_planes_is_pictured(request: pytest.FixtureRequest) -> None:
+    from conftest import SCREENSHOTS
+    from D24FADSlicerLib import views
+    from harness.rendering import save_png, saturation
+
+    case = open_case("oblique")
+    panes = [view_of(case, name, (360, 360)) for name in PLANES]
+    views.jump_to(case.volume, volumes.spot_centre(volumes.GRIDS["oblique"], 1))
+    pictures = [pane.pixels() for pane in panes]
+    assert all((saturation(picture) > 60).sum() > 300 for picture in pictures)
+    save_png(np.concatenate(pictures, axis=1), SCREENSHOTS / "slicer-views.png")

@@ -1,0 +1,326 @@
+"""The heatmap, the findings and the review in a real MRML scene, on every kind of grid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import volumes
+from D24FADSlicerLib.findings import Analysis
+from D24FADSlicerLib.messages import ExplainedError
+from D24FADSlicerLib.review import Action, Event, Review, State
+from D24FADSlicerLib.volume_file import VolumeData
+
+pytestmark = pytest.mark.usefixtures("scene")
+
+
+def delivery_of(volume: VolumeData, events: tuple[Event, ...] = (), **changes: Any) -> Any:
+    from D24FADSlicerLib.case import Delivery
+
+    heatmap = VolumeData((volume.array / 100).astype(np.float32), volume.affine)
+    analysis = Analysis.read(volumes.result_document(volume, **changes))
+    return Delivery(analysis, heatmap, volumes.labels_of(volume), events)
+
+
+def open_case(name: str = "plain", **changes: Any) -> Any:
+    from D24FADSlicerLib import case as cases
+    from D24FADSlicerLib.parameters import CaseNode
+
+    data = volumes.scan(volumes.GRIDS[name])
+    case = CaseNode.of_volume(cases.add_volume("case", data))
+    cases.show_volume(case.volume)
+    cases.receive(case, delivery_of(data, **changes), "AB", 0.6)
+    return case
+
+
+@pytest.mark.parametrize("name", volumes.GRIDS)
+def test_the_heatmap_lies_exactly_on_its_volume(name: str) -> None:
+    from D24FADSlicerLib.heatmap import affine_of
+
+    case = open_case(name)
+    np.testing.assert_array_equal(affine_of(case.heatmap), affine_of(case.volume))
+    assert case.heatmap.GetImageData().GetDimensions() == case.volume.GetImageData().GetDimensions()
+
+
+@pytest.mark.parametrize("name", volumes.GRIDS)
+def test_each_finding_is_a_segment_at_its_place(name: str) -> None:
+    import slicer
+    from D24FADSlicerLib.segments import segment_of
+
+    case = open_case(name)
+    expected = volumes.labels_of(volumes.scan(volumes.GRIDS[name])).array
+    for number in volumes.SPOTS:
+        segment = segment_of(case.segmentation, number)
+        found = slicer.util.arrayFromSegmentBinaryLabelmap(case.segmentation, segment, case.volume)
+        np.testing.assert_array_equal(found > 0, expected == number)
+
+
+@pytest.mark.parametrize("name", volumes.GRIDS)
+def test_a_jump_centres_every_view_on_the_finding(name: str) -> None:
+    import slicer
+    from D24FADSlicerLib import views
+    from D24FADSlicerLib.case import slice_in_view
+
+    case = open_case(name)
+    finding = case.analysis.findings[1]
+    views.jump_to(case.volume, finding.peak_ras_mm)
+    for view in slicer.app.layoutManager().sliceViewNames():
+        np.testing.assert_allclose(views.position_in_view(view), finding.peak_ras_mm, atol=1e-6)
+    assert slice_in_view(case) in range(finding.slice_range[0], finding.slice_range[1] + 1)
+
+
+def test_a_transformed_volume_takes_its_results_along() -> None:
+    import slicer
+    from D24FADSlicerLib import case as cases
+    from D24FADSlicerLib import views
+    from D24FADSlicerLib.parameters import CaseNode
+
+    data = volumes.scan(volumes.GRIDS["anisotropic"])
+    case = CaseNode.of_volume(cases.add_volume("case", data))
+    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    matrix = np.eye(4)
+    matrix[:3, 3] = 10, 20, 30
+    transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(matrix))
+    case.volume.SetAndObserveTransformNodeID(transform.GetID())
+    cases.receive(case, delivery_of(data), "AB", 0.6)
+    peak = case.analysis.findings[0].peak_ras_mm
+    views.jump_to(case.volume, peak)
+    np.testing.assert_allclose(views.position_in_view(), np.add(peak, (10, 20, 30)), atol=1e-6)
+    assert cases.slice_in_view(case) == case.analysis.slice_of(peak)
+    assert case.heatmap.GetTransformNodeID() == transform.GetID()
+    assert case.segmentation.GetTransformNodeID() == transform.GetID()
+
+
+def test_a_result_on_another_grid_is_refused_and_changes_nothing() -> None:
+    import slicer
+    from D24FADSlicerLib import case as cases
+
+    case = open_case()
+    before = slicer.mrmlScene.GetNumberOfNodes()
+    other = delivery_of(volumes.scan(volumes.GRIDS["oblique"]), result="r2")
+    with pytest.raises(ExplainedError, match="grid"):
+        cases.receive(case, other, "AB", 0.6)
+    assert slicer.mrmlScene.GetNumberOfNodes() == before
+    assert case.analysis.result == "r1"
+
+
+def test_colors_keep_their_meaning_when_the_threshold_moves() -> None:
+    from D24FADSlicerLib import heatmap
+
+    case = open_case()
+    display = case.heatmap.GetDisplayNode()
+    heatmap.set_threshold(case.heatmap, 6.0)
+    assert (display.GetLowerThreshold(), display.GetApplyThreshold()) == (6.0, 1)
+    assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == (0.0, 10.0)
+    color = [0.0, 0.0, 0.0]
+    display.GetColorNode().GetColorTransferFunction().GetColor(10.0, color)
+    np.testing.assert_allclose(color, (0.988, 0.998, 0.645), atol=2e-3)
+
+
+def test_all_views_show_the_heatmap_and_opacity_follows() -> None:
+    import slicer
+    from D24FADSlicerLib import views
+
+    case = open_case()
+    views.set_heatmap_opacity(case.heatmap, 0.25)
+    for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+        assert composite.GetForegroundVolumeID() == case.heatmap.GetID()
+        assert composite.GetForegroundOpacity() == 0.25
+
+
+def test_a_ct_window_is_set() -> None:
+    from D24FADSlicerLib import views
+
+    case = open_case()
+    views.set_ct_window(case.volume, "Lung")
+    display = case.volume.GetDisplayNode()
+    assert (display.GetWindow(), display.GetLevel()) == (1500.0, -600.0)
+
+
+def test_the_rendering_hides_what_is_below_the_threshold() -> None:
+    import slicer
+    from D24FADSlicerLib import heatmap
+
+    case = open_case()
+    heatmap.set_rendering_visible(case.heatmap, True, 4.0)
+    logic = slicer.modules.volumerendering.logic()
+    display = logic.GetFirstVolumeRenderingDisplayNode(case.heatmap)
+    opacity = display.GetVolumePropertyNode().GetScalarOpacity()
+    assert (opacity.GetValue(3.9), opacity.GetValue(9.9) > 0.3) == (0.0, True)
+    heatmap.set_threshold(case.heatmap, 6.0)
+    assert display.GetVolumePropertyNode().GetScalarOpacity().GetValue(5.9) == 0.0
+    heatmap.set_rendering_visible(case.heatmap, False, 6.0)
+    assert not display.GetVisibility()
+
+
+def edit(case: Any, number: int) -> None:
+    """Draw one voxel more, as the Segment Editor does."""
+    import slicer
+    from D24FADSlicerLib.segments import segment_of
+
+    identifier = segment_of(case.segmentation, number)
+    array = slicer.util.arrayFromSegmentBinaryLabelmap(case.segmentation, identifier, case.volume)
+    array[volumes.SPOTS[number][0].start - 1, 20, 20] = 1
+    slicer.util.updateSegmentBinaryLabelmapFromArray(
+        array, case.segmentation, identifier, case.volume
+    )
+
+
+def states(case: Any) -> dict[int, State]:
+    from D24FADSlicerLib.segments import apply_states
+
+    return apply_states(case.segmentation, case.volume, case.review)
+
+
+@pytest.mark.parametrize("name", volumes.GRIDS)
+def test_drawing_on_a_finding_is_noticed(name: str) -> None:
+    case = open_case(name)
+    assert states(case) == {1: State.OPEN, 2: State.OPEN}
+    edit(case, 2)
+    assert states(case) == {1: State.OPEN, 2: State.EDITED}
+
+
+def test_a_drawn_mask_is_what_was_drawn_and_goes_once() -> None:
+    from D24FADSlicerLib.segments import drawn_masks, mark_sent
+
+    case = open_case("oblique")
+    assert drawn_masks(case.segmentation, case.volume, case.review) == []
+    edit(case, 1)
+    (mask,) = drawn_masks(case.segmentation, case.volume, case.review)
+    expected = volumes.labels_of(volumes.scan(volumes.GRIDS["oblique"])).array == 1
+    expected[4, 20, 20] = True
+    np.testing.assert_array_equal(mask.volume.array > 0, expected)
+    assert (mask.action, mask.finding) == (Action.EDIT, 1)
+    mark_sent(case.segmentation, mask)
+    assert drawn_masks(case.segmentation, case.volume, case.review) == []
+
+
+def test_a_segment_of_the_reviewers_own_is_added() -> None:
+    import slicer
+    from D24FADSlicerLib.segments import drawn_masks
+
+    case = open_case()
+    own = case.segmentation.GetSegmentation().AddEmptySegment("mine", "mine")
+    array = np.zeros(volumes.SHAPE, np.uint8)
+    array[20:22, 5:8, 5:8] = 1
+    slicer.util.updateSegmentBinaryLabelmapFromArray(array, case.segmentation, own, case.volume)
+    (mask,) = drawn_masks(case.segmentation, case.volume, case.review)
+    assert (mask.action, mask.finding) == (Action.ADD, None)
+    np.testing.assert_array_equal(mask.volume.array, array)
+
+
+def test_running_again_overwrites_nothing_that_was_touched() -> None:
+    import slicer
+    from D24FADSlicerLib import case as cases
+    from D24FADSlicerLib.segments import drawn_masks, segment_of
+
+    case = open_case()
+    case.review = case.review.append(Action.ACCEPT, 1, "AB")
+    edit(case, 2)
+    before = {
+        number: slicer.util.arrayFromSegmentBinaryLabelmap(
+            case.segmentation, segment_of(case.segmentation, number), case.volume
+        ).copy()
+        for number in (1, 2)
+    }
+    data = volumes.scan(volumes.GRIDS["plain"])
+    again = delivery_of(data, result="r2")
+    again.labels.array[again.labels.array == 1] = 3
+    again.labels.array[again.labels.array == 2] = 1
+    again.labels.array[again.labels.array == 3] = 2
+    again.labels.array[7, 12, 20] = 2  # the new analysis draws it otherwise
+    cases.receive(case, again, "AB", 0.6)
+    for old, new in ((1, 2), (2, 1)):
+        identifier = segment_of(case.segmentation, new)
+        found = slicer.util.arrayFromSegmentBinaryLabelmap(
+            case.segmentation, identifier, case.volume
+        )
+        np.testing.assert_array_equal(found, before[old])
+    assert case.review.of(2).state is State.ACCEPTED
+    assert states(case) == {1: State.EDITED, 2: State.EDITED}
+    masks = drawn_masks(case.segmentation, case.volume, case.review)
+    assert [(mask.action, mask.finding) for mask in masks] == [(Action.EDIT, 2), (Action.EDIT, 1)]
+
+
+def test_running_again_keeps_an_accepted_region_that_is_no_finding_any_more() -> None:
+    from D24FADSlicerLib import case as cases
+    from D24FADSlicerLib.segments import drawn_masks
+
+    case = open_case()
+    case.review = case.review.append(Action.ACCEPT, 1, "AB").append(Action.REJECT, 2, "AB")
+    data = volumes.scan(volumes.GRIDS["plain"])
+    again = delivery_of(data, result="r2", findings=[])
+    cases.receive(case, again, "AB", 0.6)
+    (mask,) = drawn_masks(case.segmentation, case.volume, case.review)
+    assert mask.action is Action.ADD
+    np.testing.assert_array_equal(mask.volume.array > 0, volumes.labels_of(data).array == 1)
+    assert case.segmentation.GetSegmentation().GetNumberOfSegments() == 1
+
+
+def test_untouched_findings_of_an_earlier_run_go() -> None:
+    from D24FADSlicerLib import case as cases
+
+    case = open_case()
+    data = volumes.scan(volumes.GRIDS["plain"])
+    cases.receive(case, delivery_of(data, result="r2"), "AB", 0.6)
+    assert case.segmentation.GetSegmentation().GetNumberOfSegments() == 2
+    assert case.review == Review()
+
+
+@pytest.mark.parametrize("name", ["plain", "oblique"])
+def test_a_review_survives_saving_and_loading_the_scene(
+    name: str, tmp_path: Path, faults: Any
+) -> None:
+    import slicer
+    from D24FADSlicerLib.heatmap import affine_of
+    from D24FADSlicerLib.parameters import CaseNode
+    from harness.scene import open_scene
+
+    case = open_case(name)
+    edit(case, 2)
+    case.review = case.review.append(Action.ACCEPT, 1, "Ä;B", 'odd "note"; with: signs, ü\n2').append(
+        Action.NOTE, None, "AB", "study"
+    )
+    before, analysis, affine = case.review, case.analysis, affine_of(case.heatmap)
+    path = tmp_path / "review.mrb"
+    assert slicer.util.saveScene(str(path))
+    open_scene()
+    assert slicer.app.coreIOManager().loadNodes("SceneFile", {"fileName": str(path)}, None, None)
+    (found,) = CaseNode.all()
+    assert found.review == before
+    assert found.analysis == analysis
+    assert states(found) == {1: State.ACCEPTED, 2: State.EDITED}
+    np.testing.assert_allclose(affine_of(found.heatmap), affine, atol=1e-5)
+    assert found.heatmap.GetDisplayNode().GetLowerThreshold() == 4.0
+
+
+@pytest.mark.parametrize("flipped", [False, True])
+def test_compare_shows_the_support_at_the_same_place_of_the_body(flipped: bool) -> None:
+    import slicer
+    from D24FADSlicerLib import case as cases
+    from D24FADSlicerLib import views
+
+    case = open_case("anisotropic")
+    affine = volumes.GRIDS["anisotropic"].copy()
+    data = volumes.scan(affine, 5, spots=False)
+    array = np.concatenate([np.zeros((6, *volumes.SHAPE[1:]), np.int16), data.array])
+    if flipped:
+        affine = affine @ np.array(
+            [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, -1, array.shape[0] - 1], [0, 0, 0, 1.0]]
+        )
+        array = array[::-1].copy()
+    support = cases.add_volume("normal", VolumeData(array, affine))
+    views.jump_to(case.volume, case.analysis.findings[0].peak_ras_mm)
+    before = slicer.app.layoutManager().layout
+    former = cases.compare(case, support)
+    index = cases.slice_in_view(case)
+    seen = views.position_in_view("Yellow")
+    voxel = np.linalg.inv(volumes.GRIDS["anisotropic"]) @ np.array([*seen, 1.0])
+    assert round(float(voxel[2])) == index + 6
+    composite = slicer.app.layoutManager().sliceWidget("Yellow").sliceLogic()
+    assert composite.GetSliceCompositeNode().GetBackgroundVolumeID() == support.GetID()
+    views.end_comparison(former)
+    assert slicer.app.layoutManager().layout == before
+    assert composite.GetSliceCompositeNode().GetBackgroundVolumeID() == case.volume.GetID()
