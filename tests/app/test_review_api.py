@@ -75,7 +75,8 @@ def api(server: ServerProcess) -> Api:
 
 
 def read(content: bytes, folder: Path) -> Any:
-    path = folder / "read.nii.gz"
+    # nibabel reads the voxels later, so each file keeps its own name.
+    path = folder / f"{hashlib.sha256(content).hexdigest()}.nii.gz"
     path.write_bytes(content)
     return nibabel.load(path)
 
