@@ -4,6 +4,7 @@ The patient's right is on the left of axial and coronal pictures, anterior is on
 sagittal ones; anterior (axial) or superior (coronal, sagittal) is at the top.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d24fad_core.data.volume import Plane
+from d24fad_core.detection.result import Finding
 
 # World axes (0 right-left, 1 anterior-posterior, 2 superior-inferior) that run along the columns
 # (left to right) and down the rows of a picture; both from the positive end to the negative one.
@@ -108,21 +110,33 @@ def _letters(direction: NDArray[np.float64]) -> str:
 
 
 def choose_slices(
-    slice_scores: tuple[float, ...], spacing_mm: float, count: int, gap_mm: float
+    slice_scores: Sequence[float],
+    findings: Sequence[Finding],
+    spacing_mm: float,
+    count: int,
+    gap_mm: float,
 ) -> list[int]:
-    """Choose the slices to show: the highest scores, neighbours left out while there are others.
+    """Choose the slices to show, so that each shows something new.
+
+    First the slice with the highest score, then for each finding that is in none of them its best
+    slice, then the highest scores that lie apart from those chosen, then the highest scores.
 
     Args:
         slice_scores: one score a slice.
+        findings: by rank; their slice ranges count along the same slices.
         spacing_mm: distance between neighbouring slices.
         count: how many to choose at most.
-        gap_mm: slices nearer than this to one already chosen show the same and come last.
+        gap_mm: slices nearer than this to one already chosen show nearly the same.
 
     Returns:
         Indices of at most `count` slices by falling score.
     """
     by_score = sorted(range(len(slice_scores)), key=lambda index: -slice_scores[index])
-    chosen: list[int] = []
+    chosen = by_score[:1]
+    for finding in findings:
+        first, last = finding.slice_range
+        if not any(first <= index <= last for index in chosen):
+            chosen.append(max(range(first, last + 1), key=lambda index: slice_scores[index]))
     for index in by_score:
         if all(abs(index - other) * spacing_mm >= gap_mm for other in chosen):
             chosen.append(index)

@@ -30,7 +30,7 @@ def write_overlay(query: Volume, result: AnomalyResult, path: Path) -> None:
     """Draw the slices with the highest scores, heatmap over image, findings outlined, as PNG.
 
     Up to six slices along `result.slice_axis` in radiological display, in true proportions, by
-    falling score; slices within 8 mm of one already shown are left out while there are others.
+    falling score; chosen so that each shows something new (see `choose_slices`).
 
     Args:
         query: the study that was analysed.
@@ -110,7 +110,11 @@ class _Layout:
 def _draw(query: Volume, result: AnomalyResult) -> Figure:
     display = SliceDisplay.of(query.affine, result.slice_axis)
     slices = choose_slices(
-        result.slice_scores, query.spacing[result.slice_axis], _SLICE_COUNT, _SLICE_GAP_MM
+        result.slice_scores,
+        result.findings,
+        query.spacing[result.slice_axis],
+        _SLICE_COUNT,
+        _SLICE_GAP_MM,
     )
     layout = _Layout.of(len(slices), *display.size_mm(query.shape))
     scale = ColourScale.above(result.calibration.threshold)

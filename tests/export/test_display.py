@@ -8,6 +8,7 @@ from nibabel.orientations import axcodes2ornt, inv_ornt_aff, io_orientation
 from scipy.spatial.transform import Rotation
 
 from d24fad_core.data.volume import Plane
+from d24fad_core.detection.result import Finding
 from d24fad_core.export.display import SliceDisplay, choose_slices
 
 AXIS_CODES = [
@@ -85,4 +86,23 @@ def test_the_position_of_a_slice_is_that_of_its_centre() -> None:
 def test_slices_with_high_scores_are_chosen_apart_from_one_another(
     scores: tuple[float, ...], spacing_mm: float, chosen: list[int]
 ) -> None:
-    assert choose_slices(scores, spacing_mm, count=3, gap_mm=8.0) == chosen
+    assert choose_slices(scores, (), spacing_mm, count=3, gap_mm=8.0) == chosen
+
+
+def finding(rank: int, first: int, last: int) -> Finding:
+    place = (0.0, 0.0, 0.0)
+    box = ((0, 0, first), (0, 0, last))
+    return Finding(rank, 1.0, 1.0, 1.0, place, place, (0, 0, first), (first, last), box)
+
+
+def test_a_finding_that_no_slice_shows_yet_comes_before_other_slices() -> None:
+    scores = (0, 1, 9, 8, 7, 0, 0, 6, 5, 4)
+    findings = (finding(1, 1, 3), finding(2, 4, 4), finding(3, 8, 9))
+    assert choose_slices(scores, findings, 3.0, count=3, gap_mm=8.0) == [2, 4, 8]
+    assert choose_slices(scores, findings[:1], 3.0, count=3, gap_mm=8.0) == [2, 3, 7]
+
+
+def test_no_slice_is_shown_twice_however_many_findings_there_are() -> None:
+    findings = tuple(finding(rank, rank % 4, rank % 4) for rank in range(1, 13))
+    slices = choose_slices((1.0, 2.0, 3.0, 4.0), findings, 1.0, count=6, gap_mm=8.0)
+    assert slices == [3, 2, 1, 0]
