@@ -173,7 +173,12 @@ class D24FADApp(MONAILabelApp):
 
     def checkpoint_document(self) -> dict[str, str]:
         """What is known of the weights."""
-        return {"hash": self.analyses.detector.checkpoint_hash}
+        detector = self.analyses.detector
+        return {
+            "name": detector.card.name,
+            "hash": detector.checkpoint_hash,
+            "teacher": detector.card.network.teacher,
+        }
 
     def save_final_label(self, image: str, path: Path, info: dict[str, Any]) -> None:
         """Keep a mask as MONAI Label's `final` label, which makes the case count as labelled."""

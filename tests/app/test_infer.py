@@ -148,8 +148,8 @@ def test_saving_the_labels_does_not_make_the_case_count_as_labelled(
 BAD_REQUESTS = [
     ("nothing", "lesion-001", {}, 404, "unknown_model"),
     ("anomaly", "nobody", {}, 404, "unknown_image"),
-    ("anomaly", "/etc/passwd", {}, 404, "unknown_image"),
-    ("anomaly", "../studies/lesion-001", {}, 404, "unknown_image"),
+    ("anomaly", "/etc/passwd", {}, 400, "bad_identifier"),
+    ("anomaly", "../studies/lesion-001", {}, 400, "bad_identifier"),
     ("anomaly", "", {}, 400, "bad_request"),
     ("anomaly", "lesion-001", "{not json", 400, "bad_request"),
     ("anomaly", "lesion-001", "[1, 2]", 400, "bad_request"),
