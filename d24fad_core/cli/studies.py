@@ -7,8 +7,6 @@ from d24fad_core.cli.messages import spoken_warnings, warn
 from d24fad_core.data.volume import Modality, Volume
 from d24fad_core.errors import SupportError
 
-MINIMUM_SUPPORTS = 2
-
 
 def read_study(path: Path, modality: Modality | None) -> Volume:
     """Read a study; what is doubtful about its geometry is said on stderr."""
@@ -31,6 +29,7 @@ def read_support(paths: Sequence[Path], query: Volume, modality: Modality | None
         SupportError: without the query and copies, fewer than 2 studies are left.
     """
     from d24fad_core.data.reading import find_studies
+    from d24fad_core.support.support_set import MINIMUM_STUDIES
 
     found: list[Path] = []
     for path in paths:
@@ -49,10 +48,10 @@ def read_support(paths: Sequence[Path], query: Volume, modality: Modality | None
         else:
             kept[study.content_hash] = study
     left_out = len(found) - len(kept)
-    if left_out and len(kept) < MINIMUM_SUPPORTS:
+    if left_out and len(kept) < MINIMUM_STUDIES:
         raise SupportError(
             f"of {len(found)} support studies {left_out} had to be left out (the case itself, or "
-            f"copies) and {len(kept)} remain; give at least {MINIMUM_SUPPORTS} normal studies of "
+            f"copies) and {len(kept)} remain; give at least {MINIMUM_STUDIES} normal studies of "
             "other patients."
         )
     return list(kept.values())

@@ -27,8 +27,15 @@ class ColourScale:
 
     @classmethod
     def above(cls, threshold: float) -> "ColourScale":
-        """The scale for a threshold; it ends at `SCALE_MAXIMUM`, beyond for thresholds over 5."""
-        return cls(threshold, max(SCALE_MAXIMUM, 2 * threshold))
+        """The scale for a threshold; it ends at `SCALE_MAXIMUM`.
+
+        A threshold that leaves no quarter of the scale for findings doubles it, in steps, so that
+        cases stay comparable as far as possible.
+        """
+        maximum = SCALE_MAXIMUM
+        while threshold > 0.75 * maximum:
+            maximum *= 2
+        return cls(threshold, maximum)
 
     def rgba(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
         """Colour and opacity of scores in z units: values 0 to 1, shape (..., 4)."""

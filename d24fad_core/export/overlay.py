@@ -15,7 +15,7 @@ from d24fad_core.data.preprocessing import CT_WINDOWS
 from d24fad_core.data.volume import Modality, Plane, Volume
 from d24fad_core.detection.findings import label_findings
 from d24fad_core.detection.result import AnomalyResult
-from d24fad_core.export.colour_scale import ColourScale
+from d24fad_core.export.colour_scale import SCALE_MAXIMUM, ColourScale
 from d24fad_core.export.display import SliceDisplay, choose_slices
 from d24fad_core.files import whole_file
 
@@ -61,7 +61,7 @@ class _Layout:
     gutter = 0.14
     caption = 0.34
     header = 0.9
-    footer = 0.95
+    footer = 1.1
     bar_space = 1.2
 
     @classmethod
@@ -129,9 +129,9 @@ def _draw(query: Volume, result: AnomalyResult) -> Figure:
         slice_ranks = display.picture(ranks, index)
         _draw_findings(axes, display, slice_ranks)
         shown |= set(np.unique(slice_ranks).tolist())
-    _draw_colour_bar(figure.add_axes(layout.colour_bar()), scale, result.calibration.unit)
+    _draw_colour_bar(figure.add_axes(layout.colour_bar()), scale)
     _write_header(figure, layout, query.name, result)
-    _write_footer(figure, layout, display.plane, result, shown)
+    _write_footer(figure, layout, display.plane, result, scale, shown)
     return figure
 
 
@@ -213,7 +213,7 @@ def _draw_findings(axes: Axes, display: SliceDisplay, ranks: NDArray[np.uint16])
     axes.set(xlim=limits[0], ylim=limits[1])
 
 
-def _draw_colour_bar(axes: Axes, scale: ColourScale, unit: str) -> None:
+def _draw_colour_bar(axes: Axes, scale: ColourScale) -> None:
     """The colours as they look over mid-grey tissue, from 0 to the maximum."""
     ramp = np.linspace(0, scale.maximum, 256, dtype=np.float32)[:, None]
     axes.set_facecolor(_TISSUE)
@@ -227,9 +227,9 @@ def _draw_colour_bar(axes: Axes, scale: ColourScale, unit: str) -> None:
     axes.tick_params(colors=_TEXT, labelsize=8, length=3)
     ticks = np.linspace(0, scale.maximum, 6)
     axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks[:-1]] + [f"≥ {ticks[-1]:g}"])
-    lines = textwrap.wrap(f"anomaly score, {unit}", 48)
-    lines.append(f"line: threshold {scale.threshold:.2f}")
-    axes.set_ylabel("\n".join(lines), color=_TEXT, fontsize=8, parse_math=False)
+    axes.set_ylabel(
+        f"anomaly score, z\nline: threshold {scale.threshold:.2f}", color=_TEXT, fontsize=8
+    )
     for spine in axes.spines.values():
         spine.set_color(_FAINT)
 
@@ -251,13 +251,23 @@ def _write_header(figure: Figure, layout: _Layout, name: str, result: AnomalyRes
 
 
 def _write_footer(
-    figure: Figure, layout: _Layout, plane: Plane, result: AnomalyResult, shown: set[int]
+    figure: Figure,
+    layout: _Layout,
+    plane: Plane,
+    result: AnomalyResult,
+    scale: ColourScale,
+    shown: set[int],
 ) -> None:
+    if scale.maximum == SCALE_MAXIMUM:
+        colours = "Colours mean the same score in every case."
+    else:
+        colours = f"For the high threshold, colours end at {scale.maximum:g} z here."
     left = "anterior" if plane is Plane.SAGITTAL else "the patient's right"
     lines = [
         *textwrap.wrap(result.calibration.statement, int(layout.size[0] * 16)),
         f"Radiological display: {left} is on the left of each picture. Slices by falling score, "
-        "counted from 0 in the file. Colours mean the same score in every case.",
+        "counted from 0 in the file.",
+        f"{colours} Unit: {result.calibration.unit}.",
     ]
     if hidden := [finding.rank for finding in result.findings if finding.rank not in shown]:
         named = ", ".join(str(rank) for rank in hidden[:12]) + (", …" if len(hidden) > 12 else "")

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from d24fad_core.detection.detector import DetectionOptions
 from nibabel.orientations import io_orientation
 
 from d24fad_core.data.volume import Volume
+from d24fad_core.detection.detector import DetectionOptions
 from d24fad_core.detection.findings import find_findings
 from d24fad_core.detection.result import (
     AnomalyResult,

@@ -4,6 +4,7 @@ Each case puts something wrong into a folder of good studies and says which word
 stderr must hold. The files of an earlier run must stay as they were.
 """
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,10 +16,10 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner, Result
 
 from d24fad_core.cli import app
-from tests.cli.small_studies import write_study
+from d24fad_core.networks.checkpoint import CARD_FILE, WEIGHTS_FILE
 from tests.data.dicom_builder import write_series
 
-Break = Callable[[Path], list[str]]
+Break = Callable[[Path, Path], list[str]]
 
 NORMAL = np.random.default_rng(0).normal(100, 6, (24, 26, 12)).astype(np.float32)
 EARLIER = {
@@ -29,21 +30,26 @@ EARLIER = {
 }
 
 
-def detect(folder: Path, *more: str) -> Result:
-    defaults = {"--support": folder / "normals", "--out": folder / "out"}
-    arguments = ["detect", *more, "--no-cache"]
-    if not more or more[0].startswith("-"):
-        arguments.insert(1, str(folder / "case.nii.gz"))
-    for name, value in defaults.items():
-        if name not in more:
-            arguments += [name, str(value)]
-    return CliRunner().invoke(app, arguments)
+def detect(folder: Path, checkpoint: Path, more: list[str]) -> Result:
+    """Run `d24fad detect` as a test puts it; what it does not say is as in a good run."""
+    given = more if more and not more[0].startswith("-") else [str(folder / "case.nii.gz"), *more]
+    good = {
+        "--support": folder / "normals",
+        "--out": folder / "out",
+        "--checkpoint": checkpoint,
+        "--cache": folder / "cache",
+        "--threads": 1,
+    }
+    for name, value in good.items():
+        if name not in given:
+            given = [*given, name, str(value)]
+    return CliRunner().invoke(app, ["detect", *given])
 
 
 def case(array: NDArray[np.generic]) -> Break:
     """The case is this array."""
 
-    def put(folder: Path) -> list[str]:
+    def put(folder: Path, checkpoint: Path) -> list[str]:
         nib.save(nib.Nifti1Image(array, np.diag([2.0, 2, 3, 1])), folder / "case.nii.gz")
         return []
 
@@ -56,50 +62,50 @@ def with_value(value: float) -> NDArray[np.float32]:
     return array
 
 
-def garbage(folder: Path) -> list[str]:
+def garbage(folder: Path, checkpoint: Path) -> list[str]:
     (folder / "case.nii.gz").write_bytes(b"this is no scan")
     return []
 
 
-def cut_off(folder: Path) -> list[str]:
+def cut_off(folder: Path, checkpoint: Path) -> list[str]:
     content = (folder / "case.nii.gz").read_bytes()
     (folder / "case.nii.gz").write_bytes(content[: len(content) // 2])
     return []
 
 
-def missing(folder: Path) -> list[str]:
+def missing(folder: Path, checkpoint: Path) -> list[str]:
     return [str(folder / "nowhere.nii.gz")]
 
 
-def other_format(folder: Path) -> list[str]:
+def other_format(folder: Path, checkpoint: Path) -> list[str]:
     (folder / "case.txt").write_text("a letter")
     return [str(folder / "case.txt")]
 
 
-def flat_picture(folder: Path) -> list[str]:
+def flat_picture(folder: Path, checkpoint: Path) -> list[str]:
     SimpleITK.WriteImage(SimpleITK.GetImageFromArray(NORMAL[:, :, 5]), str(folder / "flat.mha"))
     return [str(folder / "flat.mha")]
 
 
-def empty_folder(folder: Path) -> list[str]:
+def empty_folder(folder: Path, checkpoint: Path) -> list[str]:
     (folder / "empty").mkdir()
     return [str(folder / "empty")]
 
 
-def series_with_a_gap(folder: Path) -> list[str]:
+def series_with_a_gap(folder: Path, checkpoint: Path) -> list[str]:
     values = NORMAL.astype(np.int16)
     write_series(folder / "series", values, np.diag([-1.0, -1, 3, 1]), leave_out=[4])
     return [str(folder / "series")]
 
 
-def series_with_tilt(folder: Path) -> list[str]:
+def series_with_tilt(folder: Path, checkpoint: Path) -> list[str]:
     affine = np.diag([-1.0, -1, 3, 1])
     affine[1, 2] = 1.2
     write_series(folder / "series", NORMAL.astype(np.int16), affine)
     return [str(folder / "series")]
 
 
-def two_series(folder: Path) -> list[str]:
+def two_series(folder: Path, checkpoint: Path) -> list[str]:
     for number in (1, 2):
         write_series(
             folder / "series",
@@ -111,13 +117,13 @@ def two_series(folder: Path) -> list[str]:
     return [str(folder / "series")]
 
 
-def ct_against_mr(folder: Path) -> list[str]:
+def ct_against_mr(folder: Path, checkpoint: Path) -> list[str]:
     array = np.full(NORMAL.shape, -1000, np.float32)
     array[4:20, 4:20, 2:10] = 40
-    return case(array)(folder)
+    return case(array)(folder, checkpoint)
 
 
-def mixed_support(folder: Path) -> list[str]:
+def mixed_support(folder: Path, checkpoint: Path) -> list[str]:
     array = np.full(NORMAL.shape, -1000, np.float32)
     array[4:20, 4:20, 2:10] = 40
     path = folder / "normals" / "ct.nii.gz"
@@ -125,63 +131,74 @@ def mixed_support(folder: Path) -> list[str]:
     return []
 
 
-def one_support(folder: Path) -> list[str]:
+def one_support(folder: Path, checkpoint: Path) -> list[str]:
     return ["--support", str(folder / "normals" / "normal-1.nii.gz")]
 
 
-def no_support(folder: Path) -> list[str]:
+def no_support(folder: Path, checkpoint: Path) -> list[str]:
     (folder / "empty").mkdir()
     return ["--support", str(folder / "empty")]
 
 
-def the_case_as_support(folder: Path) -> list[str]:
+def the_case_as_support(folder: Path, checkpoint: Path) -> list[str]:
     return [
         *("--support", str(folder / "case.nii.gz")),
         *("--support", str(folder / "normals" / "normal-1.nii.gz")),
     ]
 
 
-def damaged_support(folder: Path) -> list[str]:
+def damaged_support(folder: Path, checkpoint: Path) -> list[str]:
     (folder / "normals" / "normal-2.nii.gz").write_bytes(b"this is no scan")
     return []
 
 
-def missing_support(folder: Path) -> list[str]:
+def missing_support(folder: Path, checkpoint: Path) -> list[str]:
     return ["--support", str(folder / "nowhere")]
 
 
-def unknown_window(folder: Path) -> list[str]:
-    for path in (folder / "case.nii.gz", *sorted((folder / "normals").iterdir())):
-        write_study(path, seed=hash(path.name) % 1000)
+def unknown_window(folder: Path, checkpoint: Path) -> list[str]:
     return ["--modality", "ct", "--window", "knee"]
 
 
-def unknown_checkpoint(folder: Path) -> list[str]:
+def unknown_checkpoint(folder: Path, checkpoint: Path) -> list[str]:
     return ["--checkpoint", str(folder / "no-model")]
 
 
-def damaged_card(folder: Path) -> list[str]:
+def damaged_card(folder: Path, checkpoint: Path) -> list[str]:
     (folder / "model").mkdir()
     (folder / "model" / "card.json").write_text("{")
     return ["--checkpoint", str(folder / "model")]
 
 
-def weights_of_another_model(folder: Path) -> list[str]:
-    from d24fad_core.networks.checkpoint import CARD_FILE, SHIPPED, WEIGHTS_FILE
-
-    (folder / "model").mkdir()
-    (folder / "model" / CARD_FILE).write_bytes((SHIPPED / CARD_FILE).read_bytes())
-    (folder / "model" / WEIGHTS_FILE).write_bytes(b"other weights")
-    return ["--checkpoint", str(folder / "model")]
+def copied(checkpoint: Path, folder: Path) -> Path:
+    return Path(shutil.copytree(checkpoint, folder / "model"))
 
 
-def output_is_a_file(folder: Path) -> list[str]:
+def weights_of_another_model(folder: Path, checkpoint: Path) -> list[str]:
+    model = copied(checkpoint, folder)
+    (model / WEIGHTS_FILE).write_bytes(b"other weights")
+    return ["--checkpoint", str(model)]
+
+
+def card_of_another_model(folder: Path, checkpoint: Path) -> list[str]:
+    card = copied(checkpoint, folder) / CARD_FILE
+    card.write_text(card.read_text().replace('"position"', '"image"'))
+    return ["--checkpoint", str(card.parent)]
+
+
+def unknown_teacher(folder: Path, checkpoint: Path) -> list[str]:
+    card = copied(checkpoint, folder) / CARD_FILE
+    card.write_text(card.read_text().replace("efficientnet_lite0", "resnet9000"))
+    return ["--checkpoint", str(card.parent)]
+
+
+def output_is_a_file(folder: Path, checkpoint: Path) -> list[str]:
     (folder / "taken").write_text("a letter")
     return ["--out", str(folder / "taken" / "deeper")]
 
 
 def option(*arguments: str) -> Break:
-    return lambda folder: list(arguments)
+    return lambda folder, checkpoint: list(arguments)
 
 
 BAD_INPUTS: dict[str, tuple[Break, str]] = {
@@ -210,22 +227,25 @@ BAD_INPUTS: dict[str, tuple[Break, str]] = {
     "unknown checkpoint": (unknown_checkpoint, "no-model"),
     "damaged model card": (damaged_card, "card.json"),
     "weights of another model": (weights_of_another_model, "model.safetensors"),
+    "card of another model": (card_of_another_model, "architecture"),
+    "unknown teacher": (unknown_teacher, "resnet9000"),
     "output is a file": (output_is_a_file, "taken"),
     "negative threshold": (option("--threshold", "-1"), "-1"),
     "threshold that is no number": (option("--threshold", "nan"), "nan"),
     "negative volume": (option("--minimum-volume", "-1"), "-1"),
+    "a plane twice": (option("--plane", "axial", "--plane", "axial"), "twice"),
 }
 
 
 @pytest.mark.parametrize(("spoil", "words"), BAD_INPUTS.values(), ids=list(BAD_INPUTS))
 def test_bad_input_ends_in_one_sentence_and_leaves_earlier_files(
-    studies: Path, spoil: Break, words: str
+    studies: Path, untrained: Path, spoil: Break, words: str
 ) -> None:
     (studies / "out").mkdir()
     for name, content in EARLIER.items():
         (studies / "out" / name).write_bytes(content)
 
-    run = detect(studies, *spoil(studies))
+    run = detect(studies, untrained, spoil(studies, untrained))
 
     assert run.exit_code == 2, run.output
     assert run.stdout == ""
@@ -235,3 +255,9 @@ def test_bad_input_ends_in_one_sentence_and_leaves_earlier_files(
     assert len(error) < 500 and "Traceback" not in error
     kept = {path.name: path.read_bytes() for path in (studies / "out").iterdir()}
     assert kept == EARLIER
+
+
+def test_the_same_command_without_a_fault_succeeds(studies: Path, untrained: Path) -> None:
+    run = detect(studies, untrained, [])
+    assert run.exit_code == 0, run.output
+    assert {path.name for path in (studies / "out").iterdir()} == set(EARLIER)

@@ -136,7 +136,13 @@ def test_a_colour_means_the_same_score_in_every_case() -> None:
     np.testing.assert_array_equal(colours[:5], ColourScale.above(3.0).rgba(scores[:5]))
 
 
-def test_a_threshold_beyond_the_scale_still_has_colours_above_it() -> None:
+@pytest.mark.parametrize("threshold", [0.0, 2.0, 5.4, 7.5])
+def test_the_scale_ends_at_the_same_score_for_every_usual_threshold(threshold: float) -> None:
+    assert ColourScale.above(threshold).maximum == SCALE_MAXIMUM
+
+
+def test_a_threshold_near_or_beyond_the_end_of_the_scale_still_has_colours_above_it() -> None:
+    assert ColourScale.above(8.0).maximum == 2 * SCALE_MAXIMUM
     colours = ColourScale.above(12.0).rgba(np.array([11.0, 13.0, 40.0], dtype=np.float32))
     assert np.isfinite(colours).all()
     assert list(colours[:, 3] > 0) == [False, True, True]

@@ -1,0 +1,89 @@
+"""The command line as a newcomer uses it: simulate a cohort, analyse its cases, look at the files.
+
+Everything is real here, the shipped checkpoint included.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jsonschema
+import nibabel as nib
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from d24fad_core.cli import app
+from d24fad_core.export import REPORT_SCHEMA
+
+pytestmark = pytest.mark.slow
+
+
+def run(*arguments: str | Path) -> str:
+    """Run a command; returns what it wrote on stdout."""
+    finished = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert finished.exit_code == 0, finished.output
+    return finished.stdout
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cohort")
+    run("simulate", folder, "--support", 4, "--normals", 1, "--lesions", 1, "--spacing", 2, 2, 4)
+    return folder
+
+
+def test_a_lesion_is_found_and_a_normal_case_scores_lower(cohort: Path) -> None:
+    reports = {}
+    for name in ("lesion-001", "normal-001"):
+        run(
+            *("detect", cohort / "cases" / f"{name}.nii.gz", "--support", cohort / "support"),
+            *("--out", cohort / "out" / name, "--cache", cohort / "cache"),
+        )
+        reports[name] = json.loads((cohort / "out" / name / "report.json").read_text())
+        jsonschema.validate(reports[name], REPORT_SCHEMA)
+    assert reports["lesion-001"]["case_score"] > reports["normal-001"]["case_score"]
+
+    source = nib.load(cohort / "cases" / "lesion-001.nii.gz")
+    heatmap = nib.load(cohort / "out" / "lesion-001" / "heatmap.nii.gz")
+    assert heatmap.shape == source.shape
+    np.testing.assert_allclose(heatmap.affine, source.affine, atol=1e-4)
+    lesion = nib.load(cohort / "masks" / "lesion-001.nii.gz").get_fdata() > 0
+    head = source.get_fdata() > 0
+    scores = heatmap.get_fdata()
+    assert np.median(scores[lesion]) > np.percentile(scores[head & ~lesion], 95)
+
+
+def test_a_second_run_gives_the_same_scores_from_the_cache(cohort: Path) -> None:
+    arguments = ("detect", cohort / "cases" / "lesion-001.nii.gz", "--support", cohort / "support")
+    outputs = []
+    for attempt in ("first", "second"):
+        run(*arguments, "--out", cohort / attempt, "--cache", cohort / "same-cache")
+        outputs.append((cohort / attempt / "heatmap.nii.gz").read_bytes())
+    assert any((cohort / "same-cache").rglob("*"))
+    assert outputs[0] == outputs[1]
+
+
+def test_interrupting_writes_nothing_and_says_so(cohort: Path) -> None:
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "d24fad_core", "detect"),
+            *(cohort / "cases" / "lesion-001.nii.gz", "--support", cohort / "support"),
+            *("--out", cohort / "interrupted", "--no-cache", "--plane", "axial"),
+            *("--plane", "coronal", "--plane", "sagittal"),
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    time.sleep(6)
+    assert process.poll() is None, "the run ended before it could be interrupted"
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.startswith("stopped") and said.count("\n") == 1
+    assert not (cohort / "interrupted").exists()

@@ -1,0 +1,231 @@
+"""DICOM results: on the right slices, coded, refused where they do not fit, valid to a validator."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import highdicom as hd
+import numpy as np
+import pydicom
+import pytest
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from d24fad_core.data.reading import read_volume
+from d24fad_core.data.volume import Modality
+from d24fad_core.detection.findings import label_findings
+from d24fad_core.detection.result import AnomalyResult
+from d24fad_core.errors import InputError
+from d24fad_core.export.dicom_parametric_map import heatmap_parametric_map
+from d24fad_core.export.dicom_report import findings_report
+from d24fad_core.export.dicom_segmentation import findings_segmentation, reviewed_segmentation
+from d24fad_core.export.dicom_source import DicomSource, read_source
+from tests.data.dicom_builder import change, write_series
+from tests.export.analysed_study import analysed
+
+SHAPE = (24, 28, 12)
+TWO = (((16, 9, 6), 8.0), ((6, 20, 3), 5.0))
+OBLIQUE = np.array(
+    [
+        [0.96, -0.27, 0.10, -40.0],
+        [0.28, 0.94, -0.25, 15.0],
+        [-0.03, 0.20, 2.98, -70.0],
+        [0.0, 0.0, 0.0, 1.0],
+    ]
+)
+
+
+def orthogonal(affine: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The nearest affine with perpendicular axes and the same spacing."""
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    left, _, right = np.linalg.svd(affine[:3, :3] / spacing)
+    result = affine.copy()
+    result[:3, :3] = left @ right * spacing
+    return result
+
+
+def series(
+    folder: Path, affine: NDArray[np.float64], modality: Modality = Modality.MR
+) -> tuple[DicomSource, AnomalyResult]:
+    """A DICOM series and an analysis of what is read from it."""
+    rng = np.random.default_rng(0)
+    files = write_series(
+        folder, rng.integers(1, 900, SHAPE).astype(np.int16), affine, modality=modality.value
+    )
+    for path in files:
+        change(
+            path,
+            FrameOfReferenceUID="1.2.3.4.5",
+            StudyDate="20260102",
+            StudyTime="101112",
+            StudyID="1",
+            AccessionNumber="",
+            ReferringPhysicianName="",
+            PatientBirthDate="",
+            PatientSex="O",
+            SliceThickness="3",
+            ImageType=["ORIGINAL", "PRIMARY", "AXIAL"],
+        )
+    volume = read_volume(folder)
+    _, result = analysed(SHAPE, volume.affine, modality=modality, lesions=TWO)
+    return read_source(folder, volume.shape, volume.affine), result
+
+
+def world_of(dataset: Dataset, segment: int) -> NDArray[np.float64]:
+    """RAS positions of a segment's voxels, from the DICOM attributes alone."""
+    segmentation = hd.seg.Segmentation.from_dataset(dataset)
+    orientation = np.array(
+        dataset.SharedFunctionalGroupsSequence[0]
+        .PlaneOrientationSequence[0]
+        .ImageOrientationPatient,
+        float,
+    )
+    row_spacing, column_spacing = (
+        float(value)
+        for value in dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].PixelSpacing
+    )
+    positions = []
+    pixels = np.atleast_3d(segmentation.pixel_array)
+    pixels = pixels if dataset.NumberOfFrames > 1 else segmentation.pixel_array[None]
+    for frame, groups in zip(pixels, dataset.PerFrameFunctionalGroupsSequence, strict=True):
+        number = groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+        if number != segment:
+            continue
+        corner = np.array(groups.PlanePositionSequence[0].ImagePositionPatient, float)
+        for row, column in np.argwhere(frame):
+            place = (
+                corner
+                + orientation[:3] * column_spacing * column
+                + orientation[3:] * row_spacing * row
+            )
+            positions.append(place * [-1, -1, 1])
+    return np.array(positions)
+
+
+@pytest.mark.parametrize(
+    "affine",
+    [
+        np.diag([1.0, 1.0, 3.0, 1.0]),
+        np.diag([-1.0, -1.0, 3.0, 1.0]),
+        orthogonal(OBLIQUE),
+        np.array([[0, 0, 3.0, 5], [1.0, 0, 0, 6], [0, -1.0, 0, 7], [0, 0, 0, 1.0]]),
+    ],
+    ids=["identity", "flipped", "oblique", "sagittal"],
+)
+def test_each_finding_lies_where_the_analysis_found_it(
+    tmp_path: Path, affine: NDArray[np.float64]
+) -> None:
+    source, result = series(tmp_path, affine)
+    segmentation = findings_segmentation(source, result)
+    ranks = label_findings(result.mask, result.findings)
+    assert len(result.findings) == 2
+    for finding in result.findings:
+        voxels = np.argwhere(ranks == finding.rank)
+        expected = voxels @ result.affine[:3, :3].T + result.affine[:3, 3]
+        found = world_of(segmentation, finding.rank)
+        assert found.shape == expected.shape
+        key = np.lexsort(np.round(expected, 2).T)
+        other = np.lexsort(np.round(found, 2).T)
+        np.testing.assert_allclose(found[other], expected[key], atol=1e-2)
+
+
+def test_the_segmentation_refers_to_the_series_and_says_what_it_is(tmp_path: Path) -> None:
+    source, result = series(tmp_path, np.diag([1.0, 1.0, 3.0, 1.0]))
+    segmentation = findings_segmentation(source, result)
+    assert segmentation.SegmentationType == "BINARY"
+    assert segmentation.StudyInstanceUID == source.images[0].StudyInstanceUID
+    assert segmentation.FrameOfReferenceUID == source.images[0].FrameOfReferenceUID
+    assert segmentation.ReferencedSeriesSequence[0].SeriesInstanceUID == source.series_uid
+    assert "research use only" in segmentation.SeriesDescription
+    first = segmentation.SegmentSequence[0]
+    assert first.SegmentLabel == "Finding 1"
+    assert first.SegmentedPropertyTypeCodeSequence[0].CodeMeaning == "Lesion"
+    assert first.SegmentationAlgorithmIdentificationSequence[0].AlgorithmName == "D24FAD"
+
+
+def test_nothing_found_is_a_valid_segmentation_and_report(tmp_path: Path) -> None:
+    source, _ = series(tmp_path, np.diag([1.0, 1.0, 3.0, 1.0]))
+    _, normal = analysed(SHAPE, read_volume(tmp_path).affine, lesions=())
+    assert normal.findings == ()
+    segmentation = findings_segmentation(source, normal)
+    assert [segment.SegmentLabel for segment in segmentation.SegmentSequence] == ["No finding"]
+    assert not segmentation.pixel_array.any()
+    report = findings_report(source, normal, segmentation)
+    assert report.VerificationFlag == "UNVERIFIED"
+    reviewed = reviewed_segmentation(source, normal.mask, normal.provenance)
+    assert reviewed.SegmentSequence[0].SegmentLabel == "Reviewed, no finding"
+
+
+def test_the_parametric_map_holds_the_scores(tmp_path: Path) -> None:
+    source, result = series(tmp_path, orthogonal(OBLIQUE))
+    heatmap = heatmap_parametric_map(source, result)
+    assert heatmap.ContentQualification == "RESEARCH"
+    frames = np.frombuffer(heatmap.FloatPixelData, "<f4").reshape(
+        heatmap.NumberOfFrames, heatmap.Rows, heatmap.Columns
+    )
+    places = [
+        np.array(groups.PlanePositionSequence[0].ImagePositionPatient, float)
+        for groups in heatmap.PerFrameFunctionalGroupsSequence
+    ]
+    for frame, place in zip(frames, places, strict=True):
+        voxel = np.linalg.inv(result.affine) @ [*(place * [-1, -1, 1]), 1.0]
+        index = int(np.rint(voxel[2]))
+        np.testing.assert_allclose(voxel[:3], [0, 0, index], atol=1e-2)
+        np.testing.assert_array_equal(frame, result.heatmap[:, :, index].T)
+
+
+def test_the_report_measures_each_finding(tmp_path: Path) -> None:
+    source, result = series(tmp_path, np.diag([1.0, 1.0, 3.0, 1.0]), Modality.CT)
+    segmentation = findings_segmentation(source, result)
+    report = findings_report(source, result, segmentation)
+    content = hd.sr.ComprehensiveSR.from_dataset(report).content
+    groups = content.get_volumetric_roi_measurement_groups()
+    assert len(groups) == len(result.findings)
+    for group, finding in zip(groups, result.findings, strict=True):
+        values = {m.name.meaning: m.value for m in group.get_measurements()}
+        assert values["Volume"] == pytest.approx(finding.volume_ml, rel=1e-4)
+        assert values["Peak anomaly score"] == pytest.approx(finding.peak_score, rel=1e-4)
+        segment = segmentation.SegmentSequence[finding.rank - 1]
+        assert group.tracking_uid == segment.TrackingUID
+    (case,) = content.get_image_measurement_groups()
+    values = {m.name.meaning: m.value for m in case.get_measurements()}
+    assert values["Number of findings"] == 2
+    assert values["Case anomaly score"] == pytest.approx(result.case_score, rel=1e-4)
+
+
+def test_another_series_is_refused(tmp_path: Path) -> None:
+    _, result = series(tmp_path / "a", np.diag([1.0, 1.0, 3.0, 1.0]))
+    with pytest.raises(InputError, match="shape"):
+        read_source(tmp_path / "a", (24, 28, 11), result.affine)
+    moved = result.affine.copy()
+    moved[2, 3] += 3.0
+    with pytest.raises(InputError, match=r"3\.00 mm from where the result has it"):
+        read_source(tmp_path / "a", SHAPE, moved)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="no CT or MR image"):
+        read_source(tmp_path / "empty", SHAPE, result.affine)
+
+
+@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dicom3tools is not installed")
+@pytest.mark.parametrize("modality", list(Modality))
+@pytest.mark.parametrize("lesions", [TWO, ()], ids=["findings", "normal"])
+def test_a_validator_finds_no_error(
+    tmp_path: Path, modality: Modality, lesions: tuple[tuple[tuple[int, int, int], float], ...]
+) -> None:
+    source, _ = series(tmp_path / "series", np.diag([1.0, 1.0, 3.0, 1.0]), modality)
+    affine = read_volume(tmp_path / "series").affine
+    _, result = analysed(SHAPE, affine, modality=modality, lesions=lesions)
+    segmentation = findings_segmentation(source, result)
+    objects = {
+        "seg": segmentation,
+        "pm": heatmap_parametric_map(source, result),
+        "sr": findings_report(source, result, segmentation),
+    }
+    for name, written in objects.items():
+        path = tmp_path / f"{name}.dcm"
+        pydicom.dcmwrite(path, written, write_like_original=False)
+        verdict = subprocess.run(
+            ["dciodvfy", "-new", str(path)], capture_output=True, text=True, check=False
+        )
+        errors = [line for line in verdict.stderr.splitlines() if line.startswith("Error")]
+        assert errors == [], name
