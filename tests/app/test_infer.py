@@ -191,8 +191,7 @@ def test_info_is_answered_while_a_study_is_analysed(
 ) -> None:
     session.get(f"{server.url}/info/", timeout=10)
     answers: list[requests.Response] = []
-    # All planes and a new threshold: nothing of this is stored yet.
-    parameters = {"planes": ["axial", "coronal", "sagittal"], "threshold": 3.25}
+    parameters = {"threshold": 3.25}  # nothing of this is stored yet
     analysis = threading.Thread(
         target=lambda: answers.append(infer(server, "anomaly", "lesion-002", parameters))
     )

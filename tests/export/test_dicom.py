@@ -1,4 +1,4 @@
-"""DICOM results: on the right slices, coded, refused where they do not fit, valid to a validator."""
+"""DICOM results: on the right slices, coded, valid, and refused where they do not fit."""
 
 import shutil
 import subprocess
@@ -71,9 +71,14 @@ def series(
     return read_source(folder, volume.shape, volume.affine), result
 
 
+def read_back(written: Dataset, path: Path) -> Dataset:
+    """The object as another program sees it."""
+    pydicom.dcmwrite(path, written, write_like_original=False)
+    return pydicom.dcmread(path)
+
+
 def world_of(dataset: Dataset, segment: int) -> NDArray[np.float64]:
     """RAS positions of a segment's voxels, from the DICOM attributes alone."""
-    segmentation = hd.seg.Segmentation.from_dataset(dataset)
     orientation = np.array(
         dataset.SharedFunctionalGroupsSequence[0]
         .PlaneOrientationSequence[0]
@@ -85,8 +90,7 @@ def world_of(dataset: Dataset, segment: int) -> NDArray[np.float64]:
         for value in dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].PixelSpacing
     )
     positions = []
-    pixels = np.atleast_3d(segmentation.pixel_array)
-    pixels = pixels if dataset.NumberOfFrames > 1 else segmentation.pixel_array[None]
+    pixels = dataset.pixel_array if dataset.NumberOfFrames > 1 else dataset.pixel_array[None]
     for frame, groups in zip(pixels, dataset.PerFrameFunctionalGroupsSequence, strict=True):
         number = groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber
         if number != segment:
@@ -115,8 +119,8 @@ def world_of(dataset: Dataset, segment: int) -> NDArray[np.float64]:
 def test_each_finding_lies_where_the_analysis_found_it(
     tmp_path: Path, affine: NDArray[np.float64]
 ) -> None:
-    source, result = series(tmp_path, affine)
-    segmentation = findings_segmentation(source, result)
+    source, result = series(tmp_path / "series", affine)
+    segmentation = read_back(findings_segmentation(source, result), tmp_path / "seg.dcm")
     ranks = label_findings(result.mask, result.findings)
     assert len(result.findings) == 2
     for finding in result.findings:
@@ -175,9 +179,9 @@ def test_the_parametric_map_holds_the_scores(tmp_path: Path) -> None:
 
 
 def test_the_report_measures_each_finding(tmp_path: Path) -> None:
-    source, result = series(tmp_path, np.diag([1.0, 1.0, 3.0, 1.0]), Modality.CT)
+    source, result = series(tmp_path / "series", np.diag([1.0, 1.0, 3.0, 1.0]), Modality.CT)
     segmentation = findings_segmentation(source, result)
-    report = findings_report(source, result, segmentation)
+    report = read_back(findings_report(source, result, segmentation), tmp_path / "sr.dcm")
     content = hd.sr.ComprehensiveSR.from_dataset(report).content
     groups = content.get_volumetric_roi_measurement_groups()
     assert len(groups) == len(result.findings)

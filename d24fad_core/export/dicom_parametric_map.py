@@ -1,0 +1,61 @@
+"""The heatmap as a DICOM Parametric Map (PS3.3, A.75), float, content qualification RESEARCH."""
+
+import highdicom as hd
+import numpy as np
+from pydicom.dataset import Dataset
+
+from d24fad_core.detection.result import AnomalyResult
+from d24fad_core.export.dicom_codes import ANOMALY_SCORE, NO_UNITS
+from d24fad_core.export.dicom_source import (
+    MANUFACTURER,
+    MODEL_NAME,
+    SERIAL_NUMBER,
+    SOFTWARE_VERSIONS,
+    DicomSource,
+)
+
+_SERIES_NUMBER = 9002
+
+
+def heatmap_parametric_map(source: DicomSource, result: AnomalyResult) -> Dataset:
+    """The score of every voxel.
+
+    Args:
+        source: the series that was analysed.
+        result: its analysis.
+    """
+    scores = source.frames(result.heatmap.astype(np.float32, copy=False))
+    mapping = hd.pm.RealWorldValueMapping(
+        lut_label="ANOMALY_Z",
+        lut_explanation="Anomaly score in standard deviations of normals",
+        unit=NO_UNITS,
+        value_range=(float(scores.min()), float(scores.max())),
+        slope=1.0,
+        intercept=0.0,
+        quantity_definition=ANOMALY_SCORE,
+    )
+    threshold = result.calibration.threshold
+    heatmap = hd.pm.ParametricMap(
+        source_images=list(source.images),
+        pixel_array=scores,
+        series_instance_uid=hd.UID(),
+        series_number=_SERIES_NUMBER,
+        sop_instance_uid=hd.UID(),
+        instance_number=1,
+        manufacturer=MANUFACTURER,
+        manufacturer_model_name=MODEL_NAME,
+        software_versions=SOFTWARE_VERSIONS,
+        device_serial_number=SERIAL_NUMBER,
+        contains_recognizable_visual_features=False,
+        real_world_value_mappings=[mapping],
+        # From nothing to twice the threshold, which stands in the middle.
+        window_center=threshold,
+        window_width=max(2.0 * threshold, 1.0),
+        content_label="ANOMALY",
+        content_description="Research use only. Not for clinical use.",
+        content_qualification=hd.ContentQualificationValues.RESEARCH,
+        series_description="D24FAD heatmap (research use only)",
+    )
+    # Type 2C of the General Series module (PS3.3, C.7.3.1): there, but not known.
+    heatmap.Laterality = ""
+    return heatmap
