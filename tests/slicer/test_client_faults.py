@@ -84,7 +84,9 @@ def test_an_unknown_host() -> None:
     assert caught.value.code == "unknown_host"
 
 
-@pytest.mark.parametrize("typed", ["", "ftp://x", "http://", "http://x:port", "http://x:99999"])
+@pytest.mark.parametrize(
+    "typed", ["", "ftp://x", "http://", "http://x:port", "http://x:99999", "not an address"]
+)
 def test_an_address_that_is_none(typed: str) -> None:
     with pytest.raises(ExplainedError, match="no server address"):
         Client(typed)

@@ -15,12 +15,16 @@ pytestmark = pytest.mark.usefixtures("scene")
 PLANES = {"Red": "axial", "Yellow": "sagittal", "Green": "coronal"}
 
 
-def view_of(case: Any, name: str = "Red", size: tuple[int, int] = (420, 420)) -> Any:
+def open_with_view(
+    grid: str = "plain", name: str = "Red", size: tuple[int, int] = (420, 420)
+) -> tuple[Any, Any]:
+    """A case and a view of it; as in Slicer, the views are there first."""
     from harness.rendering import SliceView
 
     view = SliceView(name, size)
+    case = open_case(grid)
     view.fit()
-    return view
+    return case, view
 
 
 def hidden(case: Any) -> None:
@@ -36,9 +40,8 @@ def test_the_heatmap_appears_at_the_finding_and_nowhere_else(grid: str, plane: s
     from D24FADSlicerLib import views
     from harness.rendering import saturation
 
-    case = open_case(grid)
+    case, view = open_with_view(grid, plane)
     hidden(case)
-    view = view_of(case, plane)
     centre = volumes.spot_centre(volumes.GRIDS[grid], 1)
     views.jump_to(case.volume, centre)
     colored = saturation(view.pixels()) > 40
@@ -53,9 +56,8 @@ def test_the_threshold_and_the_opacity_show() -> None:
     from D24FADSlicerLib import heatmap, views
     from harness.rendering import saturation
 
-    case = open_case()
+    case, view = open_with_view()
     hidden(case)
-    view = view_of(case)
     views.jump_to(case.volume, volumes.spot_centre(volumes.GRIDS["plain"], 2))
     strong = saturation(view.pixels())
     views.set_heatmap_opacity(case.heatmap, 0.3)
@@ -72,9 +74,8 @@ def test_the_legend_is_there_and_can_go() -> None:
     from D24FADSlicerLib import views
     from harness.rendering import saturation
 
-    case = open_case()
+    case, view = open_with_view()
     case.segmentation.GetDisplayNode().SetVisibility(False)
-    view = view_of(case)
     views.jump_to(case.volume, (7.0, -12.0, 30.0))
     right = slice(320, 420)
     with_legend = int((saturation(view.pixels())[:, right] > 60).sum())
@@ -90,13 +91,12 @@ def test_the_outline_has_the_colour_of_its_decision(action: Action | None, chann
     from D24FADSlicerLib import segments, views
     from harness.rendering import count
 
-    case = open_case()
+    case, view = open_with_view()
     views.set_heatmap_opacity(case.heatmap, 0.0)
     views.set_legend_visible(case.heatmap, False)
     if action is not None:
         case.review = case.review.append(action, 1, "AB")
     segments.apply_states(case.segmentation, case.volume, case.review)
-    view = view_of(case)
     views.jump_to(case.volume, volumes.spot_centre(volumes.GRIDS["plain"], 1))
     pixels = view.pixels()
     conditions = {
@@ -109,14 +109,27 @@ def test_the_outline_has_the_colour_of_its_decision(action: Action | None, chann
     assert all(count(pixels, conditions[other]) == 0 for other in others)
 
 
-def test_the_case_in_three_planes_is_pictured(request: pytest.FixtureRequest) -> None:
-    from conftest import SCREENSHOTS
+@pytest.mark.shared_data
+def test_a_real_case_in_three_planes_is_pictured() -> None:
+    """The tumour of a real head MRI, its mask standing in for the analysis."""
+    from conftest import ROOT, SCREENSHOTS
+    from D24FADSlicerLib import case as cases
     from D24FADSlicerLib import views
-    from harness.rendering import save_png, saturation
+    from D24FADSlicerLib.parameters import CaseNode
+    from harness.rendering import SliceView, saturation, save_png
+    from real_case import real_delivery
 
-    case = open_case("oblique")
-    panes = [view_of(case, name, (360, 360)) for name in PLANES]
-    views.jump_to(case.volume, volumes.spot_centre(volumes.GRIDS["oblique"], 1))
+    folder = ROOT.parent / "shared" / "volumes" / "brain1"
+    if not folder.is_dir():
+        pytest.skip("../shared/volumes/brain1 is not there")
+    data, delivery = real_delivery(folder)
+    panes = [SliceView(name, (360, 360)) for name in PLANES]
+    case = CaseNode.of_volume(cases.add_volume("head MRI", data))
+    cases.show_volume(case.volume)
+    cases.receive(case, delivery, "AB", 0.6)
+    for pane in panes:
+        pane.fit()
+    views.jump_to(case.volume, case.analysis.findings[0].peak_ras_mm)
     pictures = [pane.pixels() for pane in panes]
     assert all((saturation(picture) > 60).sum() > 300 for picture in pictures)
     save_png(np.concatenate(pictures, axis=1), SCREENSHOTS / "slicer-views.png")

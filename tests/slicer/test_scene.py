@@ -280,9 +280,9 @@ def test_a_review_survives_saving_and_loading_the_scene(
 
     case = open_case(name)
     edit(case, 2)
-    case.review = case.review.append(Action.ACCEPT, 1, "Ä;B", 'odd "note"; with: signs, ü\n2').append(
-        Action.NOTE, None, "AB", "study"
-    )
+    case.review = case.review.append(
+        Action.ACCEPT, 1, "Ä;B", 'odd "note"; with: signs, ü\n2'
+    ).append(Action.NOTE, None, "AB", "study")
     before, analysis, affine = case.review, case.analysis, affine_of(case.heatmap)
     path = tmp_path / "review.mrb"
     assert slicer.util.saveScene(str(path))

@@ -9,7 +9,10 @@ from D24FADSlicerLib.volume_file import VolumeData
 from numpy.typing import NDArray
 
 SHAPE = (24, 40, 48)
-SPOTS = {1: (slice(5, 9), slice(10, 16), slice(8, 14)), 2: (slice(15, 18), slice(24, 29), slice(30, 35))}
+SPOTS = {
+    1: (slice(5, 9), slice(10, 16), slice(8, 14)),
+    2: (slice(15, 18), slice(24, 29), slice(30, 35)),
+}
 
 
 def rotation(degrees_x: float, degrees_z: float) -> NDArray[np.float64]:
@@ -77,7 +80,9 @@ def result_document(volume: VolumeData, result: str = "r1", **changes: Any) -> d
     report = {
         "case_score": 7.0,
         "slice_axis": 2,
-        "slice_scores": [7.0 if 5 <= k < 9 else 6.0 if 15 <= k < 18 else 1.0 for k in range(SHAPE[0])],
+        "slice_scores": [
+            7.0 if 5 <= k < 9 else 6.0 if 15 <= k < 18 else 1.0 for k in range(SHAPE[0])
+        ],
         "findings": findings,
         "calibration": {"threshold": 4.0, "p_value": 0.2, "statement": "Few normals."},
         "geometry": {"affine": affine.tolist(), "shape": list(SHAPE[::-1])},

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,21 @@ from .volume_file import VolumeData
 
 @dataclass(frozen=True, eq=False)
 class Delivery:
-    """Everything that the server gives for one result."""
+    """Everything that the server gives for one result.
+
+    Attributes:
+        analysis: findings, scores, calibration.
+        heatmap: z units.
+        labels: rank of the finding of each voxel.
+        events: the review so far.
+        masks: outlines that reviewers drew, by finding.
+    """
 
     analysis: Analysis
     heatmap: VolumeData
     labels: VolumeData
     events: tuple[Event, ...]
+    masks: Mapping[int, VolumeData] = field(default_factory=dict)
 
 
 def receive(case: CaseNode, delivery: Delivery, reviewer: str, opacity: float) -> None:
@@ -47,12 +57,15 @@ def receive(case: CaseNode, delivery: Delivery, reviewer: str, opacity: float) -
         )
         if not same:
             review = _carry(review, carried, reviewer)
+        for finding, mask in delivery.masks.items():
+            segments.show_drawn(case.segmentation, volume, finding, mask)
     case.analysis = analysis
     case.review = review
     case.image = analysis.image
     case.threshold = analysis.threshold
     segments.apply_states(case.segmentation, volume, review)
     views.show_case(volume, case.heatmap, opacity)
+    heatmap.show_legend(case.heatmap)
 
 
 def _has_all(segmentation: Any, analysis: Analysis) -> bool:
@@ -60,9 +73,7 @@ def _has_all(segmentation: Any, analysis: Analysis) -> bool:
     return all(segments.segment_of(segmentation, rank) is not None for rank in ranks)
 
 
-def _carry(
-    review: Review, carried: list[segments.CarriedDecision], reviewer: str
-) -> Review:
+def _carry(review: Review, carried: list[segments.CarriedDecision], reviewer: str) -> Review:
     decided = review.findings()
     for decision in carried:
         # Added regions are written when their outline is sent.
@@ -134,3 +145,17 @@ def _axis_like(query: Any, axis: int, support: Any) -> int:
 
 def _runs_against(query: Any, axis: int, support: Any, support_axis: int) -> bool:
     return bool(_direction(query, axis) @ _direction(support, support_axis) < 0)
+
+
+def transform_is_linear(volume: Any) -> bool:
+    """Whether results can be shown under the volume's transform."""
+    parent = volume.GetParentTransformNode()
+    return parent is None or bool(parent.IsTransformToWorldLinear())
+
+
+def show_again(case: CaseNode, opacity: float) -> None:
+    """Show a case that has its heatmap in the scene already."""
+    views.show_case(case.volume, case.heatmap, opacity)
+    heatmap.show_legend(case.heatmap)
+    if case.segmentation is not None:
+        segments.apply_states(case.segmentation, case.volume, case.review)

@@ -307,19 +307,19 @@ class Client:
         found = self._get(f"/results/{_name(result)}/review", task.cancellation)
         return Review.read_server(found)
 
-    def send_events(
-        self, result: str, waiting: Sequence[Event], task: Task
-    ) -> tuple[tuple[Event, ...], int]:
-        """Send events in their order.
+    def send_events(self, result: str, review: Review, task: Task) -> Review:
+        """Send what waits, in its order; what the server has already is not sent twice.
 
         Returns:
-            All events that the server has, and how many of the waiting ones it took.
+            The review with the server's log.
 
         Raises:
-            ExplainedError: an event was refused; those before it were taken.
+            ExplainedError: an event was refused or the server is away; those before it were taken.
         """
-        confirmed = self.review(result, task)
-        for sent, event in enumerate(waiting, start=1):
+        review = review.with_server(self.review(result, task))
+        total = len(review.waiting)
+        while review.waiting:
+            event = review.waiting[0]
             body = {
                 "action": event.action.value,
                 "finding": event.finding,
@@ -328,9 +328,9 @@ class Client:
                 "mask": event.mask,
             }
             found = self._post(f"/results/{_name(result)}/review/events", body, task)
-            confirmed = Review.read_server(found)
-            task.report("Saving the review", sent / len(waiting))
-        return confirmed, len(waiting)
+            review = Review(Review.read_server(found), review.waiting[1:])
+            task.report("Saving the review", 1 - len(review.waiting) / total)
+        return review
 
     def send_mask(self, result: str, volume: VolumeData, task: Task) -> str:
         """Send an outline drawn by the reviewer; returns the SHA-256 by which events name it."""
@@ -340,6 +340,11 @@ class Client:
             path = f"{_ROOT}/results/{_name(result)}/review/masks/{digest}"
             self._http.upload(path, file, task.cancellation, _silent)
         return digest
+
+    def fetch_mask(self, result: str, digest: str, task: Task) -> VolumeData:
+        """An outline that a reviewer sent."""
+        path = f"/results/{_name(result)}/review/masks/{digest}"
+        return self._fetch(path, "Downloading outlines", task)
 
     def store_final(self, result: str, reviewer: str, note: str, task: Task) -> None:
         """Make the accepted findings the case's final label."""

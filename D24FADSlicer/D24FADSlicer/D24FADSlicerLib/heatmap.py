@@ -70,7 +70,6 @@ def show_heatmap(volume: Any, data: VolumeData, analysis: Analysis, former: Any 
         node.CreateDefaultDisplayNodes()
     _color(node, analysis.threshold)
     set_threshold(node, analysis.threshold)
-    _add_legend(node)
     return node
 
 
@@ -119,7 +118,11 @@ def set_threshold(node: Any, threshold: float) -> None:
         _set_rendering_colors(rendering, threshold)
 
 
-def _add_legend(node: Any) -> None:
+def show_legend(node: Any) -> None:
+    """Show what the colours mean in the views that show the heatmap.
+
+    A view looks for the legend's volume only when the legend changes, so show the volume first.
+    """
     logic = slicer.modules.colors.logic()
     legend = logic.GetColorLegendDisplayNode(node)
     if legend is None:
@@ -134,6 +137,7 @@ def _add_legend(node: Any) -> None:
         text.SetFontSize(11)
         text.SetBold(False)
         text.SetItalic(False)
+    legend.SetVisibility(False)
     legend.SetVisibility(True)
 
 

@@ -208,6 +208,10 @@ class Jobs:
         """Whether a job is still under way."""
         return job in self._live
 
+    def owners(self) -> set[str]:
+        """The volumes that work is under way for."""
+        return {job.owner for job in self._live.values()}
+
     @property
     def idle(self) -> bool:
         """Whether nothing is under way."""

@@ -90,6 +90,15 @@ class CaseNode:
         self.node.SetParameter("Image", image)
 
     @property
+    def content(self) -> str:
+        """Fingerprint of the voxels that the server has under `image`; empty if unknown."""
+        return str(self.node.GetParameter("Content") or "")
+
+    @content.setter
+    def content(self, content: str) -> None:
+        self.node.SetParameter("Content", content)
+
+    @property
     def analysis(self) -> Analysis | None:
         """The latest analysis, or None."""
         document = self.node.GetParameter("Result")

@@ -91,6 +91,7 @@ class FindingReview:
     state: State = State.OPEN
     note: str = ""
     reviewer: str = ""
+    mask: str | None = None
 
 
 def now() -> str:
@@ -156,6 +157,7 @@ class Review:
                 state=_STATE_AFTER.get(event.action, before.state),
                 note=event.note or before.note,
                 reviewer=event.reviewer,
+                mask=event.mask or before.mask,
             )
         return found
 
@@ -176,9 +178,17 @@ class Review:
                 return event.note
         return ""
 
-    def with_confirmed(self, confirmed: tuple[Event, ...], sent: int) -> Review:
-        """The review after the server took the first `sent` waiting events."""
-        return Review(confirmed, self.waiting[sent:])
+    def with_server(self, events: tuple[Event, ...]) -> Review:
+        """The review with the server's log; a waiting event that is in it waits no longer.
+
+        An event can be on the server though its answer got lost, so the new part of the server's
+        log is compared with what waits, in order.
+        """
+        waiting = list(self.waiting)
+        for event in events[len(self.confirmed) :]:
+            if waiting and _is_same(waiting[0], event):
+                del waiting[0]
+        return Review(events, tuple(waiting))
 
     def document(self) -> dict[str, Any]:
         """The log as plain values, for the scene."""
@@ -199,6 +209,17 @@ class Review:
     def read_server(cls, document: Document) -> tuple[Event, ...]:
         """The confirmed events of the server's answer."""
         return tuple(Event.read(event) for event in document.get("events") or ())
+
+
+def _is_same(waiting: Event, confirmed: Event) -> bool:
+    added = waiting.action is Action.ADD  # the server chooses its number
+    return (
+        waiting.action is confirmed.action
+        and (added or waiting.finding == confirmed.finding)
+        and waiting.reviewer == confirmed.reviewer
+        and waiting.note == confirmed.note
+        and waiting.mask == confirmed.mask
+    )
 
 
 def _takes_back(event: Event) -> bool:

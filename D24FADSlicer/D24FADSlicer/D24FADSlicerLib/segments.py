@@ -292,6 +292,26 @@ def drawn_masks(node: Any, volume: Any, review: Review) -> list[DrawnMask]:
     return found
 
 
+def show_drawn(node: Any, volume: Any, finding: int, mask: VolumeData) -> None:
+    """Show an outline that a reviewer sent earlier in place of the finding's own."""
+    region = np.argwhere(mask.array > 0)
+    if not len(region):
+        return
+    identifier = segment_of(node, finding)
+    original = ""
+    if identifier is not None:
+        original = _tag(node.GetSegmentation().GetSegment(identifier), _ORIGINAL)
+        node.GetSegmentation().RemoveSegment(identifier)
+    _add_segment(node, volume, region, finding, "")
+    segment = node.GetSegmentation().GetSegment(segment_of(node, finding))
+    segment.SetTag(_SENT, _digest(_sorted(region[:, ::-1])))
+    if original:
+        segment.SetTag(_ORIGINAL, original)
+    else:
+        segment.RemoveTag(_ORIGINAL)
+        segment.SetName(f"Added {finding}")
+
+
 def mark_sent(node: Any, mask: DrawnMask) -> None:
     """Remember that the server has an outline."""
     segment = node.GetSegmentation().GetSegment(mask.segment)

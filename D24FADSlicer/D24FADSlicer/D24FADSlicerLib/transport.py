@@ -51,7 +51,8 @@ class Address:
             port = parts.port
         except ValueError:
             port = -1
-        if parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
+        odd = any(c.isspace() or not c.isprintable() for c in trimmed)
+        if odd or parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
             raise ExplainedError(
                 f"'{trimmed}' is no server address.",
                 "Write it like http://127.0.0.1:8000.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 import types
@@ -63,10 +64,22 @@ class ScriptedLoadableModuleTest:
         """Shows nothing."""
 
 
+def _keep_singletons_alive() -> None:
+    """Make up for references that PySide6 6.12 takes.
+
+    Before Python 3.12, where None, True and False became immortal, it gives one away with each
+    call that returns nothing, until the interpreter aborts.
+    """
+    if sys.version_info < (3, 12):
+        for singleton in (None, True, False):
+            ctypes.c_ssize_t.from_address(id(singleton)).value += 1 << 40
+
+
 def start() -> types.ModuleType:
     """Start Qt once, and serve `qt`, `ctk` and `slicer.ScriptedLoadableModule`."""
     if "qt" in _state:
         return _state["qt"]
+    _keep_singletons_alive()
     _state["application"] = QtWidgets.QApplication.instance() or QtWidgets.QApplication([])
     QtCore.QCoreApplication.setOrganizationName("d24fad-tests")
     QtCore.QCoreApplication.setApplicationName("Slicer")

@@ -233,6 +233,8 @@ def _set(self: Any, name: str, value: Any) -> None:
         if not fits or not _raw_get(self, "setProperty")(name, value):
             raise TypeError(f"'{name}' of {type(self).__name__} does not take {value!r}.")
         return
+    if isinstance(value, QtCore.SignalInstance):
+        return  # PySide6 remembers its own signals
     if _loading and not name.startswith("_"):
         return  # PySide6's loader sets each child as an attribute of the form
     poses_as_native = getattr(type(self), "STAND_IN", False) and not name.startswith("_")

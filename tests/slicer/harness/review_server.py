@@ -270,6 +270,8 @@ def _answer(
         case "PUT", ["results", _, "review", "masks", digest]:
             store.masks[digest] = body
             return 201, {"sha256": digest}
+        case "GET", ["results", _, "review", "masks", digest]:
+            return 200, store.masks[_known(digest, store.masks, "mask")]
         case "PUT", ["results", result, "review", "final"]:
             if _open_findings(store, result):
                 raise Refusal(409, "findings_open", "A finding is undecided.", "Decide it.")

@@ -1,0 +1,70 @@
+"""D24FAD in 3D Slicer: review what stands out from a handful of normal studies.
+
+Research use only. Not for clinical use.
+"""
+
+import slicer
+from D24FADSlicerLib.panel import Panel
+from D24FADSlicerLib.selftest import run_self_test
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+
+
+class D24FADSlicer(ScriptedLoadableModule):
+    """What the module list of Slicer shows."""
+
+    def __init__(self, parent):
+        ScriptedLoadableModule.__init__(self, parent)
+        parent.title = "D24FAD Anomaly Review"
+        parent.categories = ["Segmentation"]
+        parent.dependencies = ["Segmentations", "SegmentEditor", "VolumeRendering", "Colors"]
+        parent.contributors = ["The D24FAD project"]
+        parent.helpText = (
+            "Finds what is abnormal in a CT or MRI study by comparing it with a handful of normal "
+            "ones, and takes you through the findings. Needs a D24FAD server. "
+            "Research use only. Not for clinical use."
+        )
+        parent.acknowledgementText = (
+            "After the method of 'Dual Distillation for Few-Shot Anomaly Detection' (ICLR 2026)."
+        )
+
+
+class D24FADSlicerWidget(ScriptedLoadableModuleWidget):
+    """The module's widget; all of its work is in `D24FADSlicerLib.panel`."""
+
+    def setup(self):
+        """Load the panel."""
+        ScriptedLoadableModuleWidget.setup(self)
+        widget = slicer.util.loadUI(self.resourcePath("UI/D24FADSlicer.ui"))
+        self.layout.addWidget(widget)
+        self.panel = Panel(widget)
+
+    def enter(self):
+        """The user opened the module."""
+        self.panel.enter()
+
+    def exit(self):
+        """The user went to another module."""
+        self.panel.exit()
+
+    def cleanup(self):
+        """The module's widget goes away."""
+        self.panel.close()
+
+
+class D24FADSlicerTest(ScriptedLoadableModuleTest):
+    """The self-test that runs inside Slicer, without a server."""
+
+    def setUp(self):
+        """Start from an empty scene."""
+        slicer.mrmlScene.Clear()
+
+    def runTest(self):  # noqa: N802
+        """Run all of it."""
+        self.setUp()
+        self.delayDisplay("A result is shown, reviewed, saved and loaded again")
+        run_self_test()
+        self.delayDisplay("Passed")

@@ -1,0 +1,100 @@
+"""What the sections of the panel share: the widgets, the jobs, the server, the case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .client import Client
+from .jobs import Jobs
+from .messages import ExplainedError
+from .parameters import CaseNode
+from .records import CaseCalibration, ServerInfo, SupportSet
+
+
+class Context:
+    """Shared state, and the events by which sections hear of its changes.
+
+    Events: `connected`, `case` (another case, or a new result of it), `support` (another support
+    set, or a change of it), `calibration`, `review`.
+
+    Args:
+        ui: the widgets of the panel by name.
+        jobs: the work that is under way.
+    """
+
+    def __init__(self, ui: Any, jobs: Jobs) -> None:
+        self.ui = ui
+        self.jobs = jobs
+        self.client: Client | None = None
+        self.info: ServerInfo | None = None
+        self.case: CaseNode | None = None
+        self.support_set: SupportSet | None = None
+        self.calibration: CaseCalibration | None = None
+        self.on_server_away: Callable[[ExplainedError], None] = self.tell
+        self._listeners: dict[str, list[Callable[[], None]]] = {}
+
+    def on(self, event: str, listener: Callable[[], None]) -> None:
+        """Call a function whenever an event fires."""
+        self._listeners.setdefault(event, []).append(listener)
+
+    def fire(self, event: str) -> None:
+        """Tell everybody who listens."""
+        for listener in self._listeners.get(event, []):
+            listener()
+
+    @property
+    def reviewer(self) -> str:
+        """Who reviews."""
+        return str(self.ui.reviewerEdit.text).strip() or "anonymous"
+
+    @property
+    def volume(self) -> Any:
+        """The volume chosen, or None."""
+        return self.ui.volumeSelector.currentNode()
+
+    def require_client(self) -> Client:
+        """The server.
+
+        Raises:
+            ExplainedError: there is none yet.
+        """
+        if self.client is None or self.info is None:
+            raise ExplainedError(
+                "The panel is not connected.",
+                "Enter the server's address and press Test.",
+                "offline",
+            )
+        return self.client
+
+    def tell(self, problem: ExplainedError) -> None:
+        """Show a problem: what happened and what to do."""
+        self._show(f"{problem.cause} {problem.remedy}".strip(), "#b00020")
+
+    def note(self, text: str) -> None:
+        """Show what was done."""
+        self._show(text, "#1b5e20")
+
+    def clear_message(self) -> None:
+        """Show nothing."""
+        self.ui.messageLabel.visible = False
+        self.ui.messageLabel.text = ""
+
+    def _show(self, text: str, color: str) -> None:
+        self.ui.messageLabel.text = text
+        self.ui.messageLabel.styleSheet = f"color: {color}; font-weight: bold;"
+        self.ui.messageLabel.visible = True
+
+    def failed(self, problem: ExplainedError) -> None:
+        """What every job does with its problem."""
+        self.tell(problem)
+        if problem.server_is_away:
+            self.on_server_away(problem)
+
+    def try_to(self, action: Callable[[], None]) -> None:
+        """Do something for a button; a problem is shown, not raised."""
+        self.clear_message()
+        try:
+            action()
+        except ExplainedError as problem:
+            self.tell(problem)

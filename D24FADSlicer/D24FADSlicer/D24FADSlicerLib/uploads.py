@@ -1,0 +1,42 @@
+"""Getting a volume of the scene to the server once, whoever needs it there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .client import Client
+from .jobs import Task
+from .volume_file import VolumeData, content_of
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A volume that the server has.
+
+    Attributes:
+        image: its id on the server.
+        content: fingerprint of its voxels.
+    """
+
+    image: str
+    content: str
+
+
+def ensure_stored(
+    client: Client, volume: VolumeData, name: str, known: Stored | None, task: Task
+) -> Stored:
+    """Send a volume unless the server has it; for a worker.
+
+    Args:
+        client: the server.
+        volume: a snapshot of the volume.
+        name: what to call it.
+        known: what the scene remembers of an earlier upload or download.
+        task: for progress and cancelling.
+    """
+    task.report("Preparing the volume")
+    content = content_of(volume)
+    if known is not None and known.image and known.content == content:
+        return known
+    image, _ = client.upload(volume, name, task)
+    return Stored(image, content)

@@ -1,0 +1,177 @@
+"""The section of the view: heatmap, threshold, windows, and the strip of slice scores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+
+from . import heatmap, views
+from .case import slice_in_view
+from .colors import scale_maximum
+from .context import Context
+from .strip import draw_strip, encode_png, slice_at
+
+_CHOOSE_WINDOW = "Window…"
+
+
+class _ClickWatcher(qt.QWidget):
+    """Tells at which column of a widget the mouse was pressed."""
+
+    def __init__(self, pressed: Any) -> None:
+        qt.QWidget.__init__(self)
+        self._pressed = pressed
+
+    def eventFilter(self, watched: Any, event: Any) -> bool:  # noqa: N802
+        """Qt's hook for the events of another widget."""
+        if event.type() == qt.QEvent.MouseButtonPress:
+            self._pressed(event.pos().x())
+            return True
+        return False
+
+
+class ViewSection:
+    """How the case is shown; changes nothing of the review."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._strip_outdated = True
+        self._strips_drawn = 0
+        self._setting = False
+        ui = context.ui
+        ui.windowBox.addItem(_CHOOSE_WINDOW)
+        for name, (width, level) in views.CT_WINDOWS.items():
+            ui.windowBox.addItem(f"{name} ({width:.0f} / {level:.0f})", name)
+        ui.heatmapBox.connect("toggled(bool)", self._show_opacity)
+        ui.legendBox.connect("toggled(bool)", self._show_legend)
+        ui.renderingBox.connect("toggled(bool)", self._show_rendering)
+        ui.opacitySlider.connect("valueChanged(double)", self._show_opacity)
+        ui.thresholdSlider.connect("valueChanged(double)", self._threshold_moved)
+        ui.windowBox.connect("currentIndexChanged(int)", self._window_chosen)
+        self._watcher = _ClickWatcher(self._strip_clicked)
+        ui.stripLabel.installEventFilter(self._watcher)
+        context.on("case", self.update)
+        context.on("support", self._show_rate)
+        self._slice_node: Any = None
+        self._observation: int | None = None
+        self.update()
+
+    def observe(self) -> None:
+        """Follow the Red view, for the mark of the current slice."""
+        self.close()
+        self._slice_node = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode()
+        self._observation = self._slice_node.AddObserver("ModifiedEvent", self._slice_moved)
+
+    def close(self) -> None:
+        """Stop following."""
+        if self._slice_node is not None:
+            self._slice_node.RemoveObserver(self._observation)
+            self._slice_node = None
+
+    def toggle_heatmap(self) -> None:
+        """Show the heatmap if it is hidden, and the other way round."""
+        self._context.ui.heatmapBox.toggle()
+
+    def update(self) -> None:
+        """Show the state of the current case."""
+        ui, case = self._context.ui, self._context.case
+        analysis = case.analysis if case is not None else None
+        there = analysis is not None and case is not None and case.heatmap is not None
+        for widget in (ui.heatmapBox, ui.legendBox, ui.renderingBox, ui.opacitySlider):
+            widget.enabled = there
+        ui.thresholdSlider.enabled = there
+        if there and case is not None and analysis is not None:
+            threshold = case.threshold if case.threshold is not None else analysis.threshold
+            self._setting = True
+            highest = max(scale_maximum(analysis.threshold), analysis.case_score)
+            ui.thresholdSlider.maximum = float(round(highest + 0.5, 1))
+            ui.thresholdSlider.value = float(threshold)
+            self._setting = False
+            heatmap.set_threshold(case.heatmap, threshold)
+            self._show_opacity()
+        self._show_rate()
+        self._strip_outdated = True
+
+    def tick(self) -> None:
+        """Redraw the strip if something changed; called by the panel's timer."""
+        if self._strip_outdated and self._context.ui.stripLabel.visible:
+            self._strip_outdated = False
+            self._draw_strip()
+
+    def _slice_moved(self, *_: Any) -> None:
+        self._strip_outdated = True
+
+    def _current(self) -> Any:
+        case = self._context.case
+        return case if case is not None and case.heatmap is not None else None
+
+    def _show_opacity(self) -> None:
+        ui, case = self._context.ui, self._current()
+        if case is not None:
+            shown = float(ui.opacitySlider.value) if ui.heatmapBox.checked else 0.0
+            views.set_heatmap_opacity(case.heatmap, shown)
+            views.set_legend_visible(case.heatmap, ui.legendBox.checked and ui.heatmapBox.checked)
+
+    def _show_legend(self) -> None:
+        self._show_opacity()
+
+    def _show_rendering(self, visible: bool) -> None:
+        case = self._current()
+        if case is not None:
+            threshold = float(self._context.ui.thresholdSlider.value)
+            heatmap.set_rendering_visible(case.heatmap, visible, threshold)
+
+    def _threshold_moved(self, threshold: float) -> None:
+        case = self._current()
+        if case is None or self._setting:
+            return
+        case.threshold = threshold
+        heatmap.set_threshold(case.heatmap, threshold)
+        self._show_rate()
+        self._strip_outdated = True
+
+    def _show_rate(self) -> None:
+        ui, calibration = self._context.ui, self._context.calibration
+        if self._current() is None or calibration is None:
+            ui.rateLabel.text = ""
+            return
+        ui.rateLabel.text = calibration.statement_at(float(ui.thresholdSlider.value))
+
+    def _window_chosen(self, index: int) -> None:
+        volume = self._context.volume
+        if index > 0 and volume is not None:
+            views.set_ct_window(volume, self._context.ui.windowBox.itemData(index))
+
+    def _draw_strip(self) -> None:
+        label, case = self._context.ui.stripLabel, self._context.case
+        width, height = max(int(label.width), 100), 64
+        scores: tuple[float, ...] = ()
+        current = None
+        if case is not None and case.analysis is not None:
+            scores, current = case.analysis.slice_scores, slice_in_view(case)
+        threshold = float(self._context.ui.thresholdSlider.value)
+        picture = draw_strip(scores, threshold, current, width, height)
+        # A new name each time: Qt remembers pictures by their file.
+        self._strips_drawn += 1
+        name = f"d24fad-strip-{id(self)}-{self._strips_drawn}.png"
+        path = Path(slicer.app.temporaryPath) / name
+        path.write_bytes(encode_png(picture))
+        label.setPixmap(qt.QPixmap(str(path)))
+        path.unlink()
+
+    def _strip_clicked(self, column: int) -> None:
+        case = self._context.case
+        analysis = case.analysis if case is not None else None
+        if case is None or analysis is None or not analysis.slice_scores:
+            return
+        width = max(int(self._context.ui.stripLabel.width), 100)
+        index = slice_at(column, len(analysis.slice_scores), width)
+        x, y, z = views.own_ras_of(case.volume, views.position_in_view())
+        here = analysis.slice_of((x, y, z))
+        # Only across the slices: what is in the middle of the picture stays there.
+        start, end = analysis.slice_centre_ras(here), analysis.slice_centre_ras(index)
+        views.jump_to(
+            case.volume, (x + end[0] - start[0], y + end[1] - start[1], z + end[2] - start[2])
+        )

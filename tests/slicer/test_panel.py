@@ -1,0 +1,498 @@
+"""The real panel, driven through a whole review as a radiologist would, over the real scene."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import volumes
+from D24FADSlicerLib.review import State
+
+pytest.importorskip("cc3d")
+
+
+class Driver:
+    """A user at the panel: presses, types, waits until something shows."""
+
+    def __init__(self, qt: Any, server: Any) -> None:
+        from harness import application
+
+        self.qt = qt
+        self.server = server
+        self.settle = application.settle
+        self.window = application.open_main_window()
+        qt.QSettings().clear()
+        module = importlib.import_module("D24FADSlicer")
+        self.widget = module.D24FADSlicerWidget(None)
+        self.widget.setup()
+        self.panel = self.widget.panel
+        self.ui = self.panel.ui
+        self.panel.connection._timer.setInterval(50)
+        self.window.setCentralWidget(self.widget.parent)
+        self.window.show()
+        self.widget.enter()
+        self.ui.addressEdit.text = server.address
+        self.ui.reviewerEdit.text = "AB"
+
+    def close(self) -> None:
+        self.widget.cleanup()
+        self.window.close()
+        self.settle()
+
+    def until(self, condition: Callable[[], Any], what: str = "") -> None:
+        for _ in range(600):
+            self.settle(10)
+            if condition():
+                return
+        raise AssertionError(
+            f"waited for {what or 'the panel'}: message {self.ui.messageLabel.text!r}, "
+            f"progress {self.ui.progressLabel.text!r}, "
+            f"connection {self.ui.connectionLabel.text!r}"
+        )
+
+    def press(self, button: Any) -> None:
+        assert button.enabled, f"{button.text} cannot be pressed"
+        button.click()
+        self.settle()
+
+    def connect(self) -> None:
+        self.press(self.ui.testButton)
+        self.until(lambda: self.ui.supportTable.rowCount, "the support set")
+
+    def load(self, name: str = "plain") -> Any:
+        from D24FADSlicerLib import case as cases
+
+        node = cases.add_volume("case", volumes.scan(volumes.GRIDS[name]))
+        self.ui.volumeSelector.setCurrentNode(node)
+        return node
+
+    def analyse(self) -> None:
+        self.press(self.ui.runButton)
+        self.until(lambda: self.ui.findingsTable.rowCount == 2, "two findings")
+        self.until(lambda: not self.ui.cancelButton.enabled)
+
+    def state(self, row: int) -> str:
+        return self.ui.findingsTable.item(row, 1).text()
+
+
+@pytest.fixture
+def server() -> Iterator[Any]:
+    from harness.review_server import ReviewServer
+
+    with ReviewServer() as running:
+        for number in range(3):
+            name = f"normal_{number}"
+            running.add_image(name, volumes.scan(volumes.GRIDS["plain"], number, spots=False))
+            if number < 2:
+                running.add_support("default", name)
+        yield running
+
+
+@pytest.fixture
+def driver(qt: Any, scene: Any, server: Any) -> Iterator[Driver]:
+    opened = Driver(qt, server)
+    yield opened
+    opened.close()
+
+
+def test_the_notice_is_always_visible(driver: Driver) -> None:
+    ui = driver.ui
+    for section in ("connection", "support", "case", "view", "review"):
+        getattr(ui, f"{section}Section").collapsed = True
+    driver.settle()
+    assert ui.noticeLabel.visible
+    assert ui.noticeLabel.text == "Research use only. Not for clinical use."
+
+
+def test_a_wrong_address_says_why_and_what_to_do(driver: Driver) -> None:
+    driver.ui.addressEdit.text = "http://127.0.0.1:1"
+    driver.press(driver.ui.testButton)
+    driver.until(lambda: "Nothing listens" in driver.ui.messageLabel.text)
+    assert "Start the server" in driver.ui.messageLabel.text
+    driver.ui.addressEdit.text = "not an address"
+    driver.press(driver.ui.testButton)
+    driver.until(lambda: "no server address" in driver.ui.messageLabel.text)
+
+
+def test_without_a_connection_a_run_says_so(driver: Driver) -> None:
+    driver.load()
+    driver.press(driver.ui.runButton)
+    assert "not connected" in driver.ui.messageLabel.text
+
+
+def test_a_whole_review(driver: Driver, server: Any, tmp_path: Path) -> None:
+    import slicer
+    from D24FADSlicerLib import views
+
+    ui = driver.ui
+    driver.connect()
+    assert "0.1.0" in ui.connectionLabel.text
+    node = driver.load("oblique")
+    driver.analyse()
+
+    assert [ui.findingsTable.item(0, column).text() for column in (0, 1, 3)] == ["1", "open", "7.0"]
+    assert ui.supportTable.item(0, 2).text() == "50%"
+    assert "no study is confirmed" in ui.rateLabel.text
+
+    finding = driver.panel.context.case.analysis.findings[1]
+    ui.findingsTable.selectRow(1)
+    np.testing.assert_allclose(views.position_in_view(), finding.peak_ras_mm, atol=1e-6)
+
+    ui.noteEdit.setText("vessel")
+    ui.noteEdit.editingFinished()
+    driver.press(ui.rejectButton)
+    assert driver.state(1) == "✗ rejected"
+    assert ui.findingsTable.currentRow() == 0, "the next open finding is selected"
+    driver.press(ui.acceptButton)
+    assert driver.state(0) == "✓ accepted"
+    driver.press(ui.undoButton)
+    assert driver.state(0) == "open"
+    driver.press(ui.saveButton)
+    assert "undecided" in ui.messageLabel.text
+    driver.press(ui.acceptButton)
+    driver.until(lambda: ui.saveLabel.text == "All decisions are on the server.")
+    (result,) = server.store.results
+    actions = [event["action"] for event in server.store.events[result]]
+    assert actions == ["note", "reject", "accept", "undo", "accept"]
+
+    driver.press(ui.saveButton)
+    driver.until(lambda: ui.saveLabel.text.startswith("Saved."))
+    assert server.store.finals[result]["reviewer"] == "AB"
+
+    path = tmp_path / "case.mrb"
+    assert slicer.util.saveScene(str(path))
+    slicer.mrmlScene.Clear(False)
+    driver.settle()
+    assert ui.findingsTable.rowCount == 0
+    assert ui.caseLabel.text == "No result yet."
+    assert slicer.app.coreIOManager().loadNodes("SceneFile", {"fileName": str(path)}, None, None)
+    driver.until(lambda: ui.findingsTable.rowCount == 2, "the reopened review")
+    assert [driver.state(row) for row in (0, 1)] == ["✓ accepted", "✗ rejected"]
+    assert ui.findingsTable.item(1, 5).text() == "vessel"
+    assert node is not driver.panel.context.case.volume
+
+
+def test_a_second_run_sends_the_volume_no_second_time(driver: Driver, server: Any) -> None:
+    driver.connect()
+    driver.load()
+    driver.analyse()
+    before = len(server.calls)
+    driver.analyse()
+    later = server.calls[before:]
+    assert not any("/uploads/" in call for call in later)
+
+
+def test_cancel_ends_at_once_and_on_the_server(driver: Driver, server: Any) -> None:
+    server.job_s = 600
+    driver.connect()
+    driver.load()
+    driver.press(driver.ui.runButton)
+    driver.until(lambda: driver.ui.progressLabel.text == "Scoring slices")
+    assert not driver.ui.runButton.enabled
+    driver.press(driver.ui.cancelButton)
+    assert driver.ui.runButton.enabled and driver.ui.progressLabel.text == ""
+    driver.until(lambda: [j["state"] for j in server.store.jobs.values()] == ["cancelled"])
+    server.job_s = 0
+    driver.analyse()
+
+
+def test_the_panel_answers_while_the_server_does_not(driver: Driver, server: Any) -> None:
+    driver.connect()
+    driver.load()
+    driver.analyse()
+    server.delay_s = 1.0
+    started = time.monotonic()
+    driver.press(driver.ui.acceptButton)
+    driver.press(driver.ui.rejectButton)
+    assert time.monotonic() - started < server.delay_s
+    server.delay_s = 0.0
+    driver.until(lambda: driver.ui.saveLabel.text == "All decisions are on the server.")
+
+
+def test_a_server_that_dies_loses_no_decision(driver: Driver, server: Any) -> None:
+    driver.connect()
+    driver.load()
+    driver.analyse()
+    server.stop()
+    driver.press(driver.ui.acceptButton)
+    driver.until(lambda: "reconnecting" in driver.ui.connectionLabel.text.lower())
+    driver.press(driver.ui.rejectButton)
+    assert [driver.state(row) for row in (0, 1)] == ["✓ accepted", "✗ rejected"]
+    assert "2 decisions" in driver.ui.saveLabel.text
+    server.start()
+    driver.until(lambda: driver.ui.saveLabel.text == "All decisions are on the server.")
+    (events,) = server.store.events.values()
+    assert [(event["action"], event["finding"]) for event in events] == [
+        ("accept", 1),
+        ("reject", 2),
+    ]
+
+
+def test_a_server_that_dies_during_the_analysis_is_waited_for(driver: Driver, server: Any) -> None:
+    server.job_s = 1.0
+    driver.connect()
+    driver.load()
+    driver.press(driver.ui.runButton)
+    driver.until(lambda: driver.ui.progressLabel.text == "Scoring slices")
+    server.stop()
+    driver.until(lambda: "come back" in driver.ui.progressLabel.text)
+    server.start()
+    driver.until(lambda: driver.ui.findingsTable.rowCount == 2)
+
+
+def test_closing_the_scene_drops_what_is_under_way(driver: Driver, server: Any) -> None:
+    import slicer
+
+    server.job_s = 0.4
+    driver.connect()
+    driver.load()
+    driver.press(driver.ui.runButton)
+    driver.until(lambda: driver.ui.progressLabel.text == "Scoring slices")
+    slicer.mrmlScene.Clear(False)
+    driver.settle(800)
+    assert driver.ui.findingsTable.rowCount == 0
+    assert driver.ui.runButton.enabled
+    assert not slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+
+
+def test_removing_the_volume_cancels_its_analysis(driver: Driver, server: Any) -> None:
+    import slicer
+
+    server.job_s = 600
+    driver.connect()
+    node = driver.load()
+    driver.press(driver.ui.runButton)
+    driver.until(lambda: driver.ui.progressLabel.text == "Scoring slices")
+    slicer.mrmlScene.RemoveNode(node)
+    assert driver.ui.runButton.enabled
+    driver.until(lambda: [j["state"] for j in server.store.jobs.values()] == ["cancelled"])
+
+
+def test_building_a_support_set(driver: Driver, server: Any) -> None:
+    ui = driver.ui
+    driver.connect()
+    ui.newSetEdit.text = "Brain FLAIR"
+    driver.press(ui.newSetButton)
+    driver.until(lambda: "brain-flair" in server.store.sets)
+    driver.until(lambda: ui.supportSetBox.currentText.startswith("Brain-flair"))
+    driver.until(lambda: "At least 2" in ui.supportLabel.text)
+    ui.imageBox.setCurrentIndex(2)
+    driver.press(ui.addImageButton)
+    driver.until(lambda: ui.supportTable.rowCount == 1)
+    assert ui.supportTable.item(0, 0).text() == "normal_2"
+    node = driver.load()
+    ui.supportVolumeSelector.setCurrentNode(node)
+    driver.press(ui.addVolumeButton)
+    driver.until(lambda: ui.supportTable.rowCount == 2)
+    assert "case" in server.store.files
+    ui.supportTable.selectRow(0)
+    driver.press(ui.removeSupportButton)
+    driver.until(lambda: ui.supportTable.rowCount == 1)
+    assert [s["image"] for s in server.store.sets["brain-flair"]] == ["case"]
+
+
+def test_confirming_a_case_as_normal(driver: Driver, server: Any) -> None:
+    driver.connect()
+    driver.load()
+    driver.analyse()
+    driver.press(driver.ui.confirmNormalButton)
+    driver.until(lambda: driver.ui.supportTable.rowCount == 3)
+    driver.until(lambda: "1 normal patient" in driver.ui.rateLabel.text)
+    assert server.store.sets["default"][2]["confirmed_normal"]
+    assert driver.ui.supportTable.item(2, 3).text() == "yes"
+
+
+def test_too_few_supports_is_said_in_the_servers_words(driver: Driver, server: Any) -> None:
+    server.store.sets["default"].pop()
+    driver.connect()
+    driver.load()
+    driver.press(driver.ui.runButton)
+    driver.until(lambda: "at least 2 are needed" in driver.ui.messageLabel.text)
+    assert driver.ui.runButton.enabled
+
+
+def test_the_next_case_and_opening_one_again(driver: Driver, server: Any) -> None:
+    ui = driver.ui
+    server.add_image("patient_7", volumes.scan(volumes.GRIDS["anisotropic"]))
+    server.store.sets["default"].append(dict(server.store.sets["default"][0], image="normal_2"))
+    driver.connect()
+    driver.press(ui.nextCaseButton)
+    driver.until(lambda: ui.volumeSelector.currentNode() is not None)
+    driver.until(lambda: ui.runButton.enabled)
+    assert ui.volumeSelector.currentNode().GetName() == "patient_7"
+    driver.analyse()
+    driver.press(ui.acceptButton)
+    driver.until(lambda: ui.saveLabel.text == "All decisions are on the server.")
+    driver.press(ui.nextCaseButton)
+    driver.until(lambda: "Every case is reviewed" in ui.messageLabel.text)
+
+    driver.press(ui.refreshButton)
+    driver.until(lambda: ui.caseBox.count == 4)
+    ui.caseBox.setCurrentIndex(3)
+    driver.press(ui.openCaseButton)
+    driver.until(lambda: ui.volumeSelector.currentNode().GetName() != "patient_7")
+    driver.until(lambda: ui.findingsTable.rowCount == 2)
+    assert [driver.state(row) for row in (0, 1)] == ["✓ accepted", "open"]
+
+
+def test_an_edited_outline_is_kept_sent_and_opened_again(driver: Driver, server: Any) -> None:
+    import slicer
+    from test_scene import edit
+
+    ui = driver.ui
+    driver.connect()
+    driver.load()
+    driver.analyse()
+    chosen: list[str] = []
+    slicer.util.selectModule = chosen.append
+    driver.press(ui.editButton)
+    node = slicer.mrmlScene.GetSingletonNode("SegmentEditor", "vtkMRMLSegmentEditorNode")
+    case = driver.panel.context.case
+    assert chosen == ["SegmentEditor"]
+    assert node.GetSegmentationNode() is case.segmentation
+    driver.widget.exit()
+    edit(case, 1)
+    driver.widget.enter()
+    assert driver.state(0) == "✎ edited"
+    ui.findingsTable.selectRow(1)
+    driver.press(ui.rejectButton)
+    driver.press(ui.saveButton)
+    driver.until(lambda: ui.saveLabel.text.startswith("Saved."))
+    (mask,) = server.store.masks.values()
+    from harness.review_server import read_bytes
+
+    expected = volumes.labels_of(volumes.scan(volumes.GRIDS["plain"])).array == 1
+    expected[4, 20, 20] = True
+    np.testing.assert_array_equal(read_bytes(mask).array > 0, expected)
+
+    driver.press(ui.refreshButton)
+    driver.until(lambda: ui.caseBox.count == 4)
+    ui.caseBox.setCurrentIndex(0)
+    driver.press(ui.openCaseButton)
+    driver.until(lambda: ui.volumeSelector.currentNode() is not case.volume)
+    driver.until(lambda: ui.findingsTable.rowCount == 2)
+    again = driver.panel.context.case
+    assert again.node is not case.node
+    assert [driver.state(row) for row in (0, 1)] == ["✎ edited", "✗ rejected"]
+    from D24FADSlicerLib.segments import segment_of
+
+    found = slicer.util.arrayFromSegmentBinaryLabelmap(
+        again.segmentation, segment_of(again.segmentation, 1), again.volume
+    )
+    np.testing.assert_array_equal(found > 0, expected)
+
+
+def test_the_view_follows_its_controls(driver: Driver) -> None:
+    import slicer
+
+    ui = driver.ui
+    driver.connect()
+    driver.load()
+    driver.analyse()
+    heatmap = driver.panel.context.case.heatmap
+    ui.thresholdSlider.value = 6.5
+    assert heatmap.GetDisplayNode().GetLowerThreshold() == 6.5
+    ui.opacitySlider.value = 0.3
+    composite = slicer.app.layoutManager().sliceWidget("Green").sliceLogic()
+    composite = composite.GetSliceCompositeNode()
+    assert composite.GetForegroundOpacity() == 0.3
+    driver.panel.view.toggle_heatmap()
+    assert composite.GetForegroundOpacity() == 0.0
+    driver.panel.view.toggle_heatmap()
+    assert composite.GetForegroundOpacity() == 0.3
+    ui.windowBox.setCurrentIndex(1)
+    assert driver.panel.context.volume.GetDisplayNode().GetWindow() == 80.0
+    ui.renderingBox.checked = True
+    logic = slicer.modules.volumerendering.logic()
+    assert logic.GetFirstVolumeRenderingDisplayNode(heatmap).GetVisibility()
+
+
+def test_the_strip_can_be_clicked(driver: Driver) -> None:
+    from D24FADSlicerLib.case import slice_in_view
+    from D24FADSlicerLib.strip import slice_columns
+    from PySide6 import QtCore, QtTest
+
+    driver.connect()
+    driver.load("oblique")
+    driver.analyse()
+    label = driver.ui.stripLabel
+    driver.settle(120)
+    columns = slice_columns(16, volumes.SHAPE[0], max(label.width, 100))
+    QtTest.QTest.mouseClick(
+        label,
+        QtCore.Qt.MouseButton.LeftButton,
+        QtCore.Qt.KeyboardModifier.NoModifier,
+        QtCore.QPoint(columns.start, 20),
+    )
+    assert slice_in_view(driver.panel.context.case) == 16
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ("A", ["✓ accepted", "open"]),
+        ("X", ["✗ rejected", "open"]),
+        ("NA", ["open", "✓ accepted"]),
+        ("PX", ["open", "✗ rejected"]),
+    ],
+)
+def test_keys_decide(driver: Driver, keys: str, expected: list[str]) -> None:
+    from PySide6 import QtTest
+
+    driver.connect()
+    driver.load()
+    driver.analyse()
+    driver.window.activateWindow()
+    driver.ui.acceptButton.setFocus()
+    driver.settle(50)
+    for key in keys:
+        QtTest.QTest.keyClicks(driver.window, key)
+    assert [driver.state(row) for row in (0, 1)] == expected
+    driver.widget.exit()
+    QtTest.QTest.keyClicks(driver.window, "X")
+    assert [driver.state(row) for row in (0, 1)] == expected
+
+
+def test_compare_shows_a_support_and_goes_back(driver: Driver) -> None:
+    import slicer
+
+    driver.connect()
+    node = driver.load()
+    driver.analyse()
+    before = slicer.app.layoutManager().layout
+    driver.ui.compareButton.checked = True
+    yellow = slicer.app.layoutManager().sliceWidget("Yellow").sliceLogic().GetSliceCompositeNode()
+    driver.until(lambda: slicer.app.layoutManager().layout != before)
+    shown = slicer.mrmlScene.GetNodeByID(yellow.GetBackgroundVolumeID())
+    assert shown.GetName() == "normal_0"
+    assert driver.panel.context.volume is node
+    assert driver.ui.findingsTable.rowCount == 2
+    driver.ui.compareButton.checked = False
+    assert slicer.app.layoutManager().layout == before
+    assert yellow.GetBackgroundVolumeID() == node.GetID()
+
+
+def test_running_again_keeps_decisions(driver: Driver, server: Any) -> None:
+    driver.connect()
+    driver.load()
+    driver.analyse()
+    driver.press(driver.ui.acceptButton)
+    driver.until(lambda: driver.ui.saveLabel.text == "All decisions are on the server.")
+    driver.ui.planesBox.setCurrentIndex(3)
+    driver.press(driver.ui.runButton)
+    driver.until(lambda: len(server.store.results) == 2)
+    driver.until(lambda: driver.ui.runButton.enabled)
+    assert driver.panel.context.case.review.of(1).state is State.ACCEPTED
+    assert [driver.state(row) for row in (0, 1)] == ["✓ accepted", "open"]
+
+
+def test_the_self_test_for_slicer_passes(scene: Any, qt: Any) -> None:
+    module = importlib.import_module("D24FADSlicer")
+    test = module.D24FADSlicerTest()
+    test.setUp = lambda: None
+    test.runTest()
