@@ -148,8 +148,7 @@ def test_a_review_is_sent_and_read_back(server) -> None:
     result = client.detect(image, "default", None, {}, task).result
     review = Review().append(Action.ACCEPT, 1, "AB").append(Action.REJECT, 2, "AB", "vessel")
     review = review.undo("AB")
-    confirmed, sent = client.send_events(result, review.waiting, task)
-    review = review.with_confirmed(confirmed, sent)
+    review = client.send_events(result, review, task)
     assert review.waiting == ()
     assert review.of(1).state is State.ACCEPTED
     assert review.of(2).state is State.OPEN
@@ -157,14 +156,27 @@ def test_a_review_is_sent_and_read_back(server) -> None:
         client.store_final(result, "AB", "", task)
 
 
+def test_an_event_whose_answer_was_lost_is_not_sent_twice(server) -> None:
+    client, task = Client(server.address), new_task()
+    image, _ = client.upload(scan(7, spots=2), "scan", task)
+    result = client.detect(image, "default", None, {}, task).result
+    review = Review().append(Action.ACCEPT, 1, "AB").undo("AB").append(Action.REJECT, 1, "AB")
+    client.send_events(result, Review((), review.waiting[:2]), task)
+    review = client.send_events(result, review, task)
+    actions = [event["action"] for event in server.store.events[result]]
+    assert actions == ["accept", "undo", "reject"]
+    assert review.of(1).state is State.REJECTED
+
+
 def test_an_edited_mask_goes_before_its_event(server) -> None:
     client, task = Client(server.address), new_task()
     image, _ = client.upload(scan(7), "scan", task)
     result = client.detect(image, "default", None, {}, task).result
     digest = client.send_mask(result, VolumeData(np.zeros((12, 16, 20), np.uint8), np.eye(4)), task)
-    waiting = Review().append(Action.EDIT, 1, "AB", mask=digest).waiting
-    confirmed, _ = client.send_events(result, waiting, task)
-    assert confirmed[0].mask == digest
+    review = client.send_events(result, Review().append(Action.EDIT, 1, "AB", mask=digest), task)
+    assert review.confirmed[0].mask == digest
+    found = client.fetch_mask(result, digest, task)
+    assert found.array.shape == (12, 16, 20)
     client.store_final(result, "AB", "", task)
 
 

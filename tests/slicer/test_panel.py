@@ -496,3 +496,89 @@ def test_the_self_test_for_slicer_passes(scene: Any, qt: Any) -> None:
     test = module.D24FADSlicerTest()
     test.setUp = lambda: None
     test.runTest()
+
+
+def _brain(seed: int, lesion: bool) -> Any:
+    """A head-like volume for the pictures: skull, brain, ventricles and, if asked, two lesions."""
+    from D24FADSlicerLib.volume_file import VolumeData
+    from scipy import ndimage
+
+    shape, spacing = (36, 128, 108), np.array([4.0, 1.6, 1.6])
+    at = [(np.arange(n) - (n - 1) / 2) * s for n, s in zip(shape, spacing, strict=True)]
+    z, y, x = np.meshgrid(*at, indexing="ij")
+    generator = np.random.default_rng(seed)
+    wobble = ndimage.gaussian_filter(generator.normal(size=shape), (2, 6, 6)) * 3
+    radius = np.sqrt((x / 68) ** 2 + (y / 86) ** 2 + (z / 68) ** 2) + wobble * 0.01
+    array = np.where(radius < 1, 210.0, 0.0)
+    array = np.where(radius < 0.93, 40.0, array)
+    grey = ndimage.gaussian_filter(generator.normal(size=shape), (0.6, 2, 2)) * 60
+    array = np.where(radius < 0.87, 120 + grey, array)
+    ventricles = (np.abs(np.abs(x) - 9) < 5) & (np.abs(y - 4) < 26) & (np.abs(z) < 12)
+    array = np.where(ventricles, 35.0, array)
+    array += generator.normal(size=shape) * 4
+    if lesion:
+        for centre, size, bright in (((12, -20, 30), 13, 900), ((-16, 34, -28), 8, 620)):
+            away = np.sqrt((z - centre[0]) ** 2 + (y - centre[1]) ** 2 + (x - centre[2]) ** 2)
+            array += bright * np.exp(-((away / size) ** 4)) * (1 + 0.05 * wobble)
+    affine = np.diag([1.6, 1.6, 4.0, 1.0])
+    affine[:3, 3] = [-at[2][-1], -at[1][-1], -at[0][-1]]
+    return VolumeData(np.clip(array, 0, 3000).astype(np.int16), affine)
+
+
+def test_pictures_of_the_panel_at_work(driver: Driver, server: Any, tmp_path: Path) -> None:
+    """The pictures of the README: the panel and its views, before and in a comparison."""
+    from conftest import SCREENSHOTS
+    from D24FADSlicerLib import case as cases
+    from D24FADSlicerLib import views
+    from harness.rendering import SliceView, saturation, save_png
+
+    ui = driver.ui
+    for number in range(3):
+        server.add_image(f"control_{number + 1}", _brain(number, lesion=False))
+        server.add_support("brain-flair", f"control_{number + 1}")
+    server.store.normals = [1.2, 2.0, 2.4, 3.1, 3.9, 4.4, 4.6, 5.0, 5.3]
+    red, yellow = SliceView("Red", (420, 420)), SliceView("Yellow", (420, 420))
+    green = SliceView("Green", (420, 420))
+    driver.connect()
+    ui.supportSetBox.setCurrentIndex(0)
+    driver.until(lambda: ui.supportTable.rowCount == 3)
+    node = cases.add_volume("case_001", _brain(9, lesion=True))
+    ui.volumeSelector.setCurrentNode(node)
+    for view in (red, yellow, green):
+        view.fit()
+    driver.analyse()
+    node.GetDisplayNode().AutoWindowLevelOff()
+    node.GetDisplayNode().SetWindowLevel(260, 130)
+    ui.findingsTable.selectRow(1)
+    ui.noteEdit.setText("old infarct?")
+    ui.noteEdit.editingFinished()
+    ui.findingsTable.selectRow(0)
+    driver.press(ui.acceptButton)
+    ui.findingsTable.selectRow(0)
+    driver.until(lambda: ui.saveLabel.text == "All decisions are on the server.")
+    driver.window.resize(470, 1130)
+    driver.settle(200)
+    panel = _grab(driver.window, tmp_path / "panel.png")
+    save_png(panel, SCREENSHOTS / "slicer-panel.png")
+    assert (saturation(panel) > 60).sum() > 500
+    pictures = [view.pixels() for view in (red, yellow, green)]
+    views_side = np.concatenate(pictures, axis=1)
+    assert all((saturation(picture) > 60).sum() > 300 for picture in pictures)
+    save_png(views_side, SCREENSHOTS / "slicer-heatmap.png")
+    yellow.resize((420, 420))
+    ui.compareButton.checked = True
+    driver.until(lambda: driver.panel.review._comparing is not None)
+    beside = np.concatenate([red.pixels(), yellow.pixels()], axis=1)
+    assert (saturation(beside[:, :420]) > 60).sum() > 300
+    assert (saturation(beside[:, 420:]) > 60).sum() == 0
+    assert (beside[:, 420:] > 60).mean() > 0.1
+    save_png(beside, SCREENSHOTS / "slicer-compare.png")
+    views.set_legend_visible(driver.panel.context.case.heatmap, True)
+
+
+def _grab(window: Any, path: Path) -> np.ndarray:
+    from harness.pythonqt import raw
+    from PIL import Image
+
+    raw(window, "grab")().save(str(path))
+    return np.asarray(Image.open(path).convert("RGB"))

@@ -321,6 +321,6 @@ def test_compare_shows_the_support_at_the_same_place_of_the_body(flipped: bool) 
     assert round(float(voxel[2])) == index + 6
     composite = slicer.app.layoutManager().sliceWidget("Yellow").sliceLogic()
     assert composite.GetSliceCompositeNode().GetBackgroundVolumeID() == support.GetID()
-    views.end_comparison(former)
+    cases.end_comparison(case, former)
     assert slicer.app.layoutManager().layout == before
     assert composite.GetSliceCompositeNode().GetBackgroundVolumeID() == case.volume.GetID()

@@ -123,9 +123,22 @@ def compare(case: CaseNode, support: Any) -> views.FormerViews | None:
     voxel[axis] = float(matched)
     placed = heatmap.affine_of(support) @ np.asarray([*voxel, 1.0])
     support_ras = (float(placed[0]), float(placed[1]), float(placed[2]))
+    views.keep_out_of_support_view(_own_displays(case))
     return views.compare_side_by_side(
         support, views.position_in_view(), views.world_of(support, support_ras)
     )
+
+
+def end_comparison(case: CaseNode, former: views.FormerViews) -> None:
+    """Show what was shown before the comparison."""
+    views.show_everywhere(_own_displays(case))
+    views.end_comparison(former)
+
+
+def _own_displays(case: CaseNode) -> list[Any]:
+    legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(case.heatmap)
+    displays = [case.segmentation.GetDisplayNode() if case.segmentation is not None else None]
+    return [display for display in (*displays, legend) if display is not None]
 
 
 def _in_ijk(volume: Any) -> Any:

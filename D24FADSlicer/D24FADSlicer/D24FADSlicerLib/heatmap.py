@@ -127,7 +127,7 @@ def show_legend(node: Any) -> None:
     legend = logic.GetColorLegendDisplayNode(node)
     if legend is None:
         legend = logic.AddDefaultColorLegendDisplayNode(node)
-    legend.SetTitleText("Anomaly (z)")
+    legend.SetTitleText("z")
     legend.SetLabelFormat("%.0f")
     legend.SetMaxNumberOfColors(256)
     legend.SetNumberOfLabels(3)

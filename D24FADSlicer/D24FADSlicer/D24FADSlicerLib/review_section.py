@@ -17,7 +17,7 @@ from .parameters import CaseNode
 from .review import Action, Review, State
 from .volume_file import VolumeData
 
-_COLUMNS = ["#", "State", "Volume (ml)", "Peak z", "Place", "Note"]
+_COLUMNS = ["#", "State", "ml", "z", "Place", "Note"]
 _MARKS = {
     State.OPEN: "open",
     State.ACCEPTED: "✓ accepted",
@@ -34,7 +34,7 @@ class ReviewSection:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._sending: int | None = None
-        self._comparing: views.FormerViews | None = None
+        self._comparing: tuple[CaseNode, views.FormerViews] | None = None
         self._filling = False
         ui = context.ui
         table = ui.findingsTable
@@ -302,8 +302,10 @@ class ReviewSection:
         if on:
             self._context.try_to(self._compare)
         elif self._comparing is not None:
-            views.end_comparison(self._comparing)
+            case, former = self._comparing
             self._comparing = None
+            if case.volume is not None and case.heatmap is not None:
+                cases.end_comparison(case, former)
 
     def _compare(self) -> None:
         case = self._case
@@ -332,7 +334,8 @@ class ReviewSection:
         self._start(case, work, done)
 
     def _show_beside(self, case: CaseNode, support: Any) -> None:
-        self._comparing = cases.compare(case, support)
+        former = cases.compare(case, support)
+        self._comparing = None if former is None else (case, former)
 
 
 def save_review(

@@ -39,6 +39,7 @@ class ViewSection:
         self._context = context
         self._strip_outdated = True
         self._strips_drawn = 0
+        self._strip_width = 0
         self._setting = False
         ui = context.ui
         ui.windowBox.addItem(_CHOOSE_WINDOW)
@@ -96,7 +97,9 @@ class ViewSection:
 
     def tick(self) -> None:
         """Redraw the strip if something changed; called by the panel's timer."""
-        if self._strip_outdated and self._context.ui.stripLabel.visible:
+        label = self._context.ui.stripLabel
+        outdated = self._strip_outdated or int(label.width) != self._strip_width
+        if outdated and label.visible:
             self._strip_outdated = False
             self._draw_strip()
 
@@ -146,7 +149,8 @@ class ViewSection:
 
     def _draw_strip(self) -> None:
         label, case = self._context.ui.stripLabel, self._context.case
-        width, height = max(int(label.width), 100), 64
+        self._strip_width = int(label.width)
+        width, height = max(self._strip_width, 100), 64
         scores: tuple[float, ...] = ()
         current = None
         if case is not None and case.analysis is not None:
@@ -166,7 +170,7 @@ class ViewSection:
         analysis = case.analysis if case is not None else None
         if case is None or analysis is None or not analysis.slice_scores:
             return
-        width = max(int(self._context.ui.stripLabel.width), 100)
+        width = max(self._strip_width, 100)
         index = slice_at(column, len(analysis.slice_scores), width)
         x, y, z = views.own_ras_of(case.volume, views.position_in_view())
         here = analysis.slice_of((x, y, z))

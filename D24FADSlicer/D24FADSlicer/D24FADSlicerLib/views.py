@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,6 +85,21 @@ class FormerViews:
     orientation: str
     background: str | None
     foreground: str | None
+
+
+def keep_out_of_support_view(displays: Iterable[Any]) -> None:
+    """Show what belongs to the case in every view but that of the support study."""
+    for display in displays:
+        for node_class in ("vtkMRMLSliceNode", "vtkMRMLViewNode"):
+            for view in slicer.util.getNodesByClass(node_class):
+                if view.GetLayoutName() != _SUPPORT_VIEW:
+                    display.AddViewNodeID(view.GetID())
+
+
+def show_everywhere(displays: Iterable[Any]) -> None:
+    """Show it in every view again."""
+    for display in displays:
+        display.RemoveAllViewNodeIDs()
 
 
 def compare_side_by_side(
