@@ -15,6 +15,7 @@ import jsonschema
 import nibabel as nib
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 from typer.testing import CliRunner
 
 from d24fad_core.cli import app
@@ -33,29 +34,21 @@ def run(*arguments: str | Path) -> str:
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cohort")
-    run("simulate", folder, "--support", 4, "--normals", 1, "--lesions", 1, "--spacing", 2, 2, 4)
+    run("simulate", folder, "--support", 4, "--normals", 0, "--lesions", 1, "--spacing", 2, 2, 4)
     return folder
 
 
-def test_a_lesion_is_found_and_a_normal_case_scores_lower(cohort: Path) -> None:
-    reports = {}
-    for name in ("lesion-001", "normal-001"):
-        run(
-            *("detect", cohort / "cases" / f"{name}.nii.gz", "--support", cohort / "support"),
-            *("--out", cohort / "out" / name, "--cache", cohort / "cache"),
-        )
-        reports[name] = json.loads((cohort / "out" / name / "report.json").read_text())
-        jsonschema.validate(reports[name], REPORT_SCHEMA)
-    assert reports["lesion-001"]["case_score"] > reports["normal-001"]["case_score"]
+def test_the_lesion_of_a_case_scores_higher_than_the_rest_of_the_brain(cohort: Path) -> None:
+    case, out = cohort / "cases" / "lesion-001.nii.gz", cohort / "out"
+    run("detect", case, "--support", cohort / "support", "--out", out, "--cache", cohort / "cache")
 
-    source = nib.load(cohort / "cases" / "lesion-001.nii.gz")
-    heatmap = nib.load(cohort / "out" / "lesion-001" / "heatmap.nii.gz")
+    jsonschema.validate(json.loads((out / "report.json").read_text()), REPORT_SCHEMA)
+    source, heatmap = nib.load(case), nib.load(out / "heatmap.nii.gz")
     assert heatmap.shape == source.shape
     np.testing.assert_allclose(heatmap.affine, source.affine, atol=1e-4)
     lesion = nib.load(cohort / "masks" / "lesion-001.nii.gz").get_fdata() > 0
-    head = source.get_fdata() > 0
-    scores = heatmap.get_fdata()
-    assert np.median(scores[lesion]) > np.percentile(scores[head & ~lesion], 95)
+    brain = source.get_fdata() > 50
+    assert roc_auc_score(lesion[brain], heatmap.get_fdata()[brain]) > 0.85
 
 
 def test_a_second_run_gives_the_same_scores_from_the_cache(cohort: Path) -> None:
