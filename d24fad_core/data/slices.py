@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from d24fad_core.data.preprocessing import find_foreground, intensity_range
+from d24fad_core.data.preprocessing import Foreground, find_foreground, intensity_range
 from d24fad_core.data.volume import Plane, Volume
 
 _MARGIN = 1.06
@@ -176,11 +176,24 @@ def to_canonical(volume: Volume) -> tuple[NDArray[np.float32], NDArray[np.float6
     return canonical, orientation
 
 
-def slice_volume(volume: Volume, plane: Plane, image_size: int, ct_window: str) -> SliceStack:
+def slice_volume(
+    volume: Volume,
+    plane: Plane,
+    image_size: int,
+    ct_window: str,
+    grid: SliceGrid | None = None,
+) -> SliceStack:
     """Cut a volume into normalised slices that cover its foreground.
 
     Images are square, centred on the foreground and scaled to it, with the body's proportions kept
     whatever the voxel size, so that normal studies of different patients lie upon each other.
+
+    Args:
+        volume: the study.
+        plane: plane to slice in.
+        image_size: pixels a side.
+        ct_window: name of the window that CT values are shown in.
+        grid: where to slice; None follows the volume's own foreground.
 
     Raises:
         InputError: the volume has no foreground.
@@ -195,30 +208,42 @@ def slice_volume(volume: Volume, plane: Plane, image_size: int, ct_window: str) 
     foreground = find_foreground(canonical, spacing, volume.modality, volume.name)
     low, high = intensity_range(canonical, foreground, volume.modality, ct_window)
 
-    column_axis = 1 if plane is Plane.SAGITTAL else 0
-    row_axis = 1 if plane is Plane.AXIAL else 2
-    extents = [
-        (foreground.last[axis] - foreground.first[axis] + 1) * spacing[axis]
-        for axis in (column_axis, row_axis)
-    ]
-    centre = [
-        (foreground.last[axis] + foreground.first[axis]) / 2 for axis in (column_axis, row_axis)
-    ]
-    first, last = foreground.first[plane.axis], foreground.last[plane.axis]
-    grid = SliceGrid(
-        plane=plane,
-        orientation=orientation,
-        source_shape=volume.shape,
-        spacing=spacing,
-        centre=(centre[0], centre[1]),
-        side=max(extents) * _MARGIN,
-        image_size=image_size,
-        first=first,
-        count=last - first + 1,
-    )
+    if grid is None:
+        grid = _grid_of(volume, plane, image_size, orientation, spacing, foreground)
     images = ((grid.to_images(canonical) - low) / (high - low)).clamp(0.0, 1.0)
     coarse = foreground.mask
     fine_index = [np.arange(canonical.shape[axis]) // foreground.step[axis] for axis in range(3)]
     mask = grid.to_images(coarse[np.ix_(*fine_index)].astype(np.float32)) > 0.5
     positions = torch.linspace(0.0, 1.0, grid.count) if grid.count > 1 else torch.zeros(1)
     return SliceStack(images, mask, positions, grid)
+
+
+def _grid_of(
+    volume: Volume,
+    plane: Plane,
+    image_size: int,
+    orientation: NDArray[np.float64],
+    spacing: tuple[float, float, float],
+    foreground: Foreground,
+) -> SliceGrid:
+    column_axis = 1 if plane is Plane.SAGITTAL else 0
+    row_axis = 1 if plane is Plane.AXIAL else 2
+    extents = [
+        (foreground.last[axis] - foreground.first[axis] + 1) * spacing[axis]
+        for axis in (column_axis, row_axis)
+    ]
+    first, last = foreground.first, foreground.last
+    return SliceGrid(
+        plane=plane,
+        orientation=orientation,
+        source_shape=volume.shape,
+        spacing=spacing,
+        centre=(
+            (first[column_axis] + last[column_axis]) / 2,
+            (first[row_axis] + last[row_axis]) / 2,
+        ),
+        side=max(extents) * _MARGIN,
+        image_size=image_size,
+        first=first[plane.axis],
+        count=last[plane.axis] - first[plane.axis] + 1,
+    )

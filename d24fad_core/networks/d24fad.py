@@ -100,7 +100,7 @@ class D24FAD(nn.Module):
         self.student = Student(teacher.info, config.student)
         channels = teacher.info.channels[:3]
         self.weighting: ImageWeighting | PositionWeighting = (
-            ImageWeighting(channels) if config.weighting == "image" else PositionWeighting(channels)
+            ImageWeighting(channels) if config.weighting == "image" else PositionWeighting()
         )
         self.register_buffer("mean", torch.tensor(teacher.info.mean)[:, None, None], False)
         self.register_buffer("std", torch.tensor(teacher.info.std)[:, None, None], False)
@@ -122,15 +122,23 @@ class D24FAD(nn.Module):
         return EncodedImages(features, self.student(embedding))
 
     def forward(self, query: Tensor, support: Tensor) -> tuple[EncodedImages, WeightedSupport]:
-        """Encode a query and weigh its support.
+        """Encode a query and weigh its support with one weight an image, as the paper does.
 
         The student runs once on the query batch and once on each support image's batch, so that
-        batch normalisation in training sees them apart, as in the paper.
+        batch normalisation in training sees them apart.
 
         Args:
             query: (B, 3, H, W) in [0, 1].
             support: (K, B, 3, H, W), K support images for each query.
+
+        Raises:
+            ConfigurationError: the network weighs positions, see `PositionWeighting`.
         """
+        if not isinstance(self.weighting, ImageWeighting):
+            raise ConfigurationError(
+                "this network weighs positions, not images; compare its features instead, or "
+                "build it with weighting 'image'."
+            )
         encoded = self.encode(query)
         supports = [self.encode(images).student for images in support]
         stacked = tuple(torch.stack(scale, dim=1) for scale in zip(*supports, strict=True))

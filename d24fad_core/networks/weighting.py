@@ -54,120 +54,75 @@ class ImageWeighting(nn.Module):
         return WeightedSupport(tuple(weighted), tuple(shares))
 
 
-@dataclass(frozen=True)
-class SearchWindow:
-    """How far around its own place a query position looks in the support.
-
-    Attributes:
-        radius: half-width in feature positions at strides 4, 8 and 16; None looks anywhere.
-    """
-
-    radius: tuple[int, int, int] | None = (2, 2, 1)
-
-
 class PositionWeighting(nn.Module):
     """Learn-to-weight with one weight per position of each support image.
 
-    Generalises the paper's weighting: every query position has its own softmax over the support
-    positions in its search window, from the cosine of query and key divided by a learnt
-    temperature, less a learnt penalty on the distance between the two places. Cosines replace the
+    Generalises the paper's weighting. Every query position looks for its nearest neighbour by
+    cosine in a window of each support image; the softmax of these similarities over the images,
+    divided by a learnt temperature, says how much each image counts there. Cosines replace the
     dot product over all of C·H·W, whose size makes the paper's softmax nearly one-hot.
 
     Args:
-        channels: channels of the features, a scale each.
+        scales: number of scales, each with its own temperature.
     """
 
-    def __init__(self, channels: tuple[int, ...]) -> None:
+    def __init__(self, scales: int = 3) -> None:
         super().__init__()
-        self.keys = nn.ModuleList(_identity_projection(width) for width in channels)
-        self.log_temperature = nn.Parameter(torch.full((len(channels),), -3.0))
-        self.log_penalty = nn.Parameter(torch.full((len(channels),), -2.0))
+        self.log_temperature = nn.Parameter(torch.full((scales,), -3.0))
 
-    def forward(
-        self, query: Features, support: Features, window: SearchWindow | None = None
-    ) -> WeightedSupport:
-        """Weigh the support.
+    def shares(self, similarity: Tensor, scale: int) -> Tensor:
+        """Weight of each support image at each position.
 
         Args:
-            query: student features of the query, (B, C, H, W) a scale.
-            support: student features of the support, (B, K, C, H, W) a scale.
-            window: where to look; None looks anywhere.
+            similarity: (B, K, H, W), see `nearest_similarity`.
+            scale: which scale's temperature applies.
+
+        Returns:
+            (B, K, H, W), summing to 1 over K.
         """
-        weighted, shares = [], []
-        for scale, (asked, offered) in enumerate(zip(query, support, strict=True)):
-            radius = window.radius[scale] if window and window.radius else None
-            logits = self._logits(scale, asked, offered, radius)
-            weights = logits.flatten(2).softmax(dim=-1).view_as(logits)
-            weighted.append(_gather(weights, offered, radius))
-            shares.append(weights.sum(dim=3).mean(dim=1))
-        return WeightedSupport(tuple(weighted), tuple(shares))
+        return (similarity / self.log_temperature[scale].exp()).softmax(dim=1)
 
-    def _logits(self, scale: int, query: Tensor, support: Tensor, radius: int | None) -> Tensor:
-        """Logits (B, H·W, K, P) over the P support positions that each query position sees."""
-        batch, shots, _, height, width = support.shape
-        keys = F.normalize(self.keys[scale](support.flatten(0, 1)), dim=1)
-        keys = keys.view(batch, shots, -1, height, width)
-        asked = F.normalize(query, dim=1)
-        offsets = _place_offsets(height, width, radius).to(query)
-        if radius is None:
-            cosine = torch.einsum("bcp,bkcq->bpkq", asked.flatten(2), keys.flatten(3))
-        else:
-            cosine = torch.stack(
-                [
-                    torch.einsum("bchw,bkchw->bkhw", asked, shifted)
-                    for shifted in _shifts(keys, radius)
-                ],
-                dim=-1,
-            )
-            cosine = cosine.flatten(2, 3).transpose(1, 2)
-        penalty = self.log_penalty[scale].exp() * offsets[:, None, :]
-        logits: Tensor = (cosine - penalty) / self.log_temperature[scale].exp()
-        return logits
+    def distance(self, similarity: Tensor, scale: int) -> Tensor:
+        """Expected cosine distance to the support under the weights, (B, H, W)."""
+        return (self.shares(similarity, scale) * (1.0 - similarity)).sum(dim=1)
 
 
-def _identity_projection(channels: int) -> nn.Conv2d:
-    projection = nn.Conv2d(channels, channels, 1)
-    nn.init.dirac_(projection.weight)
-    if projection.bias is not None:
-        nn.init.zeros_(projection.bias)
-    return projection
+def nearest_similarity(query: Tensor, support: Tensor, radius: int | None) -> Tensor:
+    """Highest cosine similarity within a search window, per support image.
 
+    Args:
+        query: (B, C, H, W).
+        support: (B, K, C, H, W), or (1, K, C, H, W) shared by the batch.
+        radius: half-width of the window in feature positions; None searches the whole image.
 
-def _place_offsets(height: int, width: int, radius: int | None) -> Tensor:
-    """Squared distance, in units of the image side, (H·W or 1, P); infinite outside the image."""
-    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    places = torch.stack([rows, columns], dim=-1).flatten(0, 1).float()
-    size = torch.tensor([height, width])
+    Returns:
+        (B, K, H, W).
+    """
+    batch, _, height, width = query.shape
+    shots = support.shape[1]
+    asked = F.normalize(query, dim=1).permute(0, 2, 3, 1)
+    offered = F.normalize(support, dim=2).expand(batch, -1, -1, -1, -1)
     if radius is None:
-        return torch.cdist(places / size, places / size) ** 2
-    span = torch.arange(-radius, radius + 1)
-    steps = torch.stack(torch.meshgrid(span, span, indexing="ij"), dim=-1).flatten(0, 1)
-    targets = places[:, None] + steps
-    inside = ((targets >= 0) & (targets < size)).all(dim=-1)
-    distance = ((steps / size) ** 2).sum(dim=-1).expand(len(places), -1)
-    return torch.where(inside, distance, torch.inf)
+        keys = offered.flatten(3)
+        products = asked.flatten(1, 2)[:, None] @ keys
+        return products.amax(dim=-1).view(batch, shots, height, width)
+    # Row by row one matrix product with all columns, of which the window's are kept: far more
+    # arithmetic than needed, and still several times faster than shifting the features about.
+    keys = offered.permute(0, 3, 2, 1, 4).flatten(3)
+    columns = torch.arange(width, device=query.device)
+    outside = (columns[:, None] - columns).abs() > radius
+    # No cosine is below -1, so what lies outside never wins.
+    hidden = torch.where(outside, -2.0, 0.0).to(asked)[:, None, :]
+    best = asked.new_full((batch, height, width, shots), -1.0)
+    for step in range(-min(radius, height - 1), min(radius, height - 1) + 1):
+        mine, theirs = _kept(height, -step), _kept(height, step)
+        products = asked[:, mine] @ keys[:, theirs]
+        products = products.view(*products.shape[:3], shots, width) + hidden
+        edges = (0, 0, 0, 0, max(-step, 0), max(step, 0))
+        best = torch.maximum(best, F.pad(products.amax(dim=-1), edges, value=-1.0))
+    return best.permute(0, 3, 1, 2)
 
 
-def _shifts(features: Tensor, radius: int) -> list[Tensor]:
-    """`features` (..., H, W) moved by each step of the window, zeros moved in."""
-    height, width = features.shape[-2:]
-    padded = F.pad(features, (radius, radius, radius, radius))
-    return [
-        padded[..., row : row + height, column : column + width]
-        for row in range(2 * radius + 1)
-        for column in range(2 * radius + 1)
-    ]
-
-
-def _gather(weights: Tensor, support: Tensor, radius: int | None) -> Tensor:
-    """Weighted sum of support features, (B, C, H, W), for weights (B, H·W, K, P)."""
-    height, width = support.shape[-2:]
-    if radius is None:
-        gathered = torch.einsum("bpkq,bkcq->bcp", weights, support.flatten(3))
-        return gathered.view(*gathered.shape[:2], height, width)
-    maps = weights.permute(3, 0, 2, 1)
-    maps = maps.reshape(*maps.shape[:3], height, width)
-    total = torch.zeros_like(support[:, 0])
-    for share, shifted in zip(maps, _shifts(support, radius), strict=True):
-        total = total + torch.einsum("bkhw,bkchw->bchw", share, shifted)
-    return total
+def _kept(length: int, step: int) -> slice:
+    """The part of an axis that a partner `step` positions away can see."""
+    return slice(max(step, 0), length + min(step, 0))

@@ -1,0 +1,93 @@
+"""Distances between a query's features and those of the support, map by map."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from d24fad_core.networks.d24fad import D24FAD, EncodedImages
+from d24fad_core.networks.maps import distance_maps
+from d24fad_core.networks.weighting import PositionWeighting, nearest_similarity
+from d24fad_core.support.features import StudyFeatures
+from d24fad_core.support.scoring import MapKey, MapKind, ScoringConfig
+
+Similarities = dict[MapKey, Tensor]
+"""Per map: (B, K, H, W) similarity to each support study, or (B, 1, H, W) of the student to the
+teacher where the map needs no support."""
+
+
+def similarities(
+    query: EncodedImages,
+    supports: Sequence[StudyFeatures],
+    slices: Sequence[Tensor],
+    scoring: ScoringConfig,
+) -> Similarities:
+    """Compare a batch of query slices with the matched slices of each support study.
+
+    Args:
+        query: features of B slices.
+        supports: K studies.
+        slices: for each study, (B, M) indices of its matched slices.
+        scoring: which maps to make and how far to search.
+    """
+    found: Similarities = {}
+    for key in scoring.keys:
+        kind, scale = key
+        if kind is MapKind.TEACHER_STUDENT:
+            distance = distance_maps((query.student[scale],), (query.teacher[scale],))[0]
+            found[key] = 1.0 - distance[:, None]
+            continue
+        part = "teacher" if kind is MapKind.TEACHER_SUPPORT else "student"
+        asked: Tensor = getattr(query, part)[scale].float()
+        # One study after the other keeps the working set small.
+        per_study = [
+            nearest_similarity(
+                asked,
+                getattr(study, part)[scale][indices].to(asked),
+                scoring.radius(scale),
+            ).amax(dim=1)
+            for study, indices in zip(supports, slices, strict=True)
+        ]
+        found[key] = torch.stack(per_study, dim=1)
+    return found
+
+
+def distances(
+    model: D24FAD, found: Mapping[MapKey, Tensor], members: Sequence[int] | None = None
+) -> dict[MapKey, Tensor]:
+    """Weigh the support studies at each position and take the expected distance.
+
+    Args:
+        model: whose learn-to-weight decides.
+        found: see `similarities`.
+        members: indices of the studies that count; None takes all.
+
+    Returns:
+        (B, H, W) a map.
+    """
+    weighting = _position_weighting(model)
+    result = {}
+    for key, similarity in found.items():
+        if key[0] is MapKind.TEACHER_STUDENT:
+            result[key] = 1.0 - similarity[:, 0]
+        else:
+            chosen = similarity if members is None else similarity[:, list(members)]
+            result[key] = weighting.distance(chosen, key[1])
+    return result
+
+
+def study_shares(model: D24FAD, found: Mapping[MapKey, Tensor]) -> Tensor:
+    """Share of each support study, averaged over maps, slices and positions, (K,)."""
+    weighting = _position_weighting(model)
+    shares = [
+        weighting.shares(similarity, key[1]).mean(dim=(0, 2, 3))
+        for key, similarity in found.items()
+        if key[0] is not MapKind.TEACHER_STUDENT
+    ]
+    return torch.stack(shares).mean(dim=0) if shares else torch.zeros(0)
+
+
+def _position_weighting(model: D24FAD) -> PositionWeighting:
+    weighting = model.weighting
+    # The paper's weighting has no notion of place; its scores follow the nearest study instead.
+    return weighting if isinstance(weighting, PositionWeighting) else PositionWeighting()

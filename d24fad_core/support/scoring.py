@@ -1,0 +1,113 @@
+"""How maps are compared, fused, smoothed and pooled: saved with every checkpoint."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from typing import Any
+
+from d24fad_core.errors import CheckpointError
+
+
+class MapKind(str, Enum):
+    """The three comparisons that make an anomaly map.
+
+    `SELF_DISTILLATION` compares the student on the query with the student on the support,
+    `TEACHER_STUDENT` the teacher with the student on the query (reverse distillation), and
+    `TEACHER_SUPPORT` the teacher on the query with the teacher on the support, which needs no
+    training: it is nearest neighbour.
+    """
+
+    SELF_DISTILLATION = "self_distillation"
+    TEACHER_STUDENT = "teacher_student"
+    TEACHER_SUPPORT = "teacher_support"
+
+
+MapKey = tuple[MapKind, int]
+"""A kind of map and the index of its scale."""
+
+Weights = tuple[float, float, float]
+
+
+def _default_fusion() -> dict[MapKind, Weights]:
+    return {
+        MapKind.SELF_DISTILLATION: (0.0, 0.0, 0.0),
+        MapKind.TEACHER_STUDENT: (0.0, 0.0, 0.0),
+        MapKind.TEACHER_SUPPORT: (1.0, 1.0, 1.0),
+    }
+
+
+@dataclass(frozen=True)
+class ScoringConfig:
+    """From features to scores.
+
+    Attributes:
+        fusion: weight of each kind of map at strides 4, 8 and 16; 0 leaves a map out.
+        search_radius: half-width of the search window in feature positions at each stride; None
+            searches the whole image.
+        neighbours: compare with the slices beside the matched one too.
+        statistic_blur: Gaussian sigma, in image pixels, of the normals' mean and spread in plane.
+        statistic_blur_places: the same from place to place along the body.
+        variance_floor: weight of the mean variance of all places against the local one, in units
+            of local observations; keeps few normals from promising tiny spreads.
+        blur: Gaussian sigma of the anomaly map in image pixels (paper: 4).
+        blur_mm: the same through the slices, in mm.
+        case_fraction: share of the foreground's highest voxels whose mean is the case score.
+        slice_fraction: share of a slice's highest foreground pixels whose mean is its score.
+    """
+
+    fusion: Mapping[MapKind, Weights] = field(default_factory=_default_fusion)
+    search_radius: tuple[int, int, int] | None = (2, 2, 1)
+    neighbours: bool = True
+    statistic_blur: float = 6.0
+    statistic_blur_places: float = 1.0
+    variance_floor: float = 0.3
+    blur: float = 2.0
+    blur_mm: float = 2.5
+    case_fraction: float = 0.001
+    slice_fraction: float = 0.01
+
+    @property
+    def keys(self) -> tuple[MapKey, ...]:
+        """The maps that take part, in a fixed order."""
+        return tuple(
+            (kind, scale)
+            for kind in MapKind
+            for scale in range(3)
+            if self.fusion.get(kind, (0.0, 0.0, 0.0))[scale] != 0.0
+        )
+
+    def weight(self, key: MapKey) -> float:
+        """Weight of one map in the fusion."""
+        return self.fusion[key[0]][key[1]]
+
+    def radius(self, scale: int) -> int | None:
+        """Half-width of the search window at a scale."""
+        return None if self.search_radius is None else self.search_radius[scale]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values for a model card."""
+        values = asdict(self)
+        values["fusion"] = {kind.value: list(weights) for kind, weights in self.fusion.items()}
+        return values
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "ScoringConfig":
+        """From the plain values of a model card; what is absent takes its default.
+
+        Raises:
+            CheckpointError: a value is unknown.
+        """
+        unknown = set(values) - set(cls.__dataclass_fields__)
+        if unknown:
+            raise CheckpointError(
+                f"the model card has unknown scoring options ({', '.join(sorted(unknown))}); "
+                "install the library version that wrote it."
+            )
+        fields = dict(values)
+        if "fusion" in fields:
+            fields["fusion"] = {
+                MapKind(kind): tuple(weights) for kind, weights in fields["fusion"].items()
+            }
+        if fields.get("search_radius") is not None:
+            fields["search_radius"] = tuple(fields["search_radius"])
+        return cls(**fields)
