@@ -70,6 +70,18 @@ def test_undo_reaches_into_what_the_server_has() -> None:
     assert review.of(1).state is State.ACCEPTED
 
 
+def test_what_the_server_writes_by_itself_decides_nothing() -> None:
+    log = [
+        {"event": 1, "action": "accept", "finding": 1},
+        {"event": 2, "action": "final", "finding": None},
+        {"event": 3, "action": "of a later version", "finding": 1},
+    ]
+    review = Review(Review.read_server({"events": log}))
+    assert review.of(1).state is State.ACCEPTED
+    assert review.next_undone == 1
+    assert review.undo("AB").of(1).state is State.OPEN
+
+
 def test_a_note_keeps_the_decision_and_a_decision_the_note() -> None:
     review = Review().append(Action.NOTE, 1, "AB", "vessel?").append(Action.REJECT, 1, "CD")
     assert (review.of(1).state, review.of(1).note) == (State.REJECTED, "vessel?")

@@ -122,6 +122,11 @@ def compare(case: CaseNode, support: Any) -> views.FormerViews | None:
     voxel = [(size - 1) / 2 for size in support.GetImageData().GetDimensions()]
     voxel[axis] = float(matched)
     placed = heatmap.affine_of(support) @ np.asarray([*voxel, 1.0])
+    # As far from the middle of its slice as the case's position is from the middle of its own.
+    middle = views.world_of(case.volume, analysis.slice_centre_ras(index))
+    off = np.subtract(views.position_in_view(), middle)
+    normal = _direction(case.volume, analysis.slice_axis)
+    placed = placed[:3] + off - (off @ normal) * normal
     support_ras = (float(placed[0]), float(placed[1]), float(placed[2]))
     views.keep_out_of_support_view(_own_displays(case))
     return views.compare_side_by_side(

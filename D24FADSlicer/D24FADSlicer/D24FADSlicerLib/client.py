@@ -25,7 +25,7 @@ from .records import (
     items,
     malformed,
 )
-from .review import Event, Review
+from .review import Action, Event, Review
 from .transport import Transport
 from .volume_file import VolumeData, read_nifti, write_nifti
 
@@ -327,6 +327,8 @@ class Client:
                 "note": event.note,
                 "mask": event.mask,
             }
+            if event.action is Action.UNDO and review.next_undone is not None:
+                body["event"] = review.next_undone
             found = self._post(f"/results/{_name(result)}/review/events", body, task)
             review = Review(Review.read_server(found), review.waiting[1:])
             task.report("Saving the review", 1 - len(review.waiting) / total)

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from enum import Enum
 from typing import Any
 
-from .records import Document, malformed
+from .records import Document, text
 
 
 class Action(str, Enum):
@@ -21,7 +21,7 @@ class Action(str, Enum):
     REOPEN = "reopen"
     NOTE = "note"
     UNDO = "undo"
-    CONFIRM_NORMAL = "confirm_normal"
+    OTHER = "other"
 
 
 class State(str, Enum):
@@ -55,6 +55,7 @@ class Event:
         note: a remark.
         mask: SHA-256 of the outline sent with it.
         undone: whether a later event took it back.
+        number: its number in the server's log; None while it waits.
     """
 
     action: Action
@@ -64,14 +65,15 @@ class Event:
     note: str = ""
     mask: str | None = None
     undone: bool = False
+    number: int | None = None
 
     @classmethod
     def read(cls, document: Document) -> Event:
         """Read it from the server's or a scene's log."""
-        try:
-            action = Action(document["action"])
-        except (KeyError, ValueError):
-            raise malformed(f"a review event {document.get('action')!r}") from None
+        name = text(document, "action")
+        known = name in {action.value for action in Action}
+        # What the server writes by itself (a final label, a confirmation) decides nothing here.
+        action = Action(name) if known else Action.OTHER
         finding = document.get("finding")
         return cls(
             action=action,
@@ -81,6 +83,7 @@ class Event:
             note=str(document.get("note") or ""),
             mask=document.get("mask"),
             undone=bool(document.get("undone", False)),
+            number=document.get("event", document.get("number")),
         )
 
 
@@ -131,6 +134,12 @@ class Review:
     def can_undo(self) -> bool:
         """Whether an event is left to take back."""
         return any(_takes_back(event) for event in self.effective())
+
+    @property
+    def next_undone(self) -> int | None:
+        """The number in the server's log of the event that `undo` would take back there."""
+        standing = [event for event in self.confirmed if not event.undone and _takes_back(event)]
+        return standing[-1].number if standing else None
 
     def effective(self) -> tuple[Event, ...]:
         """The events that count, oldest first: those not taken back."""
@@ -223,5 +232,5 @@ def _is_same(waiting: Event, confirmed: Event) -> bool:
 
 
 def _takes_back(event: Event) -> bool:
-    """Whether `undo` takes an event back; a confirmation as normal is not the panel's to undo."""
-    return event.action not in (Action.UNDO, Action.CONFIRM_NORMAL)
+    """Whether `undo` takes an event back; what the server wrote by itself it does not."""
+    return event.action not in (Action.UNDO, Action.OTHER)

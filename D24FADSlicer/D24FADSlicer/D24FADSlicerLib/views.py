@@ -132,8 +132,18 @@ def compare_side_by_side(
     composite.SetForegroundVolumeID(None)
     query_node.JumpSliceByCentering(*query_ras)
     support_widget.sliceLogic().FitSliceToBackground()
+    _zoom_alike(query_node, support_node)
     support_node.JumpSliceByCentering(*support_ras)
     return former
+
+
+def _zoom_alike(query_node: Any, support_node: Any) -> None:
+    """Show a mm as long in one view as in the other."""
+    field, size = query_node.GetFieldOfView(), query_node.GetDimensions()
+    wide, high, _ = support_node.GetDimensions()
+    mm_per_pixel = field[0] / max(size[0], 1)
+    depth = support_node.GetFieldOfView()[2]
+    support_node.SetFieldOfView(wide * mm_per_pixel, high * mm_per_pixel, depth)
 
 
 def end_comparison(former: FormerViews) -> None:

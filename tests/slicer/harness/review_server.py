@@ -276,6 +276,7 @@ def _answer(
             if _open_findings(store, result):
                 raise Refusal(409, "findings_open", "A finding is undecided.", "Decide it.")
             store.finals[result] = document
+            _append_event(store, result, {"action": "final", "finding": None})
             return 200, _review(store, result)
         case "GET", ["next"]:
             taken = set(query.get("exclude", []))
@@ -458,10 +459,7 @@ def _analyse(store: Store, job: dict[str, Any]) -> str:
 def _append_event(store: Store, result: str, document: dict[str, Any]) -> None:
     events = store.events.setdefault(_known(result, store.results, "result"), [])
     if document["action"] == "undo":
-        for event in reversed(events):
-            if not event["undone"] and event["action"] != "undo":
-                event["undone"] = True
-                break
+        events[document.pop("event") - 1]["undone"] = True
     if document.get("mask") and document["mask"] not in store.masks:
         raise Refusal(400, "bad_request", "This mask was not sent.", "Send it first.")
     events.append(

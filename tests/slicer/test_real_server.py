@@ -1,0 +1,155 @@
+"""The client and the panel against the real server of this project, as a process."""
+
+from __future__ import annotations
+
+import queue
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from D24FADSlicerLib.client import Client
+from D24FADSlicerLib.jobs import Task
+from D24FADSlicerLib.messages import ExplainedError
+from D24FADSlicerLib.review import Action, Review, State
+from D24FADSlicerLib.volume_file import VolumeData, read_nifti
+from test_panel import Driver
+
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
+
+def new_task() -> Task:
+    return Task(1, queue.SimpleQueue())
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Simulated heads: three normals for the support, one normal case, one with a lesion."""
+    from d24fad_core.data.simulation import SimulationOptions, simulate_cohort
+
+    folder = tmp_path_factory.mktemp("cohort")
+    options = SimulationOptions(support=3, normals=1, lesions=1, spacing=(3.0, 3.0, 3.0))
+    simulate_cohort(folder, options)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    from monailabel_app.server_process import ServerProcess
+
+    folder = tmp_path_factory.mktemp("server")
+    shutil.copytree(cohort / "support", folder / "studies")
+    with ServerProcess(folder / "studies", folder / "server.log") as running:
+        yield running
+
+
+def case_with_lesion(cohort: Path) -> VolumeData:
+    """The lesion case, as Slicer would hold it."""
+    masks = [path for path in (cohort / "masks").iterdir() if read_nifti(path).array.any()]
+    return read_nifti(cohort / "cases" / masks[0].name)
+
+
+def test_the_client_goes_through_a_whole_review(server: Any, cohort: Path) -> None:
+    client, task = Client(server.url), new_task()
+    info = client.info()
+    assert info.studies == "folder" and info.uploads
+    support = client.support_set(info.default_support_set, task)
+    assert len(support.studies) == 3
+    volume = case_with_lesion(cohort)
+    image, _ = client.upload(volume, "patient #1", task)
+    assert client.upload(volume, "again", task)[0] == image
+    options = {"planes": ["axial"], "threshold": 2.0}
+    analysis = client.detect(image, support.name, None, options, task)
+    assert analysis.shape == volume.array.shape[::-1]
+    assert len(analysis.slice_scores) == analysis.shape[analysis.slice_axis]
+    assert {share.name for share in analysis.shares} == {study.image for study in support.studies}
+    heatmap = client.heatmap(analysis.result, task)
+    np.testing.assert_allclose(heatmap.affine, volume.affine, atol=1e-3)
+    labels = client.finding_labels(analysis.result, task)
+    ranks = [finding.rank for finding in analysis.findings]
+    assert sorted(set(np.unique(labels.array)) - {0}) == ranks
+    assert ranks, "the threshold of the test is low enough for a finding"
+
+    review = Review()
+    for rank in ranks[1:]:
+        review = review.append(Action.REJECT, rank, "AB", "noise")
+    review = client.send_events(analysis.result, review, task)
+    with pytest.raises(ExplainedError) as caught:
+        client.store_final(analysis.result, "AB", "", task)
+    assert caught.value.code == "findings_open"
+    drawn = VolumeData((labels.array == 1).astype(np.uint8), volume.affine)
+    drawn.array[0, 0, 0] = 1
+    digest = client.send_mask(analysis.result, drawn, task)
+    review = client.send_events(
+        analysis.result, review.append(Action.EDIT, 1, "AB", mask=digest), task
+    )
+    np.testing.assert_array_equal(
+        client.fetch_mask(analysis.result, digest, task).array, drawn.array
+    )
+    client.store_final(analysis.result, "AB", "done", task)
+    again = client.latest_result(image, task)
+    assert again is not None and again.result == analysis.result
+    reopened = Review(client.review(analysis.result, task))
+    assert reopened.of(1).state is State.EDITED
+    assert reopened.open_findings(ranks) == ()
+    calibration = client.calibration(support.name, task)
+    assert calibration.statement
+    entries = {entry.image: entry for entry in client.images(None, task)}
+    assert entries[image].state == "reviewed"
+
+
+def test_the_servers_refusals_reach_the_user(server: Any) -> None:
+    client, task = Client(server.url), new_task()
+    client.create_support_set("thin", "Thin", [], "AB", task)
+    image = client.images(None, task)[0].image
+    with pytest.raises(ExplainedError) as caught:
+        client.detect(image, "thin", None, {}, task)
+    assert caught.value.code == "too_few_supports"
+    assert caught.value.remedy
+    flat = VolumeData(np.zeros((20, 20), np.float32)[None], np.eye(4))
+    with pytest.raises(ExplainedError) as caught:
+        client.upload(flat, "flat", task)
+    assert caught.value.code in ("unsuitable_image", "unreadable_image")
+    with pytest.raises(ExplainedError) as caught:
+        client.result("0" * 64, task)
+    assert caught.value.code == "unknown_result"
+
+
+def test_the_panel_reviews_a_case_on_the_real_server(
+    server: Any, cohort: Path, qt: Any, scene: Any
+) -> None:
+    from conftest import SCREENSHOTS
+    from D24FADSlicerLib import case as cases
+    from harness.rendering import SliceView, save_png
+
+    views = [SliceView(name, (420, 420)) for name in ("Red", "Yellow", "Green")]
+    driver = Driver(qt, server)
+    try:
+        ui = driver.ui
+        ui.addressEdit.text = server.url
+        driver.connect()
+        node = cases.add_volume("simulated case", case_with_lesion(cohort))
+        ui.volumeSelector.setCurrentNode(node)
+        for view in views:
+            view.fit()
+        driver.press(ui.runButton)
+        driver.until(lambda: not ui.runButton.enabled or ui.findingsTable.rowCount)
+        driver.until(lambda: ui.runButton.enabled, "the analysis", seconds=180)
+        case = driver.panel.context.case
+        assert case is not None and case.heatmap is not None, ui.messageLabel.text
+        for row in range(ui.findingsTable.rowCount):
+            ui.findingsTable.selectRow(row)
+            driver.press(ui.acceptButton if row == 0 else ui.rejectButton)
+        driver.until(lambda: not case.review.waiting, seconds=60)
+        driver.press(ui.saveButton)
+        driver.until(lambda: ui.saveLabel.text.startswith("Saved."), seconds=60)
+        if ui.findingsTable.rowCount:
+            ui.findingsTable.selectRow(0)
+        picture = np.concatenate([view.pixels() for view in views], axis=1)
+        save_png(picture, SCREENSHOTS / "slicer-heatmap.png")
+        driver.press(ui.confirmNormalButton)
+        driver.until(lambda: ui.supportTable.rowCount == 4, seconds=60)
+    finally:
+        driver.close()
