@@ -21,6 +21,17 @@ SOFTWARE_VERSIONS = __version__
 # Derived objects need a serial number (PS3.3, C.7.5.1 for enhanced equipment); software has none.
 SERIAL_NUMBER = "0"
 
+_MAY_BE_EMPTY = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "StudyID",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+)
 _AFFINE_TOLERANCE_MM = 1e-2
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -71,7 +82,24 @@ def read_source(folder: Path, shape: Sequence[int], affine: NDArray[np.float64])
     normal = np.cross(first.ImageOrientationPatient[:3], first.ImageOrientationPatient[3:])
     images.sort(key=lambda image: float(np.dot(image.ImagePositionPatient, normal)))
     _check_grid(images, shape, affine, folder)
+    if len({str(image.get("FrameOfReferenceUID", "")) for image in images} - {""}) != 1:
+        raise InputError(
+            f"{folder}: the images do not share one FrameOfReferenceUID, so nothing can be placed "
+            "on them in DICOM; use the NIfTI results."
+        )
+    distance = float(np.linalg.norm(affine[:3, 2]))
+    for image in images:
+        _complete(image, distance)
     return DicomSource(tuple(images), Modality(str(first.Modality)))
+
+
+def _complete(image: Dataset, slice_distance: float) -> None:
+    """Add what a source may leave out but a derived object has to copy (PS3.3, Type 2)."""
+    for name in _MAY_BE_EMPTY:
+        if name not in image:
+            setattr(image, name, "")
+    if not image.get("SliceThickness"):
+        image.SliceThickness = f"{slice_distance:.6g}"
 
 
 def _check_grid(

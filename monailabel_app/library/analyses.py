@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from d24fad_core.detection.detector import Detector
-
 from d24fad_core import __version__
 from d24fad_core.data.volume import Volume
+from d24fad_core.detection.detector import Detector
 from d24fad_core.errors import SupportError
 from d24fad_core.files import hash_bytes
 from d24fad_core.progress import Progress, silent

@@ -5,10 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from d24fad_core.detection.detector import Detector
 from monailabel.config import settings
-from monailabel.datastore.dicom import DICOMWebDatastore
-from monailabel.datastore.local import LocalDatastore
 from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.infer_v2 import InferTask
@@ -16,9 +13,11 @@ from monailabel.interfaces.tasks.scoring import ScoringMethod
 from monailabel.interfaces.tasks.strategy import Strategy as StrategyTask
 
 from d24fad_core import RESEARCH_USE_ONLY, __version__
+from d24fad_core.detection.detector import Detector
 from monailabel_app.library.analyses import Analyses
 from monailabel_app.library.configuration import ServerConfiguration
-from monailabel_app.library.datastore import VOLUME_PATTERNS, StudiesFolder
+from monailabel_app.library.datastore import VOLUME_PATTERNS, PacsStudies, StudiesFolder
+from monailabel_app.library.dicom_results import DicomResults
 from monailabel_app.library.failures import RequestError
 from monailabel_app.library.images import ImageCatalogue
 from monailabel_app.library.infer_tasks import (
@@ -32,6 +31,7 @@ from monailabel_app.library.job_queue import JobQueue
 from monailabel_app.library.job_runners import JobRunners
 from monailabel_app.library.jobs import Job, JobKind, JobStore
 from monailabel_app.library.normals import NormalPatients
+from monailabel_app.library.pacs import pacs_studies
 from monailabel_app.library.parameters import AnalysisParameters
 from monailabel_app.library.quality import QualityControl
 from monailabel_app.library.resolver import AnalysisResolver
@@ -76,9 +76,10 @@ class D24FADApp(MONAILabelApp):
             self.jobs.start(self._runners.by_kind)
 
     def init_datastore(self) -> Datastore:
-        """A folder of volumes, or a PACS with the stock settings."""
+        """A folder of volumes and DICOM series, or a PACS behind DICOMweb."""
         if self.studies.startswith(("http://", "https://")):
-            return super().init_datastore()
+            self.studies = self.studies.rstrip("/").strip()
+            return pacs_studies(self.studies)
         return StudiesFolder(
             self.studies,
             extensions=VOLUME_PATTERNS,
@@ -109,6 +110,7 @@ class D24FADApp(MONAILabelApp):
         self.quality = QualityControl(
             state / "quality", self.support_sets, self.images, self.analyses
         )
+        self.dicom_results = DicomResults(self.images, datastore)
         self.worklist = Worklist(
             self.images, datastore, self.results, self.reviews, self.support_sets
         )
@@ -169,7 +171,7 @@ class D24FADApp(MONAILabelApp):
     @property
     def studies_kind(self) -> str:
         """`folder`, or `dicomweb` where the studies come from a PACS."""
-        return "dicomweb" if isinstance(self._datastore, DICOMWebDatastore) else "folder"
+        return "dicomweb" if isinstance(self._datastore, PacsStudies) else "folder"
 
     def checkpoint_document(self) -> dict[str, str]:
         """What is known of the weights."""
@@ -179,10 +181,6 @@ class D24FADApp(MONAILabelApp):
             "hash": detector.checkpoint_hash,
             "teacher": detector.card.network.teacher,
         }
-
-    def save_final_label(self, image: str, path: Path, info: dict[str, Any]) -> None:
-        """Keep a mask as MONAI Label's `final` label, which makes the case count as labelled."""
-        LocalDatastore.save_label(self._datastore, image, str(path), "final", info)
 
     def confirm_normal(self, image: str, reviewer: str, note: str) -> None:
         """Write into the review of an image's latest result, if it has one, that it is normal."""

@@ -6,21 +6,33 @@ images while they look for new ones.
 
 import fnmatch
 import json
+import logging
+import math
 import shutil
+import tempfile
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import requests
+from dicomweb_client import DICOMwebClient
 from filelock import FileLock
 from monailabel.datastore.dicom import DICOMWebDatastore
 from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastore
+from monailabel.datastore.utils.dicom import dicom_web_download_series
 from monailabel.interfaces.exception import ImageNotFoundException
+from pydicom.dataset import Dataset
 
+from d24fad_core.data.dicom_series import holds_dicom
 from d24fad_core.files import whole_file, write_text
 
+logger = logging.getLogger(__name__)
+
 VOLUME_PATTERNS = ("*.nii.gz", "*.nii", "*.nrrd", "*.mha")
+_LIST_SECONDS = 30.0
 
 
 class StudiesFolder(LocalDatastore):
@@ -66,6 +78,21 @@ class StudiesFolder(LocalDatastore):
         with self._changing:
             super()._reconcile_datastore()
 
+    def _add_non_existing_images(self) -> int:
+        """As the stock method, and folders that hold a DICOM series."""
+        added = int(super()._add_non_existing_images())
+        for folder in Path(self._datastore.image_path()).iterdir():
+            if (
+                folder.name not in self._datastore.objects
+                and not folder.name.startswith(".")
+                and folder.is_dir()
+                and holds_dicom(folder)
+            ):
+                image = _entry({}, folder.name, "")
+                self._datastore.objects[folder.name] = ImageLabelModel(image=image)
+                added += 1
+        return added
+
     def _remove_non_existing(self) -> int:
         """As the stock method, but readers never see an empty list in between."""
         self._init_from_datastore_file()
@@ -105,7 +132,98 @@ class StudiesFolder(LocalDatastore):
 
 
 class PacsStudies(DICOMWebDatastore, StudiesFolder):
-    """Studies behind DICOMweb, with the same care for the files that are cached here."""
+    """The CT and MR series of a PACS, fetched when they are needed and kept in a folder here.
+
+    Args:
+        client: speaks DICOMweb with the PACS.
+        cache: folder of the copies; None is below the user's cache folder.
+        search: QIDO filters; every series that one of them finds is listed.
+    """
+
+    def __init__(
+        self, client: DICOMwebClient, cache: str | None, search: Sequence[Mapping[str, Any]]
+    ) -> None:
+        self._searches = tuple(search)
+        self._listed: tuple[float, list[str]] = (-math.inf, [])
+        self._fetching = threading.Lock()
+        super().__init__(client=client, search_filter=dict(search[0]), cache_path=cache)
+
+    def list_images(self) -> list[str]:
+        """Series instance UIDs; asked for again after a while, not for every request.
+
+        Raises:
+            requests.RequestException: the PACS does not answer and never did.
+        """
+        asked, known = self._listed
+        if time.monotonic() - asked < _LIST_SECONDS:
+            return known
+        try:
+            found = [
+                str(Dataset.from_json(series).SeriesInstanceUID)
+                for search in self._searches
+                for series in self._client.search_for_series(search_filters=dict(search))
+            ]
+        except requests.RequestException as error:
+            if not known:
+                raise
+            # What was fetched before can still be worked on.
+            logger.warning("The PACS did not list its series: %s", type(error).__name__)
+            found = known
+        self._listed = (time.monotonic(), sorted(set(found)))
+        return self._listed[1]
+
+    def get_labeled_images(
+        self, label_tag: str | None = None, labels: list[str] | None = None
+    ) -> list[str]:
+        """Series with a final label of this server."""
+        return StudiesFolder.get_labeled_images(self, label_tag, labels)
+
+    def get_unlabeled_images(
+        self, label_tag: str | None = None, labels: list[str] | None = None
+    ) -> list[str]:
+        """The other series."""
+        return sorted(set(self.list_images()) - set(self.get_labeled_images()))
+
+    def series_folder(self, image_id: str) -> Path:
+        """The folder with the files of a series, fetched whole or not at all.
+
+        Raises:
+            ImageNotFoundException: the PACS lists no such series.
+        """
+        if image_id not in self.list_images():
+            raise ImageNotFoundException(f"Image {image_id} not found")
+        folder = Path(self._datastore.image_path()) / image_id
+        with self._fetching:
+            if not folder.is_dir():
+                partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder.parent))
+                try:
+                    dicom_web_download_series(None, image_id, str(partial), self._client)
+                    partial.chmod(0o755)
+                    partial.rename(folder)
+                finally:
+                    shutil.rmtree(partial, ignore_errors=True)
+        return folder
+
+    def get_image_uri(self, image_id: str) -> str:
+        """A NIfTI copy, for clients that download the image; the analysis reads the DICOM files."""
+        self.series_folder(image_id)
+        return str(super().get_image_uri(image_id))
+
+    def save_label(
+        self, image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any]
+    ) -> str:
+        """Keep a label here; what goes to the PACS is written by the server itself."""
+        if image_id not in self._datastore.objects:
+            self.get_image_uri(image_id)
+        return StudiesFolder.save_label(self, image_id, label_filename, label_tag, label_info)
+
+    def store(self, objects: Sequence[Dataset]) -> None:
+        """Send objects to the PACS (STOW).
+
+        Raises:
+            requests.RequestException: it cannot be reached, or refuses them.
+        """
+        self._client.store_instances(list(objects))
 
 
 def _entry(info: dict[str, Any] | None, name: str, extension: str) -> DataModel:

@@ -4,6 +4,8 @@ import logging
 from http import HTTPStatus
 from typing import Any
 
+import requests
+
 from d24fad_core.errors import (
     CancelledError,
     CheckpointError,
@@ -39,6 +41,8 @@ STATUS_OF_CODE = {
     "findings_open": 409,
     "too_few_normals": 409,
     "uploads_not_supported": 409,
+    "no_dicom_source": 409,
+    "no_pacs": 409,
     "cancelled": 409,
     "length_required": 411,
     "too_large": 413,
@@ -96,6 +100,12 @@ def refusal(error: Exception) -> RequestError:
     if isinstance(error, D24FADError):
         code = next((c for kind, c in _CODE_OF_ERROR if isinstance(error, kind)), "bad_request")
         return RequestError(code, *sentence_and_remedy(str(error)))
+    if isinstance(error, requests.RequestException):
+        return RequestError(
+            "pacs_unreachable",
+            f"The PACS did not answer ({type(error).__name__}).",
+            "Try again; ask the operator whether it runs.",
+        )
     if isinstance(error, MemoryError):
         return RequestError(
             "out_of_memory",

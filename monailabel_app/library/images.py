@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from monailabel.datastore.dicom import DICOMWebDatastore
 from monailabel.interfaces.datastore import Datastore
 
 from d24fad_core.data.reading import read_volume
 from d24fad_core.data.volume import Modality, Volume
 from d24fad_core.errors import InputError
 from d24fad_core.files import hash_bytes, hash_file, write_text
+from monailabel_app.library.datastore import PacsStudies
 from monailabel_app.library.failures import RequestError, sentence_and_remedy
 
 
@@ -77,6 +77,8 @@ class ImageCatalogue:
                 f"There is no image '{image[:100]}' on this server.",
                 "Choose one of the images that GET /d24fad/v1/images lists.",
             )
+        if isinstance(self._datastore, PacsStudies):
+            return Study(image, self._datastore.series_folder(image))
         return Study(image, Path(self._datastore.get_image_uri(image)))
 
     def find(self, image: str) -> Study | None:
@@ -113,7 +115,7 @@ class ImageCatalogue:
 
     def _cached_path(self, image: str) -> Path | None:
         """The file of an image that lies on this disk; nothing is fetched from a PACS."""
-        if isinstance(self._datastore, DICOMWebDatastore):
+        if isinstance(self._datastore, PacsStudies):
             return None
         path = Path(self._datastore.get_image_uri(image))
         return path if path.is_file() else None

@@ -10,13 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from d24fad_core.data.volume import Volume
-from d24fad_core.detection.result import AnomalyResult, Finding
+from d24fad_core.data.volume import Plane, Volume
+from d24fad_core.detection.result import (
+    AnomalyResult,
+    CalibrationSummary,
+    Finding,
+    Provenance,
+    SupportUse,
+)
 from d24fad_core.export.nifti import write_mask
 from d24fad_core.export.overlay import write_overlay
 from d24fad_core.export.report import write_report
 from d24fad_core.files import write_text
-from monailabel_app.library.encodings import write_heatmap
+from monailabel_app.library.encodings import read_mask, read_scores, write_heatmap
 from monailabel_app.library.failures import RequestError
 
 _RECORD = "record.json"
@@ -83,6 +89,28 @@ class StoredResult:
     def findings(self) -> tuple[Finding, ...]:
         """The findings of the report."""
         return tuple(_read_finding(document) for document in self.report["findings"])
+
+
+def load_result(stored: StoredResult) -> AnomalyResult:
+    """Put a stored result together again; scores are those of the 16-bit heatmap."""
+    heatmap, affine = read_scores(stored.heatmap)
+    mask, _ = read_mask(stored.mask)
+    report = stored.report
+    calibration, provenance = dict(report["calibration"]), dict(report["provenance"])
+    calibration["normal_case_scores"] = tuple(calibration["normal_case_scores"])
+    provenance["supports"] = tuple(SupportUse(**use) for use in provenance["supports"])
+    return AnomalyResult(
+        heatmap=heatmap,
+        mask=mask,
+        affine=affine,
+        planes=tuple(Plane(plane) for plane in report["planes"]),
+        slice_axis=report["slice_axis"],
+        slice_scores=tuple(report["slice_scores"]),
+        case_score=report["case_score"],
+        findings=stored.findings,
+        calibration=CalibrationSummary(**calibration),
+        provenance=Provenance(**provenance),
+    )
 
 
 class ResultStore:

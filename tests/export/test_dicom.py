@@ -210,6 +210,20 @@ def test_another_series_is_refused(tmp_path: Path) -> None:
         read_source(tmp_path / "empty", SHAPE, result.affine)
 
 
+def test_what_a_scanner_leaves_out_is_no_obstacle(tmp_path: Path) -> None:
+    source, result = series(tmp_path, np.diag([1.0, 1.0, 3.0, 1.0]))
+    for path in tmp_path.iterdir():
+        change(path, SliceThickness=None, PatientBirthDate=None, StudyID=None)
+    source = read_source(tmp_path, SHAPE, result.affine)
+    segmentation = findings_segmentation(source, result)
+    shared = segmentation.SharedFunctionalGroupsSequence[0]
+    assert float(shared.PixelMeasuresSequence[0].SliceThickness) == 3.0
+    findings_report(source, result, segmentation)
+    change(next(tmp_path.iterdir()), FrameOfReferenceUID="1.2.9")
+    with pytest.raises(InputError, match="FrameOfReferenceUID"):
+        read_source(tmp_path, SHAPE, result.affine)
+
+
 @pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dicom3tools is not installed")
 @pytest.mark.parametrize("modality", list(Modality))
 @pytest.mark.parametrize("lesions", [TWO, ()], ids=["findings", "normal"])

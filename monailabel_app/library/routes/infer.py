@@ -16,6 +16,7 @@ from fastapi import APIRouter, File, Form, UploadFile
 from fastapi.responses import JSONResponse, Response
 from requests_toolbelt import MultipartEncoder
 
+from monailabel_app.library.dicom_results import dicom_bytes
 from monailabel_app.library.failures import RequestError
 
 if TYPE_CHECKING:
@@ -51,12 +52,12 @@ def router(app: D24FADApp) -> APIRouter:
         session_id: str = "",
         params: Annotated[str, Form()] = "{}",
         file: Annotated[UploadFile | None, File()] = None,
-        output: Literal["image", "json", "all"] | None = None,
+        output: Literal["image", "json", "all", "dicom_seg"] | None = None,
     ) -> Response:
         with tempfile.TemporaryDirectory(prefix="d24fad-") as folder:
             request = _parse(params)
             request["model"] = model
-            request["result_write_to_file"] = output != "json"
+            request["result_write_to_file"] = output not in ("json", "dicom_seg")
             if file is not None:
                 request["uploaded"] = _receive(file, Path(folder))
             elif session_id:
@@ -64,6 +65,10 @@ def router(app: D24FADApp) -> APIRouter:
             else:
                 request["image"] = image
             result = app.infer(request)
+            if output == "dicom_seg":
+                stored = app.results.get(result["params"]["result"])
+                written = app.dicom_results.segmentation(stored)
+                return Response(dicom_bytes(written), media_type="application/dicom")
             return _respond(model, result["file"], result["params"], output)
 
     return routes

@@ -13,6 +13,7 @@ from fastapi import APIRouter
 from fastapi.responses import FileResponse, Response
 
 from d24fad_core import RESEARCH_USE_ONLY
+from monailabel_app.library.dicom_results import DicomKind, dicom_bytes
 from monailabel_app.library.encodings import (
     label_volume,
     read_scores,
@@ -72,6 +73,32 @@ def router(app: D24FADApp) -> APIRouter:
     def get_overlay(result: str) -> Response:
         stored = app.results.get(result)
         return _file(stored, stored.overlay, "overlay.png", "image/png")
+
+    @routes.get("/{result}/dicom/{kind}", summary="A DICOM object of the result")
+    def get_dicom(result: str, kind: DicomKind) -> Response:
+        stored = app.results.get(result)
+        written = app.dicom_results.objects(stored)[kind]
+        name = f'attachment; filename="{kind.value}.dcm"'
+        return Response(
+            dicom_bytes(written),
+            media_type="application/dicom",
+            headers={"Content-Disposition": name},
+        )
+
+    @routes.post("/{result}/dicom", status_code=201, summary="Send the DICOM objects to the PACS")
+    def publish(result: str) -> dict[str, Any]:
+        objects = app.dicom_results.objects(app.results.get(result))
+        app.dicom_results.publish(objects)
+        return {
+            "items": [
+                {
+                    "kind": kind.value,
+                    "series_instance_uid": str(written.SeriesInstanceUID),
+                    "sop_instance_uid": str(written.SOPInstanceUID),
+                }
+                for kind, written in objects.items()
+            ]
+        }
 
     @routes.delete("/{result}", status_code=204, summary="Remove a result")
     def remove(result: str) -> None:

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 
+from d24fad_core.errors import D24FADError
+from monailabel_app.library.dicom_results import DicomKind
 from monailabel_app.library.encodings import write_labels
-from monailabel_app.library.failures import RequestError
+from monailabel_app.library.failures import RequestError, refusal
 from monailabel_app.library.results import StoredResult
 from monailabel_app.library.reviews import Review, ReviewEvent
 from monailabel_app.library.routes.bodies import EventBody, FinalBody
@@ -77,16 +79,19 @@ def router(app: D24FADApp) -> APIRouter:
     def store_final(result: str, body: FinalBody) -> dict[str, Any]:
         stored = app.results.get(result)
         if body.mask is not None:
-            sha256 = _keep_final(app, stored, app.reviewed_masks.get(body.mask))
+            kept = app.reviewed_masks.get(body.mask)
         else:
             review = app.worklist.review(stored.record)
             label, affine = app.reviewed_masks.final_label(stored, review)
             with tempfile.TemporaryDirectory(prefix="d24fad-") as folder:
                 path = Path(folder) / "final.nii.gz"
                 write_labels(label, affine, path)
-                sha256 = _keep_final(app, stored, path)
+                kept = app.reviewed_masks.keep(path)
+        record = stored.record
+        app.datastore().save_label(record.image, str(kept), "final", {"result": record.id})
+        sha256 = kept.name.partition(".")[0]
         event = ReviewEvent("final", body.reviewer, note=body.note, mask=sha256)
-        return _append(app, stored, event, None)
+        return {**_append(app, stored, event, None), "pacs": _to_pacs(app, stored, kept)}
 
     @routes.get("/results/{result}/review/final", summary="The final label")
     def get_final(result: str) -> FileResponse:
@@ -139,12 +144,16 @@ def _require_mask(app: D24FADApp, body: EventBody) -> None:
     app.reviewed_masks.get(body.mask)
 
 
-def _keep_final(app: D24FADApp, stored: StoredResult, path: Path) -> str:
-    """Store the final label under its hash and as the datastore's `final`."""
-    kept = app.reviewed_masks.keep(path)
-    info = {"result": stored.record.id}
-    app.save_final_label(stored.record.image, kept, info)
-    return kept.name.partition(".")[0]
+def _to_pacs(app: D24FADApp, stored: StoredResult, mask: Path) -> dict[str, Any] | None:
+    """Send the final label to the PACS where there is one; it is kept here all the same."""
+    if app.studies_kind != "dicomweb":
+        return None
+    try:
+        written = app.dicom_results.reviewed(stored, mask)
+        app.dicom_results.publish({DicomKind.SEGMENTATION: written})
+    except (RequestError, D24FADError) as error:
+        return {"stored": False, "error": refusal(error).document()}
+    return {"stored": True, "sop_instance_uid": str(written.SOPInstanceUID)}
 
 
 def _document(stored: StoredResult, review: Review) -> dict[str, Any]:

@@ -1,0 +1,117 @@
+"""Debian's Orthanc with its DICOMweb plugin, reachable from this machine only.
+
+Its version has no option to listen on loopback alone. So it runs in a network namespace of its own,
+which has nothing but a loopback device, and a relay passes on what comes to a loopback port here.
+Without the right to make a namespace it runs beside us and refuses remote clients itself.
+"""
+
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import requests
+
+PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
+RELAY = Path(__file__).with_name("orthanc_relay.py")
+INSIDE_PORT = 8042
+
+
+def available() -> bool:
+    """Whether Orthanc and its plugin are installed."""
+    return shutil.which("Orthanc") is not None and PLUGIN.exists()
+
+
+class Orthanc:
+    """A running Orthanc with an empty store.
+
+    Args:
+        folder: for its store, settings and log.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._log = (folder / "orthanc.log").open("wb")
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.port = listener.getsockname()[1]
+        separate = self._can_separate()
+        settings = folder / "orthanc.json"
+        settings.write_text(
+            json.dumps(
+                {
+                    "StorageDirectory": str(folder / "store"),
+                    "IndexDirectory": str(folder / "store"),
+                    "HttpPort": INSIDE_PORT if separate else self.port,
+                    "RemoteAccessAllowed": False,
+                    "AuthenticationEnabled": False,
+                    "DicomServerEnabled": False,
+                    "Plugins": [str(PLUGIN)],
+                    "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
+                }
+            )
+        )
+        orthanc = ["Orthanc", str(settings)]
+        if separate:
+            relay = [sys.executable, str(RELAY), str(listener.fileno()), str(INSIDE_PORT)]
+            command = ["unshare", "--net", *relay, *orthanc]
+        else:
+            listener.close()
+            command = orthanc
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            pass_fds=[listener.fileno()] if separate else [],
+        )
+        if separate:
+            listener.close()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.dicomweb = f"{self.url}/dicom-web"
+        self._wait()
+
+    def send(self, folder: Path) -> None:
+        """Store every file of a folder."""
+        for path in folder.iterdir():
+            answer = requests.post(f"{self.url}/instances", data=path.read_bytes(), timeout=30)
+            answer.raise_for_status()
+
+    def instances(self, modality: str) -> list[bytes]:
+        """The files of a modality that it holds."""
+        query = {"Level": "Instance", "Query": {"Modality": modality}}
+        found = requests.post(f"{self.url}/tools/find", json=query, timeout=30).json()
+        return [
+            requests.get(f"{self.url}/instances/{name}/file", timeout=30).content for name in found
+        ]
+
+    def stop(self) -> None:
+        """End it."""
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(15)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._log.close()
+
+    def _wait(self) -> None:
+        end = time.monotonic() + 60
+        while True:
+            try:
+                requests.get(f"{self.url}/system", timeout=5).raise_for_status()
+                return
+            except requests.RequestException:
+                if self._process.poll() is not None or time.monotonic() > end:
+                    self.stop()
+                    log = Path(self._log.name).read_text(errors="replace")
+                    raise RuntimeError(f"Orthanc did not start:\n{log[-2000:]}") from None
+                time.sleep(0.2)
+
+    @staticmethod
+    def _can_separate() -> bool:
+        probe = ["unshare", "--net", "true"]
+        return subprocess.run(probe, capture_output=True, check=False).returncode == 0

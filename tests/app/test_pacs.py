@@ -1,0 +1,267 @@
+"""A PACS: an MR and a CT series analysed, results stored and read back, faults told apart."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import highdicom as hd
+import nibabel
+import numpy as np
+import pydicom
+import pytest
+import requests
+from numpy.typing import NDArray
+
+from monailabel_app.server_process import ServerProcess
+from tests.app import orthanc as pacs
+from tests.app.test_review_api import Api
+from tests.data.dicom_builder import change, write_series
+
+pytestmark = [
+    pytest.mark.server,
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not pacs.available() and "CI" not in os.environ,
+        reason="Debian's orthanc and orthanc-dicomweb are not installed",
+    ),
+]
+
+MR_NAMES = ("support-001", "support-002", "support-003", "lesion-001")
+
+
+def ct_phantom(seed: int, nodule: bool = False) -> NDArray[np.int16]:
+    """A body of soft tissue with two lungs, in HU, 48 x 40 x 24 voxels of 6 x 6 x 8 mm."""
+    rng = np.random.default_rng(seed)
+    x, y, z = np.meshgrid(*(np.linspace(-1, 1, n) for n in (48, 40, 24)), indexing="ij")
+    scale = 1 + 0.03 * rng.standard_normal()
+    values = np.full(x.shape, -1000.0)
+    values[(x / 0.9) ** 2 + (y / 0.8) ** 2 < scale] = 40.0
+    for side in (-0.42, 0.42):
+        lung = ((x - side) / 0.3) ** 2 + (y / 0.5) ** 2 + (z / 1.2) ** 2 < scale
+        values[lung] = -800.0
+    if nodule:
+        values[((x - 0.4) ** 2 + y**2 + z**2) < 0.02] = 60.0
+    return (values + rng.normal(0, 12, values.shape)).astype(np.int16)
+
+
+def complete(folder: Path, patient: str) -> str:
+    """Give a series what a scanner gives it; return its UID."""
+    study, frame = pydicom.uid.generate_uid(), pydicom.uid.generate_uid()
+    for path in folder.iterdir():
+        change(
+            path,
+            PatientID=patient,
+            PatientName=f"Secret^{patient}",
+            StudyInstanceUID=study,
+            FrameOfReferenceUID=frame,
+            StudyDate="20260102",
+            StudyTime="101112",
+            StudyID="1",
+            AccessionNumber="",
+            ReferringPhysicianName="",
+            PatientBirthDate="",
+            PatientSex="O",
+        )
+    return str(pydicom.dcmread(next(folder.iterdir())).SeriesInstanceUID)
+
+
+@pytest.fixture(scope="module")
+def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pacs.Orthanc]:
+    running = pacs.Orthanc(tmp_path_factory.mktemp("orthanc"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def series(
+    orthanc: pacs.Orthanc, cohort: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """Series instance UIDs by name, all of them in the PACS."""
+    folder = tmp_path_factory.mktemp("series")
+    uids = {}
+    for name in MR_NAMES:
+        image = nibabel.load(cohort / "studies" / f"{name}.nii.gz")
+        values = np.asarray(image.dataobj).astype(np.int16)
+        write_series(folder / name, values, image.affine)
+        uids[name] = complete(folder / name, name)
+    grid = np.diag([6.0, 6.0, 8.0, 1.0])
+    for number in range(3):
+        name = f"ct-{number}"
+        write_series(folder / name, ct_phantom(number, number == 2), grid, modality="CT")
+        uids[name] = complete(folder / name, name)
+    tilted = np.diag([6.0, 6.0, 8.0, 1.0])
+    tilted[1, 2] = 2.0
+    write_series(folder / "tilted", ct_phantom(5), tilted, modality="CT")
+    uids["tilted"] = complete(folder / "tilted", "tilted")
+    for name in uids:
+        orthanc.send(folder / name)
+    return uids
+
+
+@pytest.fixture(scope="module")
+def server(
+    orthanc: pacs.Orthanc, series: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerProcess]:
+    folder = tmp_path_factory.mktemp("server")
+    environment = {"MONAI_LABEL_DICOMWEB_CACHE_PATH": str(folder / "cache")}
+    running = ServerProcess(orthanc.dicomweb, folder / "server.log", environment=environment)
+    with running:
+        yield running
+
+
+@pytest.fixture
+def api(server: ServerProcess) -> Api:
+    return Api(server.url)
+
+
+def analysed(api: Api, series: dict[str, str], name: str, support: tuple[str, ...]) -> str:
+    return api.analysed(series[name], support=[series[each] for each in support])
+
+
+def objects(orthanc: pacs.Orthanc, modality: str) -> list[pydicom.Dataset]:
+    return [pydicom.dcmread(BytesIO(content)) for content in orthanc.instances(modality)]
+
+
+def test_the_series_of_both_modalities_are_listed(api: Api, series: dict[str, str]) -> None:
+    listed = {entry["image"] for entry in api.get("/images")["items"]}
+    assert listed == set(series.values())
+    assert api.get("/")["studies"] == {"kind": "dicomweb", "uploads": False}
+
+
+@pytest.mark.parametrize(
+    ("name", "support"),
+    [("lesion-001", MR_NAMES[:3]), ("ct-2", ("ct-0", "ct-1"))],
+    ids=["MR", "CT"],
+)
+def test_results_are_stored_in_the_pacs_and_read_back(
+    api: Api,
+    orthanc: pacs.Orthanc,
+    series: dict[str, str],
+    tmp_path: Path,
+    name: str,
+    support: tuple[str, ...],
+) -> None:
+    result = analysed(api, series, name, support)
+    report = api.get(f"/results/{result}/report")
+    stored = {item["kind"]: item for item in api.post(f"/results/{result}/dicom", {})["items"]}
+    assert set(stored) == {"segmentation", "parametric_map", "report"}
+
+    uid = stored["segmentation"]["sop_instance_uid"]
+    (segmentation,) = [o for o in objects(orthanc, "SEG") if o.SOPInstanceUID == uid]
+    assert segmentation.ReferencedSeriesSequence[0].SeriesInstanceUID == series[name]
+    assert len(segmentation.SegmentSequence) == max(len(report["findings"]), 1)
+    mask_file = tmp_path / "mask.nii.gz"
+    mask_file.write_bytes(api.ask("GET", f"/results/{result}/mask", 200).content)
+    marked = np.count_nonzero(np.asarray(nibabel.load(mask_file).dataobj))
+    assert np.count_nonzero(segmentation.pixel_array) == marked
+
+    uid = stored["report"]["sop_instance_uid"]
+    (structured,) = [o for o in objects(orthanc, "SR") if o.SOPInstanceUID == uid]
+    content = hd.sr.ComprehensiveSR.from_dataset(structured).content
+    assert len(content.get_volumetric_roi_measurement_groups()) == len(report["findings"])
+
+    uid = stored["parametric_map"]["sop_instance_uid"]
+    maps = objects(orthanc, "OT") + objects(orthanc, "MR") + objects(orthanc, "CT")
+    (heatmap,) = [o for o in maps if o.SOPInstanceUID == uid]
+    scores = np.frombuffer(heatmap.FloatPixelData, "<f4")
+    if report["findings"]:
+        assert scores.max() == pytest.approx(report["findings"][0]["peak_score"], abs=0.01)
+    for kind in stored:
+        content = api.ask("GET", f"/results/{result}/dicom/{kind}", 200).content
+        path = tmp_path / f"{kind}.dcm"
+        path.write_bytes(content)
+        if shutil.which("dciodvfy"):
+            verdict = subprocess.run(
+                ["dciodvfy", "-new", str(path)], capture_output=True, text=True, check=False
+            )
+            assert [e for e in verdict.stderr.splitlines() if e.startswith("Error")] == []
+
+
+def test_a_normal_study_reviewed_gives_an_empty_segmentation(
+    api: Api, orthanc: pacs.Orthanc, series: dict[str, str]
+) -> None:
+    result = api.analysed(
+        series["support-003"],
+        support=[series["support-001"], series["support-002"]],
+        options={"threshold": 1000.0},
+    )
+    assert api.get(f"/results/{result}/report")["findings"] == []
+    final = api.put(f"/results/{result}/review/final", json={"reviewer": "AB"})
+    assert final["pacs"]["stored"] is True, final["pacs"]
+    uid = final["pacs"]["sop_instance_uid"]
+    (written,) = [o for o in objects(orthanc, "SEG") if o.SOPInstanceUID == uid]
+    assert written.SegmentSequence[0].SegmentLabel == "Reviewed, no finding"
+    assert not written.pixel_array.any()
+
+
+def test_the_stock_route_gives_a_segmentation_for_a_normal_study_too(
+    server: ServerProcess, series: dict[str, str]
+) -> None:
+    support = f"{series['support-001']},{series['support-002']}"
+    answer = requests.post(
+        f"{server.url}/infer/anomaly",
+        params={"image": series["support-003"], "output": "dicom_seg"},
+        data={"params": f'{{"support": "{support}", "threshold": 1000}}'},
+        timeout=120,
+    )
+    assert answer.status_code == 200, answer.text
+    assert pydicom.dcmread(BytesIO(answer.content)).Modality == "SEG"
+
+
+def test_a_tilted_gantry_and_mixed_modalities_are_refused(api: Api, series: dict[str, str]) -> None:
+    support = [series["ct-0"], series["ct-1"]]
+    job = api.post("/jobs", {"image": series["tilted"], "support": support}, 202)
+    error = api.finished(job)["error"]
+    assert error["code"] == "unreadable_image"
+    assert "gantry was tilted" in error["message"]
+    mixed = api.post("/jobs", {"image": series["lesion-001"], "support": support}, 202)
+    assert api.finished(mixed)["error"]["code"] == "support_mismatch"
+
+
+def test_the_proxy_reaches_studies_and_nothing_else(
+    server: ServerProcess, series: dict[str, str]
+) -> None:
+    uid = series["ct-0"]
+    answer = requests.get(
+        f"{server.url}/proxy/dicom/qido/series", params={"SeriesInstanceUID": uid}, timeout=30
+    )
+    assert answer.status_code == 200
+    assert [s["0020000E"]["Value"][0] for s in answer.json()] == [uid]
+    for path in (
+        "..%2Fsystem",
+        "..%2F..%2Fsystem",
+        "wado/..%2Fsystem",
+        "studies/../../system",
+        "%252e%252e%252fsystem",
+        "instances/../../tools/find",
+    ):
+        refused = requests.get(f"{server.url}/proxy/dicom/{path}", timeout=30)
+        assert refused.status_code in (400, 404), path
+        assert "ApiVersion" not in refused.text
+
+
+def test_uploads_are_refused_and_no_patient_is_in_the_log(api: Api, server: ServerProcess) -> None:
+    api.put(f"/uploads/{'0' * 64}", 409, data=b"x")
+    log = server.log.read_text()
+    assert "Secret" not in log
+    assert "PatientID" not in log
+
+
+def test_a_pacs_that_went_away_is_told_and_nothing_is_lost(
+    api: Api, orthanc: pacs.Orthanc, series: dict[str, str]
+) -> None:
+    result = analysed(api, series, "lesion-001", MR_NAMES[:3])
+    orthanc.stop()
+    error = api.post(f"/results/{result}/dicom", {}, 502)["error"]
+    assert error["code"] == "pacs_unreachable"
+    for finding in api.get(f"/results/{result}/review")["findings"]:
+        event = {"action": "accept", "finding": finding["finding"], "reviewer": "AB"}
+        api.post(f"/results/{result}/review/events", event)
+    final = api.put(f"/results/{result}/review/final", json={"reviewer": "AB"})
+    assert final["state"] == "reviewed"
+    assert final["pacs"]["stored"] is False
+    assert final["pacs"]["error"]["code"] == "pacs_unreachable"
+    api.ask("GET", f"/results/{result}/review/final", 200)
