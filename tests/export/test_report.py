@@ -40,7 +40,7 @@ def test_the_report_holds_everything_of_the_result_but_the_arrays(
     tmp_path: Path,
 ) -> None:
     affine = np.array([[-0.7, 0, 0, 80], [0, 0, 1.5, -20], [0, 0.9, 0, 5], [0, 0, 0, 1]])
-    _, result = analysed(affine=affine, plane=Plane.CORONAL)
+    _, result = analysed(affine=affine, plane=Plane.AXIAL)
     document = written_report(result, tmp_path)
 
     arrays = {"heatmap", "mask", "affine"}
@@ -52,7 +52,7 @@ def test_the_report_holds_everything_of_the_result_but_the_arrays(
         "affine": affine.tolist(),
         "orientation": "LSA",
     }
-    assert document["planes"] == ["coronal"] and document["slice_axis"] == 2
+    assert document["planes"] == ["axial"] and document["slice_axis"] == 1
     finding = result.findings[0]
     assert document["findings"][0]["peak_ras_mm"] == list(finding.peak_ras_mm)
     assert document["findings"][0]["bounding_box"] == [list(end) for end in finding.bounding_box]
