@@ -5,14 +5,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import torch
 
 from d24fad_core import __version__
-from d24fad_core.data.slices import SliceStack, slice_volume
+from d24fad_core.data.slices import SliceGrid, slice_volume
 from d24fad_core.data.volume import Plane, Volume
 from d24fad_core.detection.calibration import summarise
 from d24fad_core.detection.findings import find_findings
+from d24fad_core.detection.fusion import slice_scores
 from d24fad_core.detection.plane_scores import PlaneScores, score_plane
 from d24fad_core.detection.reference import prepare_plane
 from d24fad_core.detection.result import AnomalyResult, Provenance, SupportUse
@@ -27,7 +29,7 @@ from d24fad_core.support.features import (
     load_features,
     save_features,
 )
-from d24fad_core.support.registration import register_to
+from d24fad_core.support.frame import Frame, align, make_frame, to_source
 from d24fad_core.support.scoring import ScoringConfig
 from d24fad_core.support.support_set import MINIMUM_STUDIES, SupportSet, SupportStudy
 
@@ -42,15 +44,15 @@ class DetectionOptions:
         threshold: z above which a voxel belongs to the mask; None takes the level that
             `NORMAL_VOXEL_SHARE` of the normals' own voxels reach.
         minimum_volume_ml: smaller regions are no findings.
-        register: align each support study to the query (rigid, then affine) in place of matching
-            by relative position; slower, since their features are computed for each query.
+        register: align every study by affine registration; otherwise foreground boxes are laid
+            upon each other, so that slices match by relative position.
     """
 
     planes: tuple[Plane, ...] = (Plane.AXIAL,)
     ct_window: str = "body"
     threshold: float | None = None
     minimum_volume_ml: float = 0.1
-    register: bool = False
+    register: bool = True
 
     def __post_init__(self) -> None:
         if not self.planes:
@@ -116,24 +118,24 @@ class Detector:
         """
         options = options or DetectionOptions()
         _check_support(studies)
+        size, window = self.card.image_size, options.ct_window
+        frame = make_frame(studies[0], size, window)
+        kept: list[SupportStudy] = []
+        features: dict[Plane, list[StudyFeatures]] = {plane: [] for plane in options.planes}
+        for index, study in enumerate(studies):
+            progress(f"reading support {study.name}", index / (len(studies) + 1))
+            similarity, by_plane = self._study_features(study, frame, options)
+            kept.append(SupportStudy(study.name, study.content_hash, similarity))
+            for plane in options.planes:
+                features[plane].append(by_plane[plane])
+        progress("comparing the normals", len(studies) / (len(studies) + 1))
         references = []
-        steps = len(options.planes) * (len(studies) + 1)
-        for number, plane in enumerate(options.planes):
-            features = []
-            for index, study in enumerate(studies):
-                done = (number * (len(studies) + 1) + index) / steps
-                progress(f"reading support {study.name}", done)
-                features.append(self._study_features(study, plane, options.ct_window))
-            progress("comparing the normals", (number + len(studies) / (len(studies) + 1)) / steps)
-            references.append(
-                prepare_plane(self.model, plane, features, self.scoring, self.card.image_size)
-            )
+        for plane in options.planes:
+            grid = SliceGrid(plane, frame.shape, frame.spacing, size)
+            references.append(prepare_plane(self.model, grid, features[plane], self.scoring))
         progress("support ready", 1.0)
-        kept = tuple(
-            SupportStudy(study.name, study.content_hash, study if options.register else None)
-            for study in studies
-        )
-        return SupportSet(kept, studies[0].modality, tuple(references))
+        modality = studies[0].modality
+        return SupportSet(tuple(kept), modality, frame, window, options.register, tuple(references))
 
     def detect(
         self,
@@ -151,8 +153,8 @@ class Detector:
             progress: told of each step; raise `CancelledError` there to stop.
 
         Raises:
-            SupportError: the query is of another modality, or the support was prepared for other
-                planes or without registration.
+            SupportError: the query is of another modality, or the support was prepared with other
+                options.
             InputError: the query has no foreground.
         """
         options = options or DetectionOptions()
@@ -163,103 +165,79 @@ class Detector:
                 "modality if it was guessed wrongly."
             )
         references = {reference.plane: reference for reference in support.references}
-        missing = [plane.value for plane in options.planes if plane not in references]
-        if missing:
-            raise SupportError(
-                f"the support was not prepared for the {', '.join(missing)} plane; prepare it "
-                "with the same options as the analysis."
-            )
+        _check_prepared(support, options)
+        progress("aligning with the support", 0.0)
+        aligned = align(query, support.frame, options.ct_window, register=options.register)
         scored: list[PlaneScores] = []
         for number, plane in enumerate(options.planes):
-            reference = references[plane]
-            stack = slice_volume(query, plane, self.card.image_size, options.ct_window)
-            features = reference.features
-            if options.register:
-                features = self._registered(query, support, stack, plane, options, progress)
 
             def report(step: str, fraction: float, number: int = number) -> None:
-                progress(step, (number + fraction) / len(options.planes) * 0.9)
+                progress(step, 0.1 + 0.7 * (number + fraction) / len(options.planes))
 
-            scored.append(score_plane(self.model, stack, features, reference, self.scoring, report))
+            stack = slice_volume(aligned.volume, plane, self.card.image_size, options.ct_window)
+            scored.append(score_plane(self.model, stack, references[plane], self.scoring, report))
 
-        progress("back to the source grid", 0.9)
-        heatmap = scored[0].heatmap
-        for other in scored[1:]:
-            heatmap = heatmap + other.heatmap
-        heatmap = heatmap / np.float32(len(scored))
+        progress("back to the source grid", 0.8)
+        fused = np.mean([part.heatmap for part in scored], axis=0, dtype=np.float32)
+        heatmap = to_source(fused, support.frame, aligned, query)
         chosen = [references[plane] for plane in options.planes]
-        threshold = (
-            options.threshold
-            if options.threshold is not None
-            else float(np.mean([reference.threshold for reference in chosen]))
-        )
-        slice_axis = scored[0].slice_axis
-        progress("findings", 0.95)
+        threshold = options.threshold
+        if threshold is None:
+            threshold = float(np.mean([reference.threshold for reference in chosen]))
+        progress("findings", 0.9)
+        slice_axis = _source_axis(query, options.planes[0])
         mask, findings = find_findings(
-            heatmap, threshold, query.affine, slice_axis, options.minimum_volume_ml
+            heatmap, max(threshold, 0.0), query.affine, slice_axis, options.minimum_volume_ml
         )
         score = float(np.mean([part.case_score for part in scored]))
-        normals = [
-            float(np.mean(scores))
-            for scores in zip(*(reference.case_scores for reference in chosen), strict=True)
-        ]
-        shares = np.mean([part.shares for part in scored], axis=0)
+        normals = np.mean([reference.case_scores for reference in chosen], axis=0).tolist()
+        shares = np.mean([part.shares for part in scored], axis=0).tolist()
         result = AnomalyResult(
             heatmap=heatmap,
             mask=mask,
             affine=query.affine,
             planes=options.planes,
             slice_axis=slice_axis,
-            slice_scores=scored[0].slice_scores,
+            slice_scores=slice_scores(heatmap, slice_axis, self.scoring),
             case_score=score,
             findings=findings,
             calibration=summarise(score, normals, threshold, held_out=len(normals) > 2),
-            provenance=self._provenance(query, support, options, shares.tolist()),
+            provenance=self._provenance(query, support, options, shares, aligned.similarity),
         )
         progress("done", 1.0)
         return result
 
-    def _study_features(self, study: Volume, plane: Plane, ct_window: str) -> StudyFeatures:
-        path = None
-        if self._cache_folder is not None:
-            key = hash_bytes(
-                study.content_hash.encode(),
-                self.checkpoint_hash.encode(),
-                f"{plane.value} {ct_window} {self.card.image_size} {__version__}".encode(),
-            )
-            path = self._cache_folder / f"{key}.safetensors"
-            cached = load_features(path)
-            if cached is not None:
-                return cached
-        stack = slice_volume(study, plane, self.card.image_size, ct_window)
-        features = encode_study(self.model, stack)
-        if path is not None:
-            save_features(features, path)
-        return features
+    def _study_features(
+        self, study: Volume, frame: Frame, options: DetectionOptions
+    ) -> tuple[float, dict[Plane, StudyFeatures]]:
+        """Alignment similarity and features by plane, from the cache where it has them."""
+        paths = {plane: self._cache_path(study, frame, plane, options) for plane in options.planes}
+        cached = {plane: load_features(path) for plane, path in paths.items() if path is not None}
+        complete = {plane: found for plane, found in cached.items() if found is not None}
+        if len(complete) == len(options.planes):
+            return complete[options.planes[0]].similarity, complete
+        aligned = align(study, frame, options.ct_window, register=options.register)
+        features = {}
+        for plane, path in paths.items():
+            stack = slice_volume(aligned.volume, plane, self.card.image_size, options.ct_window)
+            features[plane] = encode_study(self.model, stack, aligned.similarity, self.scoring.keys)
+            if path is not None:
+                save_features(features[plane], path)
+        return aligned.similarity, features
 
-    def _registered(
-        self,
-        query: Volume,
-        support: SupportSet,
-        stack: SliceStack,
-        plane: Plane,
-        options: DetectionOptions,
-        progress: Progress,
-    ) -> tuple[StudyFeatures, ...]:
-        features = []
-        for study in support.studies:
-            if study.volume is None:
-                raise SupportError(
-                    "the support was prepared without registration; prepare it with the same "
-                    "options as the analysis."
-                )
-            progress(f"registering support {study.name}", 0.0)
-            aligned = register_to(query, study.volume)
-            images = slice_volume(
-                aligned, plane, self.card.image_size, options.ct_window, grid=stack.grid
-            )
-            features.append(encode_study(self.model, images))
-        return tuple(features)
+    def _cache_path(
+        self, study: Volume, frame: Frame, plane: Plane, options: DetectionOptions
+    ) -> Path | None:
+        if self._cache_folder is None:
+            return None
+        shaping = (plane.value, options.ct_window, options.register, self.card.image_size)
+        key = hash_bytes(
+            study.content_hash.encode(),
+            frame.content_hash.encode(),
+            self.checkpoint_hash.encode(),
+            repr((shaping, __version__)).encode(),
+        )
+        return self._cache_folder / f"{key}.safetensors"
 
     def _provenance(
         self,
@@ -267,12 +245,14 @@ class Detector:
         support: SupportSet,
         options: DetectionOptions,
         shares: Sequence[float],
+        similarity: float,
     ) -> Provenance:
         parameters = asdict(options)
         parameters["planes"] = ", ".join(plane.value for plane in options.planes)
         parameters["modality"] = query.modality.value
         parameters["modality_source"] = query.modality_source
         parameters["image_size"] = self.card.image_size
+        parameters["alignment_similarity"] = round(similarity, 4)
         return Provenance(
             query_name=query.name,
             query_hash=query.content_hash,
@@ -311,3 +291,25 @@ def _check_support(studies: Sequence[Volume]) -> None:
         raise SupportError(
             f"the support mixes {' and '.join(modalities)}; give normal studies of one modality."
         )
+
+
+def _check_prepared(support: SupportSet, options: DetectionOptions) -> None:
+    prepared = {reference.plane for reference in support.references}
+    missing = [plane.value for plane in options.planes if plane not in prepared]
+    differs = missing or (support.ct_window, support.register) != (
+        options.ct_window,
+        options.register,
+    )
+    if differs:
+        raise SupportError(
+            f"the support was prepared for planes {', '.join(sorted(p.value for p in prepared))}, "
+            f"window {support.ct_window}, registration {support.register}; the analysis asks for "
+            f"{', '.join(p.value for p in options.planes)}, {options.ct_window}, "
+            f"{options.register}. Prepare it with the same options."
+        )
+
+
+def _source_axis(volume: Volume, plane: Plane) -> int:
+    """Axis of the source array that slices of a plane are stacked along."""
+    orientation = nibabel.orientations.io_orientation(volume.affine)
+    return int(np.flatnonzero(orientation[:, 0] == plane.axis)[0])

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
@@ -58,9 +59,18 @@ def case_score(maps: Tensor, foreground: Tensor, scoring: ScoringConfig) -> floa
     return top_mean(maps[foreground], scoring.case_fraction)
 
 
-def slice_scores(maps: Tensor, foreground: Tensor, scoring: ScoringConfig) -> list[float]:
-    """Score of each slice: mean of the highest `slice_fraction` of its foreground pixels."""
-    return [
-        top_mean(values[inside], scoring.slice_fraction)
-        for values, inside in zip(maps, foreground, strict=True)
-    ]
+def slice_scores(
+    heatmap: NDArray[np.float32], axis: int, scoring: ScoringConfig
+) -> tuple[float, ...]:
+    """Score of each slice: mean of the highest `slice_fraction` of its foreground voxels.
+
+    Args:
+        heatmap: (I, J, K), exactly 0 outside the foreground.
+        axis: axis that the slices are stacked along.
+        scoring: which share counts.
+    """
+    scores = []
+    for values in np.moveaxis(heatmap, axis, 0):
+        inside = torch.from_numpy(values[values != 0])
+        scores.append(top_mean(inside, scoring.slice_fraction))
+    return tuple(scores)

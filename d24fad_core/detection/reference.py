@@ -5,27 +5,18 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from d24fad_core.data.volume import Plane
+from d24fad_core.data.slices import SliceGrid
 from d24fad_core.detection.calibration import NORMAL_VOXEL_SHARE
 from d24fad_core.detection.fusion import blur, case_score, fuse
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.support.features import StudyFeatures
-from d24fad_core.support.normal_statistics import (
-    NormalComparisons,
-    NormalStatistics,
-    compare_normals,
-    summarise_normals,
-)
+from d24fad_core.support.normal_statistics import compare_normals, summarise_normals
 from d24fad_core.support.scoring import ScoringConfig
 from d24fad_core.support.support_set import PlaneReference
 
 
 def prepare_plane(
-    model: D24FAD,
-    plane: Plane,
-    features: Sequence[StudyFeatures],
-    scoring: ScoringConfig,
-    image_size: int,
+    model: D24FAD, grid: SliceGrid, features: Sequence[StudyFeatures], scoring: ScoringConfig
 ) -> PlaneReference:
     """Learn from the normals what one unit of the anomaly map is.
 
@@ -34,15 +25,16 @@ def prepare_plane(
 
     Args:
         model: the network.
-        plane: the plane that the features belong to.
+        grid: the frame's slices in one plane.
         features: at least two studies.
         scoring: how to score.
-        image_size: pixels a side.
     """
     comparisons = compare_normals(features, scoring)
     members = list(range(len(features)))
     statistics = summarise_normals(model, comparisons, members, scoring)
-    fused = []
+    # Compared slices lie further apart than the frame's, by this factor.
+    thickness = grid.thickness * len(features[0]) / len(comparisons.places)
+    held_out: list[Tensor] = []
     for study in members:
         others = [other for other in members if other != study]
         units = (
@@ -50,36 +42,23 @@ def prepare_plane(
             if len(others) > 1
             else statistics
         )
-        fused.append(
-            _held_out_map(model, comparisons, study, others, units, features, scoring, image_size)
-        )
-    inside = torch.cat(
-        [maps[foreground] for maps, foreground in zip(fused, comparisons.foreground, strict=True)]
-    )
-    unit = float(inside.std().clamp_min(1e-6))
-    count = max(1, round(NORMAL_VOXEL_SHARE * inside.numel()))
-    threshold = float(inside.topk(count).values[-1]) / unit
-    scores = tuple(
-        case_score(maps / unit, foreground, scoring)
-        for maps, foreground in zip(fused, comparisons.foreground, strict=True)
-    )
-    return PlaneReference(plane, tuple(features), statistics, unit, threshold, scores)
+        found = comparisons.leave_one_out(model, study, others)
+        standardised = units.standardise(found, comparisons.places)
+        fused = fuse(standardised, scoring, model.teacher.info, grid.image_size)
+        held_out.append(blur(fused, scoring, thickness))
 
-
-def _held_out_map(
-    model: D24FAD,
-    comparisons: NormalComparisons,
-    study: int,
-    others: list[int],
-    units: NormalStatistics,
-    features: Sequence[StudyFeatures],
-    scoring: ScoringConfig,
-    image_size: int,
-) -> Tensor:
-    found = comparisons.leave_one_out(model, study, others)
-    count = len(comparisons.foreground[study])
-    standardised = units.standardise(found, torch.linspace(0, 1, count))
-    fused = fuse(standardised, scoring, model.teacher.info, image_size)
-    # Places are further apart than slices, by this factor.
-    spacing = features[study].thickness * max(len(features[study]) / count, 1.0)
-    return blur(fused, scoring, spacing)
+    pairs = list(zip(held_out, comparisons.foreground, strict=True))
+    inside = torch.cat([maps[foreground] for maps, foreground in pairs])
+    centre, spread = float(inside.mean()), float(inside.std().clamp_min(1e-6))
+    highest = inside.topk(max(1, round(NORMAL_VOXEL_SHARE * inside.numel()))).values
+    return PlaneReference(
+        plane=grid.plane,
+        features=tuple(features),
+        statistics=statistics,
+        centre=centre,
+        spread=spread,
+        threshold=(float(highest[-1]) - centre) / spread,
+        case_scores=tuple(
+            case_score((maps - centre) / spread, foreground, scoring) for maps, foreground in pairs
+        ),
+    )

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from d24fad_core.networks.d24fad import D24FAD, EncodedImages
+from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.networks.maps import distance_maps
 from d24fad_core.networks.weighting import PositionWeighting, nearest_similarity
-from d24fad_core.support.features import StudyFeatures
+from d24fad_core.support.features import SliceFeatures, StudyFeatures
 from d24fad_core.support.scoring import MapKey, MapKind, ScoringConfig
 
 Similarities = dict[MapKey, Tensor]
@@ -17,24 +17,26 @@ teacher where the map needs no support."""
 
 
 def similarities(
-    query: EncodedImages,
-    supports: Sequence[StudyFeatures],
-    slices: Sequence[Tensor],
-    scoring: ScoringConfig,
+    query: SliceFeatures, places: Tensor, supports: Sequence[StudyFeatures], scoring: ScoringConfig
 ) -> Similarities:
-    """Compare a batch of query slices with the matched slices of each support study.
+    """Compare a batch of query slices with the slices at the same place of each support study.
 
     Args:
         query: features of B slices.
-        supports: K studies.
-        slices: for each study, (B, M) indices of its matched slices.
+        places: (B,) their slice numbers in the frame.
+        supports: K studies in the same frame.
         scoring: which maps to make and how far to search.
     """
+    slices = places[:, None]
+    if scoring.neighbours:
+        slices = (slices + torch.tensor([-1, 0, 1])).clamp(0, len(supports[0]) - 1)
     found: Similarities = {}
     for key in scoring.keys:
         kind, scale = key
         if kind is MapKind.TEACHER_STUDENT:
-            distance = distance_maps((query.student[scale],), (query.teacher[scale],))[0]
+            distance = distance_maps(
+                (query.student[scale].float(),), (query.teacher[scale].float(),)
+            )[0]
             found[key] = 1.0 - distance[:, None]
             continue
         part = "teacher" if kind is MapKind.TEACHER_SUPPORT else "student"
@@ -43,10 +45,10 @@ def similarities(
         per_study = [
             nearest_similarity(
                 asked,
-                getattr(study, part)[scale][indices].to(asked),
+                getattr(study.slices, part)[scale][slices].to(asked),
                 scoring.radius(scale),
             ).amax(dim=1)
-            for study, indices in zip(supports, slices, strict=True)
+            for study in supports
         ]
         found[key] = torch.stack(per_study, dim=1)
     return found

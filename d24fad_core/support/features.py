@@ -1,6 +1,6 @@
 """What the network makes of the slices of one study, and its file on disk."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,80 +11,109 @@ from torch import Tensor
 
 from d24fad_core.data.slices import SliceStack
 from d24fad_core.files import whole_file
-from d24fad_core.networks.d24fad import D24FAD, EncodedImages
-from d24fad_core.networks.teacher import Features
+from d24fad_core.networks.d24fad import D24FAD
+from d24fad_core.support.scoring import MapKey, MapKind
 
 CHUNK = 8
 """Slices that go through the network at once. Fixed, and the last chunk is filled up: kernels are
 chosen by batch size, and a score must not depend on the company of its slice, bit for bit."""
 
+_NEEDED = {
+    MapKind.SELF_DISTILLATION: ("student",),
+    MapKind.TEACHER_STUDENT: ("teacher", "student"),
+    MapKind.TEACHER_SUPPORT: ("teacher",),
+}
 
-def encode_images(model: D24FAD, images: Tensor) -> Iterator[EncodedImages]:
+
+@dataclass(frozen=True, eq=False)
+class SliceFeatures:
+    """Features of some slices, of the scales that the scoring asks for.
+
+    Kept as float16: half the memory, and rounding is far below the spread between normals. Query
+    and support are rounded alike, so that a support study shown as query finds itself.
+
+    Attributes:
+        teacher: (S, C, H, W) by scale index.
+        student: the student's prediction of them.
+    """
+
+    teacher: Mapping[int, Tensor]
+    student: Mapping[int, Tensor]
+
+    def __getitem__(self, index: Tensor) -> "SliceFeatures":
+        """The features of some of the slices."""
+        return SliceFeatures(
+            {scale: values[index] for scale, values in self.teacher.items()},
+            {scale: values[index] for scale, values in self.student.items()},
+        )
+
+
+def encode_images(model: D24FAD, images: Tensor, keys: Sequence[MapKey]) -> Iterator[SliceFeatures]:
     """Encode images chunk by chunk; each result holds at most `CHUNK` images, in order.
 
     Args:
         model: in eval mode.
         images: (S, 1 or 3, N, N) in [0, 1].
+        keys: the maps that are wanted.
     """
+    wanted = {part: {key[1] for key in keys if part in _NEEDED[key[0]]} for part in _PARTS}
     device = next(model.parameters()).device
     for start in range(0, len(images), CHUNK):
         part = images[start : start + CHUNK]
         filled = torch.cat([part, part[:1].expand(CHUNK - len(part), -1, -1, -1)])
         with torch.inference_mode():
-            encoded = model.encode(filled.to(device))
-        yield EncodedImages(
-            tuple(scale[: len(part)] for scale in encoded.teacher),
-            tuple(scale[: len(part)] for scale in encoded.student),
+            teacher, embedding = model.embed(filled.to(device))
+            student = model.student(embedding) if wanted["student"] else ()
+        yield SliceFeatures(
+            {scale: teacher[scale][: len(part)].half().cpu() for scale in wanted["teacher"]},
+            {scale: student[scale][: len(part)].half().cpu() for scale in wanted["student"]},
         )
+
+
+_PARTS = ("teacher", "student")
 
 
 @dataclass(frozen=True, eq=False)
 class StudyFeatures:
-    """Features of the foreground slices of one study in one plane.
+    """Features of the slices of one study in one plane of the frame.
 
     Attributes:
-        teacher: (S, C, H, W) at strides 4, 8 and 16, float16.
-        student: the student's prediction of them, float16.
+        slices: features of all S slices.
         foreground: (S, N, N) bool.
-        thickness: distance between slices in mm.
+        similarity: correlation with the frame's own study after alignment.
     """
 
-    teacher: Features
-    student: Features
+    slices: SliceFeatures
     foreground: Tensor
-    thickness: float
+    similarity: float
 
     def __len__(self) -> int:
         return len(self.foreground)
 
 
-def encode_study(model: D24FAD, stack: SliceStack) -> StudyFeatures:
-    """Run teacher and student over the slices of a study.
-
-    Features are kept as float16: half the memory, and distances change by less than 1e-3 of
-    their spread between normals.
-    """
-    parts = list(encode_images(model, stack.images[:, None]))
-    return StudyFeatures(
-        teacher=_joined([part.teacher for part in parts]),
-        student=_joined([part.student for part in parts]),
-        foreground=stack.foreground,
-        thickness=stack.grid.spacing[stack.grid.plane.axis],
-    )
-
-
-def _joined(parts: list[Features]) -> Features:
-    return tuple(torch.cat(scale).half().cpu() for scale in zip(*parts, strict=True))
+def encode_study(
+    model: D24FAD, stack: SliceStack, similarity: float, keys: Sequence[MapKey]
+) -> StudyFeatures:
+    """Run the network over all slices of a study."""
+    parts = list(encode_images(model, stack.images[:, None], keys))
+    joined = {
+        name: {
+            scale: torch.cat([getattr(part, name)[scale] for part in parts])
+            for scale in getattr(parts[0], name)
+        }
+        for name in _PARTS
+    }
+    return StudyFeatures(SliceFeatures(**joined), stack.foreground, similarity)
 
 
 def save_features(features: StudyFeatures, path: Path) -> None:
     """Write features, whole or not at all."""
     tensors = {"foreground": features.foreground.to(torch.uint8)}
-    for kind, scales in (("teacher", features.teacher), ("student", features.student)):
-        for scale, values in enumerate(scales):
-            tensors[f"{kind}.{scale}"] = values.contiguous()
+    for name in _PARTS:
+        for scale, values in getattr(features.slices, name).items():
+            tensors[f"{name}.{scale}"] = values.contiguous()
     with whole_file(path) as temporary:
-        save_file(tensors, temporary, {"thickness": repr(features.thickness)})
+        save_file(tensors, temporary, {"similarity": repr(features.similarity)})
 
 
 def load_features(path: Path) -> StudyFeatures | None:
@@ -92,13 +121,17 @@ def load_features(path: Path) -> StudyFeatures | None:
 
     A cache that cannot be read is no error: the features are computed again.
     """
+    found: dict[str, dict[int, Tensor]] = {name: {} for name in _PARTS}
     try:
         with safe_open(path, framework="pt") as stored:
+            for key in stored.keys():  # noqa: SIM118 - no mapping, it only has keys()
+                name, _, scale = key.partition(".")
+                if scale:
+                    found[name][int(scale)] = stored.get_tensor(key)
             return StudyFeatures(
-                teacher=tuple(stored.get_tensor(f"teacher.{scale}") for scale in range(3)),
-                student=tuple(stored.get_tensor(f"student.{scale}") for scale in range(3)),
+                slices=SliceFeatures(**found),
                 foreground=stored.get_tensor("foreground").bool(),
-                thickness=float(stored.metadata()["thickness"]),
+                similarity=float(stored.metadata()["similarity"]),
             )
     except (OSError, SafetensorError, KeyError, ValueError):
         return None

@@ -1,8 +1,9 @@
-"""Mean and spread of each map over normals, by place in the body.
+"""What distances are normal: from comparing every support study with the others.
 
 A map's value means little by itself: cortex differs more between healthy people than white matter
-does. Each support study is compared with the others (leave-one-out); mean and spread of these
-distances at the same place are the units of the query's map.
+does, and the scales of a network have different ranges. Each support study is compared with the
+others (leave-one-out). The mean distance over all places is the unit of a map, and a part of the
+mean at the same place is taken off.
 """
 
 from collections.abc import Sequence
@@ -13,16 +14,13 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from d24fad_core.networks.d24fad import D24FAD, EncodedImages
+from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.support.comparison import distances, similarities
 from d24fad_core.support.features import CHUNK, StudyFeatures
-from d24fad_core.support.matching import matched_slices
 from d24fad_core.support.scoring import MapKey, ScoringConfig
 
-PLACES = 40
-"""Places along the body at which normals are compared; about every 4 mm of a head."""
-
-STRIDES = (4, 8, 16)
+SLICES = 48
+"""Slices that normals are compared at; more would repeat their neighbours."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,106 +28,83 @@ class NormalStatistics:
     """Units of the maps.
 
     Attributes:
-        mean: (P, H, W) a map, mean distance of normals at each place.
-        spread: the same for the standard deviation.
+        offset: (S, H, W) a map, what is taken off at each slice and position.
+        unit: mean distance of normals, a map.
     """
 
-    mean: dict[MapKey, Tensor]
-    spread: dict[MapKey, Tensor]
+    offset: dict[MapKey, Tensor]
+    unit: dict[MapKey, float]
 
     def standardise(self, found: dict[MapKey, Tensor], places: Tensor) -> dict[MapKey, Tensor]:
-        """Bring maps to z units.
-
-        Args:
-            found: (B, H, W) a map.
-            places: (B,) relative positions of the slices, 0 to 1.
-        """
-        standardised = {}
-        for key, values in found.items():
-            rows = (places * (len(self.mean[key]) - 1)).round().long()
-            standardised[key] = (values - self.mean[key][rows]) / self.spread[key][rows]
-        return standardised
+        """Bring distance maps, (B, H, W), of slices `places`, (B,), to units of the normals."""
+        return {
+            key: (values - self.offset[key][places]) / self.unit[key]
+            for key, values in found.items()
+        }
 
 
 @dataclass(frozen=True, eq=False)
 class NormalComparisons:
-    """Every support study at `PLACES` places against every other.
+    """Every support study against every other.
 
     Attributes:
-        similarity: per study a and map, (P, K, H, W); entry a of study a itself is unused.
+        places: (P,) slice numbers in the frame that were compared.
+        slices: number of slices in the frame.
+        similarity: per study and map, (P, K, H, W); a study's similarity to itself is unused.
         foreground: (P, N, N) bool a study.
     """
 
+    places: Tensor
+    slices: int
     similarity: tuple[dict[MapKey, Tensor], ...]
     foreground: tuple[Tensor, ...]
 
     def leave_one_out(
         self, model: D24FAD, study: int, others: Sequence[int]
     ) -> dict[MapKey, Tensor]:
-        """Distance maps of one study against some others, (P, H, W) a map."""
+        """Distance maps, (P, H, W), of one study against some others."""
         return distances(model, self.similarity[study], others)
 
 
-def compare_normals(
-    studies: Sequence[StudyFeatures], scoring: ScoringConfig, places: int = PLACES
-) -> NormalComparisons:
-    """Compare every support study with every other at evenly spaced places."""
-    collected, foregrounds = [], []
+def compare_normals(studies: Sequence[StudyFeatures], scoring: ScoringConfig) -> NormalComparisons:
+    """Compare every support study with every other at up to `SLICES` evenly spaced slices."""
+    count = len(studies[0])
+    places = torch.linspace(0, count - 1, min(count, SLICES)).round().long()
+    collected = []
     for query in studies:
-        rows = (torch.linspace(0, 1, places) * (len(query) - 1)).round().long()
-        matches = [
-            matched_slices(len(query), len(other), other.thickness, scoring.neighbours)
-            for other in studies
-        ]
         parts = []
-        for start in range(0, places, CHUNK):
-            chosen = rows[start : start + CHUNK]
-            encoded = EncodedImages(
-                tuple(scale[chosen].float() for scale in query.teacher),
-                tuple(scale[chosen].float() for scale in query.student),
-            )
-            found = similarities(encoded, studies, [match[chosen] for match in matches], scoring)
-            parts.append(found)
+        for start in range(0, len(places), CHUNK):
+            chosen = places[start : start + CHUNK]
+            parts.append(similarities(query.slices[chosen], chosen, studies, scoring))
         collected.append({key: torch.cat([part[key] for part in parts]) for key in parts[0]})
-        foregrounds.append(query.foreground[rows])
-    return NormalComparisons(tuple(collected), tuple(foregrounds))
+    foreground = tuple(study.foreground[places] for study in studies)
+    return NormalComparisons(places, count, tuple(collected), foreground)
 
 
 def summarise_normals(
-    model: D24FAD,
-    comparisons: NormalComparisons,
-    members: Sequence[int],
-    scoring: ScoringConfig,
+    model: D24FAD, comparisons: NormalComparisons, members: Sequence[int], scoring: ScoringConfig
 ) -> NormalStatistics:
-    """Mean and spread over some of the studies, each against the rest of them.
-
-    Local variances of a handful of normals are noisy, so they are smoothed over neighbouring
-    places and drawn towards the map's mean variance by `variance_floor`.
+    """Mean distances over some of the studies, each against the rest of them.
 
     Args:
         model: whose learn-to-weight decides.
         comparisons: see `compare_normals`.
         members: indices of at least two studies.
-        scoring: how to smooth.
+        scoring: how much to take off, and how smooth.
     """
     runs = [
         comparisons.leave_one_out(model, study, [other for other in members if other != study])
         for study in members
     ]
-    mean, spread = {}, {}
+    nearest = torch.linspace(0, len(comparisons.places) - 1, comparisons.slices).round().long()
+    offset, unit = {}, {}
     for key in scoring.keys:
-        values = torch.stack([run[key] for run in runs])
-        sigma = scoring.statistic_blur / STRIDES[key[1]]
-        centre = values.mean(dim=0)
-        variance = _smooth(((values - centre) ** 2).mean(dim=0), scoring, sigma)
-        floor = scoring.variance_floor
-        variance = (variance + floor * variance.mean()) / (1.0 + floor)
-        mean[key] = _smooth(centre, scoring, sigma)
-        spread[key] = variance.clamp_min(1e-12).sqrt()
-    return NormalStatistics(mean, spread)
-
-
-def _smooth(values: Tensor, scoring: ScoringConfig, sigma: float) -> Tensor:
-    places = scoring.statistic_blur_places if len(values) > 1 else 0.0
-    smoothed = ndimage.gaussian_filter(values.numpy(), (places, sigma, sigma), mode="nearest")
-    return torch.from_numpy(np.ascontiguousarray(smoothed))
+        mean = torch.stack([run[key] for run in runs]).mean(dim=0)
+        stride = model.teacher.info.strides[key[1]]
+        sigma = scoring.mean_blur / stride
+        through = scoring.mean_blur_slices if comparisons.slices > 1 else 0.0
+        smooth = ndimage.gaussian_filter(mean.numpy(), (through, sigma, sigma), mode="nearest")
+        smooth = torch.from_numpy(np.ascontiguousarray(smooth))
+        offset[key] = (scoring.subtracted * smooth)[nearest]
+        unit[key] = float(mean.mean().clamp_min(1e-6))
+    return NormalStatistics(offset, unit)

@@ -32,7 +32,7 @@ def _default_fusion() -> dict[MapKind, Weights]:
     return {
         MapKind.SELF_DISTILLATION: (0.0, 0.0, 0.0),
         MapKind.TEACHER_STUDENT: (0.0, 0.0, 0.0),
-        MapKind.TEACHER_SUPPORT: (1.0, 1.0, 1.0),
+        MapKind.TEACHER_SUPPORT: (0.0, 1.0, 1.0),
     }
 
 
@@ -44,11 +44,12 @@ class ScoringConfig:
         fusion: weight of each kind of map at strides 4, 8 and 16; 0 leaves a map out.
         search_radius: half-width of the search window in feature positions at each stride; None
             searches the whole image.
-        neighbours: compare with the slices beside the matched one too.
-        statistic_blur: Gaussian sigma, in image pixels, of the normals' mean and spread in plane.
-        statistic_blur_places: the same from place to place along the body.
-        variance_floor: weight of the mean variance of all places against the local one, in units
-            of local observations; keeps few normals from promising tiny spreads.
+        neighbours: compare with the slices before and after the same one too.
+        subtracted: how much of the normals' mean distance at the same place is taken off. 1 rates
+            a voxel by its own place alone and finds subtle lesions in quiet tissue; 0 rates all
+            places alike and is not misled by a normal variant that the few normals lack.
+        mean_blur: Gaussian sigma, in image pixels, of that mean in plane.
+        mean_blur_slices: the same in slices.
         blur: Gaussian sigma of the anomaly map in image pixels (paper: 4).
         blur_mm: the same through the slices, in mm.
         case_fraction: share of the foreground's highest voxels whose mean is the case score.
@@ -56,14 +57,14 @@ class ScoringConfig:
     """
 
     fusion: Mapping[MapKind, Weights] = field(default_factory=_default_fusion)
-    search_radius: tuple[int, int, int] | None = (2, 2, 1)
+    search_radius: tuple[int, int, int] | None = (2, 1, 1)
     neighbours: bool = True
-    statistic_blur: float = 6.0
-    statistic_blur_places: float = 1.0
-    variance_floor: float = 0.3
+    subtracted: float = 0.5
+    mean_blur: float = 6.0
+    mean_blur_slices: float = 1.0
     blur: float = 2.0
     blur_mm: float = 2.5
-    case_fraction: float = 0.001
+    case_fraction: float = 0.005
     slice_fraction: float = 0.01
 
     @property

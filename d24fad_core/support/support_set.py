@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from d24fad_core.data.volume import Modality, Plane, Volume
+from d24fad_core.data.volume import Modality, Plane
 from d24fad_core.support.features import StudyFeatures
+from d24fad_core.support.frame import Frame
 from d24fad_core.support.normal_statistics import NormalStatistics
 
 MINIMUM_STUDIES = 2
@@ -16,32 +17,33 @@ class SupportStudy:
     Attributes:
         name: what to call it in reports.
         content_hash: hash of its voxels, affine and modality.
-        volume: the study itself, kept where it is to be registered to queries.
+        similarity: correlation with the first study after alignment.
     """
 
     name: str
     content_hash: str
-    volume: Volume | None = None
+    similarity: float
 
 
 @dataclass(frozen=True, eq=False)
 class PlaneReference:
-    """What the normals look like in one plane.
+    """What the normals look like in one plane of the frame.
 
     Attributes:
         plane: the plane.
         features: one entry a study.
         statistics: units of the maps.
-        unit: standard deviation of the fused map over the normals' foreground.
-        threshold: fused score, in units, that normals exceed in a share of their voxels
-            (`calibration.NORMAL_VOXEL_SHARE`) only.
-        case_scores: leave-one-out case score of each study, in units.
+        centre: mean of the fused map over the normals' foreground.
+        spread: its standard deviation; scores are (fused - centre) / spread.
+        threshold: z that normals exceed in `calibration.NORMAL_VOXEL_SHARE` of their voxels.
+        case_scores: leave-one-out case score of each study in z.
     """
 
     plane: Plane
     features: tuple[StudyFeatures, ...]
     statistics: NormalStatistics
-    unit: float
+    centre: float
+    spread: float
     threshold: float
     case_scores: tuple[float, ...]
 
@@ -53,9 +55,15 @@ class SupportSet:
     Attributes:
         studies: the normals.
         modality: theirs and that of every query.
+        frame: the space that all are aligned in.
+        ct_window: window that CT is seen in.
+        register: whether studies are registered or matched by relative position.
         references: one entry a plane.
     """
 
     studies: tuple[SupportStudy, ...]
     modality: Modality
+    frame: Frame
+    ct_window: str
+    register: bool
     references: tuple[PlaneReference, ...]
