@@ -1,13 +1,14 @@
 """Masks and heatmaps in the file types and number types that clients ask for."""
 
 from collections.abc import Sequence
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
 import SimpleITK
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.detection.findings import label_findings
@@ -16,25 +17,47 @@ from d24fad_core.files import whole_file
 from monailabel_app.library.failures import RequestError
 
 MASK_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha")
+
+
+class Encoding(str, Enum):
+    """Number types that heatmaps are written in."""
+
+    UINT8 = "uint8"
+    INT16 = "int16"
+    FLOAT32 = "float32"
+
+
+_FINEST_STEP = {Encoding.UINT8: 0.1, Encoding.INT16: 0.01}
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 def write_heatmap(
-    scores: NDArray[np.float32], affine: NDArray[np.float64], path: Path, dtype: DTypeLike
+    scores: NDArray[np.float32], affine: NDArray[np.float64], path: Path, encoding: Encoding
 ) -> None:
-    """Write a heatmap as NIfTI, as float32 or scaled to an integer type.
+    """Write a heatmap as NIfTI, as it is or scaled to integers.
 
-    Scaled, a score is `stored * scl_slope + scl_inter`, the range of the type spread over the range
-    of the scores.
+    Scaled, a score is `stored * scl_slope`. The steps are the same in every case, 0.1 z with 8 bits
+    and 0.01 z with 16, as long as they reach the highest score; coarser beyond. Eight bits
+    are for looking: what is less anomalous than the normals, below 0, is stored as 0.
 
     Args:
         scores: shape (I, J, K), z units.
         affine: 4x4, voxel index to RAS mm.
         path: ends in `.nii.gz`.
-        dtype: float32, int16 or uint8.
+        encoding: number type of the file.
     """
-    image = nib.Nifti1Image(scores, affine)
-    image.header.set_data_dtype(dtype)
+    array: NDArray[Any] = scores.astype(np.float32, copy=False)
+    slope = 1.0
+    if encoding is not Encoding.FLOAT32:
+        integers = np.iinfo(encoding.value)
+        reach = float(scores.max()) if integers.min == 0 else float(np.abs(scores).max())
+        slope = max(_FINEST_STEP[encoding], reach / integers.max)
+        array = np.rint(scores / np.float32(slope)).clip(integers.min, integers.max)
+        array = array.astype(encoding.value)
+    image = nib.Nifti1Image(array, affine)
+    image.header.set_data_dtype(array.dtype)
+    # nibabel leaves integers as they are and writes the slope beside them.
+    image.header.set_slope_inter(slope, 0.0)
     image.header.set_xyzt_units("mm")
     image.header["descrip"] = f"D24FAD anomaly score, z. {RESEARCH_USE_ONLY}"
     with whole_file(path) as temporary:

@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 
 from d24fad_core import RESEARCH_USE_ONLY
 from monailabel_app.library.analyses import Analyses, AnalysisRequest
 from monailabel_app.library.encodings import (
+    Encoding,
     check_suffix,
     read_mask,
     read_scores,
@@ -133,7 +133,7 @@ class AnomalyHeatmapTask(_AnomalyTask):
 
     def _write(self, stored: StoredResult, request: Mapping[str, Any]) -> Path:
         target = _temporary_file(".nii.gz")
-        write_heatmap(*read_scores(stored.heatmap), target, np.float32)
+        write_heatmap(*read_scores(stored.heatmap), target, Encoding.FLOAT32)
         return target
 
 

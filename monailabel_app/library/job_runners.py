@@ -96,7 +96,7 @@ class JobRunners:
         record = stored.record
         for model, tag, path in (
             (MASK_MODEL, "original", stored.mask),
-            (HEATMAP_MODEL, "heatmap", stored.heatmap),
+            (HEATMAP_MODEL, "heatmap", stored.preview),
         ):
             info = {"model": model, "result": record.id, "case_score": record.case_score}
             self._datastore.save_label(record.image, str(path), tag, info)

@@ -8,8 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from d24fad_core.data.volume import Plane, Volume
 from d24fad_core.detection.result import (
     AnomalyResult,
@@ -22,11 +20,12 @@ from d24fad_core.export.nifti import write_mask
 from d24fad_core.export.overlay import write_overlay
 from d24fad_core.export.report import write_report
 from d24fad_core.files import write_text
-from monailabel_app.library.encodings import read_mask, read_scores, write_heatmap
+from monailabel_app.library.encodings import Encoding, read_mask, read_scores, write_heatmap
 from monailabel_app.library.failures import RequestError
 
 _RECORD = "record.json"
 _HEATMAP = "heatmap.nii.gz"
+_PREVIEW = "heatmap-8bit.nii.gz"
 _MASK = "mask.nii.gz"
 _REPORT = "report.json"
 _OVERLAY = "overlay.png"
@@ -73,7 +72,8 @@ class StoredResult:
 
     Attributes:
         record: what was analysed with what.
-        heatmap: scaled integer NIfTI on the image's grid.
+        heatmap: NIfTI on the image's grid, in steps of 0.01 z.
+        preview: the same with 8 bits, small, for looking.
         mask: uint8 NIfTI on the image's grid.
         overlay: PNG.
         report: the report document.
@@ -81,6 +81,7 @@ class StoredResult:
 
     record: ResultRecord
     heatmap: Path
+    preview: Path
     mask: Path
     overlay: Path
     report: dict[str, Any]
@@ -92,7 +93,7 @@ class StoredResult:
 
 
 def load_result(stored: StoredResult) -> AnomalyResult:
-    """Put a stored result together again; scores are those of the 16-bit heatmap."""
+    """Put a stored result together again; scores are rounded to 0.01 z."""
     heatmap, affine = read_scores(stored.heatmap)
     mask, _ = read_mask(stored.mask)
     report = stored.report
@@ -153,8 +154,9 @@ class ResultStore:
         target = self._folder / record.id
         partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=self._folder))
         try:
-            # 16 bits hold a score to a hundredth and need half the room of a float.
-            write_heatmap(result.heatmap, result.affine, partial / _HEATMAP, np.int16)
+            heatmap = (result.heatmap, result.affine)
+            write_heatmap(*heatmap, partial / _HEATMAP, Encoding.INT16)
+            write_heatmap(*heatmap, partial / _PREVIEW, Encoding.UINT8)
             write_mask(result, partial / _MASK)
             write_report(result, partial / _REPORT)
             write_overlay(query, result, partial / _OVERLAY)
@@ -184,6 +186,7 @@ class ResultStore:
         return StoredResult(
             record=_read_record(folder / _RECORD),
             heatmap=folder / _HEATMAP,
+            preview=folder / _PREVIEW,
             mask=folder / _MASK,
             overlay=folder / _OVERLAY,
             report=json.loads((folder / _REPORT).read_text(encoding="utf-8")),

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
-import numpy as np
 from fastapi import APIRouter
 from fastapi.responses import FileResponse, Response
 
 from d24fad_core import RESEARCH_USE_ONLY
 from monailabel_app.library.dicom_results import DicomKind, dicom_bytes
 from monailabel_app.library.encodings import (
+    Encoding,
     label_volume,
     read_scores,
     write_heatmap,
@@ -48,15 +48,14 @@ def router(app: D24FADApp) -> APIRouter:
         return app.results.get(result).report
 
     @routes.get("/{result}/heatmap", summary="The heatmap, .nii.gz")
-    def get_heatmap(
-        result: str, encoding: Literal["uint8", "int16", "float32"] = "uint8"
-    ) -> Response:
+    def get_heatmap(result: str, encoding: Encoding = Encoding.UINT8) -> Response:
         stored = app.results.get(result)
-        if encoding == "int16":
-            return _file(stored, stored.heatmap, "heatmap.nii.gz", _NIFTI)
+        if encoding is not Encoding.FLOAT32:
+            path = stored.preview if encoding is Encoding.UINT8 else stored.heatmap
+            return _file(stored, path, "heatmap.nii.gz", _NIFTI)
         with tempfile.TemporaryDirectory(prefix="d24fad-") as folder:
             path = Path(folder) / "heatmap.nii.gz"
-            write_heatmap(*read_scores(stored.heatmap), path, np.dtype(encoding))
+            write_heatmap(*read_scores(stored.heatmap), path, encoding)
             return _content(stored, path.read_bytes(), "heatmap.nii.gz")
 
     @routes.get("/{result}/mask", summary="The mask, .nii.gz")
