@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from D24FADSlicerLib.findings import Analysis
+from D24FADSlicerLib.findings import Analysis, regions_of
 from D24FADSlicerLib.volume_file import VolumeData
 
 
@@ -42,8 +42,11 @@ def real_delivery(folder: Path) -> tuple[VolumeData, Any]:
     sizes = np.bincount(labels.ravel())
     labels[np.isin(labels, np.nonzero(sizes < 40)[0])] = 0
     findings = []
-    for rank, number in enumerate(np.unique(labels)[1:], start=1):
+    numbers = sorted(np.unique(labels)[1:], key=lambda n: -float(scores[labels == n].max()))
+    ranks = np.zeros_like(labels)
+    for rank, number in enumerate(numbers, start=1):
         inside = labels == number
+        ranks[inside] = rank
         peak = np.unravel_index(np.argmax(np.where(inside, scores, 0)), scores.shape)
         layers = np.nonzero(inside.any(axis=(1, 2)))[0]
         position = data.affine @ np.array([*peak[::-1], 1.0])
@@ -72,7 +75,7 @@ def real_delivery(folder: Path) -> tuple[VolumeData, Any]:
     delivery = Delivery(
         Analysis.read(document),
         VolumeData(scores, data.affine),
-        VolumeData(labels, data.affine),
+        regions_of(ranks),
         (),
     )
     return data, delivery

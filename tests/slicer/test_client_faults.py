@@ -150,6 +150,15 @@ def test_an_answer_that_drips_is_given_up() -> None:
     assert caught.value.code == "timeout"
 
 
+def test_a_connection_that_stays_open_is_not_waited_for() -> None:
+    def stay(connection) -> None:
+        answer(200, b'{"items": []}')(connection)
+        time.sleep(20)
+
+    with serving(stay) as address:
+        assert Client(address, silence_s=5).support_sets() == []
+
+
 def test_a_truncated_download_leaves_no_file(tmp_path: Path) -> None:
     with serving(truncated) as address, pytest.raises(ExplainedError, match="cut short"):
         Transport(address).download("/x", tmp_path / "x", Cancellation(), lambda *_: None)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import slicer
+from numpy.typing import NDArray
 
 from . import heatmap, segments, views
 from .findings import Analysis
@@ -24,14 +25,14 @@ class Delivery:
     Attributes:
         analysis: findings, scores, calibration.
         heatmap: z units.
-        labels: rank of the finding of each voxel.
+        regions: voxels (k, j, i) of each finding.
         events: the review so far.
         masks: outlines that reviewers drew, by finding.
     """
 
     analysis: Analysis
     heatmap: VolumeData
-    labels: VolumeData
+    regions: Mapping[int, NDArray]
     events: tuple[Event, ...]
     masks: Mapping[int, VolumeData] = field(default_factory=dict)
 
@@ -53,7 +54,7 @@ def receive(case: CaseNode, delivery: Delivery, reviewer: str, opacity: float) -
         case.segmentation.SetName(slicer.mrmlScene.GenerateUniqueName("Findings"))
     if not (same and _has_all(case.segmentation, analysis)):
         carried = segments.show_findings(
-            case.segmentation, volume, delivery.labels, analysis, former_review
+            case.segmentation, volume, delivery.regions, analysis, former_review
         )
         if not same:
             review = _carry(review, carried, reviewer)
@@ -91,7 +92,13 @@ def add_volume(name: str, data: VolumeData) -> Any:
     slicer.util.updateVolumeFromArray(volume, np.ascontiguousarray(data.array))
     volume.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(data.affine))
     volume.CreateDefaultDisplayNodes()
-    volume.GetDisplayNode().SetAndObserveColorNodeID("vtkMRMLColorTableNodeGrey")
+    display = volume.GetDisplayNode()
+    display.SetAndObserveColorNodeID("vtkMRMLColorTableNodeGrey")
+    # Not left to the display node, whose own window is found only once somebody asks for it.
+    body = data.array[data.array > data.array.min()]
+    if body.size:
+        display.AutoWindowLevelOff()
+        display.SetWindowLevelMinMax(float(data.array.min()), float(np.percentile(body, 99.5)))
     return volume
 
 

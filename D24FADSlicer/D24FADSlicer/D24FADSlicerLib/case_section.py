@@ -8,7 +8,7 @@ from . import case as cases
 from .case import Delivery
 from .client import STRATEGIES, Client
 from .context import Context
-from .findings import Analysis
+from .findings import Analysis, regions_of
 from .heatmap import snapshot
 from .jobs import Progress, Task
 from .messages import ExplainedError
@@ -36,7 +36,7 @@ def fetch_delivery(client: Client, analysis: Analysis, task: Task) -> Delivery:
     return Delivery(
         analysis,
         client.heatmap(analysis.result, task),
-        client.finding_labels(analysis.result, task),
+        regions_of(client.finding_labels(analysis.result, task).array),
         events,
         masks,
     )

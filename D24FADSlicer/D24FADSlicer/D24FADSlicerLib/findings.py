@@ -163,6 +163,20 @@ class Analysis:
         return int(np.clip(round(float(voxel[self.slice_axis])), 0, last))
 
 
+def regions_of(labels: NDArray) -> dict[int, NDArray[np.int64]]:
+    """The voxels of each finding.
+
+    Args:
+        labels: rank of the finding of each voxel, shape (K, J, I); 0 for none.
+
+    Returns:
+        For each rank the voxels (k, j, i), in the order of the array.
+    """
+    voxels = np.argwhere(labels)
+    ranks = labels[tuple(voxels.T)]
+    return {int(rank): voxels[ranks == rank] for rank in np.unique(ranks)}
+
+
 def has_grid(analysis: Analysis, affine: NDArray[np.float64], shape: tuple[int, ...]) -> bool:
     """Whether a volume lies on the grid that was analysed, to a hundredth of a mm.
 

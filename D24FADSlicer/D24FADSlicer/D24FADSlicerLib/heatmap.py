@@ -15,6 +15,7 @@ from .messages import ExplainedError
 from .volume_file import VolumeData
 
 _COLORS = "D24FAD heatmap colours"
+_RESULT = "D24FAD.Result"
 
 
 def affine_of(volume: Any) -> NDArray[np.float64]:
@@ -30,6 +31,12 @@ def snapshot(volume: Any) -> VolumeData:
     Raises:
         ExplainedError: the node holds no volume of numbers.
     """
+    if volume.GetAttribute(_RESULT) is not None:
+        raise ExplainedError(
+            f"'{volume.GetName()}' is a heatmap, not a study.",
+            "Choose the study itself.",
+            "heatmap",
+        )
     image = volume.GetImageData()
     if image is None or image.GetNumberOfScalarComponents() != 1 or min(image.GetDimensions()) < 2:
         raise ExplainedError(
@@ -65,7 +72,7 @@ def show_heatmap(volume: Any, data: VolumeData, analysis: Analysis, former: Any 
     volume.GetIJKToRASMatrix(matrix)
     node.SetIJKToRASMatrix(matrix)
     node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
-    node.SetAttribute("D24FAD.Result", analysis.result)
+    node.SetAttribute(_RESULT, analysis.result)
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
     _color(node, analysis.threshold)

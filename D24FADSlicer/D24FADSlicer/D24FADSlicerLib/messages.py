@@ -68,7 +68,7 @@ def problem_of_connection(error: Exception, address: str) -> ExplainedError:
             "or correct the address or port.",
             "refused",
         )
-    if isinstance(error, TimeoutError):
+    if isinstance(error, (TimeoutError, socket.timeout)):  # two classes in Python 3.9
         return ExplainedError(
             f"{address} did not answer in time.",
             "Check the network and the load of the server, then try again.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +33,8 @@ _COLORS = {
     State.REJECTED: (0.55, 0.55, 0.55),
 }
 _SAME_REGION = 0.5
+_DIGESTS_KEPT = 1000
+_digests: dict[tuple[int, int, bytes], str] = {}
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ def new_segmentation(volume: Any) -> Any:
 
 
 def show_findings(
-    node: Any, volume: Any, labels: VolumeData, analysis: Analysis, review: Review
+    node: Any, volume: Any, regions: Mapping[int, NDArray], analysis: Analysis, review: Review
 ) -> list[CarriedDecision]:
     """Make a segment for each finding; nothing that the reviewer touched is overwritten.
 
@@ -86,7 +89,7 @@ def show_findings(
     Args:
         node: the segmentation node.
         volume: the volume node.
-        labels: rank of the finding of each voxel.
+        regions: voxels (k, j, i) of each finding.
         analysis: the new result.
         review: the review of the earlier result, if there was one.
 
@@ -97,7 +100,7 @@ def show_findings(
     carried: list[CarriedDecision] = []
     taken: set[str] = set()
     for finding in analysis.findings:
-        region = np.argwhere(labels.array == finding.rank)
+        region = regions.get(finding.rank, np.empty((0, 3), np.int64))
         owner = _owner_of(region, kept)
         if owner is not None and owner not in taken:
             taken.add(owner)
@@ -106,7 +109,7 @@ def show_findings(
             segment.SetTag(_FINDING, str(finding.rank))
             segment.SetTag(_RESULT, analysis.result)
             # Where it differs from the new outline it has to be sent, as if drawn.
-            segment.SetTag(_ORIGINAL, _digest(_sorted(region[:, ::-1])))
+            segment.SetTag(_ORIGINAL, _digest(region[:, ::-1]))
             segment.RemoveTag(_SENT)
             segment.SetName(f"Finding {finding.rank}")
             action = Action.REJECT if state is State.REJECTED else Action.ACCEPT
@@ -190,7 +193,7 @@ def _representation() -> str:
 
 
 def _voxels(segment: Any, affine: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The voxels (i, j, k) of a segment on the volume's grid, sorted."""
+    """The voxels (i, j, k) of a segment on the volume's grid, k slowest."""
     image = segment.GetRepresentation(_representation())
     if image is None or image.IsEmpty():
         return np.empty((0, 3), np.int64)
@@ -202,23 +205,35 @@ def _voxels(segment: Any, affine: NDArray[np.float64]) -> NDArray[np.int64]:
     array = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(shape)
     inside = np.argwhere(array == segment.GetLabelValue())[:, ::-1]
     inside = inside + np.asarray([extent[0], extent[2], extent[4]])
-    placed = inside @ to_grid[:3, :3].T + to_grid[:3, 3]
-    return _sorted(np.round(placed).astype(np.int64))
-
-
-def _sorted(voxels: NDArray[np.int64]) -> NDArray[np.int64]:
-    return voxels[np.lexsort(voxels.T)]
+    if np.allclose(to_grid[:3, :3], np.eye(3), atol=1e-4):
+        return inside + np.round(to_grid[:3, 3]).astype(np.int64)
+    placed = np.round(inside @ to_grid[:3, :3].T + to_grid[:3, 3]).astype(np.int64)
+    return placed[np.lexsort(placed.T)]
 
 
 def _digest(voxels: NDArray[np.int64]) -> str:
-    return hashlib.sha256(np.ascontiguousarray(voxels).tobytes()).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(voxels, np.int32).tobytes()).hexdigest()
+
+
+def _digest_of(segment: Any, volume: Any) -> str:
+    """The fingerprint of a segment's outline, found anew only when its voxels changed."""
+    image = segment.GetRepresentation(_representation())
+    affine = affine_of(volume)
+    # Times of modification grow through the whole session and are never used twice.
+    time = image.GetMTime() if image is not None else 0
+    key = (time, segment.GetLabelValue(), affine.tobytes())
+    if key not in _digests:
+        if len(_digests) > _DIGESTS_KEPT:
+            _digests.clear()
+        _digests[key] = _digest(_voxels(segment, affine))
+    return _digests[key]
 
 
 def is_edited(node: Any, volume: Any, identifier: str) -> bool:
     """Whether somebody drew on a segment since it was made."""
     segment = node.GetSegmentation().GetSegment(identifier)
     original = _tag(segment, _ORIGINAL)
-    return original != _digest(_voxels(segment, affine_of(volume)))
+    return original != _digest_of(segment, volume)
 
 
 def apply_states(node: Any, volume: Any, review: Review) -> dict[int, State]:
@@ -276,13 +291,15 @@ def drawn_masks(node: Any, volume: Any, review: Review) -> list[DrawnMask]:
         rank = _tag(segment, _FINDING)
         if rank and review.of(int(rank)).state is State.REJECTED:
             continue
+        digest = _digest_of(segment, volume)
+        known = (_tag(segment, _ORIGINAL), _tag(segment, _SENT))
+        added = not known[0] or segment.GetName().startswith("Added ")
+        if digest == known[1] or (digest == known[0] and not added):
+            continue
         voxels = _voxels(segment, affine)
-        digest = _digest(voxels)
         inside = np.all((voxels >= 0) & (voxels < np.asarray(shape)[::-1]), axis=1)
         voxels = voxels[inside]
-        known = (_tag(segment, _ORIGINAL), _tag(segment, _SENT))
-        added = not _tag(segment, _ORIGINAL) or segment.GetName().startswith("Added ")
-        if digest == known[1] or (digest == known[0] and not added) or not len(voxels):
+        if not len(voxels):
             continue
         array = np.zeros(shape, np.uint8)
         array[tuple(voxels[:, ::-1].T)] = 1
@@ -304,7 +321,7 @@ def show_drawn(node: Any, volume: Any, finding: int, mask: VolumeData) -> None:
         node.GetSegmentation().RemoveSegment(identifier)
     _add_segment(node, volume, region, finding, "")
     segment = node.GetSegmentation().GetSegment(segment_of(node, finding))
-    segment.SetTag(_SENT, _digest(_sorted(region[:, ::-1])))
+    segment.SetTag(_SENT, _digest(region[:, ::-1]))
     if original:
         segment.SetTag(_ORIGINAL, original)
     else:

@@ -13,7 +13,7 @@ import numpy as np
 from . import case as cases
 from . import segments, views
 from .case import Delivery
-from .findings import Analysis
+from .findings import Analysis, regions_of
 from .parameters import CaseNode
 from .review import Action, State
 from .volume_file import VolumeData
@@ -48,7 +48,7 @@ def made_up_result() -> tuple[VolumeData, Delivery]:
     }
     analysis = Analysis.read({"id": "self-test", "image": "self-test", "report": report})
     heatmap = VolumeData(array.astype(np.float32) / 100, _AFFINE)
-    return VolumeData(array, _AFFINE), Delivery(analysis, heatmap, VolumeData(labels, _AFFINE), ())
+    return VolumeData(array, _AFFINE), Delivery(analysis, heatmap, regions_of(labels), ())
 
 
 def run_self_test() -> None:

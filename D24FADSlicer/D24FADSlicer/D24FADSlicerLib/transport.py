@@ -276,7 +276,8 @@ class Transport:
     ) -> None:
         expected = answer.length
         received = 0
-        while True:
+        # A proxy may keep the connection open after the last byte.
+        while expected is None or received < expected:
             piece = answer.read1(_PIECE_BYTES)
             if not piece:
                 break
