@@ -15,6 +15,7 @@ from d24fad_core.cli.detect import EPILOG, detect
 from d24fad_core.cli.info import info
 from d24fad_core.cli.messages import say
 from d24fad_core.cli.simulate import simulate
+from d24fad_core.cli.train import train
 from d24fad_core.errors import CancelledError, D24FADError
 
 _REMEDIES = {
@@ -90,6 +91,7 @@ def d24fad(
 
 
 app.command()(simulate)
+app.command()(train)
 app.command(epilog=EPILOG)(detect)
 app.command()(info)
 

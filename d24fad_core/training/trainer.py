@@ -1,0 +1,242 @@
+"""Episodic training on MONAI's engine: progress, TensorBoard, resumable after a kill."""
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from ignite.engine import Engine, Events
+from monai.engines import SupervisedTrainer
+from monai.utils import set_determinism
+from torch.utils.data import DataLoader
+from torch.utils.tensorboard import SummaryWriter
+
+from d24fad_core.errors import CheckpointError, InputError
+from d24fad_core.files import whole_file, write_text
+from d24fad_core.networks.checkpoint import ModelCard, save_checkpoint
+from d24fad_core.networks.d24fad import D24FAD
+from d24fad_core.networks.teacher import build_teacher
+from d24fad_core.training.config import TrainingConfig
+from d24fad_core.training.episodes import EpisodeSource, EpisodeStream
+from d24fad_core.training.objective import StepLosses, step_losses
+
+STATE_FILE = "training_state.pt"
+CONFIG_FILE = "training_config.json"
+COLLAPSED = 0.1
+"""Diversity below which the student is said to ignore its query."""
+
+log = logging.getLogger(__name__)
+
+EpochReport = Callable[[int, dict[str, float]], None]
+StepReport = Callable[[int, int], None]
+
+
+def train(
+    config: TrainingConfig,
+    sources: Sequence[EpisodeSource],
+    folder: Path,
+    card: ModelCard,
+    *,
+    device: str = "cpu",
+    teacher_weights: Path | None = None,
+    pretrained: bool = True,
+    on_step: StepReport | None = None,
+    on_epoch: EpochReport | None = None,
+) -> ModelCard:
+    """Train a student, or go on with a run that was stopped.
+
+    After every epoch `folder` holds the whole state; a run that is started again in the same
+    folder with the same configuration loses at most the epoch that was under way.
+
+    Args:
+        config: what to train.
+        sources: tasks with normal images.
+        folder: where state, TensorBoard events and, in `checkpoint`, the result go.
+        card: name, scoring and data of the model; network and training are filled in.
+        device: torch device.
+        teacher_weights: a file with the teacher's weights.
+        pretrained: False trains against a random teacher, for tests.
+        on_step: told the epoch's step and the epoch after each step.
+        on_epoch: told the epoch's mean losses.
+
+    Raises:
+        InputError: there is no task.
+        CheckpointError: the folder holds a run of another configuration.
+    """
+    if not sources:
+        raise InputError("no training data given; name image tasks or folders of normal volumes.")
+    _check_same_run(config, [source.name for source in sources], folder)
+    set_determinism(config.seed)
+    model = D24FAD(
+        config.network,
+        build_teacher(config.network.teacher, teacher_weights, pretrained=pretrained),
+    ).to(device)
+    parameters = [value for value in model.parameters() if value.requires_grad]
+    optimizer = torch.optim.Adam(parameters, lr=config.learning_rate, betas=config.betas)
+    schedule = _schedule(config, optimizer)
+    stream = EpisodeStream(
+        sources,
+        queries=config.queries,
+        shots=config.shots,
+        steps=config.steps,
+        shared=config.network.weighting == "position",
+        seed=config.seed,
+    )
+    done = _load_state(folder / STATE_FILE, model, optimizer, schedule)
+    if done < config.epochs:
+        _run(config, model, optimizer, schedule, stream, folder, done, device, on_step, on_epoch)
+    model.eval()
+    finished = replace(
+        card,
+        network=config.network,
+        image_size=config.image_size,
+        training={**card.training, **config.to_dict(), "tasks": [s.name for s in sources]},
+    )
+    return save_checkpoint(model, finished, folder / "checkpoint")
+
+
+def _run(
+    config: TrainingConfig,
+    model: D24FAD,
+    optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+    stream: EpisodeStream,
+    folder: Path,
+    done: int,
+    device: str,
+    on_step: StepReport | None,
+    on_epoch: EpochReport | None,
+) -> None:
+    sums = dict.fromkeys(("ssd", "tsd", "total", "diversity"), 0.0)
+
+    def iterate(engine: Engine, batch: Any) -> dict[str, Any]:
+        model.train()
+        episode = batch
+        losses: StepLosses = step_losses(
+            model,
+            replace(episode, query=episode.query.to(device), support=episode.support.to(device)),
+            config,
+        )
+        optimizer.zero_grad()
+        losses.total.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        schedule.step()
+        for name in sums:
+            sums[name] += float(getattr(losses, name))
+        return {"loss": losses.total.item()}
+
+    loader: Iterable[Any] = DataLoader(stream, batch_size=None)
+    trainer = SupervisedTrainer(
+        device=torch.device(device),
+        max_epochs=config.epochs,
+        train_data_loader=loader,
+        network=model,
+        optimizer=optimizer,
+        loss_function=torch.nn.Identity(),
+        epoch_length=config.steps,
+        iteration_update=iterate,
+        prepare_batch=lambda batch, *_, **__: batch,
+    )
+    trainer.state.epoch = done
+    trainer.state.iteration = done * config.steps
+    # The engine logs every epoch at INFO; the caller has its own progress display.
+    trainer.logger.setLevel(logging.WARNING)
+    with SummaryWriter(str(folder / "tensorboard")) as writer:
+
+        def begin(engine: Engine) -> None:
+            stream.epoch = engine.state.epoch - 1
+            for name in sums:
+                sums[name] = 0.0
+
+        def step(engine: Engine) -> None:
+            if on_step is not None:
+                on_step((engine.state.iteration - 1) % config.steps + 1, engine.state.epoch)
+
+        def end(engine: Engine) -> None:
+            means = {name: value / config.steps for name, value in sums.items()}
+            for name, value in means.items():
+                writer.add_scalar(f"train/{name}", value, engine.state.epoch)
+            writer.flush()
+            if means["diversity"] < COLLAPSED:
+                log.warning(
+                    "epoch %d: student features hardly depend on the query (diversity %.3f of the "
+                    "teacher's): the student is collapsing; raise the teacher-student weight.",
+                    engine.state.epoch,
+                    means["diversity"],
+                )
+            _save_state(folder / STATE_FILE, engine.state.epoch, model, optimizer, schedule)
+            if on_epoch is not None:
+                on_epoch(engine.state.epoch, means)
+
+        trainer.add_event_handler(Events.EPOCH_STARTED, begin)
+        trainer.add_event_handler(Events.ITERATION_COMPLETED, step)
+        trainer.add_event_handler(Events.EPOCH_COMPLETED, end)
+        trainer.run()
+
+
+def _schedule(
+    config: TrainingConfig, optimizer: torch.optim.Optimizer
+) -> torch.optim.lr_scheduler.LRScheduler:
+    if config.one_cycle:
+        return torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, config.learning_rate, total_steps=config.epochs * config.steps + 1
+        )
+    return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
+
+
+def _check_same_run(config: TrainingConfig, tasks: list[str], folder: Path) -> None:
+    path = folder / CONFIG_FILE
+    text = json.dumps({**config.to_dict(), "tasks": tasks}, indent=2) + "\n"
+    if path.is_file():
+        if path.read_text(encoding="utf-8") != text:
+            raise CheckpointError(
+                f"{folder} holds a run with other settings or tasks; give another --out, or the "
+                "settings in its training_config.json to go on with it."
+            )
+    else:
+        write_text(path, text)
+
+
+def _save_state(
+    path: Path,
+    epoch: int,
+    model: D24FAD,
+    optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+) -> None:
+    state = {
+        "epoch": epoch,
+        "model": {k: v for k, v in model.state_dict().items() if not k.startswith("teacher.")},
+        "optimizer": optimizer.state_dict(),
+        "schedule": {
+            key: value
+            for key, value in schedule.state_dict().items()
+            if isinstance(value, int | float | list | bool)
+        },
+    }
+    with whole_file(path) as temporary:
+        torch.save(state, temporary)
+
+
+def _load_state(
+    path: Path,
+    model: D24FAD,
+    optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+) -> int:
+    """Restore a stopped run; returns the number of epochs that it had done."""
+    if not path.is_file():
+        return 0
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        model.load_state_dict(state["model"], strict=False)
+        optimizer.load_state_dict(state["optimizer"])
+        schedule.load_state_dict(state["schedule"])
+        return int(state["epoch"])
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} cannot be read ({error}); delete it to start the run again."
+        ) from error
