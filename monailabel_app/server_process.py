@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 
@@ -153,6 +154,8 @@ class ServerProcess:
         try:
             with urllib.request.urlopen(f"{self.url}/info/", timeout=5) as answer:
                 return bool(answer.status == 200)
+        except urllib.error.HTTPError as refused:
+            return refused.code == HTTPStatus.UNAUTHORIZED  # it runs, and wants the token
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             return False
 
