@@ -11,7 +11,9 @@ import typer
 from typer.core import TyperGroup
 
 from d24fad_core import RESEARCH_USE_ONLY, __version__
-from d24fad_core.cli.detect import EPILOG, detect
+from d24fad_core.cli.detect import EPILOG as DETECT_EXAMPLES
+from d24fad_core.cli.detect import detect
+from d24fad_core.cli.info import EPILOG as INFO_EXAMPLES
 from d24fad_core.cli.info import info
 from d24fad_core.cli.messages import say
 from d24fad_core.cli.simulate import simulate
@@ -92,8 +94,8 @@ def d24fad(
 
 app.command()(simulate)
 app.command()(train)
-app.command(epilog=EPILOG)(detect)
-app.command()(info)
+app.command(epilog=DETECT_EXAMPLES)(detect)
+app.command(epilog=INFO_EXAMPLES)(info)
 
 
 def main() -> None:
