@@ -67,7 +67,7 @@ def detect(
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Model to use: a folder that d24fad train or import-official wrote.",
+            help="Model to use: the checkpoint folder that d24fad train or import-official wrote.",
             show_default="the shipped model",
         ),
     ] = None,

@@ -17,7 +17,7 @@ Examples:
 
     d24fad info
 
-    d24fad info runs/mine
+    d24fad info runs/mine/checkpoint
 
     d24fad info case.nii.gz
 """
