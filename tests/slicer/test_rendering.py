@@ -109,6 +109,26 @@ def test_the_outline_has_the_colour_of_its_decision(action: Action | None, chann
     assert all(count(pixels, conditions[other]) == 0 for other in others)
 
 
+def test_the_rendering_shows_the_findings_in_3d() -> None:
+    from D24FADSlicerLib import heatmap
+    from harness.rendering import ThreeDView, count
+
+    def hot(red: np.ndarray, green: np.ndarray, blue: np.ndarray) -> np.ndarray:
+        return (red > 150) & (red > blue + 60)
+
+    view = ThreeDView()
+    case = open_case()
+    bounds = [0.0] * 6
+    case.volume.GetRASBounds(bounds)
+    heatmap.set_rendering_visible(case.heatmap, True, 4.0)
+    both = count(view.pixels(tuple(bounds)), hot)
+    heatmap.set_threshold(case.heatmap, 7.5)
+    one = count(view.pixels(tuple(bounds)), hot)
+    heatmap.set_rendering_visible(case.heatmap, False, 7.5)
+    assert both > one > 20
+    assert count(view.pixels(tuple(bounds)), hot) == 0
+
+
 @pytest.mark.shared_data
 def test_a_real_case_in_three_planes_is_pictured() -> None:
     """The tumour of a real head MRI, its mask standing in for the analysis."""

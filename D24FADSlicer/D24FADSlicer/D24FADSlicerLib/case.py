@@ -89,16 +89,17 @@ def add_volume(name: str, data: VolumeData) -> Any:
     volume = slicer.mrmlScene.AddNewNodeByClass(
         "vtkMRMLScalarVolumeNode", slicer.mrmlScene.GenerateUniqueName(name)
     )
-    slicer.util.updateVolumeFromArray(volume, np.ascontiguousarray(data.array))
-    volume.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(data.affine))
+    # Before the voxels: the display node would take seconds to find a window of its own.
     volume.CreateDefaultDisplayNodes()
     display = volume.GetDisplayNode()
     display.SetAndObserveColorNodeID("vtkMRMLColorTableNodeGrey")
-    # Not left to the display node, whose own window is found only once somebody asks for it.
-    body = data.array[data.array > data.array.min()]
+    display.AutoWindowLevelOff()
+    slicer.util.updateVolumeFromArray(volume, np.ascontiguousarray(data.array))
+    volume.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(data.affine))
+    sample = data.array[::2, ::4, ::4]
+    body = sample[sample > sample.min()]
     if body.size:
-        display.AutoWindowLevelOff()
-        display.SetWindowLevelMinMax(float(data.array.min()), float(np.percentile(body, 99.5)))
+        display.SetWindowLevelMinMax(float(sample.min()), float(np.percentile(body, 99.5)))
     return volume
 
 

@@ -16,6 +16,7 @@ from .volume_file import VolumeData
 
 _COLORS = "D24FAD heatmap colours"
 _RESULT = "D24FAD.Result"
+_ABOVE_EVERY_SCORE = 1e6
 
 
 def affine_of(volume: Any) -> NDArray[np.float64]:
@@ -67,14 +68,15 @@ def show_heatmap(volume: Any, data: VolumeData, analysis: Analysis, former: Any 
     if node is None:
         name = slicer.mrmlScene.GenerateUniqueName(f"{volume.GetName()} heatmap")
         node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+        # Before the voxels: the display node would take seconds to find a window of its own.
+        node.CreateDefaultDisplayNodes()
+        _color(node, analysis.threshold)
     slicer.util.updateVolumeFromArray(node, np.ascontiguousarray(data.array, dtype=np.float32))
     matrix = vtk.vtkMatrix4x4()
     volume.GetIJKToRASMatrix(matrix)
     node.SetIJKToRASMatrix(matrix)
     node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
     node.SetAttribute(_RESULT, analysis.result)
-    if node.GetDisplayNode() is None:
-        node.CreateDefaultDisplayNodes()
     _color(node, analysis.threshold)
     set_threshold(node, analysis.threshold)
     return node
@@ -116,9 +118,8 @@ def _color(node: Any, threshold: float) -> None:
 def set_threshold(node: Any, threshold: float) -> None:
     """Hide scores below a threshold, z units; the colours of the others do not change."""
     display = node.GetDisplayNode()
-    highest = max(float(node.GetImageData().GetScalarRange()[1]), threshold) + 1.0
     display.AutoThresholdOff()
-    display.SetThreshold(max(threshold, 1e-6), highest)
+    display.SetThreshold(max(threshold, 1e-6), _ABOVE_EVERY_SCORE)
     display.SetApplyThreshold(True)
     rendering = slicer.modules.volumerendering.logic().GetFirstVolumeRenderingDisplayNode(node)
     if rendering is not None:
@@ -166,7 +167,8 @@ def _set_rendering_colors(display: Any, threshold: float) -> None:
     for score, red, green, blue in color_points(threshold):
         colors.AddRGBPoint(score, red, green, blue)
     opacity = vtk.vtkPiecewiseFunction()
-    for score, value in ((0.0, 0.0), (threshold, 0.0), (scale_maximum(threshold), 0.6)):
+    highest = scale_maximum(threshold)
+    for score, value in ((0.0, 0.0), (threshold, 0.0), (threshold + 0.01, 0.3), (highest, 0.7)):
         opacity.AddPoint(score, value)
     volume_property.SetColor(colors)
     volume_property.SetScalarOpacity(opacity)

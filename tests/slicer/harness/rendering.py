@@ -16,6 +16,11 @@ _MANAGERS = (
     "vtkMRMLColorLegendDisplayableManager",
     "vtkMRMLMarkupsDisplayableManager",
 )
+_MANAGERS_3D = (
+    "vtkMRMLCameraDisplayableManager",
+    "vtkMRMLViewDisplayableManager",
+    "vtkMRMLVolumeRenderingDisplayableManager",
+)
 
 
 class SliceView:
@@ -73,14 +78,7 @@ class SliceView:
         self.logic.GetBlend().Update()
         self._mapper.SetInputConnection(self.logic.GetImageDataConnection())
         self._window.Render()
-        grab = vtk.vtkWindowToImageFilter()
-        grab.SetInput(self._window)
-        grab.ReadFrontBufferOff()
-        grab.Update()
-        image = grab.GetOutput()
-        width, height, _ = image.GetDimensions()
-        flat = vtk_to_numpy(image.GetPointData().GetScalars())
-        return np.ascontiguousarray(flat.reshape(height, width, -1)[::-1, :, :3])
+        return _grab(self._window)
 
     def project(self, ras: Any) -> tuple[int, int]:
         """The pixel (row from the top, column) at which a position in RAS mm is drawn."""
@@ -88,6 +86,49 @@ class SliceView:
         vtk.vtkMatrix4x4.Invert(self.node.GetXYToRAS(), to_xy)
         x, y, _, _ = to_xy.MultiplyPoint((*[float(value) for value in ras], 1.0))
         return self._window.GetSize()[1] - 1 - round(y), round(x)
+
+
+class ThreeDView:
+    """The 3D view of the scene, for volume rendering.
+
+    Args:
+        size: width and height in pixels.
+    """
+
+    def __init__(self, size: tuple[int, int] = (200, 200)) -> None:
+        # The layout made it; a view node of our own would not be in the scene.
+        node = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLViewNode")
+        self._window = vtk.vtkRenderWindow()
+        self._window.SetOffScreenRendering(1)
+        self._window.SetSize(*size)
+        self._renderer = vtk.vtkRenderer()
+        self._window.AddRenderer(self._renderer)
+        self._interactor = vtk.vtkGenericRenderWindowInteractor()
+        self._window.SetInteractor(self._interactor)
+        factory = slicer.vtkMRMLThreeDViewDisplayableManagerFactory.GetInstance()
+        factory.SetMRMLApplicationLogic(slicer.app.applicationLogic())
+        for manager in _MANAGERS_3D:
+            if not factory.IsDisplayableManagerRegistered(manager):
+                factory.RegisterDisplayableManager(manager)
+        self._group = factory.InstantiateDisplayableManagers(self._renderer)
+        self._group.SetMRMLDisplayableNode(node)
+
+    def pixels(self, bounds: tuple[float, ...]) -> NDArray[np.uint8]:
+        """Draw what lies within bounds (x, y, z pairs in mm), shape (height, width, 3)."""
+        self._renderer.ResetCamera(bounds)
+        self._window.Render()
+        return _grab(self._window)
+
+
+def _grab(window: Any) -> NDArray[np.uint8]:
+    grab = vtk.vtkWindowToImageFilter()
+    grab.SetInput(window)
+    grab.ReadFrontBufferOff()
+    grab.Update()
+    image = grab.GetOutput()
+    width, height, _ = image.GetDimensions()
+    flat = vtk_to_numpy(image.GetPointData().GetScalars())
+    return np.ascontiguousarray(flat.reshape(height, width, -1)[::-1, :, :3])
 
 
 def save_png(pixels: NDArray[np.uint8], path: Path) -> None:

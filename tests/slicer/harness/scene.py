@@ -17,14 +17,14 @@ SLICE_VIEWS = {
     "Green": ("Coronal", (0.43, 0.69, 0.29)),
 }
 _MODULE_LOGICS: dict[str, Callable[[], Any]] = {
-    "colors": slicer.vtkSlicerColorLogic,
-    "volumes": slicer.vtkSlicerVolumesLogic,
-    "markups": slicer.vtkSlicerMarkupsLogic,
-    "segmentations": slicer.vtkSlicerSegmentationsModuleLogic,
-    "volumerendering": slicer.vtkSlicerVolumeRenderingLogic,
-    "tables": slicer.vtkSlicerTablesLogic,
-    "plots": slicer.vtkSlicerPlotsLogic,
-    "subjecthierarchy": slicer.vtkSlicerSubjectHierarchyModuleLogic,
+    "Colors": slicer.vtkSlicerColorLogic,
+    "Volumes": slicer.vtkSlicerVolumesLogic,
+    "Markups": slicer.vtkSlicerMarkupsLogic,
+    "Segmentations": slicer.vtkSlicerSegmentationsModuleLogic,
+    "VolumeRendering": slicer.vtkSlicerVolumeRenderingLogic,
+    "Tables": slicer.vtkSlicerTablesLogic,
+    "Plots": slicer.vtkSlicerPlotsLogic,
+    "SubjectHierarchy": slicer.vtkSlicerSubjectHierarchyModuleLogic,
 }
 
 
@@ -196,10 +196,13 @@ def open_scene() -> Any:
         module_logic = make()
         module_logic.SetMRMLApplicationLogic(logic)
         module_logic.SetMRMLScene(scene)
-        logic.SetModuleLogic(name.capitalize(), module_logic)
-        setattr(modules, name, Module(module_logic))
+        logic.SetModuleLogic(name, module_logic)
+        setattr(modules, name.lower(), Module(module_logic))
     logic.SetColorLogic(modules.colors.logic())
     modules.colors.logic().AddDefaultColorNodes()
+    for singleton in (slicer.vtkMRMLInteractionNode(), slicer.vtkMRMLSelectionNode()):
+        singleton.SetSingletonTag("Singleton")
+        scene.AddNode(singleton)
     slicer.mrmlScene = scene
     slicer.modules = modules
     for name, (orientation, color) in SLICE_VIEWS.items():
