@@ -13,6 +13,8 @@ from typer.core import TyperGroup
 from d24fad_core import RESEARCH_USE_ONLY, __version__
 from d24fad_core.cli.detect import EPILOG as DETECT_EXAMPLES
 from d24fad_core.cli.detect import detect
+from d24fad_core.cli.evaluate import evaluate
+from d24fad_core.cli.import_official import import_official
 from d24fad_core.cli.info import EPILOG as INFO_EXAMPLES
 from d24fad_core.cli.info import info
 from d24fad_core.cli.messages import say
@@ -94,8 +96,10 @@ def d24fad(
 
 app.command()(simulate)
 app.command()(train)
+app.command()(evaluate)
 app.command(epilog=DETECT_EXAMPLES)(detect)
 app.command(epilog=INFO_EXAMPLES)(info)
+app.command(name="import-official")(import_official)
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import nibabel
@@ -72,13 +72,20 @@ class Detector:
         model: the network, in eval mode.
         card: its model card.
         cache_folder: where features of support studies are kept; None keeps them in memory only.
+        scoring: how to score; None follows the card.
     """
 
-    def __init__(self, model: D24FAD, card: ModelCard, cache_folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        model: D24FAD,
+        card: ModelCard,
+        cache_folder: Path | None = None,
+        scoring: ScoringConfig | None = None,
+    ) -> None:
         self.model = model
         self.card = card
-        self.scoring = ScoringConfig.from_dict(card.scoring)
-        self.checkpoint_hash = checkpoint_hash(card)
+        self.scoring = scoring or ScoringConfig.from_dict(card.scoring)
+        self.checkpoint_hash = checkpoint_hash(replace(card, scoring=self.scoring.to_dict()))
         self._cache_folder = cache_folder
 
     @classmethod

@@ -34,7 +34,8 @@ class ModelCard:
         name: what to call the model in reports.
         network: its architecture.
         image_size: side of the images that it was trained on, in pixels.
-        scoring: how maps are fused, pooled and calibrated, as plain values.
+        scoring: how maps of volumes are fused, pooled and calibrated, as plain values.
+        image_scoring: the same for single images.
         training: data with licences, seeds, steps and everything else needed to repeat it.
         metrics: what was measured, with the data that it was measured on.
         licence: licence of the weights.
@@ -48,6 +49,7 @@ class ModelCard:
     network: NetworkConfig
     image_size: int
     scoring: dict[str, Any] = field(default_factory=dict)
+    image_scoring: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     licence: str = "Apache-2.0"

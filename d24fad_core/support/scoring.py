@@ -112,3 +112,29 @@ class ScoringConfig:
         if fields.get("search_radius") is not None:
             fields["search_radius"] = tuple(fields["search_radius"])
         return cls(**fields)
+
+
+def image_scoring() -> ScoringConfig:
+    """The default for single images, which lie in no common frame."""
+    return ScoringConfig(search_radius=None, neighbours=False, subtracted=0.0, case_fraction=0.05)
+
+
+def paper_scoring() -> ScoringConfig:
+    """The published anomaly map: self-distillation at all scales, same place, blur 4, maximum.
+
+    Units and a weight per position replace the published normalisation over the test set and the
+    single weight per image, so that one study has a score by itself.
+    """
+    return ScoringConfig(
+        fusion={
+            MapKind.SELF_DISTILLATION: (1.0, 1.0, 1.0),
+            MapKind.TEACHER_STUDENT: (0.0, 0.0, 0.0),
+            MapKind.TEACHER_SUPPORT: (0.0, 0.0, 0.0),
+        },
+        search_radius=(0, 0, 0),
+        neighbours=False,
+        subtracted=0.0,
+        blur=4.0,
+        blur_mm=0.0,
+        case_fraction=1e-9,
+    )

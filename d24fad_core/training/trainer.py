@@ -125,7 +125,7 @@ def _run(
         optimizer.step()
         schedule.step()
         for name in sums:
-            sums[name] += float(getattr(losses, name))
+            sums[name] += float(getattr(losses, name).detach())
         return {"loss": losses.total.item()}
 
     loader: Iterable[Any] = DataLoader(stream, batch_size=None)

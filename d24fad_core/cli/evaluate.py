@@ -1,0 +1,212 @@
+"""`d24fad evaluate`: measure the detector beside the training-free baseline."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from d24fad_core import RESEARCH_USE_ONLY, __version__
+from d24fad_core.data.volume import Modality, Plane
+from d24fad_core.errors import ConfigurationError, InputError
+from d24fad_core.files import write_text
+
+
+def evaluate(
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Images: folder with TASK/train/good, TASK/test/good, TASK/test/ungood.",
+            show_default=False,
+        ),
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="Images: which task of --data.", show_default=False)
+    ] = None,
+    shots: Annotated[int, typer.Option(min=2, help="Images: support images a draw (K).")] = 4,
+    draws: Annotated[int, typer.Option(min=1, help="Images: draws of the support.")] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="Images: seed of the draws.")] = 0,
+    volumes: Annotated[
+        Path | None,
+        typer.Option(
+            help="Volumes: folder with support/, cases/ and masks/<case>.nii.gz; a case without "
+            "a mask is normal.",
+            show_default=False,
+        ),
+    ] = None,
+    plane: Annotated[
+        list[Plane] | None,
+        typer.Option(help="Volumes: plane; repeat to average several.", show_default="axial"),
+    ] = None,
+    modality: Annotated[
+        Modality | None,
+        typer.Option(
+            help="Volumes: what they are, where the files do not say.", show_default=False
+        ),
+    ] = None,
+    window: Annotated[str, typer.Option(help="Volumes: named window for CT.")] = "body",
+    register: Annotated[
+        bool, typer.Option(help="Volumes: align by registration, or by relative position only.")
+    ] = True,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(help="Checkpoint folder.", show_default="the shipped one"),
+    ] = None,
+    teacher_weights: Annotated[
+        Path | None,
+        typer.Option(help="File with the teacher's weights.", show_default=False),
+    ] = None,
+    json_file: Annotated[
+        Path | None,
+        typer.Option("--json", help="Write all figures here.", show_default=False),
+    ] = None,
+) -> None:
+    """Measure how well abnormal images or volumes are told from normal ones.
+
+    Give either --data and --task, or --volumes. Every case is scored by itself: no statistic of
+    the test enters a score. Beside the checkpoint stands nearest neighbour in the features of the
+    same teacher, which needs no training.
+    """
+    if (data is None) == (volumes is None):
+        raise ConfigurationError("give either --data with --task, or --volumes.")
+    from d24fad_core.networks.checkpoint import checkpoint_hash, load_checkpoint
+
+    model, card = load_checkpoint(checkpoint, teacher_weights)
+    console = Console(stderr=True)
+    document: dict[str, Any] = {
+        "notice": RESEARCH_USE_ONLY,
+        "version": __version__,
+        "checkpoint": {"name": card.name, "hash": checkpoint_hash(card)},
+    }
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console
+    ) as bar:
+        row = bar.add_task("starting", total=1.0)
+
+        def report(step: str, fraction: float) -> None:
+            bar.update(row, description=step, completed=fraction)
+
+        if data is not None:
+            if task is None:
+                raise ConfigurationError(f"which task of {data}? Name it with --task.")
+            document |= _images(model, card, data, task, shots, draws, seed, report)
+        elif volumes is not None:
+            from d24fad_core.detection.detector import DetectionOptions
+
+            options = DetectionOptions(
+                planes=tuple(plane) if plane else (Plane.AXIAL,),
+                ct_window=window,
+                register=register,
+            )
+            document |= _volumes(model, card, volumes, options, modality, report)
+    _print(document)
+    if json_file is not None:
+        write_text(json_file, json.dumps(document, indent=2, allow_nan=False) + "\n")
+
+
+def _images(
+    model: Any, card: Any, root: Path, task: str, shots: int, draws: int, seed: int, report: Any
+) -> dict[str, Any]:
+    from d24fad_core.data.image_folder import find_task, list_tasks
+    from d24fad_core.evaluation.image_protocol import evaluate_images
+    from d24fad_core.evaluation.methods import DEFAULT, NEAREST_NEIGHBOUR, nearest_neighbour
+    from d24fad_core.support.scoring import ScoringConfig, image_scoring
+
+    found = list_tasks(root)
+    if task not in found:
+        raise InputError(f"no task '{task}' under {root}; there are {', '.join(found) or 'none'}.")
+    scoring = ScoringConfig.from_dict(card.image_scoring) if card.image_scoring else image_scoring()
+    methods = {DEFAULT: scoring, NEAREST_NEIGHBOUR: nearest_neighbour(scoring, images=True)}
+    results = evaluate_images(
+        model,
+        methods,
+        find_task(root, task),
+        shots=shots,
+        draws=draws,
+        seed=seed,
+        image_size=card.image_size,
+        progress=report,
+    )
+    return {
+        "data": {"task": task, "shots": shots, "draws": draws, "seed": seed},
+        "methods": {
+            name: {
+                "image_auroc": {
+                    "mean": sum(result.auroc) / draws,
+                    "draws": list(result.auroc),
+                    "interval_95": list(result.interval),
+                },
+                "image_ap": {
+                    "mean": sum(result.average_precision) / draws,
+                    "draws": list(result.average_precision),
+                },
+                "supports": [list(names) for names in result.supports],
+                "scores": {key: list(values) for key, values in result.scores.items()},
+            }
+            for name, result in results.items()
+        },
+    }
+
+
+def _volumes(
+    model: Any, card: Any, root: Path, options: Any, modality: Modality | None, report: Any
+) -> dict[str, Any]:
+    from d24fad_core.evaluation.methods import DEFAULT, NEAREST_NEIGHBOUR, nearest_neighbour
+    from d24fad_core.evaluation.volume_protocol import evaluate_volumes
+    from d24fad_core.support.scoring import ScoringConfig
+
+    scoring = ScoringConfig.from_dict(card.scoring)
+    methods = {DEFAULT: scoring, NEAREST_NEIGHBOUR: nearest_neighbour(scoring, images=False)}
+    results = evaluate_volumes(
+        model, card, methods, root, options=options, modality=modality, progress=report
+    )
+    return {
+        "data": {
+            "volumes": root.name,
+            "planes": [plane.value for plane in options.planes],
+            "register": options.register,
+        },
+        "methods": {name: asdict(result) for name, result in results.items()},
+    }
+
+
+_COLUMNS = {
+    "voxel_auroc": "voxel AUROC",
+    "voxel_ap": "voxel AP",
+    "volume_auroc": "volume AUROC",
+    "lesions_hit": "cases hit",
+    "normal_voxels_marked": "normal voxels marked",
+}
+
+
+def _print(document: dict[str, Any]) -> None:
+    table = Table(title=f"checkpoint {document['checkpoint']['name']}", caption=RESEARCH_USE_ONLY)
+    table.add_column("method")
+    methods = document["methods"]
+    if "image_auroc" in next(iter(methods.values())):
+        data = document["data"]
+        table.title = f"{data['task']}, {data['shots']} shots, {data['draws']} draws"
+        for heading in ("image AUROC", "lowest", "highest", "95 % interval", "image AP"):
+            table.add_column(heading, justify="right")
+        for name, figures in methods.items():
+            measured = figures["image_auroc"]
+            low, high = measured["interval_95"]
+            table.add_row(
+                name,
+                f"{measured['mean']:.3f}",
+                f"{min(measured['draws']):.3f}",
+                f"{max(measured['draws']):.3f}",
+                f"{low:.3f} to {high:.3f}",
+                f"{figures['image_ap']['mean']:.3f}",
+            )
+    else:
+        for heading in _COLUMNS.values():
+            table.add_column(heading, justify="right")
+        for name, figures in methods.items():
+            shown = [figures[key] for key in _COLUMNS]
+            table.add_row(name, *("-" if value is None else f"{value:.4f}" for value in shown))
+    Console().print(table)

@@ -1,0 +1,89 @@
+"""Scores of single images against a few normal ones: the same comparison as for volumes, one slice
+deep and without a frame."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from d24fad_core.data.slices import SliceGrid
+from d24fad_core.data.volume import Plane
+from d24fad_core.detection.fusion import blur, fuse, top_mean
+from d24fad_core.detection.reference import prepare_plane
+from d24fad_core.errors import SupportError
+from d24fad_core.networks.d24fad import D24FAD
+from d24fad_core.support.comparison import distances, similarities
+from d24fad_core.support.features import SliceFeatures, StudyFeatures, encode_images
+from d24fad_core.support.scoring import ScoringConfig
+from d24fad_core.support.support_set import MINIMUM_STUDIES
+
+
+class ImageScorer:
+    """Scores images in units of the support's leave-one-out map.
+
+    Args:
+        model: the network, in eval mode.
+        scoring: how to score.
+        support: features of each support image, see `encode_each`.
+        image_size: pixels a side.
+
+    Raises:
+        SupportError: fewer than two support images.
+    """
+
+    def __init__(
+        self,
+        model: D24FAD,
+        scoring: ScoringConfig,
+        support: Sequence[SliceFeatures],
+        image_size: int,
+    ) -> None:
+        if len(support) < MINIMUM_STUDIES:
+            raise SupportError(
+                f"{len(support)} support image given; at least {MINIMUM_STUDIES} are needed."
+            )
+        self._model, self._scoring = model, scoring
+        everywhere = torch.ones(1, image_size, image_size, dtype=torch.bool)
+        studies = [StudyFeatures(features, everywhere, 1.0) for features in support]
+        self._grid = SliceGrid(
+            Plane.AXIAL, (image_size, image_size, 1), (1.0, 1.0, 1.0), image_size
+        )
+        self._reference = prepare_plane(model, self._grid, studies, scoring)
+
+    def maps(self, query: SliceFeatures) -> Tensor:
+        """Anomaly map of one image, (N, N), in z units."""
+        place = torch.zeros(1, dtype=torch.long)
+        with torch.inference_mode():
+            found = similarities(query, place, self._reference.features, self._scoring)
+            standardised = self._reference.statistics.standardise(
+                distances(self._model, found), place
+            )
+            fused = fuse(
+                standardised, self._scoring, self._model.teacher.info, self._grid.image_size
+            )
+        smooth = blur(fused, self._scoring, None)[0]
+        return (smooth - self._reference.centre) / self._reference.spread
+
+    def score(self, query: SliceFeatures) -> float:
+        """Score of one image: mean of the highest `case_fraction` of its map."""
+        return top_mean(self.maps(query).flatten(), self._scoring.case_fraction)
+
+
+def encode_each(model: D24FAD, images: Tensor, scoring: ScoringConfig) -> list[SliceFeatures]:
+    """Features of each image by itself.
+
+    Args:
+        model: the network.
+        images: (B, 3, N, N) in [0, 1].
+        scoring: which scales are wanted.
+    """
+    return [
+        chunk[torch.tensor([index])]
+        for chunk in encode_images(model, images, scoring.keys)
+        for index in range(_length(chunk))
+    ]
+
+
+def _length(features: SliceFeatures) -> int:
+    parts = [*features.teacher.values(), *features.student.values()]
+    return len(parts[0]) if parts else 0
