@@ -161,7 +161,7 @@ def test_a_whole_review(driver: Driver, server: Any, tmp_path: Path) -> None:
     assert actions == ["note", "reject", "accept", "undo", "accept"]
 
     driver.press(ui.saveButton)
-    driver.until(lambda: ui.saveLabel.text.startswith("Saved."))
+    driver.until(lambda: ui.saveLabel.text.startswith("Saved:"))
     assert server.store.finals[result]["reviewer"] == "AB"
 
     path = tmp_path / "case.mrb"
@@ -362,7 +362,7 @@ def test_an_edited_outline_is_kept_sent_and_opened_again(driver: Driver, server:
     ui.findingsTable.selectRow(1)
     driver.press(ui.rejectButton)
     driver.press(ui.saveButton)
-    driver.until(lambda: ui.saveLabel.text.startswith("Saved."))
+    driver.until(lambda: ui.saveLabel.text.startswith("Saved:"))
     (mask,) = server.store.masks.values()
     from harness.review_server import read_bytes
 
@@ -385,6 +385,67 @@ def test_an_edited_outline_is_kept_sent_and_opened_again(driver: Driver, server:
         again.segmentation, segment_of(again.segmentation, 1), again.volume
     )
     np.testing.assert_array_equal(found > 0, expected)
+
+
+@pytest.mark.parametrize(
+    ("pacs", "words"),
+    [
+        ({"stored": True, "sop_instance_uid": "1.2"}, "as DICOM, in the PACS"),
+        ({"stored": False, "error": "it does not answer"}, "(it does not answer). Save again"),
+        ({"stored": False, "error": {"code": "x", "message": "It is full."}}, "(It is full.)"),
+    ],
+)
+def test_saving_says_what_the_pacs_has(
+    driver: Driver, server: Any, pacs: dict[str, Any], words: str
+) -> None:
+    server.pacs = pacs
+    driver.connect()
+    driver.load()
+    driver.analyse()
+    for _ in range(2):
+        driver.press(driver.ui.acceptButton)
+    driver.press(driver.ui.saveButton)
+    driver.until(lambda: words in driver.ui.saveLabel.text)
+
+
+def test_typing_a_note_decides_nothing(driver: Driver) -> None:
+    from PySide6 import QtTest
+
+    driver.connect()
+    driver.load()
+    driver.analyse()
+    driver.window.activateWindow()
+    driver.ui.noteEdit.setFocus()
+    driver.settle(50)
+    QtTest.QTest.keyClicks(driver.ui.noteEdit, "axAX phn")
+    assert driver.ui.noteEdit.text == "axAX phn"
+    assert [driver.state(row) for row in (0, 1)] == ["open", "open"]
+    assert driver.ui.heatmapBox.checked
+
+
+def test_a_heatmap_is_no_case(driver: Driver) -> None:
+    driver.connect()
+    driver.load()
+    driver.analyse()
+    driver.ui.volumeSelector.setCurrentNode(driver.panel.context.case.heatmap)
+    driver.press(driver.ui.runButton)
+    assert "is a heatmap" in driver.ui.messageLabel.text
+
+
+def test_two_cases_keep_their_own_reviews(driver: Driver, server: Any) -> None:
+    driver.connect()
+    first = driver.load()
+    driver.analyse()
+    driver.press(driver.ui.acceptButton)
+    driver.load("flipped")
+    assert driver.ui.findingsTable.rowCount == 0
+    driver.analyse()
+    driver.press(driver.ui.rejectButton)
+    assert driver.state(0) == "✗ rejected"
+    driver.ui.volumeSelector.setCurrentNode(first)
+    assert [driver.state(row) for row in (0, 1)] == ["✓ accepted", "open"]
+    driver.until(lambda: len(server.store.events) == 2)
+    driver.until(lambda: driver.panel.context.jobs.idle)
 
 
 def test_the_view_follows_its_controls(driver: Driver) -> None:

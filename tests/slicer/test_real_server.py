@@ -144,7 +144,7 @@ def test_the_panel_reviews_a_case_on_the_real_server(
             driver.press(ui.acceptButton if row == 0 else ui.rejectButton)
         driver.until(lambda: not case.review.waiting, seconds=60)
         driver.press(ui.saveButton)
-        driver.until(lambda: ui.saveLabel.text.startswith("Saved."), seconds=60)
+        driver.until(lambda: ui.saveLabel.text.startswith("Saved:"), seconds=60)
         if ui.findingsTable.rowCount:
             ui.findingsTable.selectRow(0)
         picture = np.concatenate([view.pixels() for view in views], axis=1)

@@ -17,6 +17,7 @@ from .jobs import Cancellation, Task
 from .messages import CancelledError, ExplainedError
 from .records import (
     CaseCalibration,
+    FinalLabel,
     ImageEntry,
     JobState,
     NextCase,
@@ -154,7 +155,8 @@ class Client:
 
     def fetch_image(self, image: str, task: Task) -> VolumeData:
         """Download an image."""
-        return self._fetch(f"/images/{_name(image)}/file", "Downloading the case", task)
+        path = f"/images/{_name(image)}/file?format=nifti"
+        return self._fetch(path, f"Downloading {image}", task)
 
     def upload(self, volume: VolumeData, name: str, task: Task) -> tuple[str, str]:
         """Make sure that the server has a volume; one it has already is not sent again.
@@ -348,11 +350,12 @@ class Client:
         path = f"/results/{_name(result)}/review/masks/{digest}"
         return self._fetch(path, "Downloading outlines", task)
 
-    def store_final(self, result: str, reviewer: str, note: str, task: Task) -> None:
-        """Make the accepted findings the case's final label."""
+    def store_final(self, result: str, reviewer: str, note: str, task: Task) -> FinalLabel:
+        """Make the accepted findings the case's final label; a PACS gets it as DICOM."""
         body = {"reviewer": reviewer, "note": note}
         path = f"{_ROOT}/results/{_name(result)}/review/final"
-        self._http.document("PUT", path, task.cancellation, body, limit_s=300.0)
+        answer = self._http.document("PUT", path, task.cancellation, body, limit_s=300.0)
+        return FinalLabel.read(answer)
 
     def _get(
         self, path: str, cancellation: Cancellation | None, limit_s: float = 60.0

@@ -241,6 +241,41 @@ class NextCase:
 
 
 @dataclass(frozen=True)
+class FinalLabel:
+    """Where the final segmentation of a review went.
+
+    Attributes:
+        in_pacs: whether a PACS has it; None where the server has no PACS.
+        pacs_error: why the PACS does not have it.
+    """
+
+    in_pacs: bool | None
+    pacs_error: str = ""
+
+    @classmethod
+    def read(cls, document: Document) -> FinalLabel:
+        """Read it from an answer."""
+        pacs = document.get("pacs")
+        if not isinstance(pacs, dict):
+            return cls(None)
+        error = pacs.get("error")
+        message = error.get("message") if isinstance(error, dict) else error
+        return cls(bool(pacs.get("stored")), str(message or ""))
+
+    @property
+    def statement(self) -> str:
+        """One sentence for the reviewer."""
+        if self.in_pacs is None:
+            return "Saved: the final segmentation and the review are on the server."
+        if self.in_pacs:
+            return "Saved: the final segmentation is on the server and, as DICOM, in the PACS."
+        return (
+            "Saved on the server, but the PACS does not have it "
+            f"({self.pacs_error or 'no reason given'}). Save again to try again."
+        )
+
+
+@dataclass(frozen=True)
 class CaseCalibration:
     """How often normal cases reach a case score.
 

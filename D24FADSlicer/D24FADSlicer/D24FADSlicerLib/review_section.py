@@ -14,6 +14,7 @@ from .context import Context
 from .jobs import Progress, Task
 from .messages import ExplainedError
 from .parameters import CaseNode
+from .records import FinalLabel
 from .review import Action, Review, State
 from .volume_file import VolumeData
 
@@ -286,14 +287,14 @@ class ReviewSection:
         review, result = case.review, case.analysis.result
         reviewer, note = self._context.reviewer, case.review.study_note
 
-        def work(task: Task) -> Review:
+        def work(task: Task) -> tuple[Review, FinalLabel]:
             return save_review(client, result, review, drawn, reviewer, note, task)
 
-        def done(saved: Review) -> None:
+        def done(saved: tuple[Review, FinalLabel]) -> None:
             for mask in drawn:
                 segments.mark_sent(case.segmentation, mask)
-            self._sent(case, result, saved)
-            self._context.ui.saveLabel.text = f"Saved. {_saved_where(self._context)}"
+            self._sent(case, result, saved[0])
+            self._context.ui.saveLabel.text = saved[1].statement
             self._context.fire("review")
 
         self._sending = self._start(case, work, done)
@@ -346,7 +347,7 @@ def save_review(
     reviewer: str,
     note: str,
     task: Task,
-) -> Review:
+) -> tuple[Review, FinalLabel]:
     """Send everything of a review and store the final label; for a worker."""
     for mask in drawn:
         task.report("Sending outlines")
@@ -354,11 +355,4 @@ def save_review(
         review = review.append(mask.action, mask.finding, reviewer, "", digest)
     review = client.send_events(result, review, task)
     task.report("Storing the final segmentation")
-    client.store_final(result, reviewer, note, task)
-    return review
-
-
-def _saved_where(context: Context) -> str:
-    if context.info is not None and context.info.studies == "dicomweb":
-        return "The server writes the segmentation to the PACS."
-    return "The final segmentation and the review are on the server."
+    return review, client.store_final(result, reviewer, note, task)

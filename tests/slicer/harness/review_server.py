@@ -52,6 +52,7 @@ class ReviewServer:
         job_s: how long an analysis takes.
         delay_s: how long each answer waits.
         token: access token asked for; empty for none.
+        pacs: what to say of the PACS when a final label is stored.
         calls: method and path of every request so far.
     """
 
@@ -60,6 +61,7 @@ class ReviewServer:
         self.job_s = 0.0
         self.delay_s = 0.0
         self.token = ""
+        self.pacs: dict[str, Any] | None = None
         self.calls: list[str] = []
         self.port = 0
         self._server: ThreadingHTTPServer | None = None
@@ -277,7 +279,7 @@ def _answer(
                 raise Refusal(409, "findings_open", "A finding is undecided.", "Decide it.")
             store.finals[result] = document
             _append_event(store, result, {"action": "final", "finding": None})
-            return 200, _review(store, result)
+            return 200, {**_review(store, result), "pacs": state.pacs}
         case "GET", ["next"]:
             taken = set(query.get("exclude", []))
             taken |= {s["image"] for studies in store.sets.values() for s in studies}
