@@ -113,11 +113,10 @@ def detect(
     register: Annotated[
         bool,
         typer.Option(
-            "--register",
-            help="Align each support study with IMAGE (rigid, then affine) before slices are "
-            "matched. Slower; for heads or bodies that lie differently.",
+            help="Align every study by affine registration; otherwise slices match by relative "
+            "position along the body, a little faster and much less exact.",
         ),
-    ] = False,
+    ] = True,
     cache: Annotated[
         Path | None,
         typer.Option(

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from d24fad_core import __version__
+from d24fad_core.data.preprocessing import CT_WINDOWS
 from d24fad_core.data.slices import SliceGrid, slice_volume
 from d24fad_core.data.volume import Plane, Volume
 from d24fad_core.detection.calibration import summarise
@@ -62,6 +63,14 @@ class DetectionOptions:
         if self.threshold is not None and not 0 <= self.threshold < float("inf"):
             raise ConfigurationError(
                 f"a threshold of {self.threshold} makes no sense in z units; give 0 or more."
+            )
+        if not 0 <= self.minimum_volume_ml < float("inf"):
+            raise ConfigurationError(
+                f"a minimum volume of {self.minimum_volume_ml} ml has no meaning; give 0 or more."
+            )
+        if self.ct_window not in CT_WINDOWS:
+            raise ConfigurationError(
+                f"unknown CT window '{self.ct_window}'; choose one of {', '.join(CT_WINDOWS)}."
             )
 
 

@@ -11,7 +11,7 @@ from d24fad_core.cli import app
 from d24fad_core.errors import CancelledError, InputError
 from tests.cli.fake_detector import FakeDetector
 
-COMMANDS = ("simulate", "train", "detect", "info")
+COMMANDS = ("simulate", "train", "evaluate", "detect", "info", "import-official")
 
 
 def run_with_fault(studies: Path, fault: BaseException) -> Result:

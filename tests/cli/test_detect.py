@@ -83,7 +83,7 @@ def test_quiet_says_nothing(studies: Path) -> None:
 def test_options_reach_the_detector(studies: Path) -> None:
     fake = FakeDetector()
     more: list[str | Path] = ["--plane", "sagittal", "--plane", "axial", "--window", "lung"]
-    more += ["--threshold", "3.5", "--minimum-volume", "0.3", "--register", "--modality", "ct"]
+    more += ["--threshold", "3.5", "--minimum-volume", "0.3", "--no-register", "--modality", "ct"]
     more += ["--checkpoint", studies / "model", "--cache", studies / "kept"]
     run = detect(studies, *more, detector=fake)
     assert run.exit_code == 0, run.output
@@ -91,7 +91,7 @@ def test_options_reach_the_detector(studies: Path) -> None:
     options: Any = fake.options
     assert options.planes == (Plane.SAGITTAL, Plane.AXIAL)
     assert (options.ct_window, options.threshold, options.minimum_volume_ml) == ("lung", 3.5, 0.3)
-    assert options.register is True
+    assert options.register is False
     assert fake.checkpoint == studies / "model"
     assert fake.cache_folder == studies / "kept"
     assert {study.modality for study in fake.studies} == {Modality.CT}
