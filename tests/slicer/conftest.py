@@ -11,10 +11,8 @@ from typing import Any
 import pytest
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "D24FADSlicer" / "D24FADSlicer")]
-
-SCREENSHOTS = ROOT / "Resources" / "screenshots"
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parents[1] / "D24FADSlicer" / "D24FADSlicer")]
 
 
 @pytest.fixture

@@ -10,10 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, SCREENSHOTS
-
-EXTENSION = ROOT / "D24FADSlicer"
-MODULE = EXTENSION / "D24FADSlicer"
+from places import EXTENSION, MODULE, SCREENSHOTS
 
 _STUB = """
 set(Slicer_USE_FILE ${CMAKE_CURRENT_LIST_DIR}/use.cmake)

@@ -442,10 +442,14 @@ def test_two_cases_keep_their_own_reviews(driver: Driver, server: Any) -> None:
     driver.analyse()
     driver.press(driver.ui.rejectButton)
     assert driver.state(0) == "✗ rejected"
+    driver.until(lambda: len(server.store.events) == 2)
+    server.stop()
+    driver.press(driver.ui.undoButton)
+    driver.until(lambda: "reconnecting" in driver.ui.connectionLabel.text.lower())
     driver.ui.volumeSelector.setCurrentNode(first)
     assert [driver.state(row) for row in (0, 1)] == ["✓ accepted", "open"]
-    driver.until(lambda: len(server.store.events) == 2)
-    driver.until(lambda: driver.panel.context.jobs.idle)
+    server.start()
+    driver.until(lambda: sum(map(len, server.store.events.values())) == 3, "the waiting undo")
 
 
 def test_the_view_follows_its_controls(driver: Driver) -> None:
@@ -586,12 +590,13 @@ def _brain(seed: int, lesion: bool) -> Any:
     return VolumeData(np.clip(array, 0, 3000).astype(np.int16), affine)
 
 
+@pytest.mark.slow
 def test_pictures_of_the_panel_at_work(driver: Driver, server: Any, tmp_path: Path) -> None:
     """The pictures of the README: the panel and its views, before and in a comparison."""
-    from conftest import SCREENSHOTS
     from D24FADSlicerLib import case as cases
     from D24FADSlicerLib import views
     from harness.rendering import SliceView, saturation, save_png
+    from places import SCREENSHOTS
 
     ui = driver.ui
     for number in range(3):

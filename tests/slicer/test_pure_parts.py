@@ -22,8 +22,7 @@ from D24FADSlicerLib.volume_file import VolumeData, read_nifti, write_nifti
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-
-MODULE = Path(__file__).parents[2] / "D24FADSlicer" / "D24FADSlicer"
+from places import MODULE
 
 actions = st.lists(
     st.tuples(

@@ -120,9 +120,9 @@ def test_the_servers_refusals_reach_the_user(server: Any) -> None:
 def test_the_panel_reviews_a_case_on_the_real_server(
     server: Any, cohort: Path, qt: Any, scene: Any
 ) -> None:
-    from conftest import SCREENSHOTS
     from D24FADSlicerLib import case as cases
     from harness.rendering import SliceView, save_png
+    from places import SCREENSHOTS
 
     views = [SliceView(name, (420, 420)) for name in ("Red", "Yellow", "Green")]
     driver = Driver(qt, server)

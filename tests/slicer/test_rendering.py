@@ -129,14 +129,15 @@ def test_the_rendering_shows_the_findings_in_3d() -> None:
     assert count(view.pixels(tuple(bounds)), hot) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.shared_data
 def test_a_real_case_in_three_planes_is_pictured() -> None:
     """The tumour of a real head MRI, its mask standing in for the analysis."""
-    from conftest import ROOT, SCREENSHOTS
     from D24FADSlicerLib import case as cases
     from D24FADSlicerLib import views
     from D24FADSlicerLib.parameters import CaseNode
     from harness.rendering import SliceView, saturation, save_png
+    from places import ROOT, SCREENSHOTS
     from real_case import real_delivery
 
     folder = ROOT.parent / "shared" / "volumes" / "brain1"

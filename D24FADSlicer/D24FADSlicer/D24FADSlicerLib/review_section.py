@@ -232,14 +232,15 @@ class ReviewSection:
         slicer.util.selectModule(_EDITOR)
 
     def send(self) -> None:
-        """Send the decisions that wait, in the background; they are in the scene meanwhile."""
-        case, client = self._case, self._context.client
+        """Send the decisions that wait, of every case; they are in the scene meanwhile."""
+        client = self._context.client
         offline = client is None or self._context.info is None
-        if case is None or offline or self._context.jobs.is_live(self._sending):
+        if offline or self._context.jobs.is_live(self._sending):
+            return
+        case = next((found for found in CaseNode.all() if found.review.waiting), None)
+        if client is None or case is None or case.analysis is None:
             return
         analysis, review = case.analysis, case.review
-        if analysis is None or client is None or not review.waiting:
-            return
 
         def work(task: Task) -> Review:
             return client.send_events(analysis.result, review, task)
@@ -262,8 +263,7 @@ class ReviewSection:
         case.review = case.review.with_server(sent.confirmed)
         self._context.ui.saveLabel.text = "All decisions are on the server."
         self.update()
-        if case.review.waiting:
-            self.send()
+        self.send()
 
     def save(self) -> None:
         """Send outlines and decisions and store the final segmentation on the server."""

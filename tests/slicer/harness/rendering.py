@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,11 @@ import slicer
 import vtk
 from numpy.typing import NDArray
 from vtk.util.numpy_support import vtk_to_numpy
+
+if importlib.util.find_spec("triton") is not None:
+    # Mesa and torch's triton each bring an LLVM. Triton's has to come first: loaded after Mesa's,
+    # by a test of another folder in the same process, it crashes.
+    import triton  # noqa: F401
 
 _MANAGERS = (
     "vtkMRMLSegmentationsDisplayableManager2D",
