@@ -113,14 +113,18 @@ def _images(
 ) -> dict[str, Any]:
     from d24fad_core.data.image_folder import find_task, list_tasks
     from d24fad_core.evaluation.image_protocol import evaluate_images
-    from d24fad_core.evaluation.methods import DEFAULT, NEAREST_NEIGHBOUR, nearest_neighbour
-    from d24fad_core.support.scoring import ScoringConfig, image_scoring
+    from d24fad_core.evaluation.methods import (
+        DEFAULT,
+        NEAREST_NEIGHBOUR,
+        nearest_neighbour_images,
+    )
+    from d24fad_core.support.scoring import ImageScoringConfig
 
     found = list_tasks(root)
     if task not in found:
         raise InputError(f"no task '{task}' under {root}; there are {', '.join(found) or 'none'}.")
-    scoring = ScoringConfig.from_dict(card.image_scoring) if card.image_scoring else image_scoring()
-    methods = {DEFAULT: scoring, NEAREST_NEIGHBOUR: nearest_neighbour(scoring, images=True)}
+    scoring = ImageScoringConfig.from_dict(card.image_scoring)
+    methods = {DEFAULT: scoring, NEAREST_NEIGHBOUR: nearest_neighbour_images(scoring)}
     results = evaluate_images(
         model,
         methods,
@@ -160,7 +164,7 @@ def _volumes(
     from d24fad_core.support.scoring import ScoringConfig
 
     scoring = ScoringConfig.from_dict(card.scoring)
-    methods = {DEFAULT: scoring, NEAREST_NEIGHBOUR: nearest_neighbour(scoring, images=False)}
+    methods = {DEFAULT: scoring, NEAREST_NEIGHBOUR: nearest_neighbour(scoring)}
     results = evaluate_volumes(
         model, card, methods, root, options=options, modality=modality, progress=report
     )

@@ -35,7 +35,7 @@ def import_official(
     from d24fad_core.networks.d24fad import D24FAD, PAPER
     from d24fad_core.networks.official import official_state, read_official
     from d24fad_core.networks.teacher import build_teacher
-    from d24fad_core.support.scoring import paper_scoring
+    from d24fad_core.support.scoring import ImageScoringConfig, paper_scoring
 
     state = official_state(**read_official(checkpoint))
     model = D24FAD(PAPER, build_teacher(PAPER.teacher, teacher_weights))
@@ -53,13 +53,13 @@ def import_official(
         raise CheckpointError(
             f"{checkpoint} does not hold the published architecture: {error}"
         ) from error
-    scoring = paper_scoring().to_dict()
+    scoring = paper_scoring()
     card = ModelCard(
         name,
         PAPER,
         128,
-        scoring,
-        scoring,
+        scoring.to_dict(),
+        ImageScoringConfig(scoring, scoring).to_dict(),
         training={"source": "imported from an official D²4FAD checkpoint"},
         licence="unknown: ask the authors of the official code",
     )

@@ -95,7 +95,7 @@ def train(
     `tensorboard --logdir OUT/tensorboard`.
     """
     from d24fad_core.networks.checkpoint import ModelCard
-    from d24fad_core.support.scoring import ScoringConfig
+    from d24fad_core.support.scoring import ScoringConfig, default_image_scoring
     from d24fad_core.training.config import PRESETS
     from d24fad_core.training.episodes import EpisodeSource, ImageEpisodes, VolumeEpisodes
     from d24fad_core.training.trainer import train as run_training
@@ -125,7 +125,13 @@ def train(
                     folder.name, studies, Plane.AXIAL, config.image_size, window
                 )
             )
-    card = ModelCard(name, config.network, config.image_size, ScoringConfig().to_dict())
+    card = ModelCard(
+        name,
+        config.network,
+        config.image_size,
+        ScoringConfig().to_dict(),
+        default_image_scoring().to_dict(),
+    )
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),

@@ -12,9 +12,10 @@ from d24fad_core.detection.fusion import blur, fuse, top_mean
 from d24fad_core.detection.reference import prepare_plane
 from d24fad_core.errors import SupportError
 from d24fad_core.networks.d24fad import D24FAD
+from d24fad_core.support.alignment import misalignment
 from d24fad_core.support.comparison import distances, similarities
 from d24fad_core.support.features import SliceFeatures, StudyFeatures, encode_images
-from d24fad_core.support.scoring import ScoringConfig
+from d24fad_core.support.scoring import ImageScoringConfig
 from d24fad_core.support.support_set import MINIMUM_STUDIES
 
 
@@ -23,7 +24,7 @@ class ImageScorer:
 
     Args:
         model: the network, in eval mode.
-        scoring: how to score.
+        scoring: how to score; the support images decide whether as anatomy or as texture.
         support: features of each support image, see `encode_each`.
         image_size: pixels a side.
 
@@ -34,7 +35,7 @@ class ImageScorer:
     def __init__(
         self,
         model: D24FAD,
-        scoring: ScoringConfig,
+        scoring: ImageScoringConfig,
         support: Sequence[SliceFeatures],
         image_size: int,
     ) -> None:
@@ -42,13 +43,15 @@ class ImageScorer:
             raise SupportError(
                 f"{len(support)} support image given; at least {MINIMUM_STUDIES} are needed."
             )
-        self._model, self._scoring = model, scoring
+        self._model = model
+        texture = misalignment(support) >= scoring.texture_from
+        self._scoring = scoring.texture if texture else scoring.anatomy
         everywhere = torch.ones(1, image_size, image_size, dtype=torch.bool)
         studies = [StudyFeatures(features, everywhere, 1.0) for features in support]
         self._grid = SliceGrid(
             Plane.AXIAL, (image_size, image_size, 1), (1.0, 1.0, 1.0), image_size
         )
-        self._reference = prepare_plane(model, self._grid, studies, scoring)
+        self._reference = prepare_plane(model, self._grid, studies, self._scoring)
 
     def maps(self, query: SliceFeatures) -> Tensor:
         """Anomaly map of one image, (N, N), in z units."""
@@ -69,7 +72,7 @@ class ImageScorer:
         return top_mean(self.maps(query).flatten(), self._scoring.case_fraction)
 
 
-def encode_each(model: D24FAD, images: Tensor, scoring: ScoringConfig) -> list[SliceFeatures]:
+def encode_each(model: D24FAD, images: Tensor, scoring: ImageScoringConfig) -> list[SliceFeatures]:
     """Features of each image by itself.
 
     Args:

@@ -13,7 +13,7 @@ from d24fad_core.evaluation.metrics import auroc, average_precision, bootstrap_i
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.progress import Progress, silent
 from d24fad_core.support.features import SliceFeatures
-from d24fad_core.support.scoring import ScoringConfig
+from d24fad_core.support.scoring import ImageScoringConfig
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class ImageEvaluation:
 
 def evaluate_images(
     model: D24FAD,
-    methods: Mapping[str, ScoringConfig],
+    methods: Mapping[str, ImageScoringConfig],
     task: ImageFolderTask,
     *,
     shots: int,
@@ -105,7 +105,7 @@ def evaluate_images(
 
 
 def _encode(
-    model: D24FAD, files: list[Path], scoring: ScoringConfig, image_size: int
+    model: D24FAD, files: list[Path], scoring: ImageScoringConfig, image_size: int
 ) -> list[SliceFeatures]:
     found: list[SliceFeatures] = []
     for start in range(0, len(files), 64):

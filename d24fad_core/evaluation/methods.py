@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from d24fad_core.support.scoring import MapKind, ScoringConfig
+from d24fad_core.support.scoring import ImageScoringConfig, MapKind, ScoringConfig
 
 DEFAULT = "default"
 NEAREST_NEIGHBOUR = "nearest_neighbour"
@@ -14,19 +14,20 @@ _NEAREST = {
 }
 
 
-def nearest_neighbour(scoring: ScoringConfig, *, images: bool) -> ScoringConfig:
+def nearest_neighbour(scoring: ScoringConfig) -> ScoringConfig:
     """Nearest neighbour in the features of the same teacher, nothing trained, nothing taken off.
 
-    Strides 8 and 16, cosine; anywhere in the support for images, in a window of two feature
-    positions at the same place of the body for volumes.
+    Strides 8 and 16, cosine, in a window of two feature positions at the same place of the body.
 
     Args:
         scoring: whose pooling and blur are kept.
-        images: whether single images are scored.
     """
-    return replace(
-        scoring,
-        fusion=_NEAREST,
-        search_radius=None if images else (2, 2, 2),
-        subtracted=0.0,
+    return replace(scoring, fusion=_NEAREST, search_radius=(2, 2, 2), subtracted=0.0)
+
+
+def nearest_neighbour_images(scoring: ImageScoringConfig) -> ImageScoringConfig:
+    """The same for single images, anywhere in the support images."""
+    nearest = replace(
+        scoring.texture, fusion=_NEAREST, search_radius=None, neighbours=False, subtracted=0.0
     )
+    return ImageScoringConfig(nearest, nearest)

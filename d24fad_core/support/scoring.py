@@ -1,7 +1,7 @@
 """How maps are compared, fused, smoothed and pooled: saved with every checkpoint."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -114,9 +114,72 @@ class ScoringConfig:
         return cls(**fields)
 
 
-def image_scoring() -> ScoringConfig:
-    """The default for single images, which lie in no common frame."""
-    return ScoringConfig(search_radius=None, neighbours=False, subtracted=0.0, case_fraction=0.05)
+@dataclass(frozen=True)
+class ImageScoringConfig:
+    """Scoring of single images, which lie in no common frame.
+
+    Aligned anatomy wants the same place and is predictable from its surroundings; texture, such as
+    histology, has no places, and a student's prediction of it says little. Which of the two a task
+    is shows in its support images alone, see `support.alignment`.
+
+    Attributes:
+        anatomy: scoring where the support images lie upon each other.
+        texture: scoring where they do not.
+        texture_from: misalignment from which a task counts as texture.
+    """
+
+    anatomy: ScoringConfig
+    texture: ScoringConfig
+    texture_from: float = 0.8
+
+    @property
+    def keys(self) -> tuple[MapKey, ...]:
+        """The maps that either scoring asks for."""
+        return tuple(dict.fromkeys((*self.anatomy.keys, *self.texture.keys)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values for a model card."""
+        return {
+            "anatomy": self.anatomy.to_dict(),
+            "texture": self.texture.to_dict(),
+            "texture_from": self.texture_from,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "ImageScoringConfig":
+        """From the plain values of a model card; an empty card takes the default.
+
+        Raises:
+            CheckpointError: a value is unknown.
+        """
+        if not values:
+            return default_image_scoring()
+        return cls(
+            anatomy=ScoringConfig.from_dict(values["anatomy"]),
+            texture=ScoringConfig.from_dict(values["texture"]),
+            texture_from=float(values["texture_from"]),
+        )
+
+
+_SINGLE_IMAGE = ScoringConfig(
+    search_radius=None, neighbours=False, subtracted=0.0, case_fraction=0.05
+)
+
+
+def default_image_scoring() -> ImageScoringConfig:
+    """How images are scored where a model card says nothing else."""
+    return ImageScoringConfig(
+        anatomy=replace(
+            _SINGLE_IMAGE,
+            fusion={
+                MapKind.SELF_DISTILLATION: (0.0, 0.0, 0.0),
+                MapKind.TEACHER_STUDENT: (1.0, 1.0, 1.0),
+                MapKind.TEACHER_SUPPORT: (0.0, 0.5, 0.5),
+            },
+            search_radius=(2, 1, 1),
+        ),
+        texture=_SINGLE_IMAGE,
+    )
 
 
 def paper_scoring() -> ScoringConfig:
