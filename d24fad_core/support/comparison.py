@@ -74,7 +74,9 @@ def distances(
             result[key] = 1.0 - similarity[:, 0]
         else:
             chosen = similarity if members is None else similarity[:, list(members)]
-            result[key] = weighting.distance(chosen, key[1])
+            # Slice by slice: threads divide a batch by its size, and a value is rounded by where
+            # it lies in its thread's part.
+            result[key] = torch.cat([weighting.distance(one, key[1]) for one in chosen.split(1)])
     return result
 
 
