@@ -56,9 +56,13 @@ class Panel:
             "P": self.review.previous_finding,
             "H": self.view.toggle_heatmap,
         }
+        window = slicer.util.mainWindow()
+        if window is None:  # Slicer runs without one in batch mode
+            return []
         shortcuts = []
         for key, action in keys.items():
-            shortcut = qt.QShortcut(qt.QKeySequence(key), slicer.util.mainWindow())
+            shortcut = qt.QShortcut(window)
+            shortcut.setKey(qt.QKeySequence(key))
             shortcut.connect("activated()", action)
             shortcut.setEnabled(False)
             shortcuts.append(shortcut)

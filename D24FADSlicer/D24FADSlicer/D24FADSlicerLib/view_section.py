@@ -62,7 +62,7 @@ class ViewSection:
     def observe(self) -> None:
         """Follow the Red view, for the mark of the current slice."""
         self.close()
-        self._slice_node = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode()
+        self._slice_node = views.slice_node()
         self._observation = self._slice_node.AddObserver("ModifiedEvent", self._slice_moved)
 
     def close(self) -> None:

@@ -63,9 +63,14 @@ def jump_to(volume: Any, ras_mm: tuple[float, float, float]) -> None:
     )
 
 
+def slice_node(view: str = _QUERY_VIEW) -> Any:
+    """The node of a slice view; it is there whatever the layout shows."""
+    return slicer.mrmlScene.GetSingletonNode(view, "vtkMRMLSliceNode")
+
+
 def position_in_view(view: str = _QUERY_VIEW) -> tuple[float, float, float]:
     """The middle of a slice view, world RAS, mm."""
-    matrix = slicer.app.layoutManager().sliceWidget(view).mrmlSliceNode().GetSliceToRAS()
+    matrix = slice_node(view).GetSliceToRAS()
     return matrix.GetElement(0, 3), matrix.GetElement(1, 3), matrix.GetElement(2, 3)
 
 
@@ -116,10 +121,9 @@ def compare_side_by_side(
         What `end_comparison` needs.
     """
     manager = slicer.app.layoutManager()
-    query_node = manager.sliceWidget(_QUERY_VIEW).mrmlSliceNode()
-    support_widget = manager.sliceWidget(_SUPPORT_VIEW)
-    support_node = support_widget.mrmlSliceNode()
-    composite = support_widget.sliceLogic().GetSliceCompositeNode()
+    query_node, support_node = slice_node(_QUERY_VIEW), slice_node(_SUPPORT_VIEW)
+    logic = slicer.app.applicationLogic().GetSliceLogicByLayoutName(_SUPPORT_VIEW)
+    composite = logic.GetSliceCompositeNode()
     former = FormerViews(
         int(manager.layout),
         support_node.GetOrientation(),
@@ -131,7 +135,7 @@ def compare_side_by_side(
     composite.SetBackgroundVolumeID(support.GetID())
     composite.SetForegroundVolumeID(None)
     query_node.JumpSliceByCentering(*query_ras)
-    support_widget.sliceLogic().FitSliceToBackground()
+    logic.FitSliceToBackground()
     _zoom_alike(query_node, support_node)
     support_node.JumpSliceByCentering(*support_ras)
     return former
@@ -149,10 +153,10 @@ def _zoom_alike(query_node: Any, support_node: Any) -> None:
 def end_comparison(former: FormerViews) -> None:
     """Show what was shown before the comparison."""
     manager = slicer.app.layoutManager()
-    support_widget = manager.sliceWidget(_SUPPORT_VIEW)
-    composite = support_widget.sliceLogic().GetSliceCompositeNode()
-    support_widget.mrmlSliceNode().SetOrientation(former.orientation)
+    logic = slicer.app.applicationLogic().GetSliceLogicByLayoutName(_SUPPORT_VIEW)
+    composite = logic.GetSliceCompositeNode()
+    slice_node(_SUPPORT_VIEW).SetOrientation(former.orientation)
     composite.SetBackgroundVolumeID(former.background)
     composite.SetForegroundVolumeID(former.foreground)
     manager.setLayout(former.layout)
-    support_widget.sliceLogic().FitSliceToBackground()
+    logic.FitSliceToBackground()
