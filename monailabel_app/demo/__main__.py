@@ -72,9 +72,15 @@ def _print_findings(answer: Answer) -> None:
     report = answer.report
     calibration = report["calibration"]
     findings = report["findings"]
+    title = (
+        f"{answer.image}: case score {report['case_score']:.1f} z, "
+        f"{len(findings) or 'no'} finding{'' if len(findings) == 1 else 's'}"
+    )
+    if not findings:
+        console.print(f"[italic]{title}[/]\n[dim]{calibration['statement']} {RESEARCH_USE_ONLY}[/]")
+        return
     table = Table(
-        title=f"{answer.image}: case score {report['case_score']:.1f} z, "
-        f"{len(findings)} finding{'' if len(findings) == 1 else 's'}",
+        title=title,
         caption=f"{calibration['statement']} {RESEARCH_USE_ONLY}",
         title_justify="left",
         caption_justify="left",
