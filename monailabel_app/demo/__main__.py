@@ -55,6 +55,11 @@ def main(
         raise typer.Exit(2) from error
     for answer in answers:
         _print_findings(answer)
+        if answer.image in studies.real:
+            console.print(
+                "[dim]This real scan was compared with simulated normals, so it differs from them "
+                "as a whole; use normals from the same scanner and sequence.[/]"
+            )
     _print_next_steps(answers, studies, time.monotonic() - begin)
 
 

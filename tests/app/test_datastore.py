@@ -1,0 +1,117 @@
+"""The studies folder: whole files at any time, and a list of images that never flickers."""
+
+import json
+import shutil
+import threading
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from monailabel.interfaces.exception import ImageNotFoundException
+
+from monailabel_app.library import datastore as module
+from monailabel_app.library.datastore import VOLUME_PATTERNS, StudiesFolder
+from monailabel_app.library.failures import RequestError
+from monailabel_app.library.images import ImageCatalogue
+from tests.data.dicom_builder import write_series
+
+
+def write_image(path: Path, value: int = 1) -> Path:
+    array = np.full((4, 5, 6), value, np.int16)
+    nibabel.save(nibabel.Nifti1Image(array, np.eye(4)), path)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    studies = tmp_path / "studies"
+    studies.mkdir()
+    for name in ("a", "b.c", "1.2.840"):
+        write_image(studies / f"{name}.nii.gz")
+    (studies / "notes.txt").write_text("no image")
+    (studies / "picture.png").write_bytes(b"no volume")
+    return studies
+
+
+@pytest.fixture
+def store(folder: Path) -> StudiesFolder:
+    return StudiesFolder(str(folder), extensions=VOLUME_PATTERNS)
+
+
+def test_volumes_and_dicom_folders_are_images_and_nothing_else(folder: Path) -> None:
+    write_series(folder / "series", np.ones((4, 4, 3), np.int16), np.eye(4))
+    (folder / "empty").mkdir()
+    write_image(folder / ".partial-x.nii.gz")
+    store = StudiesFolder(str(folder), extensions=VOLUME_PATTERNS)
+    assert sorted(store.list_images()) == ["1.2.840", "a", "b.c", "series"]
+    assert Path(store.get_image_uri("series")) == folder / "series"
+    shutil.rmtree(folder / "series")
+    store.refresh()
+    assert "series" not in store.list_images()
+
+
+def test_a_label_survives_a_save_that_is_cut_off(
+    folder: Path, store: StudiesFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.save_label("a", str(write_image(tmp_path / "one.nii.gz", 1)), "final", {"by": "AB"})
+    label = folder / "labels" / "final" / "a.nii.gz"
+    before = label.read_bytes()
+
+    def cut_off(source: Path, target: Path) -> None:
+        Path(target).write_bytes(Path(source).read_bytes()[:20])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module.shutil, "copyfile", cut_off)
+    with pytest.raises(OSError, match="No space left"):
+        store.save_label("a", str(write_image(tmp_path / "two.nii.gz", 2)), "final", {})
+    assert label.read_bytes() == before
+    assert list(folder.rglob(".partial-*")) == []
+    index = json.loads((folder / "datastore_v2.json").read_text())
+    assert index["objects"]["a"]["labels"]["final"]["info"]["by"] == "AB"
+
+
+def test_labels_come_back_after_a_restart(
+    folder: Path, store: StudiesFolder, tmp_path: Path
+) -> None:
+    store.save_label("b.c", str(write_image(tmp_path / "m.nii.gz")), "original", {"result": "r"})
+    again = StudiesFolder(str(folder), extensions=VOLUME_PATTERNS)
+    assert again.get_label_info("b.c", "original")["result"] == "r"
+    assert again.get_labeled_images() == []
+    with pytest.raises(ImageNotFoundException):
+        again.save_label("nobody", str(tmp_path / "m.nii.gz"), "final", {})
+
+
+def test_the_list_is_never_empty_while_the_folder_is_looked_through(store: StudiesFolder) -> None:
+    stop = threading.Event()
+    seen: set[int] = set()
+
+    def watch() -> None:
+        while not stop.is_set():
+            seen.add(len(store.list_images()))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    for _ in range(200):
+        store.refresh()
+    stop.set()
+    watcher.join()
+    assert seen == {3}
+
+
+def test_images_are_named_by_id_only_and_hashes_follow_their_content(
+    folder: Path, store: StudiesFolder, tmp_path: Path
+) -> None:
+    images = ImageCatalogue(store, tmp_path / "hashes.json")
+    for name in ("nobody", "../studies/a", str(folder / "a.nii.gz"), ""):
+        with pytest.raises(RequestError) as refused:
+            images.study(name)
+        assert refused.value.code == "unknown_image"
+    assert images.matching(["a", "b*"]) == ("a", "b.c")
+    first = images.content_hash(images.study("a"))
+    assert images.holder(first) == "a"
+    again = ImageCatalogue(store, tmp_path / "hashes.json")
+    assert again.hash_if_known("a") == first
+    write_image(folder / "a.nii.gz", 2)
+    assert again.hash_if_known("a") is None
+    assert again.content_hash(again.study("a")) != first
