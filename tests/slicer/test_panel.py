@@ -296,6 +296,16 @@ def test_building_a_support_set(driver: Driver, server: Any) -> None:
     assert [s["image"] for s in server.store.sets["brain-flair"]] == ["case"]
 
 
+def test_checking_the_quality_of_a_set(driver: Driver, server: Any) -> None:
+    server.add_support("default", "normal_2", quality="warning")
+    driver.connect()
+    table = driver.ui.supportTable
+    assert table.item(2, 1).text() == "look at it"
+    assert table.item(2, 1).toolTip() == "Stands out."
+    driver.press(driver.ui.qualityButton)
+    driver.until(lambda: table.item(2, 1).text() == "ok")
+
+
 def test_confirming_a_case_as_normal(driver: Driver, server: Any) -> None:
     driver.connect()
     driver.load()
@@ -564,7 +574,7 @@ def test_the_self_test_for_slicer_passes(scene: Any, qt: Any) -> None:
 
 
 def _brain(seed: int, lesion: bool) -> Any:
-    """A head-like volume for the pictures: skull, brain, ventricles and, if asked, two lesions."""
+    """A head-like volume: skull, brain, ventricles and, if asked, two lesions."""
     from D24FADSlicerLib.volume_file import VolumeData
     from scipy import ndimage
 
@@ -591,12 +601,10 @@ def _brain(seed: int, lesion: bool) -> Any:
 
 
 @pytest.mark.slow
-def test_pictures_of_the_panel_at_work(driver: Driver, server: Any, tmp_path: Path) -> None:
+def test_the_panel_and_a_comparison_as_pixels(driver: Driver, server: Any, tmp_path: Path) -> None:
     """The pictures of the README: the panel and its views, before and in a comparison."""
     from D24FADSlicerLib import case as cases
-    from D24FADSlicerLib import views
-    from harness.rendering import SliceView, saturation, save_png
-    from places import SCREENSHOTS
+    from harness.rendering import SliceView, saturation
 
     ui = driver.ui
     for number in range(3):
@@ -624,8 +632,7 @@ def test_pictures_of_the_panel_at_work(driver: Driver, server: Any, tmp_path: Pa
     driver.until(lambda: ui.saveLabel.text == "All decisions are on the server.")
     driver.window.resize(470, 1130)
     driver.settle(200)
-    panel = _grab(driver.window, tmp_path / "panel.png")
-    save_png(panel, SCREENSHOTS / "slicer-panel.png")
+    panel = grab(driver.window, tmp_path / "panel.png")
     assert (saturation(panel) > 60).sum() > 500
     pictures = [view.pixels() for view in (red, yellow, green)]
     assert all((saturation(picture) > 60).sum() > 300 for picture in pictures)
@@ -636,11 +643,10 @@ def test_pictures_of_the_panel_at_work(driver: Driver, server: Any, tmp_path: Pa
     assert (saturation(beside[:, :420]) > 60).sum() > 300
     assert (saturation(beside[:, 420:]) > 60).sum() == 0
     assert (beside[:, 420:] > 60).mean() > 0.1
-    save_png(beside, SCREENSHOTS / "slicer-compare.png")
-    views.set_legend_visible(driver.panel.context.case.heatmap, True)
 
 
-def _grab(window: Any, path: Path) -> np.ndarray:
+def grab(window: Any, path: Path) -> np.ndarray:
+    """The picture of a window, shape (height, width, 3)."""
     from harness.pythonqt import raw
     from PIL import Image
 

@@ -15,7 +15,7 @@ from D24FADSlicerLib.jobs import Task
 from D24FADSlicerLib.messages import ExplainedError
 from D24FADSlicerLib.review import Action, Review, State
 from D24FADSlicerLib.volume_file import VolumeData, read_nifti
-from test_panel import Driver
+from test_panel import Driver, grab
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
@@ -118,10 +118,11 @@ def test_the_servers_refusals_reach_the_user(server: Any) -> None:
 
 
 def test_the_panel_reviews_a_case_on_the_real_server(
-    server: Any, cohort: Path, qt: Any, scene: Any
+    server: Any, cohort: Path, qt: Any, scene: Any, tmp_path: Path
 ) -> None:
+    """The pictures of the README are taken here."""
     from D24FADSlicerLib import case as cases
-    from harness.rendering import SliceView, save_png
+    from harness.rendering import SliceView, saturation, save_png
     from places import SCREENSHOTS
 
     views = [SliceView(name, (420, 420)) for name in ("Red", "Yellow", "Green")]
@@ -139,16 +140,32 @@ def test_the_panel_reviews_a_case_on_the_real_server(
         driver.until(lambda: ui.runButton.enabled, "the analysis", seconds=180)
         case = driver.panel.context.case
         assert case is not None and case.heatmap is not None, ui.messageLabel.text
-        for row in range(ui.findingsTable.rowCount):
+        picture = np.concatenate([view.pixels() for view in views], axis=1)
+        save_png(picture, SCREENSHOTS / "slicer-heatmap.png")
+        assert (saturation(picture) > 60).sum() > 500
+        driver.press(ui.qualityButton)
+        checked = {"ok", "look at it"}
+        driver.until(lambda: ui.supportTable.item(0, 1).text() in checked, seconds=240)
+        ui.studyNoteEdit.setText("simulated head")
+        ui.studyNoteEdit.editingFinished()
+        driver.press(ui.acceptButton)
+        driver.until(lambda: not case.review.waiting, seconds=60)
+        ui.findingsTable.selectRow(0)
+        driver.window.resize(480, 1330)
+        ui.supportSection.collapsed = False
+        driver.settle(300)
+        save_png(grab(driver.window, tmp_path / "panel.png"), SCREENSHOTS / "slicer-panel.png")
+        ui.compareButton.checked = True
+        driver.until(lambda: driver.panel.review._comparing is not None, seconds=60)
+        beside = np.concatenate([view.pixels() for view in views[:2]], axis=1)
+        save_png(beside, SCREENSHOTS / "slicer-compare.png")
+        ui.compareButton.checked = False
+        for row in range(1, ui.findingsTable.rowCount):
             ui.findingsTable.selectRow(row)
-            driver.press(ui.acceptButton if row == 0 else ui.rejectButton)
+            driver.press(ui.rejectButton)
         driver.until(lambda: not case.review.waiting, seconds=60)
         driver.press(ui.saveButton)
         driver.until(lambda: ui.saveLabel.text.startswith("Saved:"), seconds=60)
-        if ui.findingsTable.rowCount:
-            ui.findingsTable.selectRow(0)
-        picture = np.concatenate([view.pixels() for view in views], axis=1)
-        save_png(picture, SCREENSHOTS / "slicer-heatmap.png")
         driver.press(ui.confirmNormalButton)
         driver.until(lambda: ui.supportTable.rowCount == 4, seconds=60)
     finally:

@@ -137,6 +137,18 @@ class Client:
         path = f"/support-sets/{_name(name)}/studies/{_name(image)}"
         return SupportSet.read(self._http.document("DELETE", _ROOT + path, task.cancellation))
 
+    def check_quality(self, name: str, task: Task) -> SupportSet:
+        """Let the server compare the studies of a set with one another; waits for it."""
+        started = JobState.read(self._post(f"/support-sets/{_name(name)}/quality", {}, task))
+        try:
+            finished = self._follow(started, task)
+        except CancelledError:
+            self.cancel_job(started.job)
+            raise
+        if finished.problem is not None:
+            raise finished.problem
+        return self.support_set(name, task)
+
     def calibration(self, support_set: str, task: Task) -> CaseCalibration:
         """How often normal cases reach a score with a support set."""
         query = _query(support_set=support_set)

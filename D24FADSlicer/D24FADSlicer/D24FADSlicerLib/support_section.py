@@ -8,7 +8,7 @@ import qt
 
 from .context import Context
 from .heatmap import snapshot
-from .jobs import Task
+from .jobs import Progress, Task
 from .messages import ExplainedError
 from .parameters import CaseNode
 from .records import CaseCalibration, ImageEntry, SupportSet
@@ -36,6 +36,7 @@ class SupportSection:
         ui.supportTable.verticalHeader().hide()
         ui.supportSetBox.connect("currentIndexChanged(int)", self._chosen)
         ui.refreshButton.connect("clicked(bool)", lambda: context.try_to(self.refresh))
+        ui.qualityButton.connect("clicked(bool)", lambda: context.try_to(self._check_quality))
         ui.addImageButton.connect("clicked(bool)", lambda: context.try_to(self._add_image))
         ui.addVolumeButton.connect("clicked(bool)", lambda: context.try_to(self._add_volume))
         ui.removeSupportButton.connect("clicked(bool)", lambda: context.try_to(self._remove))
@@ -132,6 +133,17 @@ class SupportSection:
     def _changed(self, changed: SupportSet) -> None:
         self._wanted = changed.name
         self._context.try_to(self.refresh)
+
+    def _check_quality(self) -> None:
+        client, name, _ = self._prepare()
+
+        def work(task: Task) -> SupportSet:
+            return client.check_quality(name, task)
+
+        def progress(found: Progress) -> None:
+            self._context.ui.supportLabel.text = f"{found.step}…"
+
+        self._context.jobs.start("", work, self._changed, self._context.failed, progress)
 
     def _add_image(self) -> None:
         client, name, reviewer = self._prepare()
