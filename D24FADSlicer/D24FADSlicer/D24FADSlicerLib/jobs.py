@@ -161,13 +161,13 @@ class Jobs:
         except ExplainedError as problem:
             self._messages.put((job, "failed", problem))
         except Exception as error:
-            problem = ExplainedError(
+            surprise = ExplainedError(
                 f"Unexpected {type(error).__name__}: {error}.",
                 "Please report this with Slicer's log.",
                 "unexpected",
             )
-            problem.__cause__ = error
-            self._messages.put((job, "failed", problem))
+            surprise.__cause__ = error
+            self._messages.put((job, "failed", surprise))
 
     def drain(self) -> None:
         """Hand on what the workers reported; call it from a timer of the user interface."""
@@ -188,9 +188,9 @@ class Jobs:
             elif kind == "failed":
                 job.failed(content)
 
-    def cancel(self, job: int) -> None:
-        """Cancel a job; nothing that it still reports is handed on."""
-        found = self._live.pop(job, None)
+    def cancel(self, job: int | None) -> None:
+        """Cancel a job, if there is one; nothing that it still reports is handed on."""
+        found = self._live.pop(job, None) if job is not None else None
         if found is not None:
             found.task.cancellation.cancel()
 

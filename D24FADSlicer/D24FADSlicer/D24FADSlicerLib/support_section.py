@@ -108,11 +108,11 @@ class SupportSection:
         table = ui.supportTable
         table.setRowCount(len(support_set.studies))
         for row, study in enumerate(support_set.studies):
-            share = shares.get(study.image, shares.get(study.content_hash))
+            weight = shares.get(study.image, shares.get(study.content_hash))
             cells = (
                 study.image,
                 _QUALITY.get(study.quality, study.quality),
-                "" if share is None else f"{share:.0%}",
+                "" if weight is None else f"{weight:.0%}",
                 "yes" if study.confirmed_normal else "",
             )
             for column, text in enumerate(cells):
