@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from ignite.engine import Engine, Events
 from monai.engines import SupervisedTrainer
@@ -14,7 +15,12 @@ from monai.utils import set_determinism
 from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 
-from d24fad_core.errors import CheckpointError, InputError
+from d24fad_core.errors import (
+    CancelledError,
+    CheckpointError,
+    ConfigurationError,
+    InputError,
+)
 from d24fad_core.files import whole_file, write_text
 from d24fad_core.networks.checkpoint import ModelCard, save_checkpoint
 from d24fad_core.networks.d24fad import D24FAD
@@ -63,11 +69,18 @@ def train(
         on_epoch: told the epoch's mean losses.
 
     Raises:
-        InputError: there is no task.
+        InputError: there is no task, or one with too few images.
+        ConfigurationError: the device cannot be used.
         CheckpointError: the folder holds a run of another configuration.
+        CancelledError: Ctrl-C; the epochs that were done are kept.
     """
     if not sources:
         raise InputError("no training data given; name image tasks or folders of normal volumes.")
+    _check_device(device)
+    shared = config.network.weighting == "position"
+    for source in sources:
+        # A task that is too small would else be noticed when it is first drawn, hours later.
+        source.draw(np.random.default_rng(0), config.queries, config.shots, shared=shared)
     _check_same_run(config, [source.name for source in sources], folder)
     set_determinism(config.seed)
     model = D24FAD(
@@ -82,7 +95,7 @@ def train(
         queries=config.queries,
         shots=config.shots,
         steps=config.steps,
-        shared=config.network.weighting == "position",
+        shared=shared,
         seed=config.seed,
     )
     done = _load_state(folder / STATE_FILE, model, optimizer, schedule)
@@ -111,6 +124,7 @@ def _run(
     on_epoch: EpochReport | None,
 ) -> None:
     sums = dict.fromkeys(("ssd", "tsd", "total", "diversity"), 0.0)
+    saved = done
 
     def iterate(engine: Engine, batch: Any) -> dict[str, Any]:
         model.train()
@@ -142,8 +156,8 @@ def _run(
     )
     trainer.state.epoch = done
     trainer.state.iteration = done * config.steps
-    # The engine logs every epoch at INFO; the caller has its own progress display.
-    trainer.logger.setLevel(logging.WARNING)
+    # The caller has its own progress display, and errors reach it as exceptions.
+    trainer.logger.setLevel(logging.CRITICAL)
     with SummaryWriter(str(folder / "tensorboard")) as writer:
 
         def begin(engine: Engine) -> None:
@@ -168,13 +182,20 @@ def _run(
                     means["diversity"],
                 )
             _save_state(folder / STATE_FILE, engine.state.epoch, model, optimizer, schedule)
+            nonlocal saved
+            saved = engine.state.epoch
             if on_epoch is not None:
                 on_epoch(engine.state.epoch, means)
 
         trainer.add_event_handler(Events.EPOCH_STARTED, begin)
         trainer.add_event_handler(Events.ITERATION_COMPLETED, step)
         trainer.add_event_handler(Events.EPOCH_COMPLETED, end)
-        trainer.run()
+        try:
+            trainer.run()
+        except KeyboardInterrupt as interrupt:
+            raise CancelledError(
+                f"stopped after epoch {saved}; repeat the command to go on"
+            ) from interrupt
 
 
 def _schedule(
@@ -187,11 +208,21 @@ def _schedule(
     return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
 
 
+def _check_device(name: str) -> None:
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise ConfigurationError(
+            f"device '{name}' cannot be used here ({reason}); give 'cpu', or install torch for it."
+        ) from error
+
+
 def _check_same_run(config: TrainingConfig, tasks: list[str], folder: Path) -> None:
     path = folder / CONFIG_FILE
     text = json.dumps({**config.to_dict(), "tasks": tasks}, indent=2) + "\n"
     if path.is_file():
-        if path.read_text(encoding="utf-8") != text:
+        if path.read_bytes() != text.encode():
             raise CheckpointError(
                 f"{folder} holds a run with other settings or tasks; give another --out, or the "
                 "settings in its training_config.json to go on with it."
@@ -236,7 +267,8 @@ def _load_state(
         optimizer.load_state_dict(state["optimizer"])
         schedule.load_state_dict(state["schedule"])
         return int(state["epoch"])
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
+    except Exception as error:
+        # torch raises many kinds here: pickling, zip and end-of-file errors among them.
         raise CheckpointError(
-            f"{path} cannot be read ({error}); delete it to start the run again."
+            f"{path} cannot be read ({type(error).__name__}); delete it to start the run again."
         ) from error
