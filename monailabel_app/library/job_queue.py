@@ -134,10 +134,10 @@ class JobQueue:
                 while (job := self._next(background)) is None:
                     self._changed.wait()
                 if job.attempts >= MAXIMUM_ATTEMPTS:
-                    self._put(_given_up(job))
+                    self._keep(_given_up(job))
                     continue
                 job = job.changed(state=JobState.RUNNING, started=now(), attempts=job.attempts + 1)
-                self._put(job)
+                self._keep(job)
             self._run(job.id)
 
     def _next(self, background: bool) -> Job | None:
@@ -160,7 +160,7 @@ class JobQueue:
         except Exception as error:
             ending = {"state": JobState.FAILED, "error": refusal(error).document()}
         with self._changed:
-            self._put(self._jobs[identifier].changed(**ending, finished=now()))
+            self._keep(self._jobs[identifier].changed(**ending, finished=now()))
         logger.info("Job %s: %s", identifier, self._jobs[identifier].state.value)
 
     def _reporter(self, identifier: str) -> Progress:
@@ -183,6 +183,15 @@ class JobQueue:
             return False
         asked = self._last_asked.setdefault(job.id, time.monotonic())
         return time.monotonic() - asked > float(patience)
+
+    def _keep(self, job: Job) -> None:
+        """As `_put`, for the workers: a full disk must not end them."""
+        try:
+            self._store.save(job)
+        except OSError as error:
+            logger.error("Job %s cannot be stored: %s", job.id, error)
+        self._jobs[job.id] = job
+        self._changed.notify_all()
 
     def _put(self, job: Job) -> None:
         self._store.save(job)

@@ -180,7 +180,11 @@ class ResultStore:
 
     def _records(self) -> Iterator[ResultRecord]:
         for path in self._folder.glob(f"[!.]*/{_RECORD}"):
-            yield _read_record(path)
+            try:
+                record = _read_record(path)
+            except FileNotFoundError:
+                continue  # removed by another request while we looked
+            yield record
 
     def _load(self, folder: Path) -> StoredResult:
         return StoredResult(

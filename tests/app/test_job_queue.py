@@ -116,6 +116,24 @@ def test_a_failure_says_why_and_the_next_job_runs(queue: JobQueue, work: Work) -
     wait_until(queue, good.id, JobState.DONE)
 
 
+def test_a_full_disk_does_not_end_the_workers(
+    queue: JobQueue, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: JobStore, stored: Job) -> None:
+        raise OSError(28, "No space left on device")
+
+    submitted = queue.submit(job("a"))
+    wait_until(queue, submitted.id, JobState.RUNNING)
+    with monkeypatch.context() as broken:
+        broken.setattr(JobStore, "save", full)
+        with pytest.raises(OSError, match="No space left"):
+            queue.submit(job("b"))
+        work.gate.set()
+        wait_until(queue, submitted.id, JobState.DONE)
+    after = queue.submit(job("c"))
+    assert wait_until(queue, after.id, JobState.DONE).result == "result-of-c"
+
+
 def test_a_full_queue_takes_no_more(queue: JobQueue, work: Work) -> None:
     first = queue.submit(job("a"))
     wait_until(queue, first.id, JobState.RUNNING)
