@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
+from d24fad_core.data.damage import reporting_damage
 from d24fad_core.errors import InputError
 
 _SUFFIXES = {".jpg", ".jpeg", ".png"}
@@ -75,15 +76,18 @@ def load_images(files: Sequence[Path], image_size: int) -> Tensor:
     """
     images = []
     for path in files:
-        try:
-            with Image.open(path) as image:
-                resized = image.convert("RGB").resize(
-                    (image_size, image_size), Image.Resampling.BILINEAR
-                )
-                images.append(np.asarray(resized))
-        except (OSError, UnidentifiedImageError) as error:
-            raise InputError(f"{path} is no readable image ({error}); remove it.") from error
+        with reporting_damage(path, "JPEG or PNG image"), Image.open(path) as image:
+            resized = _as_rgb(image).resize((image_size, image_size), Image.Resampling.BILINEAR)
+            images.append(np.asarray(resized))
     return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):
+        # 16-bit grey: converted as it is, everything above 255 would turn white.
+        values = np.asarray(image, np.float32) / 257.0
+        image = Image.fromarray(values.round().clip(0, 255).astype(np.uint8))
+    return image.convert("RGB")
 
 
 def to_unit(images: Tensor) -> Tensor:
