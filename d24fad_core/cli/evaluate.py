@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from d24fad_core import RESEARCH_USE_ONLY, __version__
+from d24fad_core.cli.messages import progress_bar, spoken_warnings
 from d24fad_core.data.volume import Modality, Plane
 from d24fad_core.errors import ConfigurationError, InputError
 from d24fad_core.files import write_text
@@ -73,26 +73,20 @@ def evaluate(
     """
     if (data is None) == (volumes is None):
         raise ConfigurationError("give either --data with --task, or --volumes.")
+    if data is not None and task is None:
+        raise ConfigurationError(f"which task of {data}? Name it with --task.")
+    if json_file is not None and json_file.is_dir():
+        raise ConfigurationError(f"{json_file} is a folder; give --json the name of a file.")
     from d24fad_core.networks.checkpoint import checkpoint_hash, load_checkpoint
 
     model, card = load_checkpoint(checkpoint, teacher_weights)
-    console = Console(stderr=True)
     document: dict[str, Any] = {
         "notice": RESEARCH_USE_ONLY,
         "version": __version__,
         "checkpoint": {"name": card.name, "hash": checkpoint_hash(card)},
     }
-    with Progress(
-        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console
-    ) as bar:
-        row = bar.add_task("starting", total=1.0)
-
-        def report(step: str, fraction: float) -> None:
-            bar.update(row, description=step, completed=fraction)
-
-        if data is not None:
-            if task is None:
-                raise ConfigurationError(f"which task of {data}? Name it with --task.")
+    with spoken_warnings(), progress_bar("evaluate") as report:
+        if data is not None and task is not None:
             document |= _images(model, card, data, task, shots, draws, seed, report)
         elif volumes is not None:
             from d24fad_core.detection.detector import DetectionOptions

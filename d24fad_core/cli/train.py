@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from d24fad_core.cli.messages import say
 from d24fad_core.data.volume import Modality, Plane
-from d24fad_core.errors import InputError
+from d24fad_core.errors import ConfigurationError, InputError
 
 
 class Preset(str, Enum):
@@ -138,6 +138,7 @@ def train(
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         console=console,
+        disable=not console.is_terminal,
     ) as bar:
         row = bar.add_task("training", total=config.epochs * config.steps)
 
@@ -170,6 +171,8 @@ def _tasks(
     from d24fad_core.data.image_folder import list_normals, list_tasks
 
     if images is None:
+        if task or leave_out:
+            raise ConfigurationError("--task and --leave-out choose among --images; give it too.")
         return []
     found = list_tasks(images)
     for asked in [*(task or []), *(leave_out or [])]:

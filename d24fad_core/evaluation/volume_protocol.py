@@ -1,14 +1,14 @@
 """Evaluation on volumes: ROOT/support, ROOT/cases, ROOT/masks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from d24fad_core.data.reading import find_studies, read_volume
-from d24fad_core.data.volume import Modality
+from d24fad_core.data.reading import find_studies, read_volume, study_name
+from d24fad_core.data.volume import Modality, Volume
 from d24fad_core.detection.detector import DetectionOptions, Detector
 from d24fad_core.errors import InputError
 from d24fad_core.evaluation.metrics import auroc, average_precision, bootstrap_interval
@@ -75,12 +75,15 @@ def evaluate_volumes(
         progress: told of each step.
 
     Raises:
-        InputError: a folder is missing or a mask does not fit its case.
+        InputError: a folder is missing, a mask does not fit its case, or a case is in the support.
     """
     options = options or DetectionOptions()
     cases = _find_cases(root)
     support_files = find_studies(root / "support")
     support = [read_volume(path, modality) for path in support_files]
+    for case in cases:
+        # The analysis takes hours; what is wrong with a file is better known before.
+        _check_case(case, support, modality)
     results = {}
     for number, (name, scoring) in enumerate(methods.items()):
         detector = Detector(model, card, scoring=scoring)
@@ -88,9 +91,10 @@ def evaluate_volumes(
         scores, labels, by_case, own, hits, marked = [], [], {}, [], [], []
         for index, case in enumerate(cases):
             progress(f"{name}: {case.name}", (number + index / len(cases)) / len(methods))
-            result = detector.detect(read_volume(case.path, modality), prepared, options)
+            volume = read_volume(case.path, modality)
+            result = detector.detect(volume, prepared, options)
             inside = result.heatmap != 0
-            truth = _read_mask(case, result.heatmap.shape)
+            truth = _read_mask(case, volume)
             # Lesion voxels that were not analysed count as missed, at the lowest score.
             considered = inside | truth
             values = np.where(inside, result.heatmap, result.heatmap.min())[considered]
@@ -127,10 +131,16 @@ def _find_cases(root: Path) -> list[_Case]:
                 f"no folder {root / part}; the layout is ROOT/support, ROOT/cases and "
                 "ROOT/masks/<case>.nii.gz for the cases with lesions."
             )
-    found = []
-    for path in find_studies(root / "cases"):
-        mask = root / "masks" / path.name
-        found.append(_Case(path.name, path, mask if mask.exists() else None))
+    masks = {study_name(path): path for path in find_studies(root / "masks")}
+    found = [
+        _Case(path.name, path, masks.pop(study_name(path), None))
+        for path in find_studies(root / "cases")
+    ]
+    if masks:
+        raise InputError(
+            f"{next(iter(masks.values()))} belongs to no case: {root / 'cases'} has none of that "
+            "name. A case whose mask is not found would count as normal; rename it."
+        )
     if not any(case.mask for case in found):
         raise InputError(
             f"no case under {root / 'cases'} has a mask of its own name in {root / 'masks'}; "
@@ -139,13 +149,32 @@ def _find_cases(root: Path) -> list[_Case]:
     return found
 
 
-def _read_mask(case: _Case, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def _check_case(case: _Case, support: Sequence[Volume], modality: Modality | None) -> None:
+    volume = read_volume(case.path, modality)
+    _read_mask(case, volume)
+    for study in support:
+        if study.content_hash == volume.content_hash:
+            raise InputError(
+                f"{case.path} is the support study '{study.name}' too, and would find itself "
+                "normal; take it out of one of the two folders."
+            )
+
+
+def _read_mask(case: _Case, volume: Volume) -> NDArray[np.bool_]:
     if case.mask is None:
-        return np.zeros(shape, bool)
+        return np.zeros(volume.shape, bool)
     # A mask is no scan: read as MR, so that no HU are looked for in it.
-    mask = read_volume(case.mask, Modality.MR).array > 0
-    if mask.shape != shape:
+    mask = read_volume(case.mask, Modality.MR)
+    if mask.shape != volume.shape:
         raise InputError(
-            f"mask {case.mask} has shape {mask.shape}, its case {shape}; both need one grid."
+            f"mask {case.mask} has shape {mask.shape}, its case {volume.shape}; both need one grid."
         )
-    return mask
+    corners = np.array([(*corner, 1) for corner in np.ndindex(2, 2, 2)])
+    corners[:, :3] *= np.array(volume.shape) - 1
+    apart = np.linalg.norm((corners @ (mask.affine - volume.affine).T)[:, :3], axis=1).max()
+    if apart > min(volume.spacing) / 2:
+        raise InputError(
+            f"mask {case.mask} lies up to {apart:.1f} mm away from its case in the patient; both "
+            "need one grid."
+        )
+    return mask.array > 0

@@ -76,7 +76,9 @@ def distances(
             chosen = similarity if members is None else similarity[:, list(members)]
             # Slice by slice: threads divide a batch by its size, and a value is rounded by where
             # it lies in its thread's part.
-            result[key] = torch.cat([weighting.distance(one, key[1]) for one in chosen.split(1)])
+            result[key] = torch.cat(
+                [weighting.distance(chosen[row : row + 1], key[1]) for row in range(len(chosen))]
+            )
     return result
 
 
