@@ -77,7 +77,7 @@ def test_a_mark_comes_back_to_its_point(frame: Frame, grid: Grid, register: bool
 @st.composite
 def grids(draw: st.DrawFn) -> Grid:
     """Any rotation, mirrored or not, with voxels of 1 to 6 mm."""
-    turn = Rotation.from_euler("xyz", draw(st.tuples(*[st.floats(-180, 180)] * 3)), degrees=True)
+    turn = Rotation.from_euler("xyz", draw(st.tuples(*[st.integers(-180, 180)] * 3)), degrees=True)
     mirror = np.diag([draw(st.sampled_from([-1.0, 1.0])), 1.0, 1.0])
     spacing = draw(st.tuples(*[st.sampled_from([1.5, 2.0, 2.7, 4.0])] * 3))
     return Grid(spacing=spacing, directions=turn.as_matrix() @ mirror, extent=110.0)
@@ -176,6 +176,9 @@ def test_boxes_match_by_relative_position() -> None:
     shift[:3, 3] = (300.0, -200.0, 1000.0)
     larger = replace(larger, affine=shift @ larger.affine)
     aligned = align(larger, frame, "body", register=False)
+    to_lps = np.array([-1.0, -1.0, 1.0])
+    centre = aligned.to_study.TransformPoint((to_lps * CENTRE).tolist())
+    np.testing.assert_allclose(to_lps * centre, CENTRE + shift[:3, 3], atol=2.0)
     expected = voxel_of(CENTRE + (POINT - CENTRE) / 1.2, replace(first, affine=frame.affine))
     np.testing.assert_allclose(marked_voxel(aligned.volume.array), expected, atol=0.75)
 
