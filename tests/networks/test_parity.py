@@ -73,12 +73,16 @@ def model() -> D24FAD:
 def test_inference_reproduces_the_official_network(
     model: D24FAD, golden: dict[str, np.ndarray]
 ) -> None:
-    """Every array to 1e-4, as the parity data asks; the attention in its logits, see below.
+    """Every array to 1e-4, as the parity data asks, but for two that float32 does not hold so well.
 
     The attention is the softmax of three logits of about 955 (scale 0), 553 and 133. float32 holds
     such logits to about 1e-6 of their size, and the softmax turns that into up to 1e-3 of the
     weights. What can be compared is the logarithm of the ratio of two weights, which is the
     difference of two logits: to 4e-6 of their size.
+
+    The anomaly map, of .0013 to .0047, is the sum of three values 1 - cosine with cosines above
+    .997, each rounded to about 1e-7, and of these weights. Computed in float64 from the float32
+    features it misses the golden map by 1.3e-6, as float32 with other numbers of threads does.
     """
     query, support = images(1, 2, 3, 128, 128), images(2, 3, 2, 3, 128, 128)
     with torch.inference_mode():
@@ -103,8 +107,9 @@ def test_inference_reproduces_the_official_network(
                 log_ratios(seen[name].numpy()), log_ratios(value), atol=allowed, err_msg=name
             )
         else:
+            allowed = 3e-6 if name == "anomaly_map" else 1e-4 * np.abs(value).max()
             np.testing.assert_allclose(
-                seen[name].numpy(), value, rtol=1e-4, atol=1e-4 * np.abs(value).max(), err_msg=name
+                seen[name].numpy(), value, rtol=1e-4, atol=allowed, err_msg=name
             )
 
 
