@@ -30,6 +30,7 @@ from monailabel_app.library.infer_tasks import (
 from monailabel_app.library.job_queue import JobQueue
 from monailabel_app.library.job_runners import JobRunners
 from monailabel_app.library.jobs import Job, JobKind, JobStore
+from monailabel_app.library.leftovers import remove_leftovers
 from monailabel_app.library.normals import NormalPatients
 from monailabel_app.library.pacs import pacs_studies
 from monailabel_app.library.parameters import AnalysisParameters
@@ -45,6 +46,8 @@ from monailabel_app.library.support_sets import SupportSets
 from monailabel_app.library.worklist import Strategy, Worklist
 
 STATE_FOLDER = ".d24fad"
+# Absent in MONAI Label's sub-processes, which serve nobody.
+_SERVER = "monailabel.app"
 
 
 class D24FADApp(MONAILabelApp):
@@ -70,8 +73,8 @@ class D24FADApp(MONAILabelApp):
             version=__version__,
             labels=LABELS,
         )
-        server = sys.modules.get("monailabel.app")
-        if server is not None:  # absent in MONAI Label's sub-processes, which serve nobody
+        server = sys.modules.get(_SERVER)
+        if server is not None:
             install_routes(server.app, self)
             self.jobs.start(self._runners.by_kind)
 
@@ -93,6 +96,8 @@ class D24FADApp(MONAILabelApp):
         self.studies_folder = Path(datastore._datastore_path)
         state = self.studies_folder / STATE_FOLDER
         state.mkdir(parents=True, exist_ok=True)
+        if _SERVER in sys.modules:
+            remove_leftovers(self.studies_folder, state)
         self.images = ImageCatalogue(datastore, state / "hashes.json")
         self.support_sets = SupportSets(
             state / "support_sets", self.images, configuration.support_patterns

@@ -124,8 +124,6 @@ class ResultStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        for leftover in folder.glob(".partial-*"):  # of a server that was killed
-            shutil.rmtree(leftover, ignore_errors=True)
 
     def find(self, identifier: str) -> StoredResult | None:
         """The result with this id, or None."""
