@@ -183,7 +183,7 @@ _COLUMNS = {
 
 def _print(document: dict[str, Any]) -> None:
     table = Table(title=f"checkpoint {document['checkpoint']['name']}", caption=RESEARCH_USE_ONLY)
-    table.add_column("method")
+    table.add_column("method", no_wrap=True)
     methods = document["methods"]
     if "image_auroc" in next(iter(methods.values())):
         data = document["data"]
