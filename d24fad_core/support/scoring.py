@@ -98,7 +98,7 @@ class ScoringConfig:
         """From the plain values of a model card; what is absent takes its default.
 
         Raises:
-            CheckpointError: a value is unknown.
+            CheckpointError: an option or a value is unknown.
         """
         unknown = set(values) - set(cls.__dataclass_fields__)
         if unknown:
@@ -107,12 +107,17 @@ class ScoringConfig:
                 "install the library version that wrote it."
             )
         fields = dict(values)
-        if "fusion" in fields:
-            fields["fusion"] = {
-                MapKind(kind): tuple(weights) for kind, weights in fields["fusion"].items()
-            }
-        if fields.get("search_radius") is not None:
-            fields["search_radius"] = tuple(fields["search_radius"])
+        try:
+            if "fusion" in fields:
+                fields["fusion"] = {
+                    MapKind(kind): tuple(weights) for kind, weights in fields["fusion"].items()
+                }
+            if fields.get("search_radius") is not None:
+                fields["search_radius"] = tuple(fields["search_radius"])
+        except (ValueError, TypeError, AttributeError) as error:
+            raise CheckpointError(
+                f"the scoring on the model card cannot be read ({error}); copy the card again."
+            ) from error
         return cls(**fields)
 
 
@@ -152,10 +157,16 @@ class ImageScoringConfig:
         """From the plain values of a model card; an empty card takes the default.
 
         Raises:
-            CheckpointError: a value is unknown.
+            CheckpointError: an option or a value is unknown, or a part is missing.
         """
         if not values:
             return default_image_scoring()
+        missing = {"anatomy", "texture", "texture_from"} - set(values)
+        if missing:
+            raise CheckpointError(
+                f"the image scoring on the model card lacks {', '.join(sorted(missing))}; copy the "
+                "card again."
+            )
         return cls(
             anatomy=ScoringConfig.from_dict(values["anatomy"]),
             texture=ScoringConfig.from_dict(values["texture"]),

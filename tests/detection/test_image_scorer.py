@@ -1,0 +1,85 @@
+"""Scores of single pictures, with the real teacher and an untrained student."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from d24fad_core.detection.image_scorer import ImageScorer, encode_each
+from d24fad_core.errors import SupportError
+from d24fad_core.networks.d24fad import D24FAD
+from d24fad_core.support.features import SliceFeatures
+from d24fad_core.support.scoring import ImageScoringConfig, default_image_scoring
+from tests.evaluation.networks import untrained_network
+from tests.evaluation.small_tasks import SIDE, SQUARE, disc
+
+SCORING = default_image_scoring()
+BOTH = [
+    pytest.param(ImageScoringConfig(SCORING.anatomy, SCORING.anatomy), id="anatomy"),
+    pytest.param(ImageScoringConfig(SCORING.texture, SCORING.texture), id="texture"),
+]
+
+
+@pytest.fixture(scope="module")
+def model() -> D24FAD:
+    return untrained_network()
+
+
+def encoded(model: D24FAD, pictures: list[np.ndarray]) -> list[SliceFeatures]:
+    images = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2) / 255.0
+    return encode_each(model, images, SCORING)
+
+
+def scorer(model: D24FAD, scoring: ImageScoringConfig = SCORING, shots: int = 4) -> ImageScorer:
+    return ImageScorer(model, scoring, encoded(model, [disc(s) for s in range(shots)]), SIDE)
+
+
+@pytest.mark.parametrize("scoring", BOTH)
+@pytest.mark.parametrize("shots", [2, 4])
+def test_a_bright_square_scores_higher_than_a_plain_disc(
+    model: D24FAD, scoring: ImageScoringConfig, shots: int
+) -> None:
+    plain, bright = encoded(model, [disc(50), disc(51, abnormal=True)])
+    measure = scorer(model, scoring, shots)
+    assert measure.score(bright) > measure.score(plain) + 1.0
+
+
+def test_the_map_is_highest_at_the_square(model: D24FAD) -> None:
+    (bright,) = encoded(model, [disc(51, abnormal=True)])
+    map_ = scorer(model, BOTH[1].values[0]).maps(bright)
+    assert map_.shape == (SIDE, SIDE)
+    row, column = np.unravel_index(int(map_.argmax()), map_.shape)
+    assert SQUARE[0].start - 4 <= row < SQUARE[0].stop + 4
+    assert SQUARE[1].start - 4 <= column < SQUARE[1].stop + 4
+
+
+def test_a_score_is_the_same_alone_and_in_any_batch(model: D24FAD) -> None:
+    """Bit for bit."""
+    pictures = [disc(seed, abnormal=seed % 2 == 0) for seed in range(60, 71)]
+    measure = scorer(model)
+    together = [measure.score(features) for features in encoded(model, pictures)]
+    backwards = [measure.score(features) for features in encoded(model, pictures[::-1])]
+    alone = [measure.score(encoded(model, [picture])[0]) for picture in pictures]
+    assert together == backwards[::-1] == alone
+
+
+def test_scores_are_in_units_of_the_normals(model: D24FAD) -> None:
+    """Other normals of the same kind lie within a few units, whatever the support's contrast."""
+    measure = scorer(model)
+    normals = [measure.score(features) for features in encoded(model, [disc(s) for s in range(9)])]
+    assert np.abs(normals).max() < 8
+
+
+def test_the_support_alone_decides_how_images_are_scored(model: D24FAD) -> None:
+    (query,) = encoded(model, [disc(51, abnormal=True)])
+    by_support = scorer(model).score(query)
+    as_anatomy = scorer(model, replace(SCORING, texture_from=9.0)).score(query)
+    as_texture = scorer(model, replace(SCORING, texture_from=0.0)).score(query)
+    assert as_anatomy != as_texture
+    assert by_support == as_anatomy
+
+
+def test_one_support_image_has_no_other_to_be_compared_with(model: D24FAD) -> None:
+    with pytest.raises(SupportError, match="1 support image given; at least 2"):
+        scorer(model, shots=1)

@@ -1,0 +1,99 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+from d24fad_core.errors import CheckpointError
+from d24fad_core.support.scoring import (
+    ImageScoringConfig,
+    MapKind,
+    ScoringConfig,
+    default_image_scoring,
+    paper_scoring,
+)
+
+CONFIGURATIONS = {
+    "default": ScoringConfig(),
+    "paper": paper_scoring(),
+    "whole image": ScoringConfig(search_radius=None, neighbours=False),
+    "tuned": ScoringConfig(
+        fusion={
+            MapKind.SELF_DISTILLATION: (0.25, 0.0, 1.0),
+            MapKind.TEACHER_STUDENT: (0.0, 2.0, 0.0),
+            MapKind.TEACHER_SUPPORT: (1.0, 0.0, 0.5),
+        },
+        search_radius=(4, 3, 2),
+        subtracted=0.0,
+        case_fraction=0.5,
+    ),
+}
+IMAGES = {
+    "default": default_image_scoring(),
+    "mixed": ImageScoringConfig(CONFIGURATIONS["tuned"], CONFIGURATIONS["whole image"], 0.6),
+}
+
+
+@pytest.mark.parametrize("scoring", CONFIGURATIONS.values(), ids=list(CONFIGURATIONS))
+def test_scoring_survives_a_model_card(scoring: ScoringConfig) -> None:
+    stored = json.loads(json.dumps(scoring.to_dict()))
+    assert ScoringConfig.from_dict(stored) == scoring
+
+
+@pytest.mark.parametrize("scoring", IMAGES.values(), ids=list(IMAGES))
+def test_image_scoring_survives_a_model_card(scoring: ImageScoringConfig) -> None:
+    stored = json.loads(json.dumps(scoring.to_dict()))
+    assert ImageScoringConfig.from_dict(stored) == scoring
+
+
+def test_an_empty_card_takes_the_defaults() -> None:
+    assert ScoringConfig.from_dict({}) == ScoringConfig()
+    assert ImageScoringConfig.from_dict({}) == default_image_scoring()
+
+
+def test_what_an_older_card_does_not_say_takes_its_default() -> None:
+    assert ScoringConfig.from_dict({"blur": 3.0}) == replace(ScoringConfig(), blur=3.0)
+
+
+def test_the_option_of_a_newer_library_is_named() -> None:
+    card = {**ScoringConfig().to_dict(), "sharpening": 2}
+    with pytest.raises(CheckpointError, match=r"unknown scoring options \(sharpening\)"):
+        ScoringConfig.from_dict(card)
+
+
+BROKEN = {
+    "unknown map": {"fusion": {"guesswork": [1, 1, 1]}},
+    "fusion that is no table": {"fusion": [1, 1, 1]},
+    "radius that is no list": {"search_radius": 2},
+}
+
+
+@pytest.mark.parametrize("values", BROKEN.values(), ids=list(BROKEN))
+def test_values_that_mean_nothing_are_refused(values: dict[str, object]) -> None:
+    with pytest.raises(CheckpointError, match="scoring"):
+        ScoringConfig.from_dict(values)
+
+
+@pytest.mark.parametrize("part", ["anatomy", "texture", "texture_from"])
+def test_a_part_that_image_scoring_lacks_is_named(part: str) -> None:
+    card = default_image_scoring().to_dict()
+    del card[part]
+    with pytest.raises(CheckpointError, match=part):
+        ImageScoringConfig.from_dict(card)
+
+
+def test_maps_of_weight_zero_are_left_out() -> None:
+    scoring = CONFIGURATIONS["tuned"]
+    assert scoring.keys == (
+        (MapKind.SELF_DISTILLATION, 0),
+        (MapKind.SELF_DISTILLATION, 2),
+        (MapKind.TEACHER_STUDENT, 1),
+        (MapKind.TEACHER_SUPPORT, 0),
+        (MapKind.TEACHER_SUPPORT, 2),
+    )
+    assert [scoring.weight(key) for key in scoring.keys] == [0.25, 1.0, 2.0, 1.0, 0.5]
+
+
+def test_images_are_encoded_for_either_scoring() -> None:
+    both = ImageScoringConfig(paper_scoring(), ScoringConfig()).keys
+    assert set(both) == {*paper_scoring().keys, *ScoringConfig().keys}
+    assert len(set(both)) == len(both)
