@@ -31,6 +31,7 @@ from monailabel_app.library.job_queue import JobQueue
 from monailabel_app.library.job_runners import JobRunners
 from monailabel_app.library.jobs import Job, JobKind, JobStore
 from monailabel_app.library.leftovers import remove_leftovers
+from monailabel_app.library.nifti_copies import NiftiCopies
 from monailabel_app.library.normals import NormalPatients
 from monailabel_app.library.pacs import pacs_studies
 from monailabel_app.library.parameters import AnalysisParameters
@@ -99,6 +100,7 @@ class D24FADApp(MONAILabelApp):
         if _SERVER in sys.modules:
             remove_leftovers(self.studies_folder, state)
         self.images = ImageCatalogue(datastore, state / "hashes.json")
+        self.nifti_copies = NiftiCopies(state / "nifti", self.images)
         self.support_sets = SupportSets(
             state / "support_sets", self.images, configuration.support_patterns
         )

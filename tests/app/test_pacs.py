@@ -131,6 +131,18 @@ def test_the_series_of_both_modalities_are_listed(api: Api, series: dict[str, st
     assert api.get("/")["studies"] == {"kind": "dicomweb", "uploads": False}
 
 
+def test_a_series_is_opened_as_nifti(
+    api: Api, series: dict[str, str], cohort: Path, tmp_path: Path
+) -> None:
+    answer = api.ask("GET", f"/images/{series['lesion-001']}/file?format=nifti", 200)
+    (tmp_path / "series.nii.gz").write_bytes(answer.content)
+    copy = nibabel.as_closest_canonical(nibabel.load(tmp_path / "series.nii.gz"))
+    source = nibabel.load(cohort / "studies" / "lesion-001.nii.gz")
+    image = nibabel.as_closest_canonical(source)
+    np.testing.assert_allclose(copy.affine, image.affine, atol=1e-3)
+    assert np.array_equal(copy.get_fdata(), image.get_fdata().astype(np.int16))
+
+
 @pytest.mark.parametrize(
     ("name", "support"),
     [("lesion-001", MR_NAMES[:3]), ("ct-2", ("ct-0", "ct-1"))],

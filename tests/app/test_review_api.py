@@ -15,6 +15,7 @@ import nibabel
 import numpy as np
 import pytest
 import requests
+import SimpleITK
 
 from d24fad_core import RESEARCH_USE_ONLY
 from monailabel_app.server_process import ServerProcess
@@ -205,6 +206,27 @@ def test_an_image_is_sent_once(own: Api, cohort: Path, studies: Path) -> None:
         "sent.nii.gz",
     ]
     assert list(studies.glob(".partial-*")) == []
+
+
+def test_a_client_that_reads_nifti_only_opens_any_image(
+    own: Api, studies: Path, tmp_path: Path
+) -> None:
+    source = studies / "lesion-001.nii.gz"
+    SimpleITK.WriteImage(SimpleITK.ReadImage(str(source)), str(tmp_path / "sent.nrrd"))
+    content = (tmp_path / "sent.nrrd").read_bytes()
+    own.put(f"/uploads/{hashlib.sha256(content).hexdigest()}?name=sent.nrrd", 201, data=content)
+
+    assert own.ask("GET", "/images/sent/file", 200).content == content
+    answer = own.ask("GET", "/images/sent/file?format=nifti", 200)
+    assert 'filename="sent.nii.gz"' in answer.headers["content-disposition"]
+    copy, image = read(answer.content, tmp_path), nibabel.load(source)
+    np.testing.assert_allclose(copy.affine, image.affine, atol=1e-4)
+    np.testing.assert_allclose(copy.get_fdata(), image.get_fdata(), rtol=1e-5)
+    for query in ("", "?format=nifti"):
+        file = own.ask("GET", f"/images/lesion-001/file{query}", 200)
+        assert file.content == source.read_bytes()
+    own.get("/images/sent/file?format=png", 400)
+    own.get("/images/nobody/file?format=nifti", 404)
 
 
 def test_a_support_set_is_checked_used_and_grows(own: Api, studies: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
@@ -43,9 +43,15 @@ def router(app: D24FADApp) -> APIRouter:
         return next(_document(app, entry) for entry in entries if entry.image == image)
 
     @routes.get("/images/{image}/file", summary="The image's file")
-    def get_file(image: str) -> FileResponse:
-        path = app.images.study(image).path
-        return FileResponse(path, media_type="application/octet-stream", filename=path.name)
+    def get_file(image: str, format: Literal["nifti"] | None = None) -> FileResponse:  # noqa: A002
+        study = app.images.study(image)
+        # A DICOM series has no one file to send as it is.
+        if format is None and study.path.is_file():
+            path, name = study.path, study.path.name
+        else:
+            path = app.nifti_copies.file(study)
+            name = path.name if path == study.path else f"{image}.nii.gz"
+        return FileResponse(path, media_type="application/octet-stream", filename=name)
 
     @routes.api_route(
         "/uploads/{sha256}", methods=["GET", "HEAD"], summary="Is a file with this hash here?"
