@@ -89,7 +89,7 @@ def evaluate(
         if data is not None and task is not None:
             document |= _images(model, card, data, task, shots, draws, seed, report)
         elif volumes is not None:
-            from d24fad_core.detection.detector import DetectionOptions
+            from d24fad_core.detection.options import DetectionOptions
 
             options = DetectionOptions(
                 planes=tuple(plane) if plane else (Plane.AXIAL,),

@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import nibabel
@@ -10,16 +10,16 @@ import numpy as np
 import torch
 
 from d24fad_core import __version__
-from d24fad_core.data.preprocessing import CT_WINDOWS
 from d24fad_core.data.slices import SliceGrid, slice_volume
 from d24fad_core.data.volume import Plane, Volume
 from d24fad_core.detection.calibration import summarise
 from d24fad_core.detection.findings import find_findings
 from d24fad_core.detection.fusion import slice_scores
+from d24fad_core.detection.options import DetectionOptions, check_prepared, check_support
 from d24fad_core.detection.plane_scores import PlaneScores, score_plane
 from d24fad_core.detection.reference import prepare_plane
 from d24fad_core.detection.result import AnomalyResult, Provenance, SupportUse
-from d24fad_core.errors import ConfigurationError, SupportError
+from d24fad_core.errors import SupportError
 from d24fad_core.files import hash_bytes
 from d24fad_core.networks.checkpoint import ModelCard, checkpoint_hash, load_checkpoint
 from d24fad_core.networks.d24fad import D24FAD
@@ -32,46 +32,7 @@ from d24fad_core.support.features import (
 )
 from d24fad_core.support.frame import Frame, align, make_frame, to_source
 from d24fad_core.support.scoring import ScoringConfig
-from d24fad_core.support.support_set import MINIMUM_STUDIES, SupportSet, SupportStudy
-
-
-@dataclass(frozen=True)
-class DetectionOptions:
-    """Choices for one analysis.
-
-    Attributes:
-        planes: planes to slice in; several are averaged.
-        ct_window: named window for CT, see `CT_WINDOWS`; MR ignores it.
-        threshold: z above which a voxel belongs to the mask; None takes the level that
-            `NORMAL_VOXEL_SHARE` of the normals' own voxels reach.
-        minimum_volume_ml: smaller regions are no findings.
-        register: align every study by affine registration; otherwise foreground boxes are laid
-            upon each other, so that slices match by relative position.
-    """
-
-    planes: tuple[Plane, ...] = (Plane.AXIAL,)
-    ct_window: str = "body"
-    threshold: float | None = None
-    minimum_volume_ml: float = 0.1
-    register: bool = True
-
-    def __post_init__(self) -> None:
-        if not self.planes:
-            raise ConfigurationError("no plane given; choose axial, coronal or sagittal.")
-        if len(set(self.planes)) != len(self.planes):
-            raise ConfigurationError("a plane is given twice; name each one once.")
-        if self.threshold is not None and not 0 <= self.threshold < float("inf"):
-            raise ConfigurationError(
-                f"a threshold of {self.threshold} makes no sense in z units; give 0 or more."
-            )
-        if not 0 <= self.minimum_volume_ml < float("inf"):
-            raise ConfigurationError(
-                f"a minimum volume of {self.minimum_volume_ml} ml has no meaning; give 0 or more."
-            )
-        if self.ct_window not in CT_WINDOWS:
-            raise ConfigurationError(
-                f"unknown CT window '{self.ct_window}'; choose one of {', '.join(CT_WINDOWS)}."
-            )
+from d24fad_core.support.support_set import SupportSet, SupportStudy
 
 
 class Detector:
@@ -133,7 +94,7 @@ class Detector:
             InputError: a study has no foreground.
         """
         options = options or DetectionOptions()
-        _check_support(studies)
+        check_support(studies)
         size, window = self.card.image_size, options.ct_window
         frame = make_frame(studies[0], size, window)
         kept: list[SupportStudy] = []
@@ -181,7 +142,7 @@ class Detector:
                 "modality if it was guessed wrongly."
             )
         references = {reference.plane: reference for reference in support.references}
-        _check_prepared(support, options)
+        check_prepared(support, options)
         progress("aligning with the support", 0.0)
         aligned = align(query, support.frame, options.ct_window, register=options.register)
         scored: list[PlaneScores] = []
@@ -285,43 +246,6 @@ class Detector:
                 "numpy": np.__version__,
                 "python": platform.python_version(),
             },
-        )
-
-
-def _check_support(studies: Sequence[Volume]) -> None:
-    if len(studies) < MINIMUM_STUDIES:
-        raise SupportError(
-            f"{len(studies)} support study given; at least {MINIMUM_STUDIES} normal studies are "
-            "needed, 4 to 8 are better."
-        )
-    seen: dict[str, str] = {}
-    for study in studies:
-        if study.content_hash in seen:
-            raise SupportError(
-                f"support studies {seen[study.content_hash]} and {study.name} are the same scan; "
-                "give different patients."
-            )
-        seen[study.content_hash] = study.name
-    modalities = sorted({study.modality.value for study in studies})
-    if len(modalities) > 1:
-        raise SupportError(
-            f"the support mixes {' and '.join(modalities)}; give normal studies of one modality."
-        )
-
-
-def _check_prepared(support: SupportSet, options: DetectionOptions) -> None:
-    prepared = {reference.plane for reference in support.references}
-    missing = [plane.value for plane in options.planes if plane not in prepared]
-    differs = missing or (support.ct_window, support.register) != (
-        options.ct_window,
-        options.register,
-    )
-    if differs:
-        raise SupportError(
-            f"the support was prepared for planes {', '.join(sorted(p.value for p in prepared))}, "
-            f"window {support.ct_window}, registration {support.register}; the analysis asks for "
-            f"{', '.join(p.value for p in options.planes)}, {options.ct_window}, "
-            f"{options.register}. Prepare it with the same options."
         )
 
 

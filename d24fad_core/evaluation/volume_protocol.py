@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from d24fad_core.data.reading import find_studies, read_volume, study_name
 from d24fad_core.data.volume import Modality, Volume
-from d24fad_core.detection.detector import DetectionOptions, Detector
+from d24fad_core.detection.detector import Detector
+from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.errors import InputError
 from d24fad_core.evaluation.metrics import auroc, average_precision, bootstrap_interval
 from d24fad_core.networks.checkpoint import ModelCard

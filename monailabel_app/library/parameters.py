@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from d24fad_core.data.volume import Modality, Plane
-from d24fad_core.detection.detector import DetectionOptions
+from d24fad_core.detection.options import DetectionOptions
 from monailabel_app.library.failures import RequestError
 
 MAXIMUM_SUPPORTS = 16

@@ -8,8 +8,8 @@ import numpy as np
 from nibabel.orientations import io_orientation
 
 from d24fad_core.data.volume import Volume
-from d24fad_core.detection.detector import DetectionOptions
 from d24fad_core.detection.findings import find_findings
+from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.detection.result import (
     AnomalyResult,
     CalibrationSummary,

@@ -10,7 +10,8 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from d24fad_core.data.reading import find_studies, read_volume
-from d24fad_core.detection.detector import DetectionOptions, Detector
+from d24fad_core.detection.detector import Detector
+from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.errors import InputError, SupportError
 from d24fad_core.evaluation.methods import DEFAULT, NEAREST_NEIGHBOUR, nearest_neighbour
 from d24fad_core.evaluation.volume_protocol import VolumeEvaluation, evaluate_volumes
