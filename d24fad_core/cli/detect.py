@@ -146,7 +146,7 @@ def detect(
     """
     # PyTorch takes seconds to import; `--help` and wrong options need not wait for it.
     from d24fad_core.detection.detector import Detector
-from d24fad_core.detection.options import DetectionOptions
+    from d24fad_core.detection.options import DetectionOptions
     from d24fad_core.export import report_document, write_result
     from d24fad_core.export.report import report_text
 
