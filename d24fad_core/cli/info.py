@@ -83,13 +83,14 @@ def _show_card(folder: Path) -> None:
     _show(card.name, rows + _flat(values))
 
 
-def _flat(values: dict[str, Any], place: str = "") -> list[tuple[str, str]]:
-    """Nested values as (path, text)."""
+def _flat(values: dict[str, Any], depth: int = 0) -> list[tuple[str, str]]:
+    """Nested values as (indented name, text)."""
     rows = []
     for key, value in values.items():
-        name = f"{place}{key.replace('_', ' ')}"
+        name = "  " * depth + key.replace("_", " ")
         if isinstance(value, dict):
-            rows += _flat(value, f"{name} / ")
+            rows.append((name, ""))
+            rows += _flat(value, depth + 1)
         else:
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
             rows.append((name, text))
@@ -152,7 +153,7 @@ def _show(title: str, rows: list[tuple[str, str]]) -> None:
     console = Console(markup=False, highlight=False)
     console.print(title, style="bold")
     table = Table(show_header=False, box=None, padding=(0, 2))
-    table.add_column(style="dim", no_wrap=True)
+    table.add_column(style="dim", overflow="fold", max_width=38)
     table.add_column(overflow="fold")
     for name, value in rows:
         table.add_row(name, value)
