@@ -65,4 +65,11 @@ def read_official(path: Path) -> dict[str, dict[str, Tensor]]:
         raise CheckpointError(
             f"{path} has no parts 'decoder' and 'weight'; is this an official D²4FAD checkpoint?"
         )
-    return {part: stored[part] for part in ("decoder", "weight", "encoder") if part in stored}
+    parts = {part: stored[part] for part in ("decoder", "weight", "encoder") if part in stored}
+    for part, values in parts.items():
+        if not isinstance(values, dict) or not all(isinstance(v, Tensor) for v in values.values()):
+            raise CheckpointError(
+                f"{path}: '{part}' holds something else than named parameters; is this an official "
+                "D²4FAD checkpoint?"
+            )
+    return parts
