@@ -5,7 +5,7 @@ their hash, so that checkpoints stay small and a teacher with other weights is n
 """
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,7 @@ class ModelCard:
         """From plain values.
 
         Raises:
-            CheckpointError: a field is missing, or the card is of another version.
+            CheckpointError: a field is missing or unknown, or the card is of another version.
         """
         version = values.get("card_version")
         if version != CARD_VERSION:
@@ -75,13 +75,20 @@ class ModelCard:
                 f"the model card is of version {version!r}, this library reads {CARD_VERSION}; "
                 "install the library version that wrote it."
             )
-        names = set(cls.__dataclass_fields__)
+        unknown = set(values) - set(cls.__dataclass_fields__) - {"card_version"}
+        if unknown:
+            raise CheckpointError(
+                f"the model card has unknown fields ({', '.join(sorted(unknown))}); "
+                "install the library version that wrote it."
+            )
         try:
-            fields = {key: value for key, value in values.items() if key in names}
+            fields = {key: value for key, value in values.items() if key != "card_version"}
             fields["network"] = NetworkConfig.from_dict(fields["network"])
             return cls(**fields)
         except (KeyError, TypeError, ConfigurationError) as error:
-            raise CheckpointError(f"the model card cannot be read ({error}).") from error
+            raise CheckpointError(
+                f"the model card cannot be read ({type(error).__name__}: {error}); copy it again."
+            ) from error
 
 
 def state_hash(module: nn.Module) -> str:
@@ -106,14 +113,12 @@ def save_checkpoint(model: D24FAD, card: ModelCard, folder: Path) -> ModelCard:
     }
     with whole_file(folder / WEIGHTS_FILE) as temporary:
         save_file(state, temporary)
-    written = ModelCard(
-        **{
-            **{name: getattr(card, name) for name in card.__dataclass_fields__},
-            "teacher_hash": state_hash(model.teacher),
-            "weights_hash": hash_file(folder / WEIGHTS_FILE),
-        }
-    )
-    write_text(folder / CARD_FILE, json.dumps(written.to_dict(), indent=2) + "\n")
+        written = replace(
+            card, teacher_hash=state_hash(model.teacher), weights_hash=hash_file(temporary)
+        )
+        # A card that cannot be written must not leave new weights beside an old card.
+        text = json.dumps(written.to_dict(), indent=2) + "\n"
+    write_text(folder / CARD_FILE, text)
     return written
 
 

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from d24fad_core.networks.teacher import Features, TeacherInfo
+from d24fad_core.networks.teacher import Features
 
 
 def distance_maps(first: Features, second: Features) -> tuple[Tensor, ...]:
@@ -50,8 +50,3 @@ def to_image_size(maps: Tensor, stride: int, centre: float, image_size: int) -> 
 def _interpolation_matrix(positions: Tensor, length: int) -> Tensor:
     clamped = positions.clamp(0, length - 1)
     return (1.0 - (clamped[:, None] - torch.arange(length)).abs()).clamp_min(0.0)
-
-
-def scales_of(teacher: TeacherInfo) -> tuple[tuple[int, float], ...]:
-    """Stride and centre of each of a teacher's three scales, finest first."""
-    return tuple(zip(teacher.strides, teacher.centres, strict=True))

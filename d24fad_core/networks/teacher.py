@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from d24fad_core.errors import CheckpointError, ConfigurationError
+from d24fad_core.files import hash_file
 
 Features = tuple[Tensor, ...]
 """One tensor (B, C, H, W) a scale, finest first."""
@@ -124,15 +125,25 @@ def _torchvision_weights(name: str) -> Callable[[], StateDict]:
     def load() -> StateDict:
         import torchvision
 
-        weights = torchvision.models.get_model_weights(name)["IMAGENET1K_V1"]
+        url = torchvision.models.get_model_weights(name)["IMAGENET1K_V1"].url
+        path = Path(torch.hub.get_dir(), "checkpoints", Path(url).name)
+        # The names of torchvision's files end with the beginning of their hash.
+        beginning = path.stem.rpartition("-")[2]
         try:
-            state: StateDict = weights.get_state_dict(progress=False, check_hash=True)
-        except OSError as error:
+            if not path.is_file():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                torch.hub.download_url_to_file(url, str(path), beginning, progress=False)
+        except (OSError, RuntimeError) as error:
             raise CheckpointError(
                 f"the ImageNet weights of teacher '{name}' are not in torch's cache and could not "
-                f"be fetched from {weights.url} ({error}); give a file with --teacher-weights."
+                f"be fetched from {url} ({error}); give a file with --teacher-weights."
             ) from error
-        return state
+        if not hash_file(path).startswith(beginning):
+            raise CheckpointError(
+                f"{path} is not the file that torchvision names so (SHA-256 differs); delete it, "
+                "so that it is fetched again, or give a file with --teacher-weights."
+            )
+        return _read_state_file(path)
 
     return load
 
@@ -162,6 +173,8 @@ class _Entry:
     info: TeacherInfo
     build: Callable[[], nn.Module]
     weights: Callable[[], StateDict]
+    prefix: str = ""
+    """What the encoder puts before the names in files of its library."""
 
 
 def _resnet(name: str, channels: tuple[int, int, int, int]) -> _Entry:
@@ -195,6 +208,7 @@ _ENTRIES: dict[str, _Entry] = {
         ),
         _EfficientNetLite0Encoder,
         _efficientnet_lite0_weights,
+        prefix="network.",
     ),
 }
 
@@ -213,6 +227,12 @@ def _read_state_file(path: Path) -> StateDict:
             f"{path} holds no readable weights ({error}); give a .safetensors file or a plain "
             "state dict saved by torch."
         ) from error
+    if not isinstance(state, dict) or not all(
+        isinstance(value, Tensor) for value in state.values()
+    ):
+        raise CheckpointError(
+            f"{path} holds no plain state dict (names with tensors); save one with torch."
+        )
     return state
 
 
@@ -233,8 +253,12 @@ def build_teacher(name: str, weights: Path | None = None, *, pretrained: bool = 
     entry = _ENTRIES[name]
     encoder = entry.build()
     if pretrained:
-        state = _read_state_file(weights) if weights else entry.weights()
         wanted = encoder.state_dict()
+        found = _read_state_file(weights) if weights else entry.weights()
+        state = {
+            name if name in wanted else f"{entry.prefix}{name}": value
+            for name, value in found.items()
+        }
         # Step counters mean nothing to a frozen teacher and are absent from some files.
         missing = [
             key for key in wanted if key not in state and not key.endswith("num_batches_tracked")
@@ -242,7 +266,7 @@ def build_teacher(name: str, weights: Path | None = None, *, pretrained: bool = 
         if missing:
             raise CheckpointError(
                 f"the weights given for teacher '{name}' lack {len(missing)} of its parameters "
-                f"(first: {missing[0]}); they belong to another network."
+                f"(first: {missing[0]}); they belong to another network, give those of {name}."
             )
         wrong = [key for key in wanted if key in state and state[key].shape != wanted[key].shape]
         if wrong:

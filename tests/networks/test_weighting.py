@@ -1,0 +1,135 @@
+"""Learn-to-weight and the search for the nearest place, against loops that spell them out."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from d24fad_core.networks.weighting import (
+    ImageWeighting,
+    PositionWeighting,
+    nearest_similarity,
+)
+
+
+def cosine(one: Tensor, other: Tensor) -> float:
+    return float(one @ other / (one.norm() * other.norm()).clamp_min(1e-12))
+
+
+def naive_nearest_similarity(query: Tensor, support: Tensor, radius: int | None) -> Tensor:
+    batch, _, height, width = query.shape
+    result = torch.empty(batch, support.shape[1], height, width)
+    reach = max(height, width) if radius is None else radius
+    for b, k, y, x in torch.cartesian_prod(*(torch.arange(n) for n in result.shape)).tolist():
+        offered = support[0 if len(support) == 1 else b, k]
+        result[b, k, y, x] = max(
+            cosine(query[b, :, y, x], offered[:, v, u])
+            for v in range(max(0, y - reach), min(height, y + reach + 1))
+            for u in range(max(0, x - reach), min(width, x + reach + 1))
+        )
+    return result
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    sizes=st.tuples(*[st.integers(1, 3)] * 3, *[st.integers(1, 6)] * 2),
+    radius=st.one_of(st.none(), st.integers(0, 7)),
+    shared=st.booleans(),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_nearest_similarity_is_the_best_cosine_in_the_window(
+    sizes: tuple[int, int, int, int, int], radius: int | None, shared: bool, seed: int
+) -> None:
+    batch, shots, channels, height, width = sizes
+    generator = torch.Generator().manual_seed(seed)
+    query = torch.randn(batch, channels, height, width, generator=generator)
+    support = torch.randn(
+        1 if shared else batch, shots, channels, height, width, generator=generator
+    )
+    found = nearest_similarity(query, support, radius)
+    expected = naive_nearest_similarity(query, support, radius)
+    torch.testing.assert_close(found, expected, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("radius", [0, 2, None])
+def test_an_image_finds_itself_whatever_its_brightness(radius: int | None) -> None:
+    image = torch.randn(1, 5, 4, 7)
+    found = nearest_similarity(image, 3.0 * image[:, None], radius)
+    torch.testing.assert_close(found, torch.ones(1, 1, 4, 7), rtol=0, atol=1e-6)
+
+
+def test_features_of_zero_resemble_nothing() -> None:
+    found = nearest_similarity(torch.zeros(1, 3, 4, 4), torch.randn(1, 2, 3, 4, 4), 1)
+    assert not found.any()
+
+
+@pytest.fixture
+def similarity() -> Tensor:
+    return torch.rand(2, 4, 5, 6, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+
+@pytest.mark.parametrize("scale", range(3))
+def test_shares_sum_to_one_and_rise_with_similarity(similarity: Tensor, scale: int) -> None:
+    shares = PositionWeighting().shares(similarity, scale)
+    assert shares.shape == similarity.shape
+    torch.testing.assert_close(shares.sum(dim=1), torch.ones(2, 5, 6))
+    assert (shares.argmax(dim=1) == similarity.argmax(dim=1)).all()
+
+
+def test_the_distance_lies_between_that_to_the_nearest_and_the_mean(similarity: Tensor) -> None:
+    distance = PositionWeighting().distance(similarity, 0)
+    assert distance.shape == (2, 5, 6)
+    assert (distance >= 1.0 - similarity.amax(dim=1) - 1e-6).all()
+    assert (distance <= 1.0 - similarity.mean(dim=1) + 1e-6).all()
+
+
+def test_temperature_leads_from_the_nearest_support_to_their_mean(similarity: Tensor) -> None:
+    weighting = PositionWeighting()
+    with torch.no_grad():
+        weighting.log_temperature[:] = torch.tensor([math.log(1e-5), 0.0, math.log(1e5)])
+        nearest, between, mean = (weighting.distance(similarity, scale) for scale in range(3))
+    torch.testing.assert_close(nearest, 1.0 - similarity.amax(dim=1), rtol=0, atol=1e-5)
+    torch.testing.assert_close(mean, 1.0 - similarity.mean(dim=1), rtol=0, atol=1e-4)
+    expected = (similarity.exp() * (1 - similarity)).sum(1) / similarity.exp().sum(1)
+    torch.testing.assert_close(between, expected)
+
+
+def test_the_temperature_is_learnt(similarity: Tensor) -> None:
+    weighting = PositionWeighting()
+    weighting.distance(similarity, 1).sum().backward()
+    gradient = weighting.log_temperature.grad
+    assert gradient is not None
+    assert (gradient != 0).tolist() == [False, True, False]
+
+
+def test_image_weighting_follows_the_paper() -> None:
+    """Logit = <key(support), query> / sqrt(C); softmax over the images; weighted sum of values."""
+    torch.manual_seed(0)
+    channels = (4, 6)
+    weighting = ImageWeighting(channels)
+    query = tuple(torch.randn(2, width, 3, 5) for width in channels)
+    support = tuple(torch.randn(2, 3, width, 3, 5) for width in channels)
+    with torch.no_grad():
+        weighted = weighting(query, support)
+    for scale, width in enumerate(channels):
+        key = weighting.keys[scale]
+        for b in range(2):
+            logits = torch.zeros(3)
+            for k in range(3):
+                keys = torch.einsum("dc,chw->dhw", key.weight[:, :, 0, 0], support[scale][b, k])
+                keys = keys + key.bias[:, None, None]
+                logits[k] = (keys * query[scale][b]).sum() / math.sqrt(width)
+            share = logits.exp() / logits.exp().sum()
+            torch.testing.assert_close(weighted.shares[scale][b], share, rtol=1e-4, atol=1e-6)
+            expected = sum(share[k] * support[scale][b, k] for k in range(3))
+            torch.testing.assert_close(weighted.features[scale][b], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_one_support_image_has_all_the_weight() -> None:
+    support = torch.randn(2, 1, 4, 3, 3)
+    weighted = ImageWeighting((4,))((torch.randn(2, 4, 3, 3),), (support,))
+    assert (weighted.shares[0] == 1.0).all()
+    torch.testing.assert_close(weighted.features[0], support[:, 0])
