@@ -5,7 +5,6 @@ from enum import Enum
 from io import BytesIO
 from pathlib import Path
 
-import numpy as np
 import requests
 from monailabel.interfaces.datastore import Datastore
 from pydicom.dataset import Dataset
@@ -20,6 +19,7 @@ from monailabel_app.library.encodings import read_mask
 from monailabel_app.library.failures import RequestError
 from monailabel_app.library.images import ImageCatalogue
 from monailabel_app.library.results import StoredResult, load_result
+from monailabel_app.library.reviewed_report import reviewed_report
 
 
 class DicomKind(str, Enum):
@@ -62,12 +62,28 @@ class DicomResults:
         """The findings alone."""
         return findings_segmentation(self._source(stored), load_result(stored))
 
-    def reviewed(self, stored: StoredResult, mask: Path) -> Dataset:
-        """The final label of a review."""
-        voxels, _ = read_mask(mask)
-        return reviewed_segmentation(
-            self._source(stored), voxels.astype(np.uint8), load_result(stored).provenance
-        )
+    def reviewed(
+        self, stored: StoredResult, mask: Path, reviewer: str
+    ) -> Mapping[DicomKind, Dataset]:
+        """The final label of a review, and the report on it.
+
+        Args:
+            stored: the result that was reviewed.
+            mask: the final label.
+            reviewer: who stored it.
+
+        Raises:
+            RequestError: the image is no DICOM series.
+            InputError: the series has changed since it was analysed.
+        """
+        source = self._source(stored)
+        result = load_result(stored)
+        label = read_mask(mask)[0]
+        segmentation = reviewed_segmentation(source, label, result.provenance)
+        return {
+            DicomKind.SEGMENTATION: segmentation,
+            DicomKind.REPORT: reviewed_report(source, result, label, segmentation, reviewer),
+        }
 
     def publish(self, objects: Mapping[DicomKind, Dataset]) -> None:
         """Send objects to the PACS.
@@ -100,6 +116,18 @@ class DicomResults:
             )
         result_grid, affine = read_mask(stored.mask)
         return read_source(folder, result_grid.shape, affine)
+
+
+def stored_objects(objects: Mapping[DicomKind, Dataset]) -> list[dict[str, str]]:
+    """What clients are told of objects that the PACS has taken."""
+    return [
+        {
+            "kind": kind.value,
+            "series_instance_uid": str(written.SeriesInstanceUID),
+            "sop_instance_uid": str(written.SOPInstanceUID),
+        }
+        for kind, written in objects.items()
+    ]
 
 
 def dicom_bytes(written: Dataset) -> bytes:

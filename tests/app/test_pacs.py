@@ -207,6 +207,39 @@ def test_a_normal_study_reviewed_gives_an_empty_segmentation(
     (written,) = [o for o in objects(orthanc, "SEG") if o.SOPInstanceUID == uid]
     assert written.SegmentSequence[0].SegmentLabel == "Reviewed, no finding"
     assert not written.pixel_array.any()
+    assert [item["kind"] for item in final["pacs"]["items"]] == ["segmentation", "report"]
+    assert final["pacs"]["items"][0]["sop_instance_uid"] == uid
+
+
+def test_a_final_label_is_stored_with_a_report(
+    api: Api, orthanc: pacs.Orthanc, series: dict[str, str]
+) -> None:
+    result = analysed(api, series, "lesion-001", MR_NAMES[:3])
+    findings = api.get(f"/results/{result}/report")["findings"]
+    assert findings
+    for finding in findings:
+        action = "accept" if finding["rank"] == 1 else "reject"
+        event = {"action": action, "finding": finding["rank"], "reviewer": "AB"}
+        api.post(f"/results/{result}/review/events", event)
+    answer = api.put(f"/results/{result}/review/final", json={"reviewer": "Dr Müller"})
+    assert answer["pacs"]["stored"] is True, answer["pacs"]
+    named = {item["kind"]: item for item in answer["pacs"]["items"]}
+    stored = {
+        kind: {str(o.SOPInstanceUID): o for o in objects(orthanc, modality)}
+        for kind, modality in (("segmentation", "SEG"), ("report", "SR"))
+    }
+    found = {kind: stored[kind][item["sop_instance_uid"]] for kind, item in named.items()}
+    for kind, item in named.items():
+        assert str(found[kind].SeriesInstanceUID) == item["series_instance_uid"]
+    assert "Dr Müller^" in [
+        str(item.PersonName) for item in found["report"].ContentSequence if "PersonName" in item
+    ]
+    content = hd.sr.ComprehensiveSR.from_dataset(found["report"]).content
+    (group,) = content.get_volumetric_roi_measurement_groups()
+    assert group.tracking_uid == found["segmentation"].SegmentSequence[0].TrackingUID
+    values = {m.name.meaning: m.value for m in group.get_measurements()}
+    assert values["Volume"] == pytest.approx(findings[0]["volume_ml"], rel=1e-3)
+    assert values["Peak anomaly score"] == pytest.approx(findings[0]["peak_score"], abs=0.01)
 
 
 def test_the_stock_route_gives_a_segmentation_for_a_normal_study_too(

@@ -12,7 +12,7 @@ from fastapi import APIRouter
 from fastapi.responses import FileResponse, Response
 
 from d24fad_core import RESEARCH_USE_ONLY
-from monailabel_app.library.dicom_results import DicomKind, dicom_bytes
+from monailabel_app.library.dicom_results import DicomKind, dicom_bytes, stored_objects
 from monailabel_app.library.encodings import (
     Encoding,
     label_volume,
@@ -88,16 +88,7 @@ def router(app: D24FADApp) -> APIRouter:
     def publish(result: str) -> dict[str, Any]:
         objects = app.dicom_results.objects(app.results.get(result))
         app.dicom_results.publish(objects)
-        return {
-            "items": [
-                {
-                    "kind": kind.value,
-                    "series_instance_uid": str(written.SeriesInstanceUID),
-                    "sop_instance_uid": str(written.SOPInstanceUID),
-                }
-                for kind, written in objects.items()
-            ]
-        }
+        return {"items": stored_objects(objects)}
 
     @routes.delete("/{result}", status_code=204, summary="Remove a result")
     def remove(result: str) -> None:

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 
 from d24fad_core.errors import D24FADError
-from monailabel_app.library.dicom_results import DicomKind
+from monailabel_app.library.dicom_results import DicomKind, stored_objects
 from monailabel_app.library.encodings import write_labels
 from monailabel_app.library.failures import RequestError, refusal
 from monailabel_app.library.results import StoredResult
@@ -91,7 +91,10 @@ def router(app: D24FADApp) -> APIRouter:
         app.datastore().save_label(record.image, str(kept), "final", {"result": record.id})
         sha256 = kept.name.partition(".")[0]
         event = ReviewEvent("final", body.reviewer, note=body.note, mask=sha256)
-        return {**_append(app, stored, event, None), "pacs": _to_pacs(app, stored, kept)}
+        return {
+            **_append(app, stored, event, None),
+            "pacs": _to_pacs(app, stored, kept, body.reviewer),
+        }
 
     @routes.get("/results/{result}/review/final", summary="The final label")
     def get_final(result: str) -> FileResponse:
@@ -144,16 +147,22 @@ def _require_mask(app: D24FADApp, body: EventBody) -> None:
     app.reviewed_masks.get(body.mask)
 
 
-def _to_pacs(app: D24FADApp, stored: StoredResult, mask: Path) -> dict[str, Any] | None:
+def _to_pacs(
+    app: D24FADApp, stored: StoredResult, mask: Path, reviewer: str
+) -> dict[str, Any] | None:
     """Send the final label to the PACS where there is one; it is kept here all the same."""
     if app.studies_kind != "dicomweb":
         return None
     try:
-        written = app.dicom_results.reviewed(stored, mask)
-        app.dicom_results.publish({DicomKind.SEGMENTATION: written})
+        objects = app.dicom_results.reviewed(stored, mask, reviewer)
+        app.dicom_results.publish(objects)
     except (RequestError, D24FADError) as error:
         return {"stored": False, "error": refusal(error).document()}
-    return {"stored": True, "sop_instance_uid": str(written.SOPInstanceUID)}
+    return {
+        "stored": True,
+        "sop_instance_uid": str(objects[DicomKind.SEGMENTATION].SOPInstanceUID),
+        "items": stored_objects(objects),
+    }
 
 
 def _document(stored: StoredResult, review: Review) -> dict[str, Any]:
