@@ -1,0 +1,165 @@
+"""What the documents promise: every command of the README runs, every link leads somewhere."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import pytest
+from PIL import Image
+from sklearn.metrics import roc_auc_score
+
+from d24fad_core import RESEARCH_USE_ONLY
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "D24FADSlicer" / "README.md"]
+)
+
+ELSEWHERE = {
+    "make demo": "test_the_demo_does_the_main_job below",
+    "make test": "what is running now",
+    "monailabel start_server --app monailabel_app --studies DIR --host 127.0.0.1": (
+        "tests/app, which start this server as a process"
+    ),
+}
+"""Commands of the README that the run of its commands leaves out, and where they are tested."""
+
+
+def blocks() -> list[tuple[str, str]]:
+    """Language and text of each fenced block."""
+    return re.findall(r"^```([^\n]*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def steps() -> list[tuple[str, str]]:
+    """What the README tells its reader to run, in order: a line of shell, or a Python program."""
+    found = []
+    for language, text in blocks():
+        if language == "python":
+            found.append(("python", text))
+        elif language == "sh":
+            lines = text.replace("\\\n", " ").splitlines()
+            words = (shlex.split(line, comments=True) for line in lines)
+            found.extend(("sh", shlex.join(command)) for command in words if command)
+    return found
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """A user's, with this Python's commands on the path and a cache of its own."""
+    commands = Path(sys.executable).parent
+    return {
+        **os.environ,
+        "PATH": f"{commands}{os.pathsep}{os.environ['PATH']}",
+        "XDG_CACHE_HOME": str(folder / "user-cache"),
+    }
+
+
+def test_every_block_is_of_a_language_that_is_run() -> None:
+    assert {language for language, _ in blocks()} == {"sh", "python"}
+    assert README.count("```") == 2 * len(blocks())
+
+
+def test_commands_that_are_tested_elsewhere_stand_in_the_readme() -> None:
+    assert set(ELSEWHERE) <= {text for _, text in steps()}
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_readme_run_in_order(tmp_path: Path) -> None:
+    ran = 0
+    for language, text in steps():
+        if text in ELSEWHERE:
+            continue
+        command = [sys.executable, "-c", text] if language == "python" else ["sh", "-c", text]
+        run = subprocess.run(
+            command, cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True
+        )
+        assert run.returncode == 0, f"{text}\n{run.stdout}\n{run.stderr}"
+        ran += 1
+    assert ran >= 6
+
+    promised = re.findall(r"^\| `([\w.]+)` \|", README, re.MULTILINE)
+    assert len(promised) == 4
+    for folder in ("result", "result-own", "result-python"):
+        assert sorted(path.name for path in (tmp_path / folder).iterdir()) == sorted(promised)
+    methods = json.loads((tmp_path / "figures.json").read_text())["methods"]
+    assert methods["default"]["voxel_auroc"] > 0.85
+    assert "nearest_neighbour" in methods
+
+
+@pytest.mark.slow
+@pytest.mark.server
+def test_the_demo_does_the_main_job(tmp_path: Path) -> None:
+    """The real recipe, in the environment of the tests and in a folder of its own."""
+    commands = Path(sys.executable).parent
+    run = subprocess.run(
+        [
+            *("make", "--file", ROOT / "Makefile", "--assume-old", ".venv/.installed"),
+            *(f"BIN={commands}", "demo"),
+        ],
+        cwd=tmp_path,
+        # From the repository's root, Python would find the packages where it is started.
+        env={**environment(tmp_path), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, f"{run.stdout}\n{run.stderr}"
+    assert RESEARCH_USE_ONLY in run.stdout
+    assert "lesion-001: case score" in run.stdout
+
+    results = tmp_path / ".demo" / "results"
+    heatmaps = {}
+    for case in ("lesion-001", "normal-001"):
+        with Image.open(results / f"{case}-overlay.png") as picture:
+            assert min(picture.size) > 300
+        scan = nib.load(tmp_path / ".demo" / "studies" / f"{case}.nii.gz")
+        for kind in ("mask", "heatmap"):
+            assert nib.load(results / f"{case}-{kind}.nii.gz").shape == scan.shape
+        heatmaps[case] = nib.load(results / f"{case}-heatmap.nii.gz").get_fdata()
+
+    masks = tmp_path / ".demo" / "cohort" / "masks"
+    lesion = nib.load(masks / "lesion-001.nii.gz").get_fdata() > 0
+    heat = heatmaps["lesion-001"]
+    analysed = heat != 0
+    assert roc_auc_score(lesion[analysed], heat[analysed]) > 0.85
+    assert heat[lesion].max() > heatmaps["normal-001"].max()
+
+
+def slug(heading: str) -> str:
+    """The anchor that a heading gets."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_leads_somewhere(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    dead = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        place = document.parent / path if path else document
+        if not place.exists():
+            dead.append(target)
+        elif anchor:
+            headings = re.findall(r"^#+ (.*)$", place.read_text(encoding="utf-8"), re.MULTILINE)
+            if anchor not in map(slug, headings):
+                dead.append(target)
+    assert dead == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_picture_can_be_shown(document: Path) -> None:
+    for target in re.findall(r"!\[[^\]]*\]\(([^)\s]+)\)", document.read_text(encoding="utf-8")):
+        if not re.match(r"[a-z]+:", target):
+            with Image.open(document.parent / target) as picture:
+                picture.load()
+
+
+def test_the_readme_says_what_this_is_not_for() -> None:
+    assert RESEARCH_USE_ONLY == "Research use only. Not for clinical use."
+    assert RESEARCH_USE_ONLY in README
