@@ -3,6 +3,12 @@
 Research use only. Not for clinical use.
 """
 
+import os
+
+# OpenMP's threads spin while they wait for each other: on a machine busy with other work an
+# analysis took twenty times as long. The setting is read when torch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 __version__ = "0.1.0"
 
 RESEARCH_USE_ONLY = "Research use only. Not for clinical use."
