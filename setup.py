@@ -44,7 +44,15 @@ SLICER_TEST = [
     "slicer-core==5.13.31053.0",  # real MRML, pins its own vtk; not PyPI's `slicer`
     "PySide6_Essentials",
 ]
-TEST = ["pytest>=8", "hypothesis>=6", "ruff>=0.6", "mypy>=1.11", "types-requests", "jsonschema", "psutil"]
+TEST = [
+    "pytest>=8",
+    "hypothesis>=6",
+    "ruff>=0.6",
+    "mypy>=1.11",
+    "types-requests",
+    "jsonschema",
+    "psutil",
+]
 
 setup(
     name="d24fad",
