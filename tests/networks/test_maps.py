@@ -68,3 +68,8 @@ def test_the_paper_map_sums_the_scales_with_aligned_corners() -> None:
     for corner in ((0, 0), (0, -1), (-1, 0), (-1, -1)):
         expected = sum(each[(slice(None), *corner)] for each in distances)
         torch.testing.assert_close(found[(slice(None), *corner)], expected)
+    # Aligned corners: no pixel lies beyond a feature, values run straight from edge to edge.
+    coarse = paper_anomaly_map(first[2:], second[2:], 32)
+    straight = torch.linspace(0, 1, 32)
+    left, right = distances[2][0, 0]
+    torch.testing.assert_close(coarse[0, 0], left + (right - left) * straight)
