@@ -36,6 +36,7 @@ class ReviewEvent:
         note: their remark.
         mask: hash of a mask that was sent before.
         undoes: number of the event that is taken back.
+        marked: whether the final label that a `final` stored marks anything.
     """
 
     action: str
@@ -46,6 +47,7 @@ class ReviewEvent:
     note: str = ""
     mask: str | None = None
     undoes: int | None = None
+    marked: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,8 +100,9 @@ class Review:
         if self.state != "reviewed":
             return False
         last = [e for e in self.events if e.action in _CLOSING and e.event not in self.undone][-1]
-        nothing = not any(finding.state in MARKED_STATES for finding in self.findings)
-        return last.action == "confirm_normal" or nothing
+        # A reviewer can reject every finding and still draw a label of their own.
+        marked = last.marked or any(finding.state in MARKED_STATES for finding in self.findings)
+        return last.action == "confirm_normal" or not marked
 
 
 def review_of(finding_count: int, events: Sequence[ReviewEvent]) -> Review:

@@ -62,6 +62,15 @@ def test_the_study_is_reviewed_after_the_final_label_until_something_changes(
     assert not log.append("r", 1, event("final", mask="c" * 64)).confirmed_normal
 
 
+def test_a_study_with_a_drawn_label_is_not_normal_though_every_finding_was_rejected(
+    log: ReviewLog,
+) -> None:
+    log.append("r", 1, event("reject", 1))
+    review = log.append("r", 1, event("final", mask="d" * 64, marked=True))
+    assert review.state == "reviewed"
+    assert not review.confirmed_normal
+
+
 def test_a_study_confirmed_as_normal_is_normal_whatever_its_findings(log: ReviewLog) -> None:
     review = log.append("r", 2, event("confirm_normal"))
     assert review.state == "reviewed"

@@ -14,7 +14,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 
 from d24fad_core.errors import D24FADError
 from monailabel_app.library.dicom_results import DicomKind, stored_objects
-from monailabel_app.library.encodings import write_labels
+from monailabel_app.library.encodings import read_mask, write_labels
 from monailabel_app.library.failures import RequestError, refusal
 from monailabel_app.library.results import StoredResult
 from monailabel_app.library.reviews import Review, ReviewEvent
@@ -90,7 +90,9 @@ def router(app: D24FADApp) -> APIRouter:
         record = stored.record
         app.datastore().save_label(record.image, str(kept), "final", {"result": record.id})
         sha256 = kept.name.partition(".")[0]
-        event = ReviewEvent("final", body.reviewer, note=body.note, mask=sha256)
+        event = ReviewEvent(
+            "final", body.reviewer, note=body.note, mask=sha256, marked=bool(read_mask(kept)[0].any())
+        )
         return {
             **_append(app, stored, event, None),
             "pacs": _to_pacs(app, stored, kept, body.reviewer),
