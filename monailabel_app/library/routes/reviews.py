@@ -91,7 +91,11 @@ def router(app: D24FADApp) -> APIRouter:
         app.datastore().save_label(record.image, str(kept), "final", {"result": record.id})
         sha256 = kept.name.partition(".")[0]
         event = ReviewEvent(
-            "final", body.reviewer, note=body.note, mask=sha256, marked=bool(read_mask(kept)[0].any())
+            "final",
+            body.reviewer,
+            note=body.note,
+            mask=sha256,
+            marked=bool(read_mask(kept)[0].any()),
         )
         return {
             **_append(app, stored, event, None),
