@@ -128,10 +128,11 @@ def load_features(path: Path) -> StudyFeatures | None:
                 name, _, scale = key.partition(".")
                 if scale:
                     found[name][int(scale)] = stored.get_tensor(key)
+            metadata = stored.metadata() or {}
             return StudyFeatures(
                 slices=SliceFeatures(**found),
                 foreground=stored.get_tensor("foreground").bool(),
-                similarity=float(stored.metadata()["similarity"]),
+                similarity=float(metadata["similarity"]),
             )
     except (OSError, SafetensorError, KeyError, ValueError):
         return None
