@@ -60,7 +60,8 @@ def test_batch_normalisation_sees_query_and_each_support_apart() -> None:
 
 def test_gradients_reach_the_student_through_the_support() -> None:
     model = network(IMAGE).train()
-    support = torch.rand(2, 2, 3, 64, 64)
+    # The weight of a single support image is 1, so that nothing comes by way of the weights.
+    support = torch.rand(1, 2, 3, 64, 64)
     _, weighted = model(torch.rand(2, 3, 64, 64), support)
     sum(each.sum() for each in weighted.features).backward()
     assert all(p.grad is not None and p.grad.any() for p in model.student.layer1.parameters())
