@@ -71,13 +71,16 @@ def test_scores_are_in_units_of_the_normals(model: D24FAD) -> None:
     assert np.abs(normals).max() < 8
 
 
-def test_the_support_alone_decides_how_images_are_scored(model: D24FAD) -> None:
+@pytest.mark.parametrize(("from_", "chosen"), [(0.8, 0), (9.0, 0), (0.0, 1)])
+def test_the_support_alone_decides_how_images_are_scored(
+    model: D24FAD, from_: float, chosen: int
+) -> None:
+    """Discs at one place are anatomy, unless everything counts as texture."""
     (query,) = encoded(model, [disc(51, abnormal=True)])
-    by_support = scorer(model).score(query)
-    as_anatomy = scorer(model, replace(SCORING, texture_from=9.0)).score(query)
-    as_texture = scorer(model, replace(SCORING, texture_from=0.0)).score(query)
-    assert as_anatomy != as_texture
-    assert by_support == as_anatomy
+    found = scorer(model, replace(SCORING, texture_from=from_)).score(query)
+    kinds = [scorer(model, kind.values[0]).score(query) for kind in BOTH]
+    assert kinds[0] != kinds[1]
+    assert found == kinds[chosen]
 
 
 def test_one_support_image_has_no_other_to_be_compared_with(model: D24FAD) -> None:

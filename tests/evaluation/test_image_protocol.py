@@ -12,7 +12,7 @@ from d24fad_core.errors import InputError, SupportError
 from d24fad_core.evaluation.image_protocol import ImageEvaluation, evaluate_images
 from d24fad_core.evaluation.methods import DEFAULT, NEAREST_NEIGHBOUR, nearest_neighbour_images
 from d24fad_core.networks.d24fad import D24FAD
-from d24fad_core.support.scoring import default_image_scoring
+from d24fad_core.support.scoring import MapKind, default_image_scoring
 from tests.evaluation.networks import untrained_network
 from tests.evaluation.small_tasks import SIDE, write_task
 
@@ -109,10 +109,18 @@ def test_nearest_neighbour_owes_nothing_to_the_student(
     assert found[DEFAULT].scores != measured[DEFAULT].scores
 
 
-def test_nearest_neighbour_is_the_same_whatever_the_scoring_is_tuned_to() -> None:
-    tuned = replace(SCORING, anatomy=replace(SCORING.anatomy, subtracted=1.0), texture_from=0.1)
-    assert nearest_neighbour_images(tuned).anatomy == nearest_neighbour_images(tuned).texture
-    assert nearest_neighbour_images(tuned).texture == METHODS[NEAREST_NEIGHBOUR].texture
+def test_nearest_neighbour_is_plain_whatever_the_scoring_is_tuned_to() -> None:
+    tuned = replace(
+        SCORING,
+        anatomy=replace(SCORING.anatomy, subtracted=1.0),
+        texture=replace(SCORING.texture, subtracted=1.0, search_radius=(1, 1, 1), neighbours=True),
+        texture_from=0.1,
+    )
+    plain = nearest_neighbour_images(tuned)
+    assert plain.anatomy == plain.texture
+    assert plain.keys == ((MapKind.TEACHER_SUPPORT, 1), (MapKind.TEACHER_SUPPORT, 2))
+    assert plain.texture.subtracted == 0.0
+    assert plain.texture.search_radius is None and not plain.texture.neighbours
 
 
 def test_more_shots_than_normals_are_refused(model: D24FAD, root: Path) -> None:

@@ -85,22 +85,21 @@ def test_bright_cubes_are_found_without_training(measured: dict[str, VolumeEvalu
     assert found.volume_auroc == 1.0
 
 
-def test_figures_follow_from_what_the_detector_finds(
-    model: D24FAD, cohort: Path, measured: dict[str, VolumeEvaluation]
-) -> None:
+def assert_figures_follow(model: D24FAD, root: Path, measured: dict[str, VolumeEvaluation]) -> None:
+    """Compare with figures worked out here from what the detector finds in each case."""
     card = ModelCard("untrained", model.config, image_size=64)
     for name, scoring in METHODS.items():
         detector = Detector(model, card, scoring=scoring)
         support = detector.prepare_support(
-            [read_volume(path) for path in find_studies(cohort / "support")], OPTIONS
+            [read_volume(path) for path in find_studies(root / "support")], OPTIONS
         )
         scores, labels, cases, hits, marked = [], [], {}, [], []
-        for path in find_studies(cohort / "cases"):
+        for path in find_studies(root / "cases"):
             result = detector.detect(read_volume(path), support, OPTIONS)
             truth = np.zeros(result.heatmap.shape, bool)
-            if path.name.startswith("sick"):
-                truth[LESION] = True
-                hits.append(result.mask[LESION].any())
+            if (root / "masks" / path.name).exists():
+                truth = nib.load(root / "masks" / path.name).get_fdata() > 0
+                hits.append(result.mask[truth].any())
             else:
                 marked.append(result.mask[result.heatmap != 0].mean())
             inside = (result.heatmap != 0) | truth
@@ -121,6 +120,26 @@ def test_figures_follow_from_what_the_detector_finds(
         assert found.normal_voxels_marked == pytest.approx(np.mean(marked))
         own = [roc_auc_score(t, s) for t, s in zip(labels, scores, strict=True) if t.any()]
         assert found.mean_voxel_auroc == pytest.approx(np.mean(own))
+
+
+def test_figures_follow_from_what_the_detector_finds(
+    model: D24FAD, cohort: Path, measured: dict[str, VolumeEvaluation]
+) -> None:
+    assert_figures_follow(model, cohort, measured)
+
+
+def test_lesion_voxels_that_were_not_analysed_count_as_missed(
+    model: D24FAD, root: Path, measured: dict[str, VolumeEvaluation]
+) -> None:
+    mask = root / "masks" / "sick-1.nii.gz"
+    image = nib.load(mask)
+    truth = np.asarray(image.dataobj).copy()
+    truth[:2, :5, :5] = 1  # air
+    nib.save(nib.Nifti1Image(truth, image.affine), mask)
+    found = measure(model, root)
+    assert_figures_follow(model, root, found)
+    for method, before in measured.items():
+        assert found[method].voxel_auroc < before.voxel_auroc - 0.1
 
 
 def test_a_case_score_does_not_depend_on_the_other_cases(
@@ -156,7 +175,10 @@ def test_nearest_neighbour_owes_nothing_to_the_student(
 
 def test_nearest_neighbour_takes_nothing_off() -> None:
     tuned = replace(SCORING, subtracted=1.0, search_radius=None)
-    assert nearest_neighbour(tuned) == METHODS[NEAREST_NEIGHBOUR]
+    plain = nearest_neighbour(tuned)
+    assert plain == METHODS[NEAREST_NEIGHBOUR]
+    assert plain.keys == ((MapKind.TEACHER_SUPPORT, 1), (MapKind.TEACHER_SUPPORT, 2))
+    assert plain.subtracted == 0.0 and plain.search_radius == (2, 2, 2)
 
 
 def test_a_mask_may_be_of_another_format_than_its_case(

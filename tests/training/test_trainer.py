@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from d24fad_core.errors import CancelledError, CheckpointError, ConfigurationError, InputError
 from d24fad_core.networks.checkpoint import WEIGHTS_FILE, load_checkpoint, read_card
 from d24fad_core.training.config import TrainingConfig
-from d24fad_core.training.episodes import ImageEpisodes
+from d24fad_core.training.episodes import Episode, ImageEpisodes
 from d24fad_core.training.trainer import CONFIG_FILE, STATE_FILE
 from tests.training.small_run import BY_IMAGE, CONFIG, pictures, run, tasks
 
@@ -80,6 +81,20 @@ def test_another_seed_gives_other_weights(finished: Path, tmp_path: Path) -> Non
     kernels = [name for name, value in one.items() if value.ndim == 4]
     assert kernels
     assert [name for name in kernels if torch.equal(one[name], other[name])] == []
+
+
+def test_every_epoch_has_episodes_of_its_own(tmp_path: Path) -> None:
+    drawn: list[bytes] = []
+
+    class Recorded(ImageEpisodes):
+        def draw(self, *arguments: Any, **more: Any) -> Episode:
+            episode = super().draw(*arguments, **more)
+            drawn.append(episode.query.numpy().tobytes())
+            return episode
+
+    run(tmp_path, sources=[Recorded("squares", pictures(12, 1))])
+    trained_on = drawn[-CONFIG.epochs * CONFIG.steps :]
+    assert len(set(trained_on)) == len(trained_on)
 
 
 @pytest.mark.slow
