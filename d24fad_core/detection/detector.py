@@ -190,12 +190,13 @@ class Detector:
         """Alignment similarity and features by plane, from the cache where it has them."""
         paths = {plane: self._cache_path(study, frame, plane, options) for plane in options.planes}
         cached = {plane: load_features(path) for plane, path in paths.items() if path is not None}
-        complete = {plane: found for plane, found in cached.items() if found is not None}
-        if len(complete) == len(options.planes):
-            return complete[options.planes[0]].similarity, complete
+        features = {plane: found for plane, found in cached.items() if found is not None}
+        if len(features) == len(options.planes):
+            return features[options.planes[0]].similarity, features
         aligned = align(study, frame, options.ct_window, register=options.register)
-        features = {}
         for plane, path in paths.items():
+            if plane in features:
+                continue
             stack = slice_volume(aligned.volume, plane, self.card.image_size, options.ct_window)
             features[plane] = encode_study(self.model, stack, aligned.similarity, self.scoring.keys)
             if path is not None:

@@ -79,4 +79,4 @@ def _compare(
         found = similarities(encoded, places, reference.features, scoring)
         standardised = reference.statistics.standardise(distances(model, found), places)
         fused = fuse(standardised, scoring, model.teacher.info, stack.grid.image_size)
-        return fused, study_shares(model, found)
+        return fused, study_shares(model, found, len(reference.features))

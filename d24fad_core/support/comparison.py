@@ -82,15 +82,18 @@ def distances(
     return result
 
 
-def study_shares(model: D24FAD, found: Mapping[MapKey, Tensor]) -> Tensor:
-    """Share of each support study, averaged over maps, slices and positions, (K,)."""
+def study_shares(model: D24FAD, found: Mapping[MapKey, Tensor], studies: int) -> Tensor:
+    """Share of each support study, averaged over maps, slices and positions, (K,).
+
+    Where no map compares with the support, nobody has a share.
+    """
     weighting = _position_weighting(model)
     shares = [
         weighting.shares(similarity, key[1]).mean(dim=(0, 2, 3))
         for key, similarity in found.items()
         if key[0] is not MapKind.TEACHER_STUDENT
     ]
-    return torch.stack(shares).mean(dim=0) if shares else torch.zeros(0)
+    return torch.stack(shares).mean(dim=0) if shares else torch.zeros(studies)
 
 
 def _position_weighting(model: D24FAD) -> PositionWeighting:

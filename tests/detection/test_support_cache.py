@@ -1,0 +1,140 @@
+"""Features of the support are computed once, for exactly what shapes them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from d24fad_core.data.volume import Modality, Plane
+from d24fad_core.detection.options import DetectionOptions
+from d24fad_core.support.scoring import MapKind, ScoringConfig
+from tests.detection.small_studies import EVERY_MAP, detector, normals, study
+
+BOXES = DetectionOptions(register=False)
+
+
+def files(cache: Path) -> dict[str, int]:
+    """Name and time of writing of each file in the cache."""
+    return {path.name: path.stat().st_mtime_ns for path in cache.iterdir()}
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    """A cache with the features of three normals."""
+    detector(tmp_path).prepare_support(normals(), BOXES)
+    assert len(files(tmp_path)) == 3
+    return tmp_path
+
+
+def test_nothing_is_computed_twice(cache: Path) -> None:
+    before = files(cache)
+    detector(cache).prepare_support(normals(), BOXES)
+    detector(cache).prepare_support(normals(), replace(BOXES, threshold=9.0))
+    assert files(cache) == before
+
+
+def test_the_cache_changes_no_bit_of_a_result(cache: Path) -> None:
+    case = study(7, lesion=True)
+    results = []
+    for each in (detector(cache), detector(None)):
+        support = each.prepare_support(normals(), BOXES)
+        results.append(each.detect(case, support, BOXES))
+    fresh, cached = results
+    np.testing.assert_array_equal(fresh.heatmap, cached.heatmap)
+    assert fresh.slice_scores == cached.slice_scores
+    assert fresh.case_score == cached.case_score
+    assert fresh.calibration == cached.calibration
+    assert fresh.provenance == cached.provenance
+
+
+def test_a_new_study_leaves_the_others_alone(cache: Path) -> None:
+    before = files(cache)
+    detector(cache).prepare_support([*normals(), study(3)], BOXES)
+    after = files(cache)
+    assert len(after) == 4
+    assert {name: after[name] for name in before} == before
+
+
+def test_the_same_studies_without_one_need_nothing_new(cache: Path) -> None:
+    before = files(cache)
+    detector(cache).prepare_support(normals()[:2], BOXES)
+    assert files(cache) == before
+
+
+def test_another_first_study_is_another_frame(cache: Path) -> None:
+    detector(cache).prepare_support(normals()[::-1], BOXES)
+    assert len(files(cache)) == 6
+
+
+CHANGES = {
+    "plane": ({}, {"planes": (Plane.CORONAL,)}),
+    "window": ({}, {"ct_window": "lung"}),
+    "registration": ({}, {"register": True}),
+    "weights": ({"weights_hash": "other"}, {}),
+    "teacher": ({"teacher_hash": "other"}, {}),
+    "image size": ({"image_size": 96}, {}),
+    "maps": ({"scoring": ScoringConfig({MapKind.TEACHER_SUPPORT: (0.0, 1.0, 1.0)})}, {}),
+}
+
+
+@pytest.mark.parametrize(("card", "options"), CHANGES.values(), ids=list(CHANGES))
+def test_whatever_shapes_the_features_makes_new_ones(
+    cache: Path, card: dict[str, object], options: dict[str, object]
+) -> None:
+    changed = {"scoring": EVERY_MAP, **card}
+    other = detector(cache, **changed)  # type: ignore[arg-type]
+    other.prepare_support(normals(), replace(BOXES, **options))
+    assert len(files(cache)) == 6
+
+
+@pytest.mark.parametrize("change", ["voxel", "place", "modality"])
+def test_a_changed_study_is_computed_again(cache: Path, change: str) -> None:
+    first, second, third = normals()
+    if change == "voxel":
+        array = third.array.copy()
+        array[14, 14, 14] += 1
+        third = replace(third, array=array)
+    elif change == "place":
+        affine = third.affine.copy()
+        affine[0, 3] += 1
+        third = replace(third, affine=affine)
+    else:
+        # MR is normalised by other limits; the foreground needs values above zero.
+        first, second, third = (
+            replace(each, array=each.array + 1000, modality=Modality.MR)
+            for each in (first, second, third)
+        )
+    detector(cache).prepare_support([first, second, third], BOXES)
+    assert len(files(cache)) == (6 if change == "modality" else 4)
+
+
+def test_a_renamed_study_is_the_same_study(cache: Path) -> None:
+    before = files(cache)
+    renamed = [replace(each, name=f"renamed {each.name}") for each in normals()]
+    support = detector(cache).prepare_support(renamed, BOXES)
+    assert files(cache) == before
+    assert [each.name for each in support.studies] == [each.name for each in renamed]
+
+
+@pytest.mark.parametrize("content", [b"", b"junk", "half"])
+def test_a_damaged_file_is_computed_again(cache: Path, content: bytes | str) -> None:
+    path = min(cache.iterdir())
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2] if content == "half" else content)  # type: ignore[arg-type]
+    before = files(cache)
+    detector(cache).prepare_support(normals(), BOXES)
+    assert path.read_bytes() == whole
+    changed = {name for name, time in files(cache).items() if time != before[name]}
+    assert changed == {path.name}
+
+
+def test_each_plane_has_its_own_file(cache: Path) -> None:
+    before = files(cache)
+    both = replace(BOXES, planes=(Plane.AXIAL, Plane.SAGITTAL))
+    detector(cache).prepare_support(normals(), both)
+    assert len(files(cache)) == 6
+    detector(cache).prepare_support(normals(), replace(BOXES, planes=(Plane.SAGITTAL,)))
+    assert len(files(cache)) == 6
+    after = files(cache)
+    assert {name: after[name] for name in before} == before
