@@ -1,0 +1,95 @@
+"""What the normals say of themselves, each scored in units that come from the others."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from d24fad_core.data.slices import SliceGrid
+from d24fad_core.data.volume import Plane
+from d24fad_core.detection.calibration import NORMAL_VOXEL_SHARE
+from d24fad_core.detection.fusion import blur, fuse, top_mean
+from d24fad_core.detection.reference import prepare_plane
+from d24fad_core.networks.d24fad import D24FAD
+from d24fad_core.support.comparison import distances, similarities
+from d24fad_core.support.features import StudyFeatures
+from d24fad_core.support.normal_statistics import compare_normals, summarise_normals
+from tests.evaluation.networks import untrained_network
+from tests.support.test_normal_statistics import SCORING, study
+
+SIZE = 64
+
+
+@pytest.fixture(scope="module")
+def model() -> D24FAD:
+    return untrained_network()
+
+
+def grid(slices: int) -> SliceGrid:
+    return SliceGrid(Plane.AXIAL, (SIZE, SIZE, slices), (2.0, 2.0, 3.0), SIZE)
+
+
+def scored_by_the_others(
+    model: D24FAD, studies: list[StudyFeatures], number: int, thickness: float
+) -> Tensor:
+    """The fused map of one study, as if only the others had ever been given."""
+    others = [each for index, each in enumerate(studies) if index != number]
+    units = summarise_normals(model, compare_normals(others, SCORING), range(len(others)), SCORING)
+    places = compare_normals(others, SCORING).places
+    found = distances(model, similarities(studies[number].slices[places], places, others, SCORING))
+    maps = fuse(units.standardise(found, places), SCORING, model.teacher.info, SIZE)
+    return blur(maps, SCORING, thickness)
+
+
+@pytest.mark.parametrize(("slices", "thickness"), [(6, 3.0), (96, 6.0)])
+def test_every_normal_is_held_out_of_its_own_units(
+    model: D24FAD, slices: int, thickness: float
+) -> None:
+    studies = [study(seed, slices) for seed in range(3)]
+    reference = prepare_plane(model, grid(slices), studies, SCORING)
+    maps = [scored_by_the_others(model, studies, number, thickness) for number in range(3)]
+    places = compare_normals(studies, SCORING).places
+    shown = [each.foreground[places] for each in studies]
+    inside = torch.cat([each[where] for each, where in zip(maps, shown, strict=True)])
+
+    assert reference.plane is Plane.AXIAL
+    assert len(reference.features) == 3
+    assert reference.centre == pytest.approx(float(inside.mean()), rel=1e-4)
+    assert reference.spread == pytest.approx(float(inside.std()), rel=1e-4)
+    z = (inside - reference.centre) / reference.spread
+    assert float((z >= reference.threshold - 1e-3).float().mean()) == pytest.approx(
+        NORMAL_VOXEL_SHARE, rel=0.1
+    )
+    for number, score in enumerate(reference.case_scores):
+        own = (maps[number][shown[number]] - reference.centre) / reference.spread
+        assert score == pytest.approx(top_mean(own, SCORING.case_fraction), rel=1e-3)
+
+
+def test_queries_are_scored_in_units_of_all_normals(model: D24FAD) -> None:
+    studies = [study(seed) for seed in range(3)]
+    reference = prepare_plane(model, grid(6), studies, SCORING)
+    expected = summarise_normals(model, compare_normals(studies, SCORING), range(3), SCORING)
+    for key in SCORING.keys:
+        assert torch.equal(reference.statistics.offset[key], expected.offset[key])
+    assert reference.statistics.unit == expected.unit
+
+
+def test_a_strange_normal_stands_out(model: D24FAD) -> None:
+    """One study of other features among three that are nearly the same."""
+    first = study(0)
+    alike = [first]
+    for seed in (1, 2):
+        noisy = {
+            scale: (values.float() + 0.1 * torch.randn(values.shape)).half()
+            for scale, values in first.slices.teacher.items()
+        }
+        slices = type(first.slices)(noisy, first.slices.student)
+        alike.append(StudyFeatures(slices, study(seed).foreground, 1.0))
+    reference = prepare_plane(model, grid(6), [*alike, study(9)], SCORING)
+    assert int(np.argmax(reference.case_scores)) == 3
+
+
+def test_two_normals_share_their_units(model: D24FAD) -> None:
+    reference = prepare_plane(model, grid(6), [study(0), study(1)], SCORING)
+    assert np.isfinite(reference.case_scores).all()
+    assert reference.spread > 0
