@@ -72,7 +72,7 @@ class D24FADApp(MONAILabelApp):
                 f"{RESEARCH_USE_ONLY}"
             ),
             version=__version__,
-            labels=LABELS,
+            labels=list(LABELS),  # OHIF adds to it
         )
         server = sys.modules.get(_SERVER)
         if server is not None:
