@@ -1,0 +1,1 @@
+"""Leave-one-task-out benchmark: held-out students, baselines and two protocols on the same data."""
