@@ -3,7 +3,7 @@
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -111,7 +111,7 @@ class Analyses:
             image_sha256=self._images.content_hash(request.query),
             support_set=None if parameters.support is not None else parameters.support_set,
             support=tuple(study.name for study in request.support),
-            support_hash=self.support_hash(request.support),
+            support_hash=self._images.support_hash(request.support),
             checkpoint_hash=self.detector.checkpoint_hash,
             options=parameters.document(),
             case_score=result.case_score,
@@ -143,10 +143,6 @@ class Analyses:
         while len(self._prepared) > _PREPARED_SETS_KEPT:
             self._prepared.popitem(last=False)
         return prepared
-
-    def support_hash(self, support: Sequence[Study]) -> str:
-        """A hash over the content of the support studies, in whatever order."""
-        return hash_bytes(*sorted(self._images.content_hash(s).encode() for s in support))
 
     def _support_key(self, request: AnalysisRequest) -> str:
         inputs: dict[str, Any] = {

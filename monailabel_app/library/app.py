@@ -31,6 +31,7 @@ from monailabel_app.library.job_queue import JobQueue
 from monailabel_app.library.job_runners import JobRunners
 from monailabel_app.library.jobs import Job, JobKind, JobStore
 from monailabel_app.library.leftovers import remove_leftovers
+from monailabel_app.library.matches import Alignments
 from monailabel_app.library.nifti_copies import NiftiCopies
 from monailabel_app.library.normals import NormalPatients
 from monailabel_app.library.pacs import pacs_studies
@@ -113,6 +114,7 @@ class D24FADApp(MONAILabelApp):
             device=configuration.device,
         )
         self.analyses = Analyses(detector, self.images, self.results)
+        self.alignments = Alignments(self.images)
         self.resolve = AnalysisResolver(self.images, self.support_sets)
         self.quality = QualityControl(
             state / "quality", self.support_sets, self.images, self.analyses

@@ -40,6 +40,7 @@ STATUS_OF_CODE = {
     "review_changed": 409,
     "findings_open": 409,
     "too_few_normals": 409,
+    "studies_changed": 409,
     "uploads_not_supported": 409,
     "no_dicom_source": 409,
     "no_pacs": 409,

@@ -134,6 +134,10 @@ class ImageCatalogue:
         hashes = [self._file_hash(file) for file in files if file.is_file()]
         return hashes[0] if len(hashes) == 1 else hash_bytes(*map(str.encode, hashes))
 
+    def support_hash(self, support: Sequence[Study]) -> str:
+        """A hash over the content of support studies, in whatever order."""
+        return hash_bytes(*sorted(self.content_hash(study).encode() for study in support))
+
     def _file_hash(self, path: Path) -> str:
         known = self.known_hash(path)
         if known is None:

@@ -134,7 +134,7 @@ class QualityControl:
 
     def support_hash(self, name: str) -> str:
         """Hash over the content of a set's studies."""
-        return self._analyses.support_hash(self._studies(name))
+        return self._images.support_hash(self._studies(name))
 
     def check(self, name: str, progress: Progress) -> SetQuality:
         """Check a set.
@@ -157,7 +157,7 @@ class QualityControl:
         alike = [s for s in alike if geometries[s.name].modality is modality]
         results = self._leave_one_out(name, alike, part(progress, 0.2, 1.0))
         quality = SetQuality(
-            self._analyses.support_hash(studies),
+            self._images.support_hash(studies),
             modality.value if modality else None,
             _statement(len(studies), len(alike)),
             {

@@ -29,6 +29,7 @@ _PREVIEW = "heatmap-8bit.nii.gz"
 _MASK = "mask.nii.gz"
 _REPORT = "report.json"
 _OVERLAY = "overlay.png"
+_ALIGNMENT = "alignment.json"
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ class StoredResult:
         preview: the same with 8 bits, small, for looking.
         mask: uint8 NIfTI on the image's grid.
         overlay: PNG.
+        alignment: JSON; there once somebody asked for matching places.
         report: the report document.
     """
 
@@ -84,6 +86,7 @@ class StoredResult:
     preview: Path
     mask: Path
     overlay: Path
+    alignment: Path
     report: dict[str, Any]
 
     @property
@@ -191,6 +194,7 @@ class ResultStore:
             preview=folder / _PREVIEW,
             mask=folder / _MASK,
             overlay=folder / _OVERLAY,
+            alignment=folder / _ALIGNMENT,
             report=json.loads((folder / _REPORT).read_text(encoding="utf-8")),
         )
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from monailabel_app.server_process import ServerProcess
 from tests.app import orthanc as pacs
-from tests.app.test_review_api import Api
+from tests.app.api import Api
 from tests.data.dicom_builder import change, write_series
 
 pytestmark = [
