@@ -22,7 +22,7 @@ from d24fad_core.errors import (
     InputError,
 )
 from d24fad_core.files import whole_file, write_text
-from d24fad_core.networks.checkpoint import ModelCard, save_checkpoint
+from d24fad_core.networks.checkpoint import ModelCard, save_checkpoint, state_hash
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.networks.teacher import build_teacher
 from d24fad_core.training.config import TrainingConfig
@@ -46,6 +46,7 @@ def train(
     folder: Path,
     card: ModelCard,
     *,
+    initial: D24FAD | None = None,
     device: str = "cpu",
     teacher_weights: Path | None = None,
     pretrained: bool = True,
@@ -62,6 +63,7 @@ def train(
         sources: tasks with normal images.
         folder: where state, TensorBoard events and, in `checkpoint`, the result go.
         card: name, scoring and data of the model; network and training are filled in.
+        initial: a trained model whose student goes on learning; None begins with random weights.
         device: torch device.
         teacher_weights: a file with the teacher's weights.
         pretrained: False trains against a random teacher, for tests.
@@ -70,23 +72,29 @@ def train(
 
     Raises:
         InputError: there is no task, or one with too few images.
-        ConfigurationError: the device cannot be used.
+        ConfigurationError: the device cannot be used, or `initial` is of another architecture.
         CheckpointError: the folder holds a run of another configuration.
         CancelledError: Ctrl-C; the epochs that were done are kept.
     """
     if not sources:
         raise InputError("no training data given; name image tasks or folders of normal volumes.")
     _check_device(device)
+    begun_with = None if initial is None else _check_initial(initial, config)
     shared = config.network.weighting == "position"
     for source in sources:
         # A task that is too small would else be noticed when it is first drawn, hours later.
         source.draw(np.random.default_rng(0), config.queries, config.shots, shared=shared)
-    _check_same_run(config, [source.name for source in sources], folder)
+    run = {**config.to_dict(), "tasks": [source.name for source in sources]}
+    if begun_with is not None:
+        run["initial_weights"] = begun_with
+    _check_same_run(run, folder)
     set_determinism(config.seed)
     model = D24FAD(
         config.network,
         build_teacher(config.network.teacher, teacher_weights, pretrained=pretrained),
     ).to(device)
+    if initial is not None:
+        model.load_state_dict(initial.state_dict())
     parameters = [value for value in model.parameters() if value.requires_grad]
     optimizer = torch.optim.Adam(parameters, lr=config.learning_rate, betas=config.betas)
     schedule = _schedule(config, optimizer)
@@ -97,6 +105,7 @@ def train(
         steps=config.steps,
         shared=shared,
         seed=config.seed,
+        horizontal_flip=config.horizontal_flip,
     )
     done = _load_state(folder / STATE_FILE, model, optimizer, schedule)
     if done < config.epochs:
@@ -106,7 +115,7 @@ def train(
         card,
         network=config.network,
         image_size=config.image_size,
-        training={**card.training, **config.to_dict(), "tasks": [s.name for s in sources]},
+        training={**card.training, **run},
     )
     return save_checkpoint(model, finished, folder / "checkpoint")
 
@@ -125,14 +134,12 @@ def _run(
 ) -> None:
     sums = dict.fromkeys(("ssd", "tsd", "total", "diversity"), 0.0)
     saved = done
+    warm_up = round(config.tsd_warm_up * config.epochs * config.steps)
 
     def iterate(engine: Engine, batch: Any) -> dict[str, Any]:
         model.train()
-        episode = batch
         losses: StepLosses = step_losses(
-            model,
-            replace(episode, query=episode.query.to(device), support=episode.support.to(device)),
-            config,
+            model, batch.to(device), config, warming_up=engine.state.iteration <= warm_up
         )
         optimizer.zero_grad()
         losses.total.backward()  # type: ignore[no-untyped-call]
@@ -218,9 +225,19 @@ def _check_device(name: str) -> None:
         ) from error
 
 
-def _check_same_run(config: TrainingConfig, tasks: list[str], folder: Path) -> None:
+def _check_initial(initial: D24FAD, config: TrainingConfig) -> str:
+    """The hash of the weights that training begins with."""
+    if initial.config != config.network:
+        raise ConfigurationError(
+            "the model to begin with has another architecture than the configuration asks for; "
+            "take the configuration's network from its model card."
+        )
+    return state_hash(initial)
+
+
+def _check_same_run(run: dict[str, Any], folder: Path) -> None:
     path = folder / CONFIG_FILE
-    text = json.dumps({**config.to_dict(), "tasks": tasks}, indent=2) + "\n"
+    text = json.dumps(run, indent=2) + "\n"
     if path.is_file():
         if path.read_bytes() != text.encode():
             raise CheckpointError(

@@ -14,11 +14,11 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from d24fad_core.errors import CancelledError, CheckpointError, ConfigurationError, InputError
-from d24fad_core.networks.checkpoint import WEIGHTS_FILE, load_checkpoint, read_card
+from d24fad_core.networks.checkpoint import WEIGHTS_FILE, load_checkpoint, read_card, state_hash
 from d24fad_core.training.config import TrainingConfig
 from d24fad_core.training.episodes import Episode, ImageEpisodes
 from d24fad_core.training.trainer import CONFIG_FILE, STATE_FILE
-from tests.training.small_run import BY_IMAGE, CONFIG, pictures, run, tasks
+from tests.training.small_run import BY_IMAGE, CONFIG, network, pictures, run, tasks
 
 ROOT = Path(__file__).parents[2]
 
@@ -95,6 +95,44 @@ def test_every_epoch_has_episodes_of_its_own(tmp_path: Path) -> None:
     run(tmp_path, sources=[Recorded("squares", pictures(12, 1))])
     trained_on = drawn[-CONFIG.epochs * CONFIG.steps :]
     assert len(set(trained_on)) == len(trained_on)
+
+
+def test_training_begins_with_the_weights_given(finished: Path, tmp_path: Path) -> None:
+    still = replace(CONFIG, epochs=1, steps=1, learning_rate=1e-12)
+    given = network(seed=3)
+    run(tmp_path / "given", still, initial=given)
+    run(tmp_path / "random", still)
+    after, other = weights(tmp_path / "given"), weights(tmp_path / "random")
+    kernels = [name for name, value in after.items() if value.ndim == 4]
+    for name in kernels:
+        torch.testing.assert_close(after[name], given.state_dict()[name])
+        assert not torch.allclose(other[name], after[name])
+    card = read_card(tmp_path / "given" / "checkpoint")
+    assert card.training["initial_weights"] == state_hash(given)
+    assert "initial_weights" not in read_card(tmp_path / "random" / "checkpoint").training
+
+
+def test_the_model_to_begin_with_is_left_as_it_was(tmp_path: Path) -> None:
+    given = network(seed=3)
+    before = state_hash(given)
+    run(tmp_path, replace(CONFIG, epochs=1), initial=given)
+    assert state_hash(given) == before
+    assert not given.training
+
+
+def test_a_run_does_not_go_on_from_other_weights(tmp_path: Path) -> None:
+    short = replace(CONFIG, epochs=1, steps=1)
+    run(tmp_path, short, initial=network(seed=3))
+    with pytest.raises(CheckpointError, match="other settings or tasks"):
+        run(tmp_path, short, initial=network(seed=4))
+    with pytest.raises(CheckpointError, match="other settings or tasks"):
+        run(tmp_path, short)
+
+
+def test_a_model_of_another_architecture_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="another architecture"):
+        run(tmp_path / "run", initial=network(BY_IMAGE))
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow
