@@ -22,6 +22,19 @@ class WeightedSupport:
     shares: tuple[Tensor, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class PreparedSupport:
+    """Support images as learn-to-weight needs them for any number of queries.
+
+    Attributes:
+        features: (K, H·W·C) a scale, student features of each support image.
+        keys: the same of their keys, divided by sqrt(C).
+    """
+
+    features: Features
+    keys: Features
+
+
 class ImageWeighting(nn.Module):
     """Learn-to-weight of the paper: one weight per support image and scale (section 3.2).
 
@@ -30,10 +43,13 @@ class ImageWeighting(nn.Module):
 
     Args:
         channels: channels of the features, a scale each.
+        normalised_logits: divide the logit by sqrt(H·W) too. The sum over all positions grows with
+            their number, and the published softmax is nearly one-hot once training has gone on.
     """
 
-    def __init__(self, channels: tuple[int, ...]) -> None:
+    def __init__(self, channels: tuple[int, ...], *, normalised_logits: bool = False) -> None:
         super().__init__()
+        self.normalised_logits = normalised_logits
         self.keys = nn.ModuleList(nn.Conv2d(width, width, 1) for width in channels)
 
     def forward(self, query: Features, support: Features) -> WeightedSupport:
@@ -45,13 +61,51 @@ class ImageWeighting(nn.Module):
         """
         weighted, shares = [], []
         for key, asked, offered in zip(self.keys, query, support, strict=True):
-            channels = offered.shape[2]
+            channels, height, width = offered.shape[2:]
+            summands = channels * height * width if self.normalised_logits else channels
             keys = key(offered.flatten(0, 1)).view_as(offered)
-            logits = torch.einsum("bkchw,bchw->bk", keys, asked) * channels**-0.5
+            logits = torch.einsum("bkchw,bchw->bk", keys, asked) * summands**-0.5
             share = logits.softmax(dim=1)
             weighted.append(torch.einsum("bk,bkchw->bchw", share, offered))
             shares.append(share)
         return WeightedSupport(tuple(weighted), tuple(shares))
+
+    def prepare(self, support: Features) -> PreparedSupport:
+        """Compute once what does not depend on the query.
+
+        Args:
+            support: student features of support images that all queries share, (K, C, H, W) a
+                scale.
+        """
+        keys = tuple(
+            _channels_last(key(offered)) * offered.shape[1] ** -0.5
+            for key, offered in zip(self.keys, support, strict=True)
+        )
+        return PreparedSupport(tuple(_channels_last(offered) for offered in support), keys)
+
+    def weigh(self, query: Features, support: PreparedSupport) -> WeightedSupport:
+        """Weigh a prepared support: two matrix products a scale, whatever the batch.
+
+        Args:
+            query: student features of the query, (B, C, H, W) a scale.
+            support: from `prepare`.
+
+        Returns:
+            What `forward` returns for the same support repeated B times.
+        """
+        weighted, shares = [], []
+        for asked, offered, keys in zip(query, support.features, support.keys, strict=True):
+            batch, channels, height, width = asked.shape
+            share = (_channels_last(asked) @ keys.T).softmax(dim=1)
+            mixed = (share @ offered).view(batch, height, width, channels)
+            weighted.append(mixed.permute(0, 3, 1, 2))
+            shares.append(share)
+        return WeightedSupport(tuple(weighted), tuple(shares))
+
+
+def _channels_last(features: Tensor) -> Tensor:
+    """(B, C, H, W) as rows (B, H·W·C): no copy where memory already lies so."""
+    return features.permute(0, 2, 3, 1).flatten(1)
 
 
 class PositionWeighting(nn.Module):
