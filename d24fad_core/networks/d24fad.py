@@ -1,5 +1,6 @@
 """The D²4FAD network: teacher, student and learn-to-weight in one module."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -27,12 +28,14 @@ class NetworkConfig:
             weight per position of every support image.
         normalise_input: subtract the teacher's mean and divide by its standard deviation. The
             paper feeds images in [0, 1] as they are.
+        normalised_logits: with weighting "image", see `ImageWeighting`; the paper has False.
     """
 
     teacher: str = "efficientnet_lite0"
     student: StudentConfig = field(default_factory=StudentConfig)
     weighting: str = "position"
     normalise_input: bool = True
+    normalised_logits: bool = False
 
     def __post_init__(self) -> None:
         if self.teacher not in TEACHERS:
@@ -60,6 +63,8 @@ class NetworkConfig:
             ),
             weighting=values["weighting"],
             normalise_input=values["normalise_input"],
+            # Cards written before there was a choice lack it.
+            normalised_logits=values.get("normalised_logits", False),
         )
 
 
@@ -100,7 +105,9 @@ class D24FAD(nn.Module):
         self.student = Student(teacher.info, config.student)
         channels = teacher.info.channels[:3]
         self.weighting: ImageWeighting | PositionWeighting = (
-            ImageWeighting(channels) if config.weighting == "image" else PositionWeighting()
+            ImageWeighting(channels, normalised_logits=config.normalised_logits)
+            if config.weighting == "image"
+            else PositionWeighting()
         )
         self.register_buffer("mean", torch.tensor(teacher.info.mean)[:, None, None], False)
         self.register_buffer("std", torch.tensor(teacher.info.std)[:, None, None], False)
@@ -124,12 +131,32 @@ class D24FAD(nn.Module):
     def forward(self, query: Tensor, support: Tensor) -> tuple[EncodedImages, WeightedSupport]:
         """Encode a query and weigh its support with one weight an image, as the paper does.
 
+        Args:
+            query: (B, 3, H, W) in [0, 1].
+            support: (K, B, 3, H, W), K support images for each query.
+
+        Raises:
+            ConfigurationError: the network weighs positions, see `PositionWeighting`.
+        """
+        features, embedding = self.embed(query)
+        supports = [self.embed(images)[1] for images in support]
+        student, weighted = self.predict_and_weigh(embedding, supports)
+        return EncodedImages(features, student), weighted
+
+    def predict_and_weigh(
+        self, query: Tensor, support: Iterable[Tensor]
+    ) -> tuple[Features, WeightedSupport]:
+        """The part of `forward` that is trained: from embeddings on.
+
         The student runs once on the query batch and once on each support image's batch, so that
         batch normalisation in training sees them apart.
 
         Args:
-            query: (B, 3, H, W) in [0, 1].
-            support: (K, B, 3, H, W), K support images for each query.
+            query: embeddings, (B, C, H/32, W/32).
+            support: K batches of embeddings of the same shape.
+
+        Returns:
+            The student's features of the query, and its weighted features of the support.
 
         Raises:
             ConfigurationError: the network weighs positions, see `PositionWeighting`.
@@ -139,8 +166,8 @@ class D24FAD(nn.Module):
                 "this network weighs positions, not images; compare its features instead, or "
                 "build it with weighting 'image'."
             )
-        encoded = self.encode(query)
-        supports = [self.encode(images).student for images in support]
+        student = self.student(query)
+        supports = [self.student(embedding) for embedding in support]
         stacked = tuple(torch.stack(scale, dim=1) for scale in zip(*supports, strict=True))
-        weighted: WeightedSupport = self.weighting(encoded.student, stacked)
-        return encoded, weighted
+        weighted: WeightedSupport = self.weighting(student, stacked)
+        return student, weighted

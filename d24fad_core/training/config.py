@@ -28,6 +28,9 @@ class TrainingConfig:
             larger `tsd_weight` the student does not collapse.
         per_position: cosine at each position instead of over the flattened feature.
         search_radius: window of learn-to-weight per position at strides 4, 8 and 16.
+        tsd_warm_up: share of the steps, at the beginning, in which the teacher-student loss acts
+            alone, so that the student has something to say before it is compared with itself.
+        horizontal_flip: show every other episode mirrored, query and support alike.
         seed: seed of weights and episodes.
     """
 
@@ -49,6 +52,8 @@ class TrainingConfig:
     stop_gradient: bool = True
     per_position: bool = True
     search_radius: tuple[int, int, int] = (2, 1, 1)
+    tsd_warm_up: float = 0.0
+    horizontal_flip: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -63,6 +68,12 @@ class TrainingConfig:
         if not self.learning_rate > 0:
             raise ConfigurationError(
                 f"a learning rate of {self.learning_rate} cannot train; give more than 0."
+            )
+
+        if not 0.0 <= self.tsd_warm_up <= 1.0:
+            raise ConfigurationError(
+                f"a teacher-student warm-up of {self.tsd_warm_up} is no share of the steps; give "
+                "0 to 1."
             )
 
     def to_dict(self) -> dict[str, Any]:

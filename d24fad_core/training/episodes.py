@@ -14,6 +14,7 @@ from d24fad_core.data.image_folder import load_images, to_unit
 from d24fad_core.data.slices import slice_volume
 from d24fad_core.data.volume import Plane, Volume
 from d24fad_core.errors import InputError
+from d24fad_core.networks.teacher import Features
 from d24fad_core.support.frame import align, make_frame
 
 _SHIFT_SLICES = 1
@@ -31,6 +32,46 @@ class Episode:
     query: Tensor
     support: Tensor
 
+    def to(self, device: str) -> "Episode":
+        """The episode on a device."""
+        return Episode(self.query.to(device), self.support.to(device))
+
+
+@dataclass(frozen=True, eq=False)
+class EmbeddedImages:
+    """What the frozen teacher makes of images; training needs nothing else of them.
+
+    Attributes:
+        features: (..., C, H, W) at strides 4, 8 and 16.
+        embedding: (..., C, H, W) at stride 32.
+    """
+
+    features: Features
+    embedding: Tensor
+
+    def to(self, device: str) -> "EmbeddedImages":
+        """The features on a device."""
+        return EmbeddedImages(
+            tuple(scale.to(device) for scale in self.features), self.embedding.to(device)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class EmbeddedEpisode:
+    """One step's images as the teacher sees them.
+
+    Attributes:
+        query: of (B,) images.
+        support: of (K, B) images, or (K, 1) shared by the queries.
+    """
+
+    query: EmbeddedImages
+    support: EmbeddedImages
+
+    def to(self, device: str) -> "EmbeddedEpisode":
+        """The episode on a device."""
+        return EmbeddedEpisode(self.query.to(device), self.support.to(device))
+
 
 class EpisodeSource(Protocol):
     """A task that episodes are drawn from."""
@@ -38,9 +79,61 @@ class EpisodeSource(Protocol):
     name: str
 
     def draw(
-        self, generator: np.random.Generator, queries: int, shots: int, *, shared: bool
-    ) -> Episode:
-        """Draw an episode; no image is query and support at once."""
+        self,
+        generator: np.random.Generator,
+        queries: int,
+        shots: int,
+        *,
+        shared: bool,
+        mirrored: bool = False,
+    ) -> Episode | EmbeddedEpisode:
+        """Draw an episode; no image is query and support at once.
+
+        Args:
+            generator: where chance comes from.
+            queries: B.
+            shots: K.
+            shared: one support for all queries.
+            mirrored: with left and right exchanged.
+        """
+
+
+def draw_images(
+    name: str, count: int, generator: np.random.Generator, queries: int, shots: int, *, shared: bool
+) -> tuple[Tensor, Tensor]:
+    """Choose the images of an episode from a set without order.
+
+    Args:
+        name: name of the task.
+        count: images that there are.
+        generator: where chance comes from.
+        queries: B.
+        shots: K.
+        shared: one support for all queries.
+
+    Returns:
+        Indices of the queries, (B,), and of their supports, (K, B) or (K, 1).
+
+    Raises:
+        InputError: the task has too few images.
+    """
+    groups = 1 if shared else queries
+    needed = queries + shots * groups
+    if count < queries + shots:
+        raise InputError(
+            f"task '{name}' has {count} normal images; {queries} queries and {shots} supports "
+            f"need {queries + shots}."
+        )
+    if needed <= count:
+        chosen = generator.choice(count, needed, replace=False)
+        query, support = chosen[:queries], chosen[queries:].reshape(shots, groups)
+    else:
+        query = generator.choice(count, queries, replace=False)
+        others = np.setdiff1d(np.arange(count), query)
+        support = np.stack(
+            [generator.choice(others, shots, replace=False) for _ in range(groups)], axis=1
+        )
+    return torch.from_numpy(query), torch.from_numpy(support)
 
 
 class ImageEpisodes:
@@ -61,32 +154,26 @@ class ImageEpisodes:
         return cls(name, load_images(files, image_size))
 
     def draw(
-        self, generator: np.random.Generator, queries: int, shots: int, *, shared: bool
+        self,
+        generator: np.random.Generator,
+        queries: int,
+        shots: int,
+        *,
+        shared: bool,
+        mirrored: bool = False,
     ) -> Episode:
         """Draw distinct images.
 
         Raises:
             InputError: the task has too few images.
         """
-        groups = 1 if shared else queries
-        needed = queries + shots * groups
-        if len(self._images) < queries + shots:
-            raise InputError(
-                f"task '{self.name}' has {len(self._images)} normal images; {queries} queries and "
-                f"{shots} supports need {queries + shots}."
-            )
-        if needed <= len(self._images):
-            chosen = generator.choice(len(self._images), needed, replace=False)
-            query, support = chosen[:queries], chosen[queries:].reshape(shots, groups)
-        else:
-            query = generator.choice(len(self._images), queries, replace=False)
-            others = np.setdiff1d(np.arange(len(self._images)), query)
-            support = np.stack(
-                [generator.choice(others, shots, replace=False) for _ in range(groups)], axis=1
-            )
-        images = to_unit(self._images[torch.from_numpy(query)])
-        supports = to_unit(self._images[torch.from_numpy(support.ravel())])
-        return Episode(images, supports.view(shots, groups, *images.shape[1:]))
+        query, support = draw_images(
+            self.name, len(self._images), generator, queries, shots, shared=shared
+        )
+        images = to_unit(self._images[query])
+        supports = to_unit(self._images[support.flatten()])
+        episode = Episode(images, supports.view(*support.shape, *images.shape[1:]))
+        return _mirror(episode) if mirrored else episode
 
 
 class VolumeEpisodes:
@@ -124,7 +211,13 @@ class VolumeEpisodes:
         return cls(name, stacks)
 
     def draw(
-        self, generator: np.random.Generator, queries: int, shots: int, *, shared: bool
+        self,
+        generator: np.random.Generator,
+        queries: int,
+        shots: int,
+        *,
+        shared: bool,
+        mirrored: bool = False,
     ) -> Episode:
         """Draw a place; supports are its slices of some studies, queries those of others.
 
@@ -145,10 +238,15 @@ class VolumeEpisodes:
         support = torch.stack([self._stacks[study][place] for study in supporting])
         groups = 1 if shared else queries
         shaped = to_unit(support)[:, None, None].expand(-1, groups, 1, -1, -1)
-        return Episode(to_unit(query)[:, None], shaped)
+        episode = Episode(to_unit(query)[:, None], shaped)
+        return _mirror(episode) if mirrored else episode
 
 
-class EpisodeStream(IterableDataset[Episode]):
+def _mirror(episode: Episode) -> Episode:
+    return Episode(episode.query.flip(-1), episode.support.flip(-1))
+
+
+class EpisodeStream(IterableDataset[Episode | EmbeddedEpisode]):
     """One epoch of episodes, tasks drawn evenly; the same for the same seed and epoch.
 
     Args:
@@ -158,6 +256,7 @@ class EpisodeStream(IterableDataset[Episode]):
         steps: episodes an epoch.
         shared: one support for all queries of an episode.
         seed: seed of the run.
+        horizontal_flip: mirror every other episode, by chance.
     """
 
     def __init__(
@@ -169,17 +268,22 @@ class EpisodeStream(IterableDataset[Episode]):
         steps: int,
         shared: bool,
         seed: int,
+        horizontal_flip: bool = False,
     ) -> None:
         self._sources = list(sources)
         self._queries, self._shots, self._steps = queries, shots, steps
         self._shared, self._seed = shared, seed
+        self._horizontal_flip = horizontal_flip
         self.epoch = 0
 
     def __len__(self) -> int:
         return self._steps
 
-    def __iter__(self) -> Iterator[Episode]:
+    def __iter__(self) -> Iterator[Episode | EmbeddedEpisode]:
         for step in range(self._steps):
             generator = np.random.default_rng([self._seed, self.epoch, step])
             source = self._sources[int(generator.integers(len(self._sources)))]
-            yield source.draw(generator, self._queries, self._shots, shared=self._shared)
+            mirrored = self._horizontal_flip and bool(generator.integers(2))
+            yield source.draw(
+                generator, self._queries, self._shots, shared=self._shared, mirrored=mirrored
+            )
