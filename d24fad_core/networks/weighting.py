@@ -28,7 +28,7 @@ class PreparedSupport:
 
     Attributes:
         features: (K, H·W·C) a scale, student features of each support image.
-        keys: the same of their keys, divided by sqrt(C).
+        keys: the same of their keys, scaled as the logits are.
     """
 
     features: Features
@@ -61,14 +61,18 @@ class ImageWeighting(nn.Module):
         """
         weighted, shares = [], []
         for key, asked, offered in zip(self.keys, query, support, strict=True):
-            channels, height, width = offered.shape[2:]
-            summands = channels * height * width if self.normalised_logits else channels
             keys = key(offered.flatten(0, 1)).view_as(offered)
-            logits = torch.einsum("bkchw,bchw->bk", keys, asked) * summands**-0.5
+            logits = torch.einsum("bkchw,bchw->bk", keys, asked) * self._factor(offered)
             share = logits.softmax(dim=1)
             weighted.append(torch.einsum("bk,bkchw->bchw", share, offered))
             shares.append(share)
         return WeightedSupport(tuple(weighted), tuple(shares))
+
+    def _factor(self, features: Tensor) -> float:
+        """What dot products of features, (..., C, H, W), are multiplied by."""
+        channels, height, width = features.shape[-3:]
+        summands = channels * height * width if self.normalised_logits else channels
+        return float(summands**-0.5)
 
     def prepare(self, support: Features) -> PreparedSupport:
         """Compute once what does not depend on the query.
@@ -78,7 +82,7 @@ class ImageWeighting(nn.Module):
                 scale.
         """
         keys = tuple(
-            _channels_last(key(offered)) * offered.shape[1] ** -0.5
+            _channels_last(key(offered)) * self._factor(offered)
             for key, offered in zip(self.keys, support, strict=True)
         )
         return PreparedSupport(tuple(_channels_last(offered) for offered in support), keys)
