@@ -13,10 +13,13 @@ from d24fad_core.detection.reference import prepare_plane
 from d24fad_core.errors import SupportError
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.support.alignment import misalignment
-from d24fad_core.support.comparison import distances, similarities
+from d24fad_core.support.comparison import Similarities, distances, similarities
 from d24fad_core.support.features import SliceFeatures, StudyFeatures, encode_images
-from d24fad_core.support.scoring import ImageScoringConfig
+from d24fad_core.support.scoring import ImageScoringConfig, ScoringConfig
 from d24fad_core.support.support_set import MINIMUM_STUDIES
+
+_PLACE = torch.zeros(1, dtype=torch.long)
+"""A single image is the first slice of its own frame."""
 
 
 class ImageScorer:
@@ -53,19 +56,34 @@ class ImageScorer:
         )
         self._reference = prepare_plane(model, self._grid, studies, self._scoring)
 
+    @property
+    def scoring(self) -> ScoringConfig:
+        """What the support images chose: the scoring of anatomy or of texture."""
+        return self._scoring
+
+    def compare(self, query: SliceFeatures) -> Similarities:
+        """Similarity of one image to each support image."""
+        with torch.inference_mode():
+            return similarities(query, _PLACE, self._reference.features, self._scoring)
+
+    def fused_map(self, found: Similarities) -> Tensor:
+        """Fused map of one image, (N, N), before the blur, from its similarities."""
+        with torch.inference_mode():
+            standardised = self._reference.statistics.standardise(
+                distances(self._model, found), _PLACE
+            )
+            return fuse(
+                standardised, self._scoring, self._model.teacher.info, self._grid.image_size
+            )[0]
+
+    def finished_map(self, fused: Tensor) -> Tensor:
+        """Anomaly map, (N, N), in z units, from a fused map."""
+        smooth = blur(fused[None], self._scoring, None)[0]
+        return (smooth - self._reference.centre) / self._reference.spread
+
     def maps(self, query: SliceFeatures) -> Tensor:
         """Anomaly map of one image, (N, N), in z units."""
-        place = torch.zeros(1, dtype=torch.long)
-        with torch.inference_mode():
-            found = similarities(query, place, self._reference.features, self._scoring)
-            standardised = self._reference.statistics.standardise(
-                distances(self._model, found), place
-            )
-            fused = fuse(
-                standardised, self._scoring, self._model.teacher.info, self._grid.image_size
-            )
-        smooth = blur(fused, self._scoring, None)[0]
-        return (smooth - self._reference.centre) / self._reference.spread
+        return self.finished_map(self.fused_map(self.compare(query)))
 
     def score(self, query: SliceFeatures) -> float:
         """Score of one image: mean of the highest `case_fraction` of its map."""

@@ -18,6 +18,7 @@ CHUNK = 8
 """Slices that go through the network at once. Fixed, and the last chunk is filled up: kernels are
 chosen by batch size, and a score must not depend on the company of its slice, bit for bit."""
 
+_PARTS = ("teacher", "student")
 _NEEDED = {
     MapKind.SELF_DISTILLATION: ("student",),
     MapKind.TEACHER_STUDENT: ("teacher", "student"),
@@ -48,6 +49,11 @@ class SliceFeatures:
         )
 
 
+def needed_scales(keys: Sequence[MapKey]) -> dict[str, set[int]]:
+    """Scales of the teacher's and of the student's features that some maps are made of."""
+    return {part: {key[1] for key in keys if part in _NEEDED[key[0]]} for part in _PARTS}
+
+
 def encode_images(model: D24FAD, images: Tensor, keys: Sequence[MapKey]) -> Iterator[SliceFeatures]:
     """Encode images chunk by chunk; each result holds at most `CHUNK` images, in order.
 
@@ -56,7 +62,7 @@ def encode_images(model: D24FAD, images: Tensor, keys: Sequence[MapKey]) -> Iter
         images: (S, 1 or 3, N, N) in [0, 1].
         keys: the maps that are wanted.
     """
-    wanted = {part: {key[1] for key in keys if part in _NEEDED[key[0]]} for part in _PARTS}
+    wanted = needed_scales(keys)
     device = next(model.parameters()).device
     for start in range(0, len(images), CHUNK):
         part = images[start : start + CHUNK]
@@ -68,9 +74,6 @@ def encode_images(model: D24FAD, images: Tensor, keys: Sequence[MapKey]) -> Iter
             {scale: teacher[scale][: len(part)].half().cpu() for scale in wanted["teacher"]},
             {scale: student[scale][: len(part)].half().cpu() for scale in wanted["student"]},
         )
-
-
-_PARTS = ("teacher", "student")
 
 
 @dataclass(frozen=True, eq=False)
