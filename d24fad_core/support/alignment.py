@@ -10,17 +10,19 @@ from d24fad_core.support.features import SliceFeatures
 
 
 def misalignment(support: Sequence[SliceFeatures]) -> float:
-    """Teacher distance at the same place over teacher distance half an image away.
+    """Distance of teacher features at the same place over distance half an image away.
 
     Near 1 for images without common places; well below 1 for aligned anatomy. No test image is
     needed.
 
     Args:
-        support: features of at least two images, one slice each.
+        support: features of at least two images, one slice each; the student's stand in where
+            the teacher's were not kept.
     """
     ratios = []
-    for scale in support[0].teacher:
-        features = torch.cat([image.teacher[scale].float() for image in support])
+    part = "teacher" if support[0].teacher else "student"
+    for scale in getattr(support[0], part):
+        features = torch.cat([getattr(image, part)[scale].float() for image in support])
         unit = F.normalize(features, dim=1)
         height, width = unit.shape[2:]
         moved = torch.roll(unit, (height // 2, width // 2), dims=(2, 3))
