@@ -37,7 +37,6 @@ def train_without(
     *,
     device: str = "cpu",
     teacher_weights: Path | None = None,
-    pretrained: bool = True,
     on_step: StepReport | None = None,
     on_epoch: EpochReport | None = None,
 ) -> ModelCard:
@@ -53,7 +52,6 @@ def train_without(
         folder: where the run goes; its `checkpoint` holds the result.
         device: torch device.
         teacher_weights: a file with the teacher's weights.
-        pretrained: False trains against a random teacher, for tests.
         on_step: told the epoch's step and the epoch after each step.
         on_epoch: told the epoch's mean losses.
 
@@ -78,7 +76,6 @@ def train_without(
         card,
         device=device,
         teacher_weights=teacher_weights,
-        pretrained=pretrained,
         on_step=on_step,
         on_epoch=on_epoch,
     )

@@ -51,6 +51,8 @@ def top_mean(values: Tensor, fraction: float) -> float:
     if values.numel() == 0:
         return 0.0
     count = max(1, round(fraction * values.numel()))
+    if count == values.numel():
+        return float(values.mean())
     return float(values.topk(count).values.mean())
 
 

@@ -1,0 +1,257 @@
+"""Scoring one task's test images with one draw of supports: all methods, shots and poolings at
+once, each image by itself."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from d24fad_core.benchmark.image_maps import ComparedImage, ImageMaps, prepare_maps
+from d24fad_core.benchmark.methods import Method, PaperMap, Pooling
+from d24fad_core.benchmark.official import corrected_scores, official_scores
+from d24fad_core.benchmark.results import CORRECTED, OFFICIAL, ImageScores
+from d24fad_core.detection.fusion import top_mean
+from d24fad_core.errors import SupportError
+from d24fad_core.files import hash_bytes
+from d24fad_core.networks.d24fad import D24FAD
+from d24fad_core.progress import Progress, silent
+from d24fad_core.support.features import CHUNK, SliceFeatures, StudyFeatures
+from d24fad_core.training.episodes import EmbeddedImages
+
+_FORMAT = "1"
+MOST_SHOTS = 8
+"""Supports of a draw, though fewer may be used: K shots are the first K of them."""
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOutTask:
+    """A task that is tested on, as the teacher sees it.
+
+    Attributes:
+        name: its name.
+        train: its normal training images, which supports are drawn from.
+        test: its test images.
+        names: test images, as folder/file.
+        labels: 0 normal, 1 abnormal.
+        key: hash of the content of both.
+    """
+
+    name: str
+    train: EmbeddedImages
+    test: EmbeddedImages
+    names: tuple[str, ...]
+    labels: tuple[int, ...]
+    key: str
+
+
+@dataclass(frozen=True)
+class CellSettings:
+    """What all cells of a benchmark share.
+
+    Attributes:
+        shots: numbers of support images (K).
+        protocols: "corrected", "official" or both.
+        image_size: pixels a side.
+        draw_seed: seed of the draws of supports.
+    """
+
+    shots: tuple[int, ...]
+    protocols: tuple[str, ...]
+    image_size: int
+    draw_seed: int = 0
+
+
+def draw_supports(count: int, shots: Sequence[int], seed: int, draw: int) -> NDArray[np.int64]:
+    """Indices of the support images of a draw; K shots are the first K of them.
+
+    Draws depend on neither the training nor the shots, so that comparisons are paired.
+
+    Args:
+        count: normal training images that there are.
+        shots: all K that are wanted.
+        seed: seed of the draws.
+        draw: number of the draw.
+
+    Raises:
+        SupportError: there are too few images.
+    """
+    wanted = max(MOST_SHOTS, *shots)
+    if wanted > count:
+        raise SupportError(
+            f"a draw takes {wanted} support images and there are {count} normal ones; give more "
+            "images in train/good."
+        )
+    return np.random.default_rng([seed, draw]).choice(count, wanted, replace=False)
+
+
+def score_file(out: Path, task: str, method: Method, seed: int | None, draw: int) -> Path:
+    """Where the scores of a method with a draw of supports are kept."""
+    return out / task / f"{method.name}_seed{'none' if seed is None else seed}_draw{draw}.json"
+
+
+def score_key(
+    task: HeldOutTask, method: Method, settings: CellSettings, draw: int, weights: str
+) -> str:
+    """Hash of everything that shapes the scores of a cell.
+
+    Args:
+        task: the task.
+        method: the method.
+        settings: of the benchmark.
+        draw: number of the draw.
+        weights: hash of the student's weights; empty where there is none.
+    """
+    shaping = {
+        "format": _FORMAT,
+        "task": task.key,
+        "names": task.names,
+        "labels": task.labels,
+        "method": method.to_dict(),
+        "shots": settings.shots,
+        "protocols": settings.protocols,
+        "image_size": settings.image_size,
+        "draw": [settings.draw_seed, draw],
+        "weights": weights,
+    }
+    return hash_bytes(json.dumps(shaping, sort_keys=True).encode())
+
+
+def image_features(model: D24FAD, images: EmbeddedImages, *, student: bool) -> list[SliceFeatures]:
+    """Features of each image, as `detection.image_scorer.encode_each` makes them.
+
+    Args:
+        model: whose student predicts.
+        images: what its teacher makes of (S,) images.
+        student: whether the student's features are wanted.
+    """
+    count = len(images.embedding)
+    predicted = _predict(model, images.embedding) if student else ()
+    return [
+        SliceFeatures(
+            {scale: values[row : row + 1] for scale, values in enumerate(images.features)},
+            {scale: values[row : row + 1] for scale, values in enumerate(predicted)},
+        )
+        for row in range(count)
+    ]
+
+
+def _predict(model: D24FAD, embedding: Tensor) -> tuple[Tensor, ...]:
+    device = next(model.parameters()).device
+    parts = []
+    for start in range(0, len(embedding), CHUNK):
+        part = embedding[start : start + CHUNK]
+        # Always CHUNK images, see `support.features`.
+        filled = torch.cat([part, part[:1].expand(CHUNK - len(part), -1, -1, -1)])
+        with torch.inference_mode():
+            student = model.student(filled.to(device))
+        parts.append(tuple(scale[: len(part)].half().cpu() for scale in student))
+    return tuple(torch.cat(scale) for scale in zip(*parts, strict=True))
+
+
+def score_draw(
+    model: D24FAD,
+    methods: Sequence[Method],
+    task: HeldOutTask,
+    queries: Sequence[SliceFeatures],
+    supports: Sequence[SliceFeatures],
+    settings: CellSettings,
+    *,
+    seed: int | None,
+    draw: int,
+    progress: Progress = silent,
+) -> dict[str, list[ImageScores]]:
+    """Score all test images with one draw of supports.
+
+    Args:
+        model: the network, in eval mode.
+        methods: methods that this network can serve.
+        task: names and labels of the images.
+        queries: features of the test images.
+        supports: features of the draw's support images, in its order.
+        settings: of the benchmark.
+        seed: seed of the model's training; None where the methods need none.
+        draw: number of the draw.
+        progress: told of each image.
+
+    Returns:
+        Method name to its scores for all shots, poolings and protocols.
+    """
+    everywhere = torch.ones(1, settings.image_size, settings.image_size, dtype=torch.bool)
+    studies = [StudyFeatures(features, everywhere, 1.0) for features in supports]
+    cells = [
+        _Cell(
+            method, shots, prepare_maps(model, method.recipe, supports[:shots], settings.image_size)
+        )
+        for method in methods
+        for shots in settings.shots
+    ]
+    for number, query in enumerate(queries):
+        progress(f"{task.name}: draw {draw}", number / len(queries))
+        compared = ComparedImage(query, studies)
+        for cell in cells:
+            cell.add(compared, keep=OFFICIAL in settings.protocols)
+    found: dict[str, list[ImageScores]] = {method.name: [] for method in methods}
+    for cell in cells:
+        for name, protocol, kept, values in cell.results(task.labels, settings.protocols):
+            found[cell.method.name].append(
+                ImageScores(
+                    task=task.name,
+                    method=name,
+                    protocol=protocol,
+                    shots=cell.shots,
+                    seed=seed,
+                    draw=draw,
+                    names=tuple(task.names[index] for index in kept),
+                    labels=tuple(task.labels[index] for index in kept),
+                    scores=values,
+                )
+            )
+    return found
+
+
+_Result = tuple[str, str, Sequence[int], tuple[float, ...]]
+"""Method with pooling, protocol, indices of the images that have a score, and the scores."""
+
+
+class _Cell:
+    """One method with some shots: makes each image's map and collects what is pooled from it."""
+
+    def __init__(self, method: Method, shots: int, maps: ImageMaps) -> None:
+        self.method, self.shots, self._maps = method, shots, maps
+        own = () if maps.fraction is None else (Pooling("", maps.fraction),)
+        self._poolings = method.poolings or own
+        self._scores: dict[str, list[float]] = {pooling.name: [] for pooling in self._poolings}
+        self._raw: list[Tensor] = []
+
+    def add(self, image: ComparedImage, *, keep: bool) -> None:
+        raw = self._maps.raw(image)
+        if keep and self.method.official:
+            self._raw.append(raw)
+        values = self._maps.finished(raw).flatten()
+        for pooling in self._poolings:
+            self._scores[pooling.name].append(top_mean(values, pooling.fraction))
+
+    def results(self, labels: Sequence[int], protocols: Sequence[str]) -> list[_Result]:
+        every = range(len(labels))
+        found: list[_Result] = []
+        if CORRECTED in protocols:
+            for name, values in self._scores.items():
+                title = f"{self.method.name}/{name}" if name else self.method.name
+                found.append((title, CORRECTED, every, tuple(values)))
+        if OFFICIAL in protocols and self.method.official:
+            maps = torch.stack(self._raw).numpy()
+            title = self.method.name
+            if not isinstance(self.method.recipe, PaperMap):
+                # The published protocol pools in its own way; the honest score that it is
+                # compared with has to pool the same maps in that way too.
+                title = f"{title}/paper_pooling"
+                if CORRECTED in protocols:
+                    found.append((title, CORRECTED, every, corrected_scores(maps)))
+            published = official_scores(maps, labels)
+            found.append((title, OFFICIAL, published.kept, published.scores))
+        return found

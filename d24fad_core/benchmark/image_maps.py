@@ -1,0 +1,245 @@
+"""Anomaly maps of test images by the recipes of the methods; comparisons are made once for all."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import Tensor
+
+from d24fad_core.benchmark.coreset import Coreset, CoresetConfig
+from d24fad_core.benchmark.methods import MapRecipe, MeanSupportMap, PaperMap
+from d24fad_core.detection.image_scorer import ImageScorer
+from d24fad_core.errors import ConfigurationError
+from d24fad_core.networks.d24fad import D24FAD
+from d24fad_core.networks.maps import distance_maps, paper_anomaly_map, to_image_size
+from d24fad_core.networks.weighting import ImageWeighting
+from d24fad_core.support.comparison import Similarities, similarities
+from d24fad_core.support.features import SliceFeatures, StudyFeatures, needed_scales
+from d24fad_core.support.scoring import (
+    ImageScoringConfig,
+    MapKey,
+    MapKind,
+    ScoringConfig,
+)
+
+_PLACE = torch.zeros(1, dtype=torch.long)
+_AFTER_COMPARING = (
+    "fusion",
+    "subtracted",
+    "mean_blur",
+    "mean_blur_slices",
+    "blur",
+    "blur_mm",
+    "case_fraction",
+    "slice_fraction",
+)
+"""Options of a scoring that act on similarities, not on how they come about."""
+
+
+class ComparedImage:
+    """One test image and what it was compared with; each comparison is made once.
+
+    Args:
+        features: of the image, of all scales that any method wants.
+        supports: all support images of the draw; fewer shots take the first of them.
+    """
+
+    def __init__(self, features: SliceFeatures, supports: Sequence[StudyFeatures]) -> None:
+        self.features = features
+        self._supports = supports
+        self._found: dict[tuple[str, MapKey], Tensor] = {}
+
+    def similarities(self, scoring: ScoringConfig, options: str, shots: int) -> Similarities:
+        """Similarity to the first supports.
+
+        Args:
+            scoring: which maps to make.
+            options: its `comparison_options`.
+            shots: K.
+        """
+        result: Similarities = {}
+        for key in scoring.keys:
+            name = (options, key)
+            if name not in self._found:
+                alone = dict.fromkeys(MapKind, (0.0, 0.0, 0.0))
+                first, second, third = (float(scale == key[1]) for scale in range(3))
+                alone[key[0]] = (first, second, third)
+                with torch.inference_mode():
+                    found = similarities(
+                        self.features, _PLACE, self._supports, replace(scoring, fusion=alone)
+                    )
+                self._found[name] = found[key]
+            every = self._found[name]
+            result[key] = every if key[0] is MapKind.TEACHER_STUDENT else every[:, :shots]
+        return result
+
+
+def comparison_options(scoring: ScoringConfig) -> str:
+    """The options that a similarity depends on; equal for scorings that can share it."""
+    values = scoring.to_dict()
+    return json.dumps({key: values[key] for key in values if key not in _AFTER_COMPARING})
+
+
+class ImageMaps(Protocol):
+    """Makes the maps of one method with one support set."""
+
+    fraction: float | None
+    """Share of the highest pixels that the recipe itself pools; None where it says nothing."""
+
+    def raw(self, image: ComparedImage) -> Tensor:
+        """Map of one image, (N, N), before the blur."""
+
+    def finished(self, raw: Tensor) -> Tensor:
+        """The anomaly map, (N, N)."""
+
+
+class _ScoredMaps:
+    """Maps of the product's scorer."""
+
+    def __init__(
+        self,
+        model: D24FAD,
+        recipe: ImageScoringConfig,
+        support: Sequence[SliceFeatures],
+        image_size: int,
+    ) -> None:
+        wanted = [_only_needed(features, recipe.keys) for features in support]
+        self._scorer = ImageScorer(model, recipe, wanted, image_size)
+        self._shots = len(support)
+        self._options = comparison_options(self._scorer.scoring)
+        self.fraction: float | None = self._scorer.scoring.case_fraction
+
+    def raw(self, image: ComparedImage) -> Tensor:
+        return self._scorer.fused_map(
+            image.similarities(self._scorer.scoring, self._options, self._shots)
+        )
+
+    def finished(self, raw: Tensor) -> Tensor:
+        return self._scorer.finished_map(raw)
+
+
+class _PaperMaps:
+    """The published map, with one learnt weight per support image."""
+
+    fraction: float | None = None
+
+    def __init__(
+        self, model: D24FAD, recipe: PaperMap, support: Sequence[SliceFeatures], image_size: int
+    ) -> None:
+        if not isinstance(model.weighting, ImageWeighting):
+            raise ConfigurationError(
+                "the published map needs a student trained with one weight per support image; "
+                "give --preset paper."
+            )
+        self._weighting, self._blur, self._image_size = model.weighting, recipe.blur, image_size
+        stacked = tuple(
+            torch.cat([image.student[scale].float() for image in support]) for scale in range(3)
+        )
+        with torch.inference_mode():
+            self._support = model.weighting.prepare(stacked)
+
+    def raw(self, image: ComparedImage) -> Tensor:
+        query = tuple(image.features.student[scale].float() for scale in range(3))
+        with torch.inference_mode():
+            weighted = self._weighting.weigh(query, self._support)
+            return paper_anomaly_map(query, weighted.features, self._image_size)[0]
+
+    def finished(self, raw: Tensor) -> Tensor:
+        return _blurred(raw, self._blur)
+
+
+class _MeanSupportMaps:
+    """Distance to the mean support."""
+
+    fraction: float | None = None
+
+    def __init__(
+        self,
+        model: D24FAD,
+        recipe: MeanSupportMap,
+        support: Sequence[SliceFeatures],
+        image_size: int,
+    ) -> None:
+        self._recipe, self._info, self._image_size = recipe, model.teacher.info, image_size
+        self._scales = [scale for scale in range(3) if recipe.weights[scale]]
+        self._mean = {
+            scale: torch.cat(
+                [getattr(image, recipe.part)[scale].float() for image in support]
+            ).mean(dim=0, keepdim=True)
+            for scale in self._scales
+        }
+
+    def raw(self, image: ComparedImage) -> Tensor:
+        features = getattr(image.features, self._recipe.part)
+        total = torch.zeros(())
+        for scale in self._scales:
+            distance = distance_maps((features[scale].float(),), (self._mean[scale],))[0]
+            total = total + self._recipe.weights[scale] * to_image_size(
+                distance, self._info.strides[scale], self._info.centres[scale], self._image_size
+            )
+        return total[0]
+
+    def finished(self, raw: Tensor) -> Tensor:
+        return _blurred(raw, self._recipe.blur)
+
+
+class _CoresetMaps:
+    """Distance to a coreset."""
+
+    fraction: float | None = None
+
+    def __init__(
+        self,
+        model: D24FAD,
+        recipe: CoresetConfig,
+        support: Sequence[SliceFeatures],
+        image_size: int,
+    ) -> None:
+        self._coreset = Coreset(support, recipe)
+        self._blur, self._image_size = recipe.blur, image_size
+        fine = recipe.scales[0]
+        self._place = model.teacher.info.strides[fine], model.teacher.info.centres[fine]
+
+    def raw(self, image: ComparedImage) -> Tensor:
+        distances = self._coreset.distances(image.features)
+        return to_image_size(distances[None], *self._place, self._image_size)[0]
+
+    def finished(self, raw: Tensor) -> Tensor:
+        return _blurred(raw, self._blur)
+
+
+def prepare_maps(
+    model: D24FAD, recipe: MapRecipe, support: Sequence[SliceFeatures], image_size: int
+) -> ImageMaps:
+    """Make a recipe ready for a support set.
+
+    Args:
+        model: the network.
+        recipe: the method's.
+        support: features of each support image.
+        image_size: N.
+    """
+    if isinstance(recipe, PaperMap):
+        return _PaperMaps(model, recipe, support, image_size)
+    if isinstance(recipe, MeanSupportMap):
+        return _MeanSupportMaps(model, recipe, support, image_size)
+    if isinstance(recipe, CoresetConfig):
+        return _CoresetMaps(model, recipe, support, image_size)
+    return _ScoredMaps(model, recipe, support, image_size)
+
+
+def _only_needed(features: SliceFeatures, keys: Sequence[MapKey]) -> SliceFeatures:
+    """The scales that the product would encode; its choice of anatomy or texture sees no more."""
+    scales = needed_scales(keys)
+    return SliceFeatures(
+        {scale: features.teacher[scale] for scale in scales["teacher"]},
+        {scale: features.student[scale] for scale in scales["student"]},
+    )
+
+
+def _blurred(raw: Tensor, sigma: float) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(ndimage.gaussian_filter(raw.numpy(), sigma)))

@@ -1,0 +1,205 @@
+"""The methods that the benchmark compares, each a name and its configuration.
+
+A method is the recipe of an anomaly map and the ways to pool it into a score of the image. Recipes
+that only differ in configuration share their code, which is that of the product
+(`detection.image_scorer`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from d24fad_core.benchmark.coreset import CoresetConfig
+from d24fad_core.errors import ConfigurationError
+from d24fad_core.support.scoring import (
+    ImageScoringConfig,
+    MapKind,
+    ScoringConfig,
+    Weights,
+    default_image_scoring,
+)
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """From an anomaly map to a score.
+
+    Attributes:
+        name: what stands behind the method's name.
+        fraction: share of the highest pixels whose mean is the score; 0 takes the highest one.
+    """
+
+    name: str
+    fraction: float
+
+
+POOLINGS = (Pooling("max", 0.0), Pooling("mean", 1.0), Pooling("top5", 0.05))
+PAPER_POOLING = (Pooling("", 0.0),)
+OWN_POOLING = ()
+"""The pooling that the scoring itself asks for."""
+
+
+@dataclass(frozen=True)
+class PaperMap:
+    """The published anomaly map: one learnt weight per support image (paper, section 3.4).
+
+    Attributes:
+        blur: Gaussian sigma in image pixels.
+    """
+
+    blur: float = 4.0
+
+
+@dataclass(frozen=True)
+class MeanSupportMap:
+    """Cosine distance to the mean of the support's features at the same place.
+
+    Attributes:
+        part: whose features, "teacher" or "student".
+        weights: of the distances at strides 4, 8 and 16.
+        blur: Gaussian sigma in image pixels.
+    """
+
+    part: str
+    weights: Weights = (1.0, 1.0, 1.0)
+    blur: float = 2.0
+
+
+MapRecipe = ImageScoringConfig | PaperMap | MeanSupportMap | CoresetConfig
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method.
+
+    Attributes:
+        name: its name in tables.
+        recipe: how its map is made.
+        training: name of the training preset whose student it needs; None needs no training.
+        poolings: its scores, each named NAME/POOLING, or NAME alone for a pooling without a name.
+        official: scored by the published protocol too, where that is wanted.
+    """
+
+    name: str
+    recipe: MapRecipe
+    training: str | None = None
+    poolings: tuple[Pooling, ...] = POOLINGS
+    official: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values."""
+        recipe = self.recipe
+        values = recipe.to_dict() if isinstance(recipe, ImageScoringConfig) else asdict(recipe)
+        return {
+            "name": self.name,
+            "recipe": {"kind": type(recipe).__name__, **values},
+            "training": self.training,
+            "poolings": [asdict(pooling) for pooling in self.poolings],
+            "official": self.official,
+        }
+
+
+_NONE: Weights = (0.0, 0.0, 0.0)
+_ALL: Weights = (1.0, 1.0, 1.0)
+_NEAREST: Weights = (0.0, 1.0, 1.0)
+"""Strides 8 and 16, which did best without training."""
+
+
+def _same_everywhere(
+    kind: MapKind, weights: Weights, radius: tuple[int, int, int] | None
+) -> ImageScoringConfig:
+    """One map alone, whatever the support images show."""
+    scoring = ScoringConfig(
+        fusion={other: weights if other is kind else _NONE for other in MapKind},
+        search_radius=radius,
+        neighbours=False,
+        subtracted=0.0,
+    )
+    return ImageScoringConfig(scoring, scoring)
+
+
+def without_teacher(scoring: ImageScoringConfig) -> ImageScoringConfig:
+    """The same with the student's features wherever the teacher's are compared with the support."""
+
+    def changed(part: ScoringConfig) -> ScoringConfig:
+        own, given = (
+            part.fusion.get(kind, _NONE)
+            for kind in (MapKind.SELF_DISTILLATION, MapKind.TEACHER_SUPPORT)
+        )
+        return _with_fusion(
+            part,
+            {
+                MapKind.SELF_DISTILLATION: (
+                    own[0] + given[0],
+                    own[1] + given[1],
+                    own[2] + given[2],
+                ),
+                MapKind.TEACHER_SUPPORT: _NONE,
+            },
+        )
+
+    return _with_parts(scoring, changed(scoring.anatomy), changed(scoring.texture))
+
+
+def without_student(scoring: ImageScoringConfig) -> ImageScoringConfig:
+    """The same without any map of the student."""
+
+    def changed(part: ScoringConfig) -> ScoringConfig:
+        given = part.fusion.get(MapKind.TEACHER_SUPPORT, _NONE)
+        return _with_fusion(
+            part,
+            {
+                MapKind.SELF_DISTILLATION: _NONE,
+                MapKind.TEACHER_STUDENT: _NONE,
+                MapKind.TEACHER_SUPPORT: given if any(given) else _NEAREST,
+            },
+        )
+
+    return _with_parts(scoring, changed(scoring.anatomy), changed(scoring.texture))
+
+
+def _with_fusion(scoring: ScoringConfig, changed: Mapping[MapKind, Weights]) -> ScoringConfig:
+    return replace(scoring, fusion={**scoring.fusion, **changed})
+
+
+def _with_parts(
+    scoring: ImageScoringConfig, anatomy: ScoringConfig, texture: ScoringConfig
+) -> ImageScoringConfig:
+    return replace(scoring, anatomy=anatomy, texture=texture)
+
+
+def default_methods(scoring: ImageScoringConfig | None = None) -> tuple[Method, ...]:
+    """All methods.
+
+    Args:
+        scoring: how `default` scores images; None takes the library's.
+    """
+    scoring = scoring or default_image_scoring()
+    teacher, student = MapKind.TEACHER_SUPPORT, MapKind.SELF_DISTILLATION
+    return (
+        Method("default", scoring, "default", OWN_POOLING, official=True),
+        Method("default_without_teacher", without_teacher(scoring), "default", OWN_POOLING),
+        Method("default_without_student", without_student(scoring), "default", OWN_POOLING),
+        Method("paper", PaperMap(), "paper", PAPER_POOLING, official=True),
+        Method("nearest_neighbour", _same_everywhere(teacher, _NEAREST, None)),
+        Method("nearest_neighbour_same_position", _same_everywhere(teacher, _NEAREST, (0, 0, 0))),
+        Method("nearest_neighbour_window", _same_everywhere(teacher, _NEAREST, (2, 2, 2))),
+        Method("patchcore", CoresetConfig()),
+        Method("mean_support_teacher", MeanSupportMap("teacher", _NEAREST)),
+        Method("teacher_student", _same_everywhere(MapKind.TEACHER_STUDENT, _ALL, None), "default"),
+        Method("self_distillation", _same_everywhere(student, _ALL, (2, 1, 1)), "default"),
+        Method("mean_support", MeanSupportMap("student"), "default"),
+    )
+
+
+def choose_methods(names: Sequence[str], methods: Sequence[Method]) -> tuple[Method, ...]:
+    """Those of the methods that are named; all where no name is given.
+
+    Raises:
+        ConfigurationError: a name is unknown.
+    """
+    known = {method.name: method for method in methods}
+    for name in names:
+        if name not in known:
+            raise ConfigurationError(f"no method '{name}'; choose among {', '.join(known)}.")
+    return tuple(known[name] for name in dict.fromkeys(names)) if names else tuple(methods)
