@@ -118,10 +118,17 @@ class D24FAD(nn.Module):
         Args:
             images: (B, 3, H, W) RGB or (B, 1, H, W) grey in [0, 1]; H, W multiples of 32.
         """
+        features, embedding = self.teacher(self._for_the_teacher(images))
+        return features, embedding
+
+    def teacher_features(self, images: Tensor) -> Features:
+        """The teacher's features alone, for maps that need no student; see `embed`."""
+        return self.teacher.features(self._for_the_teacher(images))
+
+    def _for_the_teacher(self, images: Tensor) -> Tensor:
         if self.config.normalise_input:
             images = (images - self.mean) / self.std
-        features, embedding = self.teacher(images.expand(-1, 3, -1, -1))
-        return features, embedding
+        return images.expand(-1, 3, -1, -1)
 
     def encode(self, images: Tensor) -> EncodedImages:
         """Teacher and student features of images, see `embed`."""

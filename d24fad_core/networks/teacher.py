@@ -82,6 +82,10 @@ class Teacher(nn.Module):
         *features, embedding = self.encoder(images)
         return tuple(features), embedding
 
+    def features(self, images: Tensor) -> Features:
+        """The features alone: the stage behind them is left out where the encoder allows it."""
+        return tuple(self.encoder(images, deepest=len(self.info.strides)))
+
 
 class _ResNetEncoder(nn.Module):
     """torchvision's ResNet without its head, under torchvision's parameter names."""
@@ -94,12 +98,12 @@ class _ResNetEncoder(nn.Module):
         for part in ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4"):
             self.add_module(part, getattr(network, part))
 
-    def forward(self, images: Tensor) -> list[Tensor]:
+    def forward(self, images: Tensor, deepest: int = 4) -> list[Tensor]:
         hidden = images
         for part in ("conv1", "bn1", "relu", "maxpool"):
             hidden = self.get_submodule(part)(hidden)
         outputs = []
-        for part in ("layer1", "layer2", "layer3", "layer4"):
+        for part in ("layer1", "layer2", "layer3", "layer4")[:deepest]:
             hidden = self.get_submodule(part)(hidden)
             outputs.append(hidden)
         return outputs
@@ -116,9 +120,9 @@ class _EfficientNetLite0Encoder(nn.Module):
             "tf_efficientnet_lite0", features_only=True, out_indices=(1, 2, 3, 4)
         )
 
-    def forward(self, images: Tensor) -> list[Tensor]:
+    def forward(self, images: Tensor, deepest: int = 4) -> list[Tensor]:
         features: list[Tensor] = self.network(images)
-        return features
+        return features[:deepest]
 
 
 def _torchvision_weights(name: str) -> Callable[[], StateDict]:

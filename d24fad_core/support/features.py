@@ -68,8 +68,11 @@ def encode_images(model: D24FAD, images: Tensor, keys: Sequence[MapKey]) -> Iter
         part = images[start : start + CHUNK]
         filled = torch.cat([part, part[:1].expand(CHUNK - len(part), -1, -1, -1)])
         with torch.inference_mode():
-            teacher, embedding = model.embed(filled.to(device))
-            student = model.student(embedding) if wanted["student"] else ()
+            if wanted["student"]:
+                teacher, embedding = model.embed(filled.to(device))
+                student = model.student(embedding)
+            else:
+                teacher, student = model.teacher_features(filled.to(device)), ()
         yield SliceFeatures(
             {scale: teacher[scale][: len(part)].half().cpu() for scale in wanted["teacher"]},
             {scale: student[scale][: len(part)].half().cpu() for scale in wanted["student"]},

@@ -1,0 +1,47 @@
+"""The networks and images that are timed."""
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import Tensor, nn
+
+from d24fad_core.networks.d24fad import D24FAD, PAPER
+from d24fad_core.networks.teacher import build_teacher
+
+IMAGE_SIZE = 128
+BATCH = 16
+_KEY_SCALE = 1e-3
+_FINENESS = (1.0, 8.0, 2.0, 4.0)
+
+
+def paper_network() -> D24FAD:
+    """The paper's architecture with random weights: speed does not depend on them.
+
+    One pass in training mode sets the statistics of batch normalisation, so that activations stay
+    in the range of a trained network. Keys are made small: with logits in the thousands the softmax
+    is one-hot, float32 rounding decides near ties, and no two implementations, nor one and its own
+    float64, agree to better than 1e-3.
+    """
+    torch.manual_seed(0)
+    model = D24FAD(PAPER, build_teacher("wide_resnet50_2", pretrained=False))
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.train()
+            module.momentum = 1.0
+    with torch.no_grad():
+        model.encode(images(16, seed=1))
+        for key in model.weighting.parameters():
+            key.mul_(_KEY_SCALE)
+    return model.eval()
+
+
+def images(count: int, seed: int) -> Tensor:
+    """Noise of several finenesses and contrasts in [0, 1], (count, 3, IMAGE_SIZE, IMAGE_SIZE)."""
+    rng = np.random.default_rng(seed)
+    made = []
+    for number in range(count):
+        noise = rng.random((3, IMAGE_SIZE, IMAGE_SIZE))
+        smooth = ndimage.gaussian_filter(noise, (0, *2 * (_FINENESS[number % len(_FINENESS)],)))
+        low, high = np.sort(rng.random(2))
+        made.append(low + (high - low) * (smooth - smooth.min()) / np.ptp(smooth))
+    return torch.from_numpy(np.stack(made).astype(np.float32))

@@ -1,0 +1,137 @@
+"""Runs in the peers' environment: times all models by turns, prints one line of JSON."""
+
+import json
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.metadata import version
+
+import torch
+from anomalib.models.image.patchcore.torch_model import PatchcoreModel
+from anomalib.models.image.reverse_distillation.anomaly_map import AnomalyMapGenerationMode
+from anomalib.models.image.reverse_distillation.torch_model import ReverseDistillationModel
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.machine import alternating_seconds
+from benchmarks.networks import BATCH, IMAGE_SIZE, images, paper_network
+from d24fad_core.detection.image_scorer import ImageScorer, encode_each
+from d24fad_core.detection.paper_scorer import PaperScorer
+from d24fad_core.networks.d24fad import D24FAD, NetworkConfig
+from d24fad_core.networks.inference import for_inference
+from d24fad_core.networks.teacher import build_teacher
+from d24fad_core.support.scoring import default_image_scoring
+
+SHOTS = 8
+_NEAREST = "this project, nearest neighbour, no student"
+_CORESET = 0.1  # anomalib's default
+
+
+def main() -> None:
+    """Time and print."""
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(int(sys.argv[1]))
+    queries, support = images(BATCH, seed=2), images(SHOTS, seed=3)
+    paper = PaperScorer(paper_network(), support)
+    patchcore, reverse = _patchcore(support), _reverse_distillation()
+    neighbour = _nearest_neighbour(support)
+    in_float32 = {
+        "anomalib PatchCore": lambda: patchcore(queries),
+        "anomalib Reverse Distillation": lambda: reverse(queries),
+        "this project, student of the paper": lambda: paper.scores(queries),
+        _NEAREST: lambda: neighbour(queries),
+    }
+    works = {(name, "float32"): _inference(work) for name, work in in_float32.items()}
+    lower = [name for name in in_float32 if name != _NEAREST]
+    works |= {(name, "bfloat16"): _bfloat16(in_float32[name]) for name in lower}
+    seconds = alternating_seconds(works, repeats=3)
+    normal = paper.scores(images(BATCH, seed=4))
+    difference = float(
+        (_bfloat16(lambda: paper.scores(queries))() - paper.scores(queries)).abs().max()
+    )
+    flops = {name: _gflop(work) for name, work in in_float32.items()}
+    rows = [
+        {
+            "name": name,
+            "precision": precision,
+            "gflop": flops[name],
+            "milliseconds": value / BATCH * 1000,
+        }
+        for (name, precision), value in seconds.items()
+    ]
+    print(
+        json.dumps(
+            {
+                "rows": rows,
+                "batch": BATCH,
+                "shots": SHOTS,
+                "anomalib": version("anomalib"),
+                "bfloat16_score_difference": difference,
+                "bfloat16_in_deviations": difference / float(normal.std()),
+            }
+        )
+    )
+
+
+def _patchcore(support: torch.Tensor) -> PatchcoreModel:
+    """With the layers and the coreset of anomalib's defaults."""
+    torch.manual_seed(0)
+    model = PatchcoreModel(
+        layers=("layer2", "layer3"), backbone="wide_resnet50_2", pre_trained=False
+    )
+    model.train()
+    model(support)
+    model.subsample_embedding(_CORESET)
+    return model.eval()
+
+
+def _reverse_distillation() -> ReverseDistillationModel:
+    torch.manual_seed(0)
+    return ReverseDistillationModel(
+        backbone="wide_resnet50_2",
+        input_size=(IMAGE_SIZE, IMAGE_SIZE),
+        layers=("layer1", "layer2", "layer3"),
+        anomaly_map_mode=AnomalyMapGenerationMode.ADD,
+        pre_trained=False,
+    ).eval()
+
+
+def _nearest_neighbour(support: torch.Tensor) -> Callable[[torch.Tensor], list[float]]:
+    """The training-free scoring that evaluations show beside every student."""
+    teacher = build_teacher("wide_resnet50_2", pretrained=False)
+    model = for_inference(
+        D24FAD(NetworkConfig("wide_resnet50_2"), teacher).eval().requires_grad_(False)
+    )
+    scoring = replace(default_image_scoring(), texture_from=0.0)
+    # Only what this scoring asks for is computed.
+    scoring = replace(scoring, anatomy=scoring.texture)
+    scorer = ImageScorer(model, scoring, encode_each(model, support, scoring), IMAGE_SIZE)
+    return lambda queries: [
+        scorer.score(features) for features in encode_each(model, queries, scoring)
+    ]
+
+
+def _inference(work: Callable[[], object]) -> Callable[[], object]:
+    def run() -> object:
+        with torch.inference_mode():
+            return work()
+
+    return run
+
+
+def _bfloat16(work: Callable[[], torch.Tensor]) -> Callable[[], torch.Tensor]:
+    def run() -> torch.Tensor:
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+            return work()
+
+    return run
+
+
+def _gflop(work: Callable[[], object]) -> float:
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        work()
+    return counter.get_total_flops() / BATCH / 1e9
+
+
+if __name__ == "__main__":
+    main()
