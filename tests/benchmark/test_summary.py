@@ -1,0 +1,184 @@
+"""Summaries against the figures worked out from the single runs."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from d24fad_core.benchmark.paired import differences
+from d24fad_core.benchmark.results import OFFICIAL, ImageScores
+from d24fad_core.benchmark.summary import (
+    MEAN_OF_TASKS,
+    SummaryRow,
+    best_training_free,
+    measure_runs,
+    summarise,
+)
+from d24fad_core.errors import InputError
+from d24fad_core.evaluation.metrics import measure_ranking
+from tests.benchmark.scored_runs import scored_run
+
+
+def rows_of(scores: list[ImageScores]) -> dict[tuple[str, str], SummaryRow]:
+    rows = summarise(measure_runs(scores, rounds=200))
+    return {(row.task, row.method): row for row in rows}
+
+
+def test_a_row_is_the_mean_over_draws_and_seeds() -> None:
+    runs = [scored_run("own", seed=seed, draw=draw) for seed in (0, 1) for draw in range(3)]
+    row = rows_of(runs)["hands", "own"]
+    areas = [roc_auc_score(run.labels, run.scores) for run in runs]
+    assert row.auroc.mean == pytest.approx(np.mean(areas))
+    assert row.auroc.deviation == pytest.approx(np.std(areas, ddof=1))
+    precisions = [average_precision_score(run.labels, run.scores) for run in runs]
+    assert row.average_precision.mean == pytest.approx(np.mean(precisions))
+    assert (row.draws, row.seeds, row.trained, row.images) == (3, 2, True, 24)
+    assert row.auroc.interval[0] < row.auroc.mean < row.auroc.interval[1]
+
+
+def test_one_run_has_the_interval_of_its_images_and_no_deviation() -> None:
+    run = scored_run("nearest")
+    row = rows_of([run])["hands", "nearest"]
+    measured = measure_ranking(run.labels, run.scores, rounds=200)
+    assert row.auroc.interval == pytest.approx(measured.auroc.interval)
+    assert row.sensitivity.mean == measured.sensitivity.value
+    assert row.auroc.deviation is None
+    assert (row.draws, row.seeds, row.trained) == (1, 0, False)
+
+
+def test_equal_runs_do_not_narrow_the_interval_over_images() -> None:
+    """More draws say nothing of other patients."""
+    one = scored_run("own")
+    many = [replace(one, draw=draw) for draw in range(9)]
+    alone, together = (rows_of(runs)["hands", "own"] for runs in ([one], many))
+    assert together.auroc.interval == pytest.approx(alone.auroc.interval)
+    assert together.auroc.deviation == 0.0
+
+
+def test_shots_and_protocols_are_kept_apart() -> None:
+    runs = [
+        scored_run("own", shots=2),
+        scored_run("own", shots=4),
+        scored_run("own", shots=4, protocol=OFFICIAL, separation=3),
+    ]
+    rows = summarise(measure_runs(runs, rounds=20))
+    assert sorted((row.shots, row.protocol) for row in rows) == [
+        (2, "corrected"),
+        (4, "corrected"),
+        (4, "official"),
+    ]
+
+
+def test_the_mean_of_tasks_is_the_mean_of_their_figures() -> None:
+    runs = [
+        scored_run("own", task=task, seed=0, draw=draw, separation=separation)
+        for task, separation in (("hands", 0.5), ("knees", 2.0))
+        for draw in range(3)
+    ]
+    found = rows_of(runs)
+    mean = found[MEAN_OF_TASKS, "own"]
+    parts = [found["hands", "own"].auroc, found["knees", "own"].auroc]
+    assert mean.auroc.mean == pytest.approx(np.mean([part.mean for part in parts]))
+    by_draw = [
+        np.mean([roc_auc_score(run.labels, run.scores) for run in runs if run.draw == draw])
+        for draw in range(3)
+    ]
+    assert mean.auroc.deviation == pytest.approx(np.std(by_draw, ddof=1))
+    widths = [part.interval[1] - part.interval[0] for part in parts]
+    assert mean.auroc.interval[1] - mean.auroc.interval[0] < max(widths)
+    assert mean.images == 48
+
+
+def test_a_method_that_lacks_a_task_has_no_mean() -> None:
+    runs = [scored_run("own", task="hands"), scored_run("own", task="knees")]
+    found = rows_of([*runs, scored_run("other", task="hands")])
+    assert (MEAN_OF_TASKS, "own") in found
+    assert (MEAN_OF_TASKS, "other") not in found
+
+
+def test_the_bar_is_the_best_method_without_training() -> None:
+    rows = summarise(
+        measure_runs(
+            [
+                scored_run("own", seed=0, separation=4),
+                scored_run("weak", separation=0),
+                scored_run("strong", separation=2),
+            ],
+            rounds=20,
+        )
+    )
+    best = best_training_free(rows, "hands", 4)
+    assert best is not None and best.method == "strong"
+    assert best_training_free(rows, "hands", 8) is None
+
+
+def test_a_run_twice_is_refused() -> None:
+    with pytest.raises(InputError, match="hands, own, 4 shots: a seed and draw stands there twice"):
+        measure_runs([scored_run("own"), scored_run("own")])
+
+
+def test_runs_on_different_images_are_refused() -> None:
+    with pytest.raises(InputError, match="scored on different images"):
+        measure_runs([scored_run("own"), scored_run("own", draw=1, images=20)])
+
+
+def pair(separation: float = 1.0, draws: int = 3) -> list[ImageScores]:
+    """Two methods that see the same images with the same noise; `own` is better by a little."""
+    found = []
+    for draw in range(draws):
+        other = scored_run("other", draw=draw, separation=separation)
+        better = tuple(
+            score + 0.3 * label for score, label in zip(other.scores, other.labels, strict=True)
+        )
+        found += [other, *(replace(other, method="own", seed=s, scores=better) for s in (0, 1))]
+    return found
+
+
+def test_a_difference_is_taken_draw_by_draw_on_the_same_images() -> None:
+    measured = measure_runs(pair(), rounds=400)
+    (row,) = differences(measured, "own", "other")
+    rows = {one.row.method: one.row.auroc for one in measured}
+    assert row.difference == pytest.approx(rows["own"].mean - rows["other"].mean)
+    assert row.draws == 3 and row.shots == 4 and row.deviation is not None
+    # Surer than the two intervals let hope: both methods err on the same images.
+    assert row.interval[0] >= 0 < row.difference < row.interval[1]
+    width = rows["other"].interval[1] - rows["other"].interval[0]
+    assert row.interval[1] - row.interval[0] < width / 2
+    (back,) = differences(measured, "other", "own")
+    assert back.difference == pytest.approx(-row.difference)
+
+
+def test_only_common_draws_are_compared() -> None:
+    runs = [run for run in pair() if run.method == "own" or run.draw != 1]
+    measured = measure_runs(runs, rounds=20)
+    (row,) = differences(measured, "own", "other")
+    expected = [
+        np.mean(
+            [roc_auc_score(r.labels, r.scores) for r in runs if (r.method, r.draw) == ("own", d)]
+        )
+        - np.mean(
+            [roc_auc_score(r.labels, r.scores) for r in runs if (r.method, r.draw) == ("other", d)]
+        )
+        for d in (0, 2)
+    ]
+    assert row.draws == 2 and row.difference == pytest.approx(np.mean(expected))
+
+
+def test_the_mean_difference_needs_every_task() -> None:
+    two = [*pair(), *(replace(run, task="knees") for run in pair(2.0))]
+    rows = differences(measure_runs(two, rounds=50), "own", "other")
+    assert [row.task for row in rows] == ["hands", "knees", MEAN_OF_TASKS]
+    assert rows[2].difference == pytest.approx((rows[0].difference + rows[1].difference) / 2)
+    lacking = [*two, scored_run("own", task="feet")]
+    rows = differences(measure_runs(lacking, rounds=50), "own", "other")
+    assert [row.task for row in rows] == ["hands", "knees"]
+
+
+def test_methods_without_a_common_draw_or_images_cannot_be_compared() -> None:
+    apart = [scored_run("own", draw=0), scored_run("other", draw=1)]
+    with pytest.raises(InputError, match="no draw of supports in common"):
+        differences(measure_runs(apart, rounds=20), "own", "other")
+    unlike = [scored_run("own"), scored_run("other", images=20)]
+    with pytest.raises(InputError, match="scored on different images"):
+        differences(measure_runs(unlike, rounds=20), "own", "other")
