@@ -136,11 +136,8 @@ def plot_bars(rows: Sequence[SummaryRow], methods: Sequence[str], path: Path) ->
                 ]
             ).T
             lowest = min(lowest, float((means - errors[0]).min()))
-            axes.bar(
-                *(x, means, width * 0.92),
-                **{"color": _COLOURS(number % 10), "label": method, "yerr": errors},
-                error_kw={"elinewidth": 0.8, "ecolor": "0.25"},
-            )
+            axes.bar(x, means, width * 0.92, color=_COLOURS(number % 10), label=method)
+            axes.errorbar(x, means, errors, fmt="none", ecolor="0.25", elinewidth=0.8)
         axes.axhline(0.5, color="0.4", linewidth=0.8, linestyle=":")
         axes.set_ylabel(f"{shots} shots")
         axes.grid(axis="y", color="0.9")
