@@ -11,6 +11,8 @@ import typer
 from typer.core import TyperGroup
 
 from d24fad_core import RESEARCH_USE_ONLY, __version__
+from d24fad_core.cli.benchmark import EPILOG as BENCHMARK_EXAMPLES
+from d24fad_core.cli.benchmark import benchmark
 from d24fad_core.cli.detect import EPILOG as DETECT_EXAMPLES
 from d24fad_core.cli.detect import detect
 from d24fad_core.cli.evaluate import evaluate
@@ -97,6 +99,7 @@ def d24fad(
 app.command()(simulate)
 app.command()(train)
 app.command()(evaluate)
+app.command(epilog=BENCHMARK_EXAMPLES)(benchmark)
 app.command(epilog=DETECT_EXAMPLES)(detect)
 app.command(epilog=INFO_EXAMPLES)(info)
 app.command(name="import-official")(import_official)

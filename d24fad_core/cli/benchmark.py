@@ -1,0 +1,207 @@
+"""`d24fad benchmark`: train without each task in turn, and measure on it."""
+
+from dataclasses import replace
+from enum import Enum
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from d24fad_core.cli.messages import progress_bar, say, spoken_warnings
+from d24fad_core.cli.train import Preset
+from d24fad_core.errors import ConfigurationError, InputError
+
+if TYPE_CHECKING:
+    from d24fad_core.benchmark.methods import Method
+    from d24fad_core.training.config import TrainingConfig
+
+EPILOG = (
+    "Example: `d24fad benchmark --data TASKS --shots 2,4,8 --seeds 3 --draws 5 --out results`. "
+    "Repeat the command to go on after an interruption."
+)
+
+_STEPS_AN_EPOCH = 100
+"""A stopped training loses at most one epoch."""
+
+
+class Protocol(str, Enum):
+    """How test images are scored."""
+
+    CORRECTED = "corrected"
+    OFFICIAL = "official"
+    BOTH = "both"
+
+
+def benchmark(
+    data: Annotated[
+        Path,
+        typer.Option(
+            help="Folder with TASK/train/good, TASK/test/good and TASK/test/ungood for each task.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Folder for tables and plots, and for features, students and scores to go on "
+            "from.",
+            show_default=False,
+        ),
+    ],
+    protocol: Annotated[
+        Protocol,
+        typer.Option(
+            help="'corrected' scores every image by itself. 'official' adds the published "
+            "protocol, in which the score of an image depends on its neighbours, on the same "
+            "maps, and leaves out methods that it does not fit; 'both' takes all methods."
+        ),
+    ] = Protocol.CORRECTED,
+    shots: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="K",
+            help="Support images: several with commas, or repeat the option.",
+            show_default="2,4,8",
+        ),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each held-out task.")] = 3,
+    draws: Annotated[int, typer.Option(min=1, help="Draws of support images.")] = 5,
+    tasks: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TASK",
+            help="Tasks to use, with commas or repeated.",
+            show_default="all of --data",
+        ),
+    ] = None,
+    preset: Annotated[
+        list[Preset] | None,
+        typer.Option(
+            help="How students are trained; repeat to compare both. 'paper' is training as "
+            "published.",
+            show_default="default",
+        ),
+    ] = None,
+    methods: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="METHOD",
+            help="Methods to measure, with commas or repeated.",
+            show_default="all that the presets allow",
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="Training steps in all.", show_default="of the preset"),
+    ] = None,
+    image_size: Annotated[int, typer.Option(min=32, help="Pixels a side, a multiple of 32.")] = 128,
+    teacher: Annotated[
+        str | None,
+        typer.Option(help="Teacher to use in every preset.", show_default="of the preset"),
+    ] = None,
+    teacher_weights: Annotated[
+        Path | None,
+        typer.Option(help="File with the teacher's weights.", show_default=False),
+    ] = None,
+    device: Annotated[
+        str, typer.Option(help="Device of teacher and training, such as cpu or cuda.")
+    ] = "cpu",
+) -> None:
+    """Measure dual distillation and simpler methods on image tasks, each left out of training.
+
+    For every task a student is trained on the normal images of the other tasks; then the task's
+    test images are scored with a few of its normal images as support, by the student and by
+    methods that need no training, on the same draws. No test image, label or statistic of the
+    test enters a score or a choice.
+    """
+    from d24fad_core.benchmark.image_benchmark import ImageBenchmark, run_image_benchmark
+    from d24fad_core.benchmark.image_cells import CellSettings
+    from d24fad_core.benchmark.report import TABLE_FILE, write_report
+
+    trainings = {
+        chosen.value: _training(chosen.value, steps, image_size, teacher)
+        for chosen in dict.fromkeys(preset or [Preset.DEFAULT])
+    }
+    plan = ImageBenchmark(
+        data=data,
+        out=out,
+        tasks=_tasks(data, _values(tasks)),
+        methods=_methods(_values(methods), tuple(trainings), protocol),
+        trainings=trainings,
+        settings=CellSettings(
+            shots=_shots(_values(shots)),
+            protocols=("corrected",)
+            if protocol is Protocol.CORRECTED
+            else ("corrected", "official"),
+            image_size=image_size,
+        ),
+        seeds=seeds,
+        draws=draws,
+        network=next(iter(trainings.values())).network,
+        device=device,
+        teacher_weights=teacher_weights,
+    )
+    with spoken_warnings(), progress_bar("benchmark") as report:
+        for scores in run_image_benchmark(plan, report):
+            # Written again after each seed, so that there is something to look at early.
+            write_report(scores, out)
+    say(f"wrote {out / TABLE_FILE}")
+
+
+def _values(given: list[str] | None) -> list[str]:
+    """Values of an option that takes several, with commas or repeated."""
+    return [part.strip() for value in given or [] for part in value.split(",") if part.strip()]
+
+
+def _shots(given: list[str]) -> tuple[int, ...]:
+    found = []
+    for value in given or ["2", "4", "8"]:
+        if not value.isdecimal() or int(value) < 2:
+            raise ConfigurationError(f"--shots {value} cannot be used; give whole numbers from 2.")
+        found.append(int(value))
+    return tuple(sorted(set(found)))
+
+
+def _tasks(data: Path, names: list[str]) -> tuple[str, ...]:
+    from d24fad_core.data.image_folder import list_tasks
+
+    found = list_tasks(data)
+    for name in names:
+        if name not in found:
+            raise InputError(
+                f"no task '{name}' under {data}; there are {', '.join(found) or 'none'}."
+            )
+    if not found:
+        raise InputError(f"no task under {data}; the layout is ROOT/TASK/train/good and so on.")
+    return tuple(dict.fromkeys(names or found))
+
+
+def _methods(
+    names: list[str], presets: tuple[str, ...], protocol: Protocol
+) -> "tuple[Method, ...]":
+    from d24fad_core.benchmark.methods import choose_methods, default_methods
+
+    chosen = choose_methods(names, default_methods())
+    if names:
+        return chosen
+    return tuple(
+        method
+        for method in chosen
+        if method.training in (None, *presets)
+        and (method.official or protocol is not Protocol.OFFICIAL)
+    )
+
+
+def _training(
+    preset: str, steps: int | None, image_size: int, teacher: str | None
+) -> "TrainingConfig":
+    from d24fad_core.training.config import PRESETS
+
+    config = replace(PRESETS[preset], image_size=image_size)
+    if teacher is not None:
+        config = replace(config, network=replace(config.network, teacher=teacher))
+    if steps is not None:
+        epochs = ceil(steps / _STEPS_AN_EPOCH)
+        config = replace(config, epochs=epochs, steps=ceil(steps / epochs))
+    return config
