@@ -24,12 +24,16 @@ class PaperScorer:
     Args:
         model: a network that weighs images (`networks.d24fad.PAPER`).
         support: (K, 3, N, N) normal images in [0, 1].
+        precision: what the network computes in; scores move by about 1e-2 in bfloat16, which is
+            several times as fast on processors with matrix units for it.
 
     Raises:
         ConfigurationError: the network weighs positions.
     """
 
-    def __init__(self, model: D24FAD, support: Tensor) -> None:
+    def __init__(
+        self, model: D24FAD, support: Tensor, precision: torch.dtype = torch.float32
+    ) -> None:
         if not isinstance(model.weighting, ImageWeighting):
             raise ConfigurationError(
                 "this network weighs positions, not images, so the paper's score is not defined "
@@ -37,6 +41,7 @@ class PaperScorer:
             )
         self._model = for_inference(model)
         self._weighting = model.weighting
+        self._precision = precision
         with torch.inference_mode():
             self._support = self._weighting.prepare(self._student_features(support))
 
@@ -55,5 +60,8 @@ class PaperScorer:
 
     def _student_features(self, images: Tensor) -> tuple[Tensor, ...]:
         device = next(self._model.parameters()).device
-        _, embedding = self._model.embed(images.to(device, memory_format=torch.channels_last))
-        return tuple(self._model.student(embedding))
+        lower = self._precision is not torch.float32
+        with torch.autocast(device.type, self._precision, enabled=lower):
+            _, embedding = self._model.embed(images.to(device, memory_format=torch.channels_last))
+            features = self._model.student(embedding)
+        return tuple(scale.float() for scale in features)

@@ -58,6 +58,14 @@ def test_an_image_of_the_support_is_normal() -> None:
     assert float(own) < float(other)
 
 
+def test_bfloat16_is_near() -> None:
+    model, support, query = network(), images(3, 1), images(3, 2)
+    exact = PaperScorer(model, support).scores(query)
+    near = PaperScorer(model, support, torch.bfloat16).scores(query)
+    assert near.dtype is torch.float32
+    torch.testing.assert_close(near, exact, rtol=0.05, atol=0.05)
+
+
 def test_a_network_that_weighs_positions_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="weighs positions"):
         PaperScorer(network("position"), images(2, 1))
