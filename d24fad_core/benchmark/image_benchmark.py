@@ -49,7 +49,8 @@ class ImageBenchmark:
     Attributes:
         data: folder of tasks.
         out: where features, students and scores are kept.
-        tasks: names of the tasks; each is held out once.
+        tasks: names of all tasks; a student is trained on all of them but the held-out one.
+        held_out: the tasks to measure on, each held out in turn.
         methods: the methods, each of whose trainings is in `trainings`.
         trainings: name to configuration; seed and image size are set by the benchmark.
         settings: shots, protocols and image size.
@@ -63,6 +64,7 @@ class ImageBenchmark:
     data: Path
     out: Path
     tasks: tuple[str, ...]
+    held_out: tuple[str, ...]
     methods: tuple[Method, ...]
     trainings: Mapping[str, TrainingConfig]
     settings: CellSettings
@@ -119,9 +121,9 @@ class _Run:
         self._benchmark, self._progress = benchmark, progress
         self._files = {name: find_task(benchmark.data, name) for name in benchmark.tasks}
         self._embedders: dict[tuple[str, bool], D24FAD] = {}
-        for files in self._files.values():
+        for name in benchmark.held_out:
             # A task that is too small would else be noticed hours later.
-            draw_supports(len(files.train_good), benchmark.settings.shots, 0, 0)
+            draw_supports(len(self._files[name].train_good), benchmark.settings.shots, 0, 0)
         self._done, self._whole = 0.0, self._cost()
 
     def baselines(self) -> list[ImageScores]:
@@ -129,7 +131,7 @@ class _Run:
         network = self._benchmark.network
         methods = [method for method in self._benchmark.methods if method.training is None]
         found: list[ImageScores] = []
-        for name in self._benchmark.tasks if methods else ():
+        for name in self._benchmark.held_out if methods else ():
             task = self._task(name, network)
             found += self._score(task, methods, lambda: self._embedder(network), None, "")
         return found
@@ -145,7 +147,7 @@ class _Run:
         )
         normals = {name: self._normals(name, config) for name in benchmark.tasks}
         found: list[ImageScores] = []
-        for name in benchmark.tasks:
+        for name in benchmark.held_out:
             folder = benchmark.out / "students" / training / f"{name}_seed{seed}"
             before = self._done
 
@@ -274,11 +276,11 @@ class _Run:
 
     def _cost(self) -> float:
         benchmark = self._benchmark
-        draws = benchmark.draws * len(benchmark.tasks) * _SECONDS_A_DRAW
+        draws = benchmark.draws * len(benchmark.held_out) * _SECONDS_A_DRAW
         total = draws if any(method.training is None for method in benchmark.methods) else 0.0
         for name, config in benchmark.trainings.items():
             if any(method.training == name for method in benchmark.methods):
-                trainings = len(benchmark.tasks) * _training_seconds(config)
+                trainings = len(benchmark.held_out) * _training_seconds(config)
                 total += benchmark.seeds * (trainings + draws)
         return max(total, 1.0)
 

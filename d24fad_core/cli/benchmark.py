@@ -71,7 +71,8 @@ def benchmark(
         list[str] | None,
         typer.Option(
             metavar="TASK",
-            help="Tasks to use, with commas or repeated.",
+            help="Tasks to measure on, with commas or repeated; students are trained on all "
+            "others of --data. Two commands with different tasks and one --out share the work.",
             show_default="all of --data",
         ),
     ] = None,
@@ -118,7 +119,9 @@ def benchmark(
     from d24fad_core.benchmark.image_benchmark import ImageBenchmark, run_image_benchmark
     from d24fad_core.benchmark.image_cells import CellSettings
     from d24fad_core.benchmark.report import TABLE_FILE, write_report
+    from d24fad_core.data.image_folder import list_tasks
 
+    found = list_tasks(data)
     trainings = {
         chosen.value: _training(chosen.value, steps, image_size, teacher)
         for chosen in dict.fromkeys(preset or [Preset.DEFAULT])
@@ -126,7 +129,8 @@ def benchmark(
     plan = ImageBenchmark(
         data=data,
         out=out,
-        tasks=_tasks(data, _values(tasks)),
+        tasks=tuple(found),
+        held_out=_held_out(data, found, _values(tasks)),
         methods=_methods(_values(methods), tuple(trainings), protocol),
         trainings=trainings,
         settings=CellSettings(
@@ -163,10 +167,7 @@ def _shots(given: list[str]) -> tuple[int, ...]:
     return tuple(sorted(set(found)))
 
 
-def _tasks(data: Path, names: list[str]) -> tuple[str, ...]:
-    from d24fad_core.data.image_folder import list_tasks
-
-    found = list_tasks(data)
+def _held_out(data: Path, found: list[str], names: list[str]) -> tuple[str, ...]:
     for name in names:
         if name not in found:
             raise InputError(
