@@ -53,7 +53,7 @@ class TrainingConfig:
     per_position: bool = True
     search_radius: tuple[int, int, int] = (2, 1, 1)
     tsd_warm_up: float = 0.0
-    horizontal_flip: bool = False
+    horizontal_flip: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -90,6 +90,7 @@ PAPER_TRAINING = TrainingConfig(
     one_cycle=False,
     tsd_weight=0.1,
     stop_gradient=False,
+    horizontal_flip=False,
     per_position=False,
 )
 """Training as published (paper, section 4.1)."""
