@@ -1,9 +1,8 @@
 """`d24fad evaluate`: measure the detector beside the training-free baseline."""
 
 import json
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -14,6 +13,9 @@ from d24fad_core.cli.messages import progress_bar, spoken_warnings
 from d24fad_core.data.volume import Modality, Plane
 from d24fad_core.errors import ConfigurationError, InputError
 from d24fad_core.files import write_text
+
+if TYPE_CHECKING:
+    from d24fad_core.evaluation.volume_protocol import VolumeEvaluation
 
 
 def evaluate(
@@ -168,13 +170,50 @@ def _volumes(
             "planes": [plane.value for plane in options.planes],
             "register": options.register,
         },
-        "methods": {name: asdict(result) for name, result in results.items()},
+        "methods": {name: _volume_figures(result) for name, result in results.items()},
+    }
+
+
+def _volume_figures(result: "VolumeEvaluation") -> dict[str, Any]:
+    """The figures of a method by name, their 95 % intervals beside them."""
+    voxels, lesions, volumes = result.voxels, result.lesions, result.volumes
+    estimates = {
+        "voxel_auroc": voxels.auroc,
+        "voxel_ap": voxels.average_precision,
+        "voxel_aupro": voxels.aupro,
+        "best_dice": voxels.best_dice,
+        "dice": voxels.dice,
+        "froc": lesions.mean,
+        "volume_auroc": volumes and volumes.auroc,
+        "volume_ap": volumes and volumes.average_precision,
+        "volume_sensitivity": volumes and volumes.sensitivity,
+    }
+    return {
+        **{name: estimate and estimate.value for name, estimate in estimates.items()},
+        "intervals_95": {
+            name: estimate and estimate.interval for name, estimate in estimates.items()
+        },
+        "froc_sensitivity": {
+            f"{rate:g}": estimate.value
+            for rate, estimate in zip(lesions.rates, lesions.sensitivity, strict=True)
+        },
+        "voxel_prevalence": voxels.prevalence,
+        "best_dice_threshold": voxels.best_dice_threshold,
+        "lesions": lesions.lesions,
+        "mean_voxel_auroc": result.mean_voxel_auroc,
+        "normal_voxels_marked": result.normal_voxels_marked,
+        "lesions_hit": result.lesions_hit,
+        "case_scores": dict(result.case_scores),
+        "case_aurocs": dict(result.case_aurocs),
     }
 
 
 _COLUMNS = {
     "voxel_auroc": "voxel AUROC",
     "voxel_ap": "voxel AP",
+    "voxel_aupro": "AUPRO",
+    "best_dice": "best Dice",
+    "froc": "FROC",
     "volume_auroc": "volume AUROC",
     "lesions_hit": "cases hit",
     "normal_voxels_marked": "normal voxels marked",

@@ -6,6 +6,7 @@ from d24fad_core.support.scoring import ImageScoringConfig, MapKind, ScoringConf
 
 DEFAULT = "default"
 NEAREST_NEIGHBOUR = "nearest_neighbour"
+WITHOUT_STUDENT = "without_student"
 
 _NEAREST = {
     MapKind.SELF_DISTILLATION: (0.0, 0.0, 0.0),
@@ -23,6 +24,15 @@ def nearest_neighbour(scoring: ScoringConfig) -> ScoringConfig:
         scoring: whose pooling and blur are kept.
     """
     return replace(scoring, fusion=_NEAREST, search_radius=(2, 2, 2), subtracted=0.0)
+
+
+def without_student(scoring: ScoringConfig) -> ScoringConfig:
+    """The same without any map of the student: what is left when distillation is taken away."""
+    none = (0.0, 0.0, 0.0)
+    fusion = {**scoring.fusion, MapKind.SELF_DISTILLATION: none, MapKind.TEACHER_STUDENT: none}
+    if not any(fusion.get(MapKind.TEACHER_SUPPORT, none)):
+        fusion[MapKind.TEACHER_SUPPORT] = _NEAREST[MapKind.TEACHER_SUPPORT]
+    return replace(scoring, fusion=fusion)
 
 
 def nearest_neighbour_images(scoring: ImageScoringConfig) -> ImageScoringConfig:

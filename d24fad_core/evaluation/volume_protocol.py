@@ -1,4 +1,4 @@
-"""Evaluation on volumes: ROOT/support, ROOT/cases, ROOT/masks."""
+"""Evaluation on volumes: every case against all of the support, measured against the masks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,16 +7,74 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from d24fad_core.data.reading import find_studies, read_volume, study_name
-from d24fad_core.data.volume import Modality, Volume
+from d24fad_core.data.reading import read_volume
+from d24fad_core.data.volume import Modality
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.options import DetectionOptions
-from d24fad_core.errors import InputError
-from d24fad_core.evaluation.metrics import auroc, average_precision, bootstrap_interval
+from d24fad_core.evaluation.cohort import check_case, find_cohort, read_lesions
+from d24fad_core.evaluation.metrics.bootstrap import ROUNDS
+from d24fad_core.evaluation.metrics.lesions import (
+    LesionMeasures,
+    ScannedLesions,
+    measure_lesions,
+    scan_lesions,
+)
+from d24fad_core.evaluation.metrics.pixels import PixelMeasures, measure_pixels, pixel_auroc
+from d24fad_core.evaluation.metrics.ranking import RankingMeasures, measure_ranking
+from d24fad_core.evaluation.metrics.scored_image import ScoredImage
 from d24fad_core.networks.checkpoint import ModelCard
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.progress import Progress, silent
 from d24fad_core.support.scoring import ScoringConfig
+
+
+@dataclass(frozen=True, eq=False)
+class AnalysedCase:
+    """What is measured of one case.
+
+    Attributes:
+        name: the case.
+        score: its case score.
+        voxels: heatmap and truth.
+        lesions: candidates and the lesions that they hit.
+        marked: share of the foreground that the mask marks.
+        hit: whether the mask and a lesion overlap.
+    """
+
+    name: str
+    score: float
+    voxels: ScoredImage
+    lesions: ScannedLesions
+    marked: float
+    hit: bool
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        score: float,
+        heatmap: NDArray[np.float32],
+        mask: NDArray[np.uint8],
+        truth: NDArray[np.bool_],
+        spacing: tuple[float, float, float],
+    ) -> "AnalysedCase":
+        """From what a detector found; all arrays on one grid of `spacing` mm."""
+        voxels = ScoredImage.from_heatmap(heatmap, truth)
+        marked = mask.astype(bool)
+        inside = heatmap != 0
+        return cls(
+            name=name,
+            score=score,
+            voxels=voxels,
+            lesions=scan_lesions(voxels, spacing),
+            marked=float(marked[inside].mean()) if inside.any() else 0.0,
+            hit=bool((marked & truth).any()),
+        )
+
+    @property
+    def abnormal(self) -> bool:
+        """Whether it has a lesion."""
+        return bool(self.lesions.hits)
 
 
 @dataclass(frozen=True)
@@ -24,34 +82,56 @@ class VolumeEvaluation:
     """What one method reached on a cohort.
 
     Attributes:
-        voxel_auroc: over the foreground voxels of all cases together.
-        voxel_ap: average precision over the same voxels.
-        voxel_prevalence: share of lesion voxels among them, the chance level of `voxel_ap`.
-        volume_auroc: case scores, cases with a mask against cases without; None where there is
-            only one kind.
-        volume_interval: its 95 % bootstrap interval over cases.
-        case_scores: by case.
+        voxels: over the foreground voxels of all cases together; `dice` at the mask's threshold.
+        lesions: lesions found against false positives a scan.
+        volumes: case scores, cases with lesions against cases without; None where there is only
+            one kind.
         mean_voxel_auroc: mean of each lesion case's own voxel AUROC.
-        normal_voxels_marked: share of the normal cases' foreground that the mask marks.
+        normal_voxels_marked: share of the normal cases' foreground that the mask marks; None
+            where there is no normal case.
         lesions_hit: share of lesion cases with a finding that overlaps the lesion.
+        case_scores: by case.
+        case_aurocs: voxel AUROC of each lesion case by itself.
     """
 
-    voxel_auroc: float
-    voxel_ap: float
-    voxel_prevalence: float
-    volume_auroc: float | None
-    volume_interval: tuple[float, float] | None
+    voxels: PixelMeasures
+    lesions: LesionMeasures
+    volumes: RankingMeasures | None
     mean_voxel_auroc: float
     normal_voxels_marked: float | None
     lesions_hit: float
     case_scores: Mapping[str, float] = field(repr=False)
+    case_aurocs: Mapping[str, float] = field(repr=False)
 
 
-@dataclass(frozen=True)
-class _Case:
-    name: str
-    path: Path
-    mask: Path | None
+def measure_cases(
+    cases: Sequence[AnalysedCase], threshold: float | None = None, *, rounds: int = ROUNDS
+) -> VolumeEvaluation:
+    """Measure a cohort's cases, with intervals over cases.
+
+    Args:
+        cases: one a patient; at least one with a lesion.
+        threshold: of the mask, in z.
+        rounds: resamples of the intervals.
+
+    Raises:
+        InputError: no case has a lesion.
+    """
+    voxels = measure_pixels([case.voxels for case in cases], threshold=threshold, rounds=rounds)
+    kinds = [int(case.abnormal) for case in cases]
+    scores = [case.score for case in cases]
+    own = {case.name: pixel_auroc([case.voxels]) for case in cases if case.abnormal}
+    marked = [case.marked for case in cases if not case.abnormal]
+    return VolumeEvaluation(
+        voxels=voxels,
+        lesions=measure_lesions([case.lesions for case in cases], rounds=rounds),
+        volumes=measure_ranking(kinds, scores, rounds=rounds) if len(set(kinds)) == 2 else None,
+        mean_voxel_auroc=float(np.mean(list(own.values()))),
+        normal_voxels_marked=float(np.mean(marked)) if marked else None,
+        lesions_hit=float(np.mean([case.hit for case in cases if case.abnormal])),
+        case_scores={case.name: case.score for case in cases},
+        case_aurocs=own,
+    )
 
 
 def evaluate_volumes(
@@ -79,103 +159,29 @@ def evaluate_volumes(
         InputError: a folder is missing, a mask does not fit its case, or a case is in the support.
     """
     options = options or DetectionOptions()
-    cases = _find_cases(root)
-    support_files = find_studies(root / "support")
-    support = [read_volume(path, modality) for path in support_files]
-    for case in cases:
-        # The analysis takes hours; what is wrong with a file is better known before.
-        _check_case(case, support, modality)
+    cohort = find_cohort(root)
+    support = [read_volume(path, modality) for path in cohort.support]
+    for case in cohort.cases:
+        check_case(case, support, modality)
     results = {}
     for number, (name, scoring) in enumerate(methods.items()):
         detector = Detector(model, card, scoring=scoring)
         prepared = detector.prepare_support(support, options)
-        scores, labels, by_case, own, hits, marked = [], [], {}, [], [], []
-        for index, case in enumerate(cases):
-            progress(f"{name}: {case.name}", (number + index / len(cases)) / len(methods))
+        analysed, threshold = [], None
+        for index, case in enumerate(cohort.cases):
+            progress(f"{name}: {case.name}", (number + index / len(cohort.cases)) / len(methods))
             volume = read_volume(case.path, modality)
             result = detector.detect(volume, prepared, options)
-            inside = result.heatmap != 0
-            truth = _read_mask(case, volume)
-            # Lesion voxels that were not analysed count as missed, at the lowest score.
-            considered = inside | truth
-            values = np.where(inside, result.heatmap, result.heatmap.min())[considered]
-            scores.append(values)
-            labels.append(truth[considered])
-            by_case[case.name] = result.case_score
-            if case.mask is None:
-                marked.append(float(result.mask[inside].mean()) if inside.any() else 0.0)
-            else:
-                own.append(auroc(truth[considered], values))
-                hits.append(bool((result.mask.astype(bool) & truth).any()))
-        kinds = [int(case.mask is not None) for case in cases]
-        ranked = [by_case[case.name] for case in cases]
-        both = len(set(kinds)) == 2
-        every, truths = np.concatenate(scores), np.concatenate(labels)
-        results[name] = VolumeEvaluation(
-            voxel_auroc=auroc(truths, every),
-            voxel_ap=average_precision(truths, every),
-            voxel_prevalence=float(truths.mean()),
-            volume_auroc=auroc(kinds, ranked) if both else None,
-            volume_interval=bootstrap_interval(kinds, ranked) if both else None,
-            mean_voxel_auroc=float(np.mean(own)),
-            normal_voxels_marked=float(np.mean(marked)) if marked else None,
-            lesions_hit=float(np.mean(hits)),
-            case_scores=by_case,
-        )
+            threshold = result.calibration.threshold
+            analysed.append(
+                AnalysedCase.of(
+                    case.name,
+                    result.case_score,
+                    result.heatmap,
+                    result.mask,
+                    read_lesions(case, volume),
+                    volume.spacing,
+                )
+            )
+        results[name] = measure_cases(analysed, threshold)
     return results
-
-
-def _find_cases(root: Path) -> list[_Case]:
-    for part in ("support", "cases", "masks"):
-        if not (root / part).is_dir():
-            raise InputError(
-                f"no folder {root / part}; the layout is ROOT/support, ROOT/cases and "
-                "ROOT/masks/<case>.nii.gz for the cases with lesions."
-            )
-    masks = {study_name(path): path for path in find_studies(root / "masks")}
-    found = [
-        _Case(path.name, path, masks.pop(study_name(path), None))
-        for path in find_studies(root / "cases")
-    ]
-    if masks:
-        raise InputError(
-            f"{next(iter(masks.values()))} belongs to no case: {root / 'cases'} has none of that "
-            "name. A case whose mask is not found would count as normal; rename it."
-        )
-    if not any(case.mask for case in found):
-        raise InputError(
-            f"no case under {root / 'cases'} has a mask of its own name in {root / 'masks'}; "
-            "nothing can be measured without one."
-        )
-    return found
-
-
-def _check_case(case: _Case, support: Sequence[Volume], modality: Modality | None) -> None:
-    volume = read_volume(case.path, modality)
-    _read_mask(case, volume)
-    for study in support:
-        if study.content_hash == volume.content_hash:
-            raise InputError(
-                f"{case.path} is the support study '{study.name}' too, and would find itself "
-                "normal; take it out of one of the two folders."
-            )
-
-
-def _read_mask(case: _Case, volume: Volume) -> NDArray[np.bool_]:
-    if case.mask is None:
-        return np.zeros(volume.shape, bool)
-    # A mask is no scan: read as MR, so that no HU are looked for in it.
-    mask = read_volume(case.mask, Modality.MR)
-    if mask.shape != volume.shape:
-        raise InputError(
-            f"mask {case.mask} has shape {mask.shape}, its case {volume.shape}; both need one grid."
-        )
-    corners = np.array([(*corner, 1) for corner in np.ndindex(2, 2, 2)])
-    corners[:, :3] *= np.array(volume.shape) - 1
-    apart = np.linalg.norm((corners @ (mask.affine - volume.affine).T)[:, :3], axis=1).max()
-    if apart > min(volume.spacing) / 2:
-        raise InputError(
-            f"mask {case.mask} lies up to {apart:.1f} mm away from its case in the patient; both "
-            "need one grid."
-        )
-    return mask.array > 0

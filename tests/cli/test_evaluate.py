@@ -90,8 +90,12 @@ def test_volumes_are_measured_beside_nearest_neighbour(
     )
     assert list(document["methods"]) == ["default", "nearest_neighbour"]
     for method in document["methods"].values():
-        for name in ("voxel_auroc", "voxel_ap", "volume_auroc"):
+        for name in ("voxel_auroc", "voxel_ap", "voxel_aupro", "best_dice", "dice", "froc"):
             assert_share(method[name])
+            low, high = method["intervals_95"][name]
+            assert 0 <= low <= high <= 1
+        assert_share(method["volume_auroc"])
+        assert list(method["froc_sensitivity"]) == ["0.125", "0.25", "0.5", "1", "2", "4", "8"]
         assert set(method["case_scores"]) == {"plain.nii.gz", "sick.nii.gz"}
     assert document["data"] == {"volumes": "cohort", "planes": ["axial"], "register": False}
 
@@ -115,7 +119,7 @@ def test_cohorts_without_normal_cases_say_what_is_not_known(
         target=tmp_path / "figures.json",
     )
     method = document["methods"]["default"]
-    assert method["volume_auroc"] is None
+    assert method["volume_auroc"] is method["intervals_95"]["volume_auroc"] is None
     assert_share(method["voxel_auroc"])
 
 

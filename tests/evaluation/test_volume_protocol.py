@@ -7,6 +7,7 @@ from shutil import copyfile
 import nibabel as nib
 import numpy as np
 import pytest
+from scipy import ndimage
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from d24fad_core.data.reading import find_studies, read_volume
@@ -80,9 +81,9 @@ def measured(model: D24FAD, cohort: Path) -> dict[str, VolumeEvaluation]:
 
 def test_bright_cubes_are_found_without_training(measured: dict[str, VolumeEvaluation]) -> None:
     found = measured[NEAREST_NEIGHBOUR]
-    assert found.voxel_auroc > 0.9
-    assert found.voxel_ap > 5 * found.voxel_prevalence
-    assert found.volume_auroc == 1.0
+    assert found.voxels.auroc.value > 0.9
+    assert found.voxels.average_precision.value > 5 * found.voxels.prevalence
+    assert found.volumes is not None and found.volumes.auroc.value == 1.0
 
 
 def assert_figures_follow(model: D24FAD, root: Path, measured: dict[str, VolumeEvaluation]) -> None:
@@ -93,13 +94,14 @@ def assert_figures_follow(model: D24FAD, root: Path, measured: dict[str, VolumeE
         support = detector.prepare_support(
             [read_volume(path) for path in find_studies(root / "support")], OPTIONS
         )
-        scores, labels, cases, hits, marked = [], [], {}, [], []
+        scores, labels, cases, hits, marked, lesions = [], [], {}, [], [], 0
         for path in find_studies(root / "cases"):
             result = detector.detect(read_volume(path), support, OPTIONS)
             truth = np.zeros(result.heatmap.shape, bool)
             if (root / "masks" / path.name).exists():
                 truth = nib.load(root / "masks" / path.name).get_fdata() > 0
                 hits.append(result.mask[truth].any())
+                lesions += ndimage.label(truth, np.ones((3, 3, 3)))[1]
             else:
                 marked.append(result.mask[result.heatmap != 0].mean())
             inside = (result.heatmap != 0) | truth
@@ -110,12 +112,20 @@ def assert_figures_follow(model: D24FAD, root: Path, measured: dict[str, VolumeE
         found = measured[name]
         assert found.case_scores == cases
         every, truths = np.concatenate(scores), np.concatenate(labels)
-        assert found.voxel_auroc == pytest.approx(roc_auc_score(truths, every))
-        assert found.voxel_ap == pytest.approx(average_precision_score(truths, every))
-        assert found.voxel_prevalence == pytest.approx(truths.mean())
-        assert found.volume_auroc == pytest.approx(
+        assert found.voxels.auroc.value == pytest.approx(roc_auc_score(truths, every))
+        assert found.voxels.average_precision.value == pytest.approx(
+            average_precision_score(truths, every)
+        )
+        assert found.voxels.prevalence == pytest.approx(truths.mean())
+        assert found.volumes.auroc.value == pytest.approx(
             roc_auc_score([case.startswith("sick") for case in cases], list(cases.values()))
         )
+        assert found.voxels.dice is not None
+        marked_voxels = every >= result.calibration.threshold
+        assert found.voxels.dice.value == pytest.approx(
+            2 * (marked_voxels & truths).sum() / (marked_voxels.sum() + truths.sum())
+        )
+        assert found.lesions.lesions == lesions and found.lesions.scans == len(cases)
         assert found.lesions_hit == np.mean(hits)
         assert found.normal_voxels_marked == pytest.approx(np.mean(marked))
         own = [roc_auc_score(t, s) for t, s in zip(labels, scores, strict=True) if t.any()]
@@ -139,7 +149,7 @@ def test_lesion_voxels_that_were_not_analysed_count_as_missed(
     found = measure(model, root)
     assert_figures_follow(model, root, found)
     for method, before in measured.items():
-        assert found[method].voxel_auroc < before.voxel_auroc - 0.1
+        assert found[method].voxels.auroc.value < before.voxels.auroc.value - 0.1
 
 
 def test_a_case_score_does_not_depend_on_the_other_cases(
@@ -160,8 +170,8 @@ def test_without_normal_cases_voxels_are_measured_and_volumes_are_not(
     for path in (root / "cases").glob("plain-*"):
         path.unlink()
     for result in measure(model, root).values():
-        assert result.voxel_auroc > 0.5
-        assert result.volume_auroc is None and result.volume_interval is None
+        assert result.voxels.auroc.value > 0.5
+        assert result.volumes is None
         assert result.normal_voxels_marked is None
 
 
