@@ -67,7 +67,7 @@ class D24FADApp(MONAILabelApp):
             app_dir,
             studies,
             dict(conf),
-            name="D24FAD",
+            name=f"D24FAD. {RESEARCH_USE_ONLY}",  # the one text of the app that OHIF shows
             description=(
                 "Finds what is abnormal in a CT or MRI study by a few normal ones. "
                 f"{RESEARCH_USE_ONLY}"
