@@ -81,6 +81,12 @@ class Analyses:
             found = self.stored(request)  # it may have been analysed while we waited
             return found if found is not None else self._run(request, progress)
 
+    def serve(self, detector: Detector) -> None:
+        """Analyse with another checkpoint from the next analysis on."""
+        with self.turn():
+            self.detector = detector
+            self._prepared.clear()
+
     @contextmanager
     def turn(self, progress: Progress = silent) -> Iterator[None]:
         """Wait until no other analysis runs; a caller can cancel while it waits."""

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.infer_v2 import InferTask
 from monailabel.interfaces.tasks.scoring import ScoringMethod
 from monailabel.interfaces.tasks.strategy import Strategy as StrategyTask
+from monailabel.interfaces.tasks.train import TrainTask
 
 from d24fad_core import RESEARCH_USE_ONLY, __version__
 from d24fad_core.detection.detector import Detector
 from monailabel_app.library.analyses import Analyses
+from monailabel_app.library.checkpoints import Checkpoints
 from monailabel_app.library.configuration import ServerConfiguration
 from monailabel_app.library.datastore import VOLUME_PATTERNS, PacsStudies, StudiesFolder
 from monailabel_app.library.dicom_results import DicomResults
@@ -32,6 +35,7 @@ from monailabel_app.library.job_runners import JobRunners
 from monailabel_app.library.jobs import Job, JobKind, JobStore
 from monailabel_app.library.leftovers import remove_leftovers
 from monailabel_app.library.matches import Alignments
+from monailabel_app.library.meta_training import MetaTraining, MetaTrainingTask
 from monailabel_app.library.nifti_copies import NiftiCopies
 from monailabel_app.library.normals import NormalPatients
 from monailabel_app.library.pacs import pacs_studies
@@ -46,6 +50,7 @@ from monailabel_app.library.scoring import CASE_SCORES, CaseScores
 from monailabel_app.library.strategies import NextCase
 from monailabel_app.library.support_sets import SupportSets
 from monailabel_app.library.worklist import Strategy, Worklist
+from monailabel_app.training.plan import TrainingOptions
 
 STATE_FOLDER = ".d24fad"
 # Absent in MONAI Label's sub-processes, which serve nobody.
@@ -108,8 +113,9 @@ class D24FADApp(MONAILabelApp):
         self.results = ResultStore(state / "results")
         self.reviews = ReviewLog(state / "reviews")
         self.reviewed_masks = ReviewedMasks(state / "reviews" / "masks")
+        self.checkpoints = Checkpoints(state / "checkpoints", configuration.checkpoint)
         detector = Detector.from_checkpoint(
-            configuration.checkpoint,
+            self.checkpoints.path(self.checkpoints.served),
             cache_folder=state / "features",
             device=configuration.device,
         )
@@ -127,17 +133,38 @@ class D24FADApp(MONAILabelApp):
             self.worklist, self.results, self.analyses, self.quality, datastore
         )
         self.jobs = JobQueue(JobStore(state / "jobs"), configuration.queue_length)
+        self.training = MetaTraining(
+            state / "training",
+            configuration,
+            self.images,
+            self.support_sets,
+            self.worklist,
+            self.results,
+            self.normals,
+            self.checkpoints,
+            self.analyses.serve,
+            self._served_anew,
+        )
         self._runners = JobRunners(
             self.analyses,
             self.resolve,
             self.images,
             datastore,
             self.quality,
+            self.training,
             self.jobs.people_wait,
         )
         return {
             MASK_MODEL: AnomalyMaskTask(self.analyses, self.resolve),
             HEATMAP_MODEL: AnomalyHeatmapTask(self.analyses, self.resolve),
+        }
+
+    def init_trainers(self) -> dict[str, TrainTask]:
+        """The training on confirmed normals."""
+        return {
+            MASK_MODEL: MetaTrainingTask(
+                lambda request: {"job": self.start_training(request.get("support_set"), request).id}
+            )
         }
 
     def init_strategies(self) -> dict[str, StrategyTask]:
@@ -176,6 +203,40 @@ class D24FADApp(MONAILabelApp):
             if same and not job.state.finished:
                 return job
         return self.jobs.submit(Job.create(JobKind.SCORE, request))
+
+    def score_again(self, support_set: str) -> None:
+        """Score again the images that have a score with a set, and no others."""
+        scored = {r.image for r in self.results.records() if r.support_set == support_set}
+        if not scored:
+            return
+        request = {
+            "support_set": support_set,
+            "images": sorted(scored & set(self.images.identifiers())),
+            "options": AnalysisParameters().document(),
+        }
+        self.jobs.submit(Job.create(JobKind.SCORE, request))
+
+    def _served_anew(self, support_set: str) -> None:
+        """Scores of two checkpoints do not compare: make those of a set anew."""
+        self.jobs.submit(Job.create(JobKind.QUALITY, {"support_set": support_set}))
+        self.score_again(support_set)
+
+    def start_training(self, support_set: str | None, options: Mapping[str, Any]) -> Job:
+        """Continue meta-training on the confirmed normals that were scored with a set.
+
+        Raises:
+            RequestError: the set or an option is unknown, or there are too few normals.
+        """
+        name = support_set or self.support_sets.default_name
+        chosen = TrainingOptions.parse(options)
+        plan = self.training.plan(name, chosen)
+        request = {
+            "support_set": name,
+            "options": asdict(chosen),
+            "images": [study.image for study in plan.training],
+            "held_out": [study.image for study in plan.held_out],
+        }
+        return self.jobs.submit(Job.create(JobKind.TRAIN, request))
 
     @property
     def studies_kind(self) -> str:

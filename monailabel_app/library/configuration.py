@@ -22,6 +22,7 @@ class ServerConfiguration:
         allow_remote: serve clients on other machines; otherwise only this machine's.
         upload_mb: largest body of a request, in MiB.
         queue_length: jobs that may wait.
+        training_threads: threads that training may use beside the server.
         token: what clients send as `Authorization: Bearer`, from the environment variable
             `D24FAD_SERVER_TOKEN` so that it shows in no process list; empty needs none.
     """
@@ -32,6 +33,7 @@ class ServerConfiguration:
     allow_remote: bool = False
     upload_mb: int = 2048
     queue_length: int = 64
+    training_threads: int = 1
     token: str = ""
 
     @classmethod
@@ -59,6 +61,9 @@ class ServerConfiguration:
             allow_remote=_boolean("allow_remote", conf.get("allow_remote", "false")),
             upload_mb=_positive("upload_mb", conf.get("upload_mb", str(cls.upload_mb))),
             queue_length=_positive("queue_length", conf.get("queue_length", str(cls.queue_length))),
+            training_threads=_positive(
+                "training_threads", conf.get("training_threads", str(cls.training_threads))
+            ),
             token=environment.get(TOKEN_VARIABLE, "").strip(),
         )
 

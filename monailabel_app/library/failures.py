@@ -32,6 +32,7 @@ STATUS_OF_CODE = {
     "unknown_result": 404,
     "unknown_finding": 404,
     "unknown_upload": 404,
+    "unknown_checkpoint": 404,
     "nothing_left": 404,
     "method_not_allowed": 405,
     "already_exists": 409,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from d24fad_core.errors import CancelledError
 from d24fad_core.progress import Progress
 from monailabel_app.library.failures import RequestError, refusal
-from monailabel_app.library.jobs import Job, JobKind, JobState, JobStore
+from monailabel_app.library.jobs import Job, JobKind, JobState, JobStore, Lane
 from monailabel_app.library.times import now
 
 logger = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ MAXIMUM_ATTEMPTS = 3
 
 
 class JobQueue:
-    """Runs jobs in the order they came: one thread for what people wait for, one for the rest.
+    """Runs jobs in the order they came, one thread for each lane.
 
     Args:
         store: keeps the jobs across restarts.
@@ -48,9 +48,9 @@ class JobQueue:
                     job = job.changed(state=JobState.QUEUED, step="", fraction=0.0, started=None)
                     self._store.save(job)
                 self._jobs[job.id] = job
-        for background in (False, True):
-            name = "d24fad-background" if background else "d24fad-jobs"
-            threading.Thread(target=self._work, args=(background,), name=name, daemon=True).start()
+        for lane in Lane:
+            name = f"d24fad-{lane.value}"
+            threading.Thread(target=self._work, args=(lane,), name=name, daemon=True).start()
 
     def submit(self, job: Job) -> Job:
         """Put a job at the end of the queue, or on record if it is finished already.
@@ -102,7 +102,7 @@ class JobQueue:
             return None
         with self._changed:
             return sum(
-                other.kind.in_background == job.kind.in_background
+                other.kind.lane is job.kind.lane
                 and not other.state.finished
                 and other.id != job.id
                 and (other.state is JobState.RUNNING or other.id < job.id)
@@ -125,13 +125,14 @@ class JobQueue:
         """Whether a job that somebody waits for is queued or runs."""
         with self._changed:
             return any(
-                not job.state.finished and not job.kind.in_background for job in self._jobs.values()
+                not job.state.finished and job.kind.lane is Lane.PEOPLE
+                for job in self._jobs.values()
             )
 
-    def _work(self, background: bool) -> None:
+    def _work(self, lane: Lane) -> None:
         while True:
             with self._changed:
-                while (job := self._next(background)) is None:
+                while (job := self._next(lane)) is None:
                     self._changed.wait()
                 if job.attempts >= MAXIMUM_ATTEMPTS:
                     self._keep(_given_up(job))
@@ -140,11 +141,11 @@ class JobQueue:
                 self._keep(job)
             self._run(job.id)
 
-    def _next(self, background: bool) -> Job | None:
+    def _next(self, lane: Lane) -> Job | None:
         waiting = [
             job
             for job in self._jobs.values()
-            if job.state is JobState.QUEUED and job.kind.in_background == background
+            if job.state is JobState.QUEUED and job.kind.lane is lane
         ]
         return min(waiting, key=lambda job: job.id, default=None)
 

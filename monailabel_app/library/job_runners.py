@@ -13,6 +13,7 @@ from monailabel_app.library.images import ImageCatalogue
 from monailabel_app.library.infer_tasks import HEATMAP_MODEL, MASK_MODEL
 from monailabel_app.library.job_queue import Runner
 from monailabel_app.library.jobs import Job, JobKind
+from monailabel_app.library.meta_training import MetaTraining
 from monailabel_app.library.quality import QualityControl
 from monailabel_app.library.resolver import AnalysisResolver
 from monailabel_app.library.results import StoredResult
@@ -27,6 +28,7 @@ class JobRunners:
         images: the studies of the server.
         datastore: where mask and heatmap are kept for MONAI Label's clients.
         quality: checks support sets.
+        training: continues meta-training.
         people_wait: whether a job that somebody waits for is queued or runs.
     """
 
@@ -37,6 +39,7 @@ class JobRunners:
         images: ImageCatalogue,
         datastore: Datastore,
         quality: QualityControl,
+        training: MetaTraining,
         people_wait: Callable[[], bool],
     ) -> None:
         self._analyses = analyses
@@ -44,6 +47,7 @@ class JobRunners:
         self._images = images
         self._datastore = datastore
         self._quality = quality
+        self._training = training
         self._people_wait = people_wait
 
     @property
@@ -53,6 +57,7 @@ class JobRunners:
             JobKind.DETECT: self.detect,
             JobKind.QUALITY: self.quality,
             JobKind.SCORE: self.score,
+            JobKind.TRAIN: self._training.run,
         }
 
     def detect(self, job: Job, progress: Progress) -> str:

@@ -15,17 +15,27 @@ from monailabel_app.library.times import now
 KEPT = timedelta(days=1)
 
 
+class Lane(str, Enum):
+    """Jobs of one lane run one after the other, lanes beside each other."""
+
+    PEOPLE = "people"
+    BACKGROUND = "background"
+    TRAINING = "training"
+
+
 class JobKind(str, Enum):
     """What a job does."""
 
     DETECT = "detect"
     QUALITY = "quality"
     SCORE = "score"
+    TRAIN = "train"
 
     @property
-    def in_background(self) -> bool:
-        """Whether it gives way to what somebody is waiting for."""
-        return self is JobKind.SCORE
+    def lane(self) -> Lane:
+        """What it waits for: scoring gives way to people, and training holds up neither."""
+        lanes = {JobKind.SCORE: Lane.BACKGROUND, JobKind.TRAIN: Lane.TRAINING}
+        return lanes.get(self, Lane.PEOPLE)
 
 
 class JobState(str, Enum):
@@ -58,7 +68,7 @@ class Job:
         version: grows with every change.
         started: when it was started, None before.
         finished: when it ended, None before.
-        result: id of its result, where it makes one.
+        result: id of what it made, where it makes something: a result or a checkpoint.
         error: code, message and remedy when it failed.
         reused: its result had been there already.
         cancel_requested: a client asked to stop it.

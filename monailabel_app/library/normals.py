@@ -63,14 +63,14 @@ class NormalPatients:
         )
         return Calibration.of(
             [
-                NormalScore(self._patient(record.image), record.image, quantity.of(record))
+                NormalScore(self.patient(record.image), record.image, quantity.of(record))
                 for record in self._results.records()
                 if record.image in normal
                 and (record.checkpoint_hash, record.support_hash, record.options) == bound
             ]
         )
 
-    def _patient(self, image: str) -> str:
+    def patient(self, image: str) -> str:
         """A name that says nothing about the patient; without a DICOM id each image is its own."""
         identifier = self._datastore.get_image_info(image).get("PatientID")
         if not identifier or identifier == "UNK":

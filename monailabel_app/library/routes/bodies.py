@@ -17,7 +17,7 @@ class _Body(BaseModel):
 class JobBody(_Body):
     """`POST /jobs`."""
 
-    kind: Literal["detect", "quality", "score"] = "detect"
+    kind: Literal["detect", "quality", "score", "train"] = "detect"
     image: str | None = Field(None, min_length=1, max_length=200)
     images: list[str] | None = Field(None, max_length=10_000)
     support_set: str | None = Field(None, max_length=64)
@@ -53,6 +53,13 @@ class MemberBody(_Body):
     note: str = _Note
     confirmed_normal: bool = False
     rescore: bool = False
+
+
+class ServedCheckpointBody(_Body):
+    """`PUT /checkpoints/served`."""
+
+    hash: str = Field(min_length=1, max_length=64)
+    support_set: str | None = Field(None, max_length=64)
 
 
 class EventBody(_Body):

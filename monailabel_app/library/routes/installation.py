@@ -22,6 +22,7 @@ from monailabel_app.library.failures import RequestError, body, refusal, refusal
 from monailabel_app.library.gate import Gate
 from monailabel_app.library.routes import (
     calibration,
+    checkpoints,
     datastore,
     images,
     infer,
@@ -56,6 +57,7 @@ _PARTS = (
     results,
     matches,
     calibration,
+    checkpoints,
     infer,
     datastore,
     tasks,

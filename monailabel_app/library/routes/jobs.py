@@ -28,7 +28,10 @@ def router(app: D24FADApp) -> APIRouter:
 
     @routes.post("", status_code=202, summary="Start a job")
     def start_job(body: JobBody, response: Response) -> dict[str, Any]:
-        job = app.jobs.submit(_build(app, body))
+        if body.kind == JobKind.TRAIN.value:
+            job = app.start_training(body.support_set, body.options)
+        else:
+            job = app.jobs.submit(_build(app, body))
         document = job_document(app, job)
         response.headers["Location"] = document["links"]["self"]
         return document
@@ -74,9 +77,13 @@ def job_document(app: D24FADApp, job: Job) -> dict[str, Any]:
         "queue_position": app.jobs.position(job),
         "links": {
             "self": f"{PREFIX}/jobs/{job.id}",
-            "result": f"{PREFIX}/results/{job.result}" if job.result else None,
+            "result": f"{PREFIX}/{_made(job.kind)}/{job.result}" if job.result else None,
         },
     }
+
+
+def _made(kind: JobKind) -> str:
+    return "checkpoints" if kind is JobKind.TRAIN else "results"
 
 
 def _build(app: D24FADApp, body: JobBody) -> Job:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter
 
 from monailabel_app.library.jobs import Job, JobKind
-from monailabel_app.library.parameters import MINIMUM_SUPPORTS, AnalysisParameters
+from monailabel_app.library.parameters import MINIMUM_SUPPORTS
 from monailabel_app.library.quality import Check, SetQuality, StudyQuality
 from monailabel_app.library.routes.bodies import MemberBody, SupportSetBody, SupportSetChange
 from monailabel_app.library.routes.jobs import job_document
@@ -68,7 +68,7 @@ def router(app: D24FADApp) -> APIRouter:
         if body.confirmed_normal:
             app.confirm_normal(body.image, body.reviewer, body.note)
         if body.rescore:
-            _start_scoring(app, name)
+            app.score_again(name)
         return _document(app, record)
 
     @routes.delete("/{name}/studies/{image}", summary="Remove a study from the set")
@@ -150,16 +150,3 @@ def _start_check(app: D24FADApp, record: SupportSetRecord) -> None:
 
 def _quality_job(name: str) -> Job:
     return Job.create(JobKind.QUALITY, {"support_set": name})
-
-
-def _start_scoring(app: D24FADApp, name: str) -> None:
-    """Score again the images that have a score with this set, and no others."""
-    scored = {r.image for r in app.results.records() if r.support_set == name}
-    if not scored:
-        return
-    request = {
-        "support_set": name,
-        "images": sorted(scored & set(app.images.identifiers())),
-        "options": AnalysisParameters().document(),
-    }
-    app.jobs.submit(Job.create(JobKind.SCORE, request))

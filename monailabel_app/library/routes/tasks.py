@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from fastapi import APIRouter
 
 from monailabel_app.library.failures import RequestError
+from monailabel_app.library.infer_tasks import MASK_MODEL
 from monailabel_app.library.jobs import Job, JobKind
 from monailabel_app.library.routes.jobs import job_document
 from monailabel_app.library.scoring import CASE_SCORES
@@ -57,20 +58,39 @@ def router(app: D24FADApp) -> APIRouter:
         return job_document(app, app.jobs.cancel(_latest(app, running=True).id))
 
     @routes.post("/train/", include_in_schema=False)
-    @routes.post("/train/{model}", summary="Not offered")
-    def train(model: str = "") -> None:
-        raise RequestError(
-            "unknown_model",
-            f"There is no train task '{model[:100]}'.",
-            "Train with the command line (d24fad train) and start the server with --conf "
-            "checkpoint FOLDER.",
-        )
+    @routes.post("/train/{model}", summary="Continue meta-training on the confirmed normals")
+    def train(model: str = MASK_MODEL, params: dict[str, Any] | None = None) -> dict[str, Any]:
+        if model != MASK_MODEL:
+            raise RequestError(
+                "unknown_model",
+                f"There is no train task '{model[:100]}'.",
+                f"Use {MASK_MODEL}.",
+            )
+        given = params or {}
+        # MONAI Label's clients send the parameters of one model, or those of each by its name.
+        options = given[model] if isinstance(given.get(model), dict) else given
+        support_set = options.get("support_set")
+        if not isinstance(support_set, str | None):
+            raise RequestError(
+                "bad_request", "'support_set' is no text.", "Give the name of a support set."
+            )
+        return job_document(app, app.start_training(support_set or None, options))
+
+    @routes.get("/train/", summary="The running or latest training")
+    def describe_training(check_if_running: bool = False) -> dict[str, Any]:
+        return job_document(app, _latest(app, check_if_running, JobKind.TRAIN))
+
+    @routes.delete("/train/", summary="Stop the training")
+    def stop_training() -> dict[str, Any]:
+        running = _latest(app, running=True, kind=JobKind.TRAIN)
+        return job_document(app, app.jobs.cancel(running.id))
 
     return routes
 
 
-def _latest(app: D24FADApp, running: bool) -> Job:
+def _latest(app: D24FADApp, running: bool, kind: JobKind = JobKind.SCORE) -> Job:
     for job in app.jobs.all():
-        if job.kind is JobKind.SCORE and not (running and job.state.finished):
+        if job.kind is kind and not (running and job.state.finished):
             return job
-    raise RequestError("unknown_job", "Nothing is being scored.", "Start it with POST.")
+    doing = "trained" if kind is JobKind.TRAIN else "scored"
+    raise RequestError("unknown_job", f"Nothing is being {doing}.", "Start it with POST.")
