@@ -23,6 +23,7 @@ from d24fad_core.errors import SupportError
 from d24fad_core.files import hash_bytes
 from d24fad_core.networks.checkpoint import ModelCard, checkpoint_hash, load_checkpoint
 from d24fad_core.networks.d24fad import D24FAD
+from d24fad_core.networks.inference import for_inference
 from d24fad_core.progress import Progress, silent
 from d24fad_core.support.features import (
     StudyFeatures,
@@ -31,8 +32,12 @@ from d24fad_core.support.features import (
     save_features,
 )
 from d24fad_core.support.frame import Frame, align, make_frame, to_source
+from d24fad_core.support.reference_file import load_reference, save_reference
 from d24fad_core.support.scoring import ScoringConfig
-from d24fad_core.support.support_set import SupportSet, SupportStudy
+from d24fad_core.support.support_set import PlaneReference, SupportSet, SupportStudy
+
+_REFERENCES = "references"
+"""Folder inside the cache for what comparing the normals gave."""
 
 
 class Detector:
@@ -41,7 +46,8 @@ class Detector:
     Args:
         model: the network, in eval mode.
         card: its model card.
-        cache_folder: where features of support studies are kept; None keeps them in memory only.
+        cache_folder: where features of support studies and what comparing them gave are kept;
+            None keeps them in memory only.
         scoring: how to score; None follows the card.
     """
 
@@ -53,6 +59,7 @@ class Detector:
         scoring: ScoringConfig | None = None,
     ) -> None:
         self.model = model
+        self._network = for_inference(model)
         self.card = card
         self.scoring = scoring or ScoringConfig.from_dict(card.scoring)
         self.checkpoint_hash = checkpoint_hash(replace(card, scoring=self.scoring.to_dict()))
@@ -109,7 +116,8 @@ class Detector:
         references = []
         for plane in options.planes:
             grid = SliceGrid(plane, frame.shape, frame.spacing, size)
-            references.append(prepare_plane(self.model, grid, features[plane], self.scoring))
+            keys = [self._cache_path(study, frame, plane, options) for study in studies]
+            references.append(self._reference(grid, features[plane], keys))
         progress("support ready", 1.0)
         modality = studies[0].modality
         return SupportSet(tuple(kept), modality, frame, window, options.register, tuple(references))
@@ -152,7 +160,9 @@ class Detector:
                 progress(step, 0.1 + 0.7 * (number + fraction) / len(options.planes))
 
             stack = slice_volume(aligned.volume, plane, self.card.image_size, options.ct_window)
-            scored.append(score_plane(self.model, stack, references[plane], self.scoring, report))
+            scored.append(
+                score_plane(self._network, stack, references[plane], self.scoring, report)
+            )
 
         progress("back to the source grid", 0.8)
         fused = np.mean([part.heatmap for part in scored], axis=0, dtype=np.float32)
@@ -198,10 +208,26 @@ class Detector:
             if plane in features:
                 continue
             stack = slice_volume(aligned.volume, plane, self.card.image_size, options.ct_window)
-            features[plane] = encode_study(self.model, stack, aligned.similarity, self.scoring.keys)
+            features[plane] = encode_study(
+                self._network, stack, aligned.similarity, self.scoring.keys
+            )
             if path is not None:
                 save_features(features[plane], path)
         return aligned.similarity, features
+
+    def _reference(
+        self, grid: SliceGrid, features: Sequence[StudyFeatures], keys: Sequence[Path | None]
+    ) -> PlaneReference:
+        """What the normals teach in one plane, from the cache where it has it."""
+        named = [key.name.encode() for key in keys if key is not None]
+        if self._cache_folder is None or len(named) < len(features):
+            return prepare_plane(self._network, grid, features, self.scoring)
+        path = self._cache_folder / _REFERENCES / f"{hash_bytes(*named)}.safetensors"
+        found = load_reference(path, grid.plane, features)
+        if found is None:
+            found = prepare_plane(self._network, grid, features, self.scoring)
+            save_reference(found, path)
+        return found
 
     def _cache_path(
         self, study: Volume, frame: Frame, plane: Plane, options: DetectionOptions

@@ -80,7 +80,8 @@ class SliceDisplay:
 
     def picture(self, array: NDArray[Any], index: int) -> NDArray[Any]:
         """Slice `index` of a source array (I, J, K) as picture (rows, columns)."""
-        picture: NDArray[Any] = np.take(array, index, axis=self.slice_axis)
+        # Not np.take, which copies a whole array that lies in Fortran order.
+        picture: NDArray[Any] = array[(slice(None),) * self.slice_axis + (index,)]
         if self.row_axis > self.column_axis:
             picture = picture.T
         if self.flip_rows:

@@ -74,9 +74,14 @@ def encode_images(model: D24FAD, images: Tensor, keys: Sequence[MapKey]) -> Iter
             else:
                 teacher, student = model.teacher_features(filled.to(device)), ()
         yield SliceFeatures(
-            {scale: teacher[scale][: len(part)].half().cpu() for scale in wanted["teacher"]},
-            {scale: student[scale][: len(part)].half().cpu() for scale in wanted["student"]},
+            {scale: _kept(teacher[scale][: len(part)]) for scale in wanted["teacher"]},
+            {scale: _kept(student[scale][: len(part)]) for scale in wanted["student"]},
         )
+
+
+def _kept(features: Tensor) -> Tensor:
+    """As features are kept, in memory like on disk: sums are rounded by the order of memory."""
+    return features.half().contiguous().cpu()
 
 
 @dataclass(frozen=True, eq=False)

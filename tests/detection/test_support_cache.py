@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from d24fad_core.data.volume import Modality, Plane
+from d24fad_core.data.volume import Modality, Plane, Volume
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.support.scoring import MapKind, ScoringConfig
 from tests.detection.small_studies import EVERY_MAP, detector, normals, study
@@ -15,8 +15,13 @@ BOXES = DetectionOptions(register=False)
 
 
 def files(cache: Path) -> dict[str, int]:
-    """Name and time of writing of each file in the cache."""
-    return {path.name: path.stat().st_mtime_ns for path in cache.iterdir()}
+    """Name and time of writing of each study's features in the cache."""
+    return {path.name: path.stat().st_mtime_ns for path in cache.glob("*.safetensors")}
+
+
+def references(cache: Path) -> dict[str, int]:
+    """The same of what comparing the studies gave."""
+    return files(cache / "references")
 
 
 @pytest.fixture
@@ -32,6 +37,42 @@ def test_nothing_is_computed_twice(cache: Path) -> None:
     detector(cache).prepare_support(normals(), BOXES)
     detector(cache).prepare_support(normals(), replace(BOXES, threshold=9.0))
     assert files(cache) == before
+
+
+def test_normals_are_compared_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = references(cache)
+    assert len(before) == 1
+
+    def refuse(*_arguments: object) -> None:
+        raise AssertionError("compared again")
+
+    monkeypatch.setattr("d24fad_core.detection.detector.prepare_plane", refuse)
+    detector(cache).prepare_support(normals(), BOXES)
+    assert references(cache) == before
+
+
+@pytest.mark.parametrize(
+    "other", [normals()[:2], [*normals(), study(3)], normals()[::-1]], ids=["less", "more", "order"]
+)
+def test_other_company_is_compared_anew(cache: Path, other: list[Volume]) -> None:
+    found = detector(cache).prepare_support(other, BOXES).references[0]
+    fresh = detector(None).prepare_support(other, BOXES).references[0]
+    assert len(references(cache)) == 2
+    assert (found.centre, found.spread, found.threshold, found.case_scores) == (
+        fresh.centre,
+        fresh.spread,
+        fresh.threshold,
+        fresh.case_scores,
+    )
+
+
+@pytest.mark.parametrize("content", [b"", b"junk", "half"])
+def test_a_damaged_reference_is_made_again(cache: Path, content: bytes | str) -> None:
+    (path,) = (cache / "references").iterdir()
+    whole = path.read_bytes()
+    path.write_bytes(content if isinstance(content, bytes) else whole[: len(whole) // 2])
+    detector(cache).prepare_support(normals(), BOXES)
+    assert path.read_bytes() == whole
 
 
 def test_the_cache_changes_no_bit_of_a_result(cache: Path) -> None:

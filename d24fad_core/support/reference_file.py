@@ -1,0 +1,77 @@
+"""What normals taught about their own spread, as a file beside their features.
+
+Comparing every normal study with every other takes longer than an analysis; its outcome is small.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from d24fad_core.data.volume import Plane
+from d24fad_core.files import whole_file
+from d24fad_core.support.features import StudyFeatures
+from d24fad_core.support.normal_statistics import NormalStatistics
+from d24fad_core.support.scoring import MapKey, MapKind
+from d24fad_core.support.support_set import PlaneReference
+
+
+def save_reference(reference: PlaneReference, path: Path) -> None:
+    """Write what `load_reference` needs besides the features, whole or not at all."""
+    statistics = reference.statistics
+    tensors = {_name(key): values.contiguous() for key, values in statistics.offset.items()}
+    numbers = {
+        "unit": {_name(key): unit for key, unit in statistics.unit.items()},
+        "centre": reference.centre,
+        "spread": reference.spread,
+        "threshold": reference.threshold,
+        "case_scores": list(reference.case_scores),
+    }
+    with whole_file(path) as temporary:
+        save_file(tensors, temporary, {"numbers": json.dumps(numbers)})
+
+
+def load_reference(
+    path: Path, plane: Plane, features: Sequence[StudyFeatures]
+) -> PlaneReference | None:
+    """Read a reference; None where the file is absent or not readable.
+
+    Like any cache, one that cannot be read is no error: the normals are compared again.
+
+    Args:
+        path: written by `save_reference` for the same features.
+        plane: their plane.
+        features: one entry a study.
+    """
+    try:
+        with safe_open(path, framework="pt") as stored:
+            offset: dict[MapKey, Tensor] = {
+                _key(name): stored.get_tensor(name)
+                for name in stored.keys()  # noqa: SIM118 - no mapping, it only has keys()
+            }
+            numbers = json.loads((stored.metadata() or {})["numbers"])
+        return PlaneReference(
+            plane=plane,
+            features=tuple(features),
+            statistics=NormalStatistics(
+                offset, {_key(name): float(unit) for name, unit in numbers["unit"].items()}
+            ),
+            centre=float(numbers["centre"]),
+            spread=float(numbers["spread"]),
+            threshold=float(numbers["threshold"]),
+            case_scores=tuple(float(score) for score in numbers["case_scores"]),
+        )
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError):
+        return None
+
+
+def _name(key: MapKey) -> str:
+    return f"{key[0].value}.{key[1]}"
+
+
+def _key(name: str) -> MapKey:
+    kind, _, scale = name.partition(".")
+    return MapKind(kind), int(scale)
