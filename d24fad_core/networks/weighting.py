@@ -156,29 +156,34 @@ def nearest_similarity(query: Tensor, support: Tensor, radius: int | None) -> Te
     Returns:
         (B, K, H, W).
     """
+    return nearest_unit_similarity(F.normalize(query, dim=1), F.normalize(support, dim=2), radius)
+
+
+def nearest_unit_similarity(query: Tensor, support: Tensor, radius: int | None) -> Tensor:
+    """`nearest_similarity` of features that have length 1 at each position already."""
     batch, _, height, width = query.shape
     shots = support.shape[1]
-    asked = F.normalize(query, dim=1).permute(0, 2, 3, 1)
-    offered = F.normalize(support, dim=2).expand(batch, -1, -1, -1, -1)
+    offered = support.expand(batch, -1, -1, -1, -1)
     if radius is None:
-        keys = offered.flatten(3)
-        products = asked.flatten(1, 2)[:, None] @ keys
+        asked = query.flatten(2).transpose(1, 2)
+        products = asked[:, None] @ offered.flatten(3)
         return products.amax(dim=-1).view(batch, shots, height, width)
     # Row by row one matrix product with all columns, of which the window's are kept: far more
     # arithmetic than needed, and still several times faster than shifting the features about.
-    keys = offered.permute(0, 3, 2, 1, 4).flatten(3)
+    # Rows come first in memory, so that the rows of a step are taken without a copy.
+    asked = query.permute(2, 0, 3, 1).contiguous()
+    keys = offered.permute(3, 0, 2, 1, 4).flatten(3)
     columns = torch.arange(width, device=query.device)
     outside = (columns[:, None] - columns).abs() > radius
     # No cosine is below -1, so what lies outside never wins.
     hidden = torch.where(outside, -2.0, 0.0).to(asked)[:, None, :]
-    best = asked.new_full((batch, height, width, shots), -1.0)
+    best = asked.new_full((height, batch, width, shots), -1.0)
     for step in range(-min(radius, height - 1), min(radius, height - 1) + 1):
-        mine, theirs = _kept(height, -step), _kept(height, step)
-        products = asked[:, mine] @ keys[:, theirs]
+        products = asked[_kept(height, -step)] @ keys[_kept(height, step)]
         products = products.view(*products.shape[:3], shots, width) + hidden
-        edges = (0, 0, 0, 0, max(-step, 0), max(step, 0))
+        edges = (0, 0, 0, 0, 0, 0, max(-step, 0), max(step, 0))
         best = torch.maximum(best, F.pad(products.amax(dim=-1), edges, value=-1.0))
-    return best.permute(0, 3, 1, 2)
+    return best.permute(1, 3, 0, 2)
 
 
 def _kept(length: int, step: int) -> slice:

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.networks.maps import distance_maps
-from d24fad_core.networks.weighting import PositionWeighting, nearest_similarity
+from d24fad_core.networks.weighting import PositionWeighting, nearest_unit_similarity
 from d24fad_core.support.features import SliceFeatures, StudyFeatures
 from d24fad_core.support.scoring import MapKey, MapKind, ScoringConfig
 
@@ -30,6 +31,8 @@ def similarities(
     slices = places[:, None]
     if scoring.neighbours:
         slices = (slices + torch.tensor([-1, 0, 1])).clamp(0, len(supports[0]) - 1)
+    # Neighbouring slices share their neighbours.
+    wanted, where = torch.unique(slices, return_inverse=True)
     found: Similarities = {}
     for key in scoring.keys:
         kind, scale = key
@@ -40,12 +43,12 @@ def similarities(
             found[key] = 1.0 - distance[:, None]
             continue
         part = "teacher" if kind is MapKind.TEACHER_SUPPORT else "student"
-        asked: Tensor = getattr(query, part)[scale].float()
+        asked = F.normalize(getattr(query, part)[scale].float(), dim=1)
         # One study after the other keeps the working set small.
         per_study = [
-            nearest_similarity(
+            nearest_unit_similarity(
                 asked,
-                getattr(study.slices, part)[scale][slices].to(asked),
+                F.normalize(getattr(study.slices, part)[scale][wanted].to(asked), dim=1)[where],
                 scoring.radius(scale),
             ).amax(dim=1)
             for study in supports
