@@ -255,17 +255,9 @@ class _Run:
         )
 
     def _embedder(self, network: NetworkConfig) -> D24FAD:
-        """A network whose student says nothing: for the teacher's features and the baselines."""
         key = (network.teacher, network.normalise_input)
         if key not in self._embedders:
-            model = D24FAD(
-                replace(network, weighting="position"),
-                build_teacher(network.teacher, self._benchmark.teacher_weights),
-            ).eval()
-            model.requires_grad_(False)
-            if isinstance(model.weighting, PositionWeighting):
-                model.weighting.log_temperature.fill_(_ONLY_NEAREST)
-            self._embedders[key] = model
+            self._embedders[key] = without_training(network, self._benchmark.teacher_weights)
         return self._embedders[key].to(self._benchmark.device)
 
     def _features(self, step: str, fraction: float) -> None:
@@ -283,6 +275,25 @@ class _Run:
                 trainings = len(benchmark.held_out) * _training_seconds(config)
                 total += benchmark.seeds * (trainings + draws)
         return max(total, 1.0)
+
+
+def without_training(network: NetworkConfig, teacher_weights: Path | None = None) -> D24FAD:
+    """A network for the teacher's features and for methods that need no training.
+
+    Its student says nothing, and of the support images the nearest one at each position counts
+    alone.
+
+    Args:
+        network: whose teacher and normalisation are used.
+        teacher_weights: a file with the teacher's weights.
+    """
+    model = D24FAD(
+        replace(network, weighting="position"), build_teacher(network.teacher, teacher_weights)
+    ).eval()
+    model.requires_grad_(False)
+    if isinstance(model.weighting, PositionWeighting):
+        model.weighting.log_temperature.fill_(_ONLY_NEAREST)
+    return model
 
 
 def _training_seconds(config: TrainingConfig) -> float:
