@@ -52,6 +52,7 @@ TEST = [
     "types-requests",
     "jsonschema",
     "psutil",
+    "selenium>=4",  # drives OHIF in Chromium
 ]
 
 setup(
