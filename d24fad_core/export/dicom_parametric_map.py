@@ -12,6 +12,7 @@ from d24fad_core.export.dicom_source import (
     SERIAL_NUMBER,
     SOFTWARE_VERSIONS,
     DicomSource,
+    in_unicode,
 )
 
 _SERIES_NUMBER = 9002
@@ -58,4 +59,4 @@ def heatmap_parametric_map(source: DicomSource, result: AnomalyResult) -> Datase
     )
     # Type 2C of the General Series module (PS3.3, C.7.3.1): there, but not known.
     heatmap.Laterality = ""
-    return heatmap
+    return in_unicode(heatmap)

@@ -1,12 +1,19 @@
-"""The findings as a DICOM Structured Report, TID 1500 Measurement Report (PS3.16)."""
+"""Findings, or a final label, as a Structured Report, TID 1500 Measurement Report (PS3.16)."""
 
+import re
+from collections.abc import Sequence
+
+import cc3d
 import highdicom as hd
+import numpy as np
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from d24fad_core import RESEARCH_USE_ONLY, __version__
-from d24fad_core.detection.result import AnomalyResult, Finding, Provenance
+from d24fad_core.detection.findings import CONNECTIVITY
+from d24fad_core.detection.result import AnomalyResult, Provenance
 from d24fad_core.export.dicom_codes import (
     CASE_SCORE,
     FINDING_COUNT,
@@ -19,9 +26,13 @@ from d24fad_core.export.dicom_codes import (
     VOLUME,
     procedure,
 )
-from d24fad_core.export.dicom_source import MANUFACTURER, MODEL_NAME, DicomSource
+from d24fad_core.export.dicom_source import MANUFACTURER, MODEL_NAME, DicomSource, in_unicode
 
 _SERIES_NUMBER = 9003
+_FINAL_SERIES_NUMBER = 9005
+# What separates the parts of a person's name (PS3.5, 6.2.1), and control characters.
+_NOT_IN_NAMES = re.compile(r"[\^=\\\x00-\x1f\x7f]+")
+_LONGEST_NAME = 63
 
 
 def findings_report(source: DicomSource, result: AnomalyResult, segmentation: Dataset) -> Dataset:
@@ -38,33 +49,118 @@ def findings_report(source: DicomSource, result: AnomalyResult, segmentation: Da
             uid=hd.UID(), name="D24FAD", manufacturer_name=MANUFACTURER, model_name=MODEL_NAME
         ),
     )
+    regions = [
+        _region(source, result, segmentation, f.rank, f.volume_ml, f.peak_score, f.mean_score)
+        for f in result.findings
+    ]
+    return _report(
+        source,
+        result,
+        segmentation,
+        hd.sr.ObservationContext(observer_device_context=device),
+        regions,
+        len(result.findings),
+        # Nobody has looked at it.
+        is_final=False,
+        series_number=_SERIES_NUMBER,
+        description="D24FAD report (research use only)",
+    )
+
+
+def reviewed_report(
+    source: DicomSource,
+    result: AnomalyResult,
+    label: NDArray[np.uint8],
+    segmentation: Dataset,
+    reviewer: str,
+) -> Dataset:
+    """The case score, and volume and scores of what the reviewer left marked.
+
+    Args:
+        source: the series that was analysed.
+        result: its analysis.
+        label: the final label, shape (columns, rows, slices); it may be empty.
+        segmentation: of this label, from `reviewed_segmentation`.
+        reviewer: who stored it, a free name.
+    """
+    marked = label > 0
+    count = int(cc3d.connected_components(marked, connectivity=CONNECTIVITY, return_N=True)[1])
+    regions = []
+    if count:
+        scores = result.heatmap[marked].astype(np.float64)
+        volume_ml = scores.size * abs(float(np.linalg.det(result.affine[:3, :3]))) / 1000.0
+        regions.append(
+            _region(source, result, segmentation, 1, volume_ml, scores.max(), scores.mean())
+        )
+    person = hd.sr.ObserverContext(
+        observer_type=codes.DCM.Person,
+        observer_identifying_attributes=hd.sr.PersonObserverIdentifyingAttributes(
+            name=_person_name(reviewer)
+        ),
+    )
+    return _report(
+        source,
+        result,
+        segmentation,
+        hd.sr.ObservationContext(observer_person_context=person),
+        regions,
+        count,
+        is_final=True,
+        series_number=_FINAL_SERIES_NUMBER,
+        description="D24FAD reviewed report (research use only)",
+    )
+
+
+def _report(
+    source: DicomSource,
+    result: AnomalyResult,
+    segmentation: Dataset,
+    observer: hd.sr.ObservationContext,
+    regions: Sequence[hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations],
+    count: int,
+    *,
+    is_final: bool,
+    series_number: int,
+    description: str,
+) -> Dataset:
+    """What both reports share.
+
+    Args:
+        source: the series that was analysed.
+        result: its analysis.
+        segmentation: what `regions` refer to.
+        observer: who or what says so.
+        regions: one measurement group a segment.
+        count: number of findings.
+        is_final: whether somebody has looked at it.
+        series_number: number of its series.
+        description: of its series.
+    """
     content = hd.sr.MeasurementReport(
-        observation_context=hd.sr.ObservationContext(observer_device_context=device),
+        observation_context=observer,
         procedure_reported=procedure(source.modality),
-        imaging_measurements=[
-            _case_measurements(source, result),
-            *(_finding_measurements(source, result, f, segmentation) for f in result.findings),
-        ],
+        imaging_measurements=[_study(source, result, count), *regions],
         title=codes.DCM.ImagingMeasurementReport,
     )
-    return hd.sr.ComprehensiveSR(
+    report = hd.sr.ComprehensiveSR(
         evidence=[*source.images, segmentation],
         content=content[0],
         series_instance_uid=hd.UID(),
-        series_number=_SERIES_NUMBER,
+        series_number=series_number,
         sop_instance_uid=hd.UID(),
         instance_number=1,
         manufacturer=MANUFACTURER,
         is_complete=True,
-        # Nobody has looked at it: neither final nor verified.
-        is_final=False,
+        is_final=is_final,
+        # Nobody checks who a reviewer is.
         is_verified=False,
-        series_description="D24FAD report (research use only)",
+        series_description=description,
     )
+    return in_unicode(report)
 
 
-def _case_measurements(
-    source: DicomSource, result: AnomalyResult
+def _study(
+    source: DicomSource, result: AnomalyResult, count: int
 ) -> hd.sr.MeasurementsAndQualitativeEvaluations:
     """What is said of the whole study; present also when nothing was found."""
     return hd.sr.MeasurementsAndQualitativeEvaluations(
@@ -74,32 +170,39 @@ def _case_measurements(
         measurements=[
             _measurement(CASE_SCORE, result.case_score, NO_UNITS),
             _measurement(P_VALUE, result.calibration.p_value, NO_UNITS),
-            _measurement(FINDING_COUNT, len(result.findings), NO_UNITS),
+            _measurement(FINDING_COUNT, count, NO_UNITS),
         ],
         source_images=[hd.sr.SourceImageForMeasurementGroup.from_source_image(source.images[0])],
     )
 
 
-def _finding_measurements(
-    source: DicomSource, result: AnomalyResult, finding: Finding, segmentation: Dataset
+def _region(
+    source: DicomSource,
+    result: AnomalyResult,
+    segmentation: Dataset,
+    number: int,
+    volume_ml: float,
+    peak_score: float,
+    mean_score: float,
 ) -> hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations:
-    segment = segmentation.SegmentSequence[finding.rank - 1]
+    """Volume and scores of a segment."""
+    segment = segmentation.SegmentSequence[number - 1]
     return hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=hd.sr.TrackingIdentifier(
-            str(segment.TrackingUID), f"Finding {finding.rank}"
+            str(segment.TrackingUID), str(segment.TrackingID)
         ),
         referenced_segment=hd.sr.ReferencedSegment(
             sop_class_uid=str(segmentation.SOPClassUID),
             sop_instance_uid=str(segmentation.SOPInstanceUID),
-            segment_number=finding.rank,
+            segment_number=number,
             source_series=hd.sr.SourceSeriesForSegmentation(source.series_uid),
         ),
         finding_type=LESION,
         algorithm_id=_algorithm(result.provenance),
         measurements=[
-            _measurement(VOLUME, finding.volume_ml, MILLILITRE),
-            _measurement(PEAK_SCORE, finding.peak_score, NO_UNITS),
-            _measurement(MEAN_SCORE, finding.mean_score, NO_UNITS),
+            _measurement(VOLUME, volume_ml, MILLILITRE),
+            _measurement(PEAK_SCORE, peak_score, NO_UNITS),
+            _measurement(MEAN_SCORE, mean_score, NO_UNITS),
         ],
     )
 
@@ -120,3 +223,9 @@ def _algorithm(provenance: Provenance) -> hd.sr.AlgorithmIdentification:
             f"supports (hash, share): {supports}",
         ],
     )
+
+
+def _person_name(reviewer: str) -> str:
+    """A free name as a DICOM person name, all of it family name."""
+    plain = _NOT_IN_NAMES.sub(" ", reviewer).strip()[:_LONGEST_NAME].strip()
+    return f"{plain or 'unknown'}^"

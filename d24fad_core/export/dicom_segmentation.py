@@ -16,6 +16,7 @@ from d24fad_core.export.dicom_source import (
     SERIAL_NUMBER,
     SOFTWARE_VERSIONS,
     DicomSource,
+    in_unicode,
 )
 
 _SERIES_NUMBER = 9001
@@ -88,7 +89,7 @@ def _segmentation(
         )
         for number, name in enumerate(names, start=1)
     ]
-    return hd.seg.Segmentation(
+    segmentation = hd.seg.Segmentation(
         source_images=list(source.images),
         pixel_array=source.frames(labels),
         segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
@@ -105,3 +106,4 @@ def _segmentation(
         content_description="Research use only. Not for clinical use.",
         series_description=description,
     )
+    return in_unicode(segmentation)

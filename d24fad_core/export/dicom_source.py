@@ -93,6 +93,15 @@ def read_source(folder: Path, shape: Sequence[int], affine: NDArray[np.float64])
     return DicomSource(tuple(images), Modality(str(first.Modality)))
 
 
+def in_unicode(written: Dataset) -> Dataset:
+    """Have an object written in UTF-8 (PS3.3, C.12.1.1.2), which has the letters of every source.
+
+    Names are copied from the source as text, but not the character set that they were in.
+    """
+    written.SpecificCharacterSet = "ISO_IR 192"
+    return written
+
+
 def _complete(image: Dataset, slice_distance: float) -> None:
     """Add what a source may leave out but a derived object has to copy (PS3.3, Type 2)."""
     for name in _MAY_BE_EMPTY:

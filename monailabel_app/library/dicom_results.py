@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.filewriter import dcmwrite
 
 from d24fad_core.export.dicom_parametric_map import heatmap_parametric_map
-from d24fad_core.export.dicom_report import findings_report
+from d24fad_core.export.dicom_report import findings_report, reviewed_report
 from d24fad_core.export.dicom_segmentation import findings_segmentation, reviewed_segmentation
 from d24fad_core.export.dicom_source import DicomSource, read_source
 from monailabel_app.library.datastore import PacsStudies
@@ -19,7 +19,6 @@ from monailabel_app.library.encodings import read_mask
 from monailabel_app.library.failures import RequestError
 from monailabel_app.library.images import ImageCatalogue
 from monailabel_app.library.results import StoredResult, load_result
-from monailabel_app.library.reviewed_report import reviewed_report
 
 
 class DicomKind(str, Enum):

@@ -17,7 +17,7 @@ from d24fad_core.detection.findings import label_findings
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.errors import InputError
 from d24fad_core.export.dicom_parametric_map import heatmap_parametric_map
-from d24fad_core.export.dicom_report import findings_report
+from d24fad_core.export.dicom_report import findings_report, reviewed_report
 from d24fad_core.export.dicom_segmentation import findings_segmentation, reviewed_segmentation
 from d24fad_core.export.dicom_source import DicomSource, read_source
 from tests.data.dicom_builder import change, write_series
@@ -75,6 +75,18 @@ def read_back(written: Dataset, path: Path) -> Dataset:
     """The object as another program sees it."""
     pydicom.dcmwrite(path, written, write_like_original=False)
     return pydicom.dcmread(path)
+
+
+def errors(path: Path) -> list[str]:
+    """What dicom3tools' validator finds wrong with a file."""
+    verdict = subprocess.run(
+        ["dciodvfy", "-new", str(path)],
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
+    return [line for line in verdict.stderr.splitlines() if line.startswith("Error")]
 
 
 def world_of(dataset: Dataset, segment: int) -> NDArray[np.float64]:
@@ -242,8 +254,42 @@ def test_a_validator_finds_no_error(
     for name, written in objects.items():
         path = tmp_path / f"{name}.dcm"
         pydicom.dcmwrite(path, written, write_like_original=False)
-        verdict = subprocess.run(
-            ["dciodvfy", "-new", str(path)], capture_output=True, text=True, check=False
-        )
-        errors = [line for line in verdict.stderr.splitlines() if line.startswith("Error")]
-        assert errors == [], name
+        assert errors(path) == [], name
+
+
+LETTERS = [
+    ("ISO_IR 100", "Grün^Jürgen"),
+    ("ISO_IR 192", "Żółć^Łukasz"),
+    ("ISO_IR 144", "Иванов^Пётр"),
+    (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎=やまだ^たろう"),
+    (["ISO 2022 IR 6", "ISO 2022 IR 149"], "Hong^Gildong=洪^吉洞=홍^길동"),
+]
+
+
+@pytest.mark.parametrize(("character_set", "name"), LETTERS, ids=[str(c) for c, _ in LETTERS])
+def test_names_keep_their_letters_in_every_object(
+    tmp_path: Path, character_set: str | list[str], name: str
+) -> None:
+    series(tmp_path / "series", np.diag([1.0, 1.0, 3.0, 1.0]))
+    for path in (tmp_path / "series").iterdir():
+        change(path, SpecificCharacterSet=character_set, PatientName=name)
+    volume = read_volume(tmp_path / "series")
+    _, result = analysed(SHAPE, volume.affine, lesions=TWO)
+    source = read_source(tmp_path / "series", volume.shape, volume.affine)
+    segmentation = findings_segmentation(source, result)
+    final = reviewed_segmentation(source, result.mask, result.provenance)
+    objects = {
+        "segmentation": segmentation,
+        "final": final,
+        "map": heatmap_parametric_map(source, result),
+        "report": findings_report(source, result, segmentation),
+        "reviewed": reviewed_report(source, result, result.mask, final, "Ōta"),
+    }
+    for kind, written in objects.items():
+        path = tmp_path / f"{kind}.dcm"
+        found = read_back(written, path)
+        assert found.SpecificCharacterSet == "ISO_IR 192", kind
+        assert str(found.PatientName) == name, kind
+        assert name.encode("utf-8") in path.read_bytes(), kind
+        if shutil.which("dciodvfy"):
+            assert errors(path) == []
