@@ -14,7 +14,7 @@ from d24fad_core.export.colour_scale import ColourScale
 from d24fad_core.export.display import SliceDisplay
 from d24fad_core.files import whole_file
 
-_TRUTH = "#4dd0e1"
+_TRUTH, _MARKED = "#4dd0e1", "white"
 _DPI = 110
 
 
@@ -46,7 +46,7 @@ def draw_case(
     scale = ColourScale.above(max(threshold, 0.0))
     height, width = display.size_mm(volume.shape)
     figure = Figure(
-        figsize=(12.0, 12.0 / 4 * height / width + 1.1), layout="constrained", facecolor="white"
+        figsize=(12.0, 11.4 / 4 * height / width + 0.8), layout="constrained", facecolor="white"
     )
     figure.suptitle(title, fontsize=11)
     panels = figure.subplots(1, 4)
@@ -54,15 +54,21 @@ def draw_case(
     for number, (index, words) in enumerate(rows):
         for column, with_heatmap in enumerate((False, True)):
             axes = panels[2 * number + column]
-            _draw_slice(axes, display, volume, truth, index)
+            _draw_slice(axes, display, volume, index)
             if with_heatmap:
-                axes.imshow(
-                    scale.rgba(display.picture(heatmap, index)), extent=(0.0, width, height, 0.0)
+                shown = axes.imshow(
+                    display.picture(heatmap, index),
+                    **{"cmap": "inferno", "vmin": 0.0, "vmax": scale.maximum},
+                    extent=(0.0, width, height, 0.0),
                 )
+                _outline(axes, display, display.picture(heatmap >= threshold, index), _MARKED)
+            _outline(axes, display, display.picture(truth, index), _TRUTH)
+            axes.set(xlim=(0.0, width), ylim=(height, 0.0))
             what = "heatmap" if with_heatmap else words
             axes.set_title(f"{display.plane.value} {index}: {what}", fontsize=9)
+    figure.colorbar(shown, ax=panels, fraction=0.02, pad=0.01, label="anomaly score, z")
     figure.supxlabel(
-        f"Blue outline: lesion. Colours from z {scale.threshold:.1f} to {scale.maximum:g}. "
+        f"Blue outline: lesion. White outline: marked, z of {threshold:.1f} and more. "
         f"{RESEARCH_USE_ONLY}",
         fontsize=8,
     )
@@ -83,9 +89,7 @@ def best_and_worst(case_aurocs: dict[str, float]) -> Sequence[tuple[str, str]]:
     return [("best", ordered[0]), ("worst", ordered[-1])]
 
 
-def _draw_slice(
-    axes: Axes, display: SliceDisplay, volume: Volume, truth: NDArray[np.bool_], index: int
-) -> None:
+def _draw_slice(axes: Axes, display: SliceDisplay, volume: Volume, index: int) -> None:
     height, width = display.size_mm(volume.shape)
     inside = volume.array[volume.array > volume.array.min()]
     low, high = np.percentile(inside, (1.0, 99.5)) if inside.size else (0.0, 1.0)
@@ -96,13 +100,18 @@ def _draw_slice(
         vmax=float(max(high, low + 1e-6)),
         extent=(0.0, width, height, 0.0),
     )
-    lesion = np.pad(display.picture(truth, index), 1).astype(np.float64)
-    if lesion.any():
-        rows = (np.arange(lesion.shape[0]) - 0.5) * display.row_mm
-        columns = (np.arange(lesion.shape[1]) - 0.5) * display.column_mm
-        axes.contour(columns, rows, lesion, levels=[0.5], colors=[_TRUTH], linewidths=1.0)
-    axes.set(xlim=(0.0, width), ylim=(height, 0.0))
     axes.set_axis_off()
+
+
+def _outline(axes: Axes, display: SliceDisplay, inside: NDArray[np.bool_], colour: str) -> None:
+    """Outline what is inside, in mm of the picture."""
+    if not inside.any():
+        return
+    # The border closes the outlines of what touches the picture's edge.
+    padded = np.pad(inside, 1).astype(np.float64)
+    rows = (np.arange(padded.shape[0]) - 0.5) * display.row_mm
+    columns = (np.arange(padded.shape[1]) - 0.5) * display.column_mm
+    axes.contour(columns, rows, padded, levels=[0.5], colors=[colour], linewidths=1.0)
 
 
 def _slice_axis(volume: Volume) -> int:
