@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 
 from d24fad_core import RESEARCH_USE_ONLY, __version__
 from d24fad_core.cli.benchmark import EPILOG as BENCHMARK_EXAMPLES
-from d24fad_core.cli.benchmark import benchmark
+from d24fad_core.cli.benchmark import SeveralValues, benchmark
 from d24fad_core.cli.benchmark_volumes import EPILOG as BENCHMARK_VOLUMES_EXAMPLES
 from d24fad_core.cli.benchmark_volumes import benchmark_volumes
 from d24fad_core.cli.detect import EPILOG as DETECT_EXAMPLES
@@ -101,7 +101,7 @@ def d24fad(
 app.command()(simulate)
 app.command()(train)
 app.command()(evaluate)
-app.command(epilog=BENCHMARK_EXAMPLES)(benchmark)
+app.command(epilog=BENCHMARK_EXAMPLES, cls=SeveralValues)(benchmark)
 app.command(epilog=DETECT_EXAMPLES)(detect)
 app.command(epilog=INFO_EXAMPLES)(info)
 app.command(name="benchmark-volumes", epilog=BENCHMARK_VOLUMES_EXAMPLES)(benchmark_volumes)

@@ -4,9 +4,10 @@ from dataclasses import replace
 from enum import Enum
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from d24fad_core.cli.messages import progress_bar, say, spoken_warnings
 from d24fad_core.cli.train import Preset
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from d24fad_core.training.config import TrainingConfig
 
 EPILOG = (
-    "Example: `d24fad benchmark --data TASKS --shots 2,4,8 --seeds 3 --draws 5 --out results`. "
+    "Example: `d24fad benchmark --data TASKS --shots 2 4 8 --seeds 3 --draws 5 --out results`. "
     "Repeat the command to go on after an interruption."
 )
 
@@ -31,6 +32,33 @@ class Protocol(str, Enum):
     CORRECTED = "corrected"
     OFFICIAL = "official"
     BOTH = "both"
+
+
+class SeveralValues(TyperCommand):
+    """A command whose repeatable options take several values at once: `--shots 2 4 8`.
+
+    It has no positional arguments that such a value could be taken for.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Repeat the option before each further value."""
+        repeatable = {
+            name
+            for parameter in self.params
+            if getattr(parameter, "multiple", False)
+            for name in parameter.opts
+        }
+        spread: list[str] = []
+        option, values = "", 0
+        for word in args:
+            if word.startswith("-"):
+                option, values = word, 0
+            elif option in repeatable:
+                values += 1
+                if values > 1:
+                    spread.append(option)
+            spread.append(word)
+        return super().parse_args(ctx, spread)
 
 
 def benchmark(
@@ -61,8 +89,8 @@ def benchmark(
         list[str] | None,
         typer.Option(
             metavar="K",
-            help="Support images: several with commas, or repeat the option.",
-            show_default="2,4,8",
+            help="Support images; several may follow, or stand with commas between.",
+            show_default="2 4 8",
         ),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each held-out task.")] = 3,
@@ -71,16 +99,15 @@ def benchmark(
         list[str] | None,
         typer.Option(
             metavar="TASK",
-            help="Tasks to measure on, with commas or repeated; students are trained on all "
-            "others of --data. Two commands with different tasks and one --out share the work.",
+            help="Tasks to measure on; students are trained on all others of --data. Two commands "
+            "with different tasks and one --out share the work.",
             show_default="all of --data",
         ),
     ] = None,
     preset: Annotated[
         list[Preset] | None,
         typer.Option(
-            help="How students are trained; repeat to compare both. 'paper' is training as "
-            "published.",
+            help="How students are trained; both may be given. 'paper' is training as published.",
             show_default="default",
         ),
     ] = None,
@@ -88,7 +115,7 @@ def benchmark(
         list[str] | None,
         typer.Option(
             metavar="METHOD",
-            help="Methods to measure, with commas or repeated.",
+            help="Methods to measure.",
             show_default="all that the presets allow",
         ),
     ] = None,
@@ -154,7 +181,7 @@ def benchmark(
 
 
 def _values(given: list[str] | None) -> list[str]:
-    """Values of an option that takes several, with commas or repeated."""
+    """Values of an option that takes several, each of which may hold commas."""
     return [part.strip() for value in given or [] for part in value.split(",") if part.strip()]
 
 
