@@ -19,6 +19,8 @@ from d24fad_core.files import write_text
 PARTS = {
     "paper": "The paper's network: plain loop against support encoded once",
     "peers": "Peers at the same backbone",
+    "volume": "The default model on whole volumes",
+    "server": "The server",
 }
 
 
