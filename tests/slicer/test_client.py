@@ -204,3 +204,18 @@ def test_the_next_case_until_nothing_is_left(server) -> None:
     with pytest.raises(ExplainedError) as caught:
         client.next_case("most_anomalous", "default", ["case"], task)
     assert caught.value.code == "nothing_left"
+
+
+def test_the_matches_of_a_result_come_typed_and_an_older_server_has_none(server) -> None:
+    client, task = Client(server.address), new_task()
+    image, _ = client.upload(scan(7), "scan", task)
+    result = client.detect(image, "default", None, {}, task).result
+    server.alignment[0, 3] = 5.0
+    matches = client.matches(result, task)
+    assert matches.result == result
+    assert matches.of("normal_1").place_of((1.0, 2.0, 3.0)) == (6.0, 2.0, 3.0)
+    with pytest.raises(ExplainedError) as caught:
+        client.matches("0" * 64, task)
+    assert caught.value.code == "unknown_result"
+    server.alignment = None
+    assert client.matches(result, task) is None

@@ -533,9 +533,11 @@ def test_keys_decide(driver: Driver, keys: str, expected: list[str]) -> None:
     assert [driver.state(row) for row in (0, 1)] == expected
 
 
-def test_compare_shows_a_support_and_goes_back(driver: Driver) -> None:
+def test_compare_shows_the_matched_place_and_goes_back(driver: Driver, server: Any) -> None:
     import slicer
+    from D24FADSlicerLib import views
 
+    server.alignment[:3, 3] = (3.0, -2.0, 4.0)
     driver.connect()
     node = driver.load()
     driver.analyse()
@@ -547,9 +549,73 @@ def test_compare_shows_a_support_and_goes_back(driver: Driver) -> None:
     assert shown.GetName() == "normal_0"
     assert driver.panel.context.volume is node
     assert driver.ui.findingsTable.rowCount == 2
+    assert "that this one was compared with" in driver.ui.comparisonLabel.text
+    assert "normal_0 (weight 50%)" in driver.ui.comparisonLabel.text
+    for row in (1, 0):
+        driver.ui.findingsTable.selectRow(row)
+        driver.settle(150)
+        here, there = views.position_in_view("Red"), views.position_in_view("Yellow")
+        np.testing.assert_allclose(np.subtract(there, here), (3.0, -2.0, 4.0), atol=1e-4)
     driver.ui.compareButton.checked = False
     assert slicer.app.layoutManager().layout == before
     assert yellow.GetBackgroundVolumeID() == node.GetID()
+    assert driver.ui.comparisonLabel.text == ""
+
+
+def test_compare_with_an_older_server_says_that_the_place_is_approximate(
+    driver: Driver, server: Any
+) -> None:
+    server.alignment = None
+    driver.connect()
+    driver.load()
+    driver.analyse()
+    driver.ui.compareButton.checked = True
+    driver.until(lambda: driver.panel.comparison.shown is not None)
+    assert "at the same height of the body" in driver.ui.comparisonLabel.text
+    assert "a newer one can" in driver.ui.comparisonLabel.text
+
+
+def test_compare_again_without_the_server_needs_it_no_more(driver: Driver, server: Any) -> None:
+    driver.connect()
+    driver.load()
+    driver.analyse()
+    driver.ui.compareButton.checked = True
+    driver.until(lambda: driver.panel.comparison.shown is not None)
+    driver.ui.compareButton.checked = False
+    asked = len(server.calls)
+    driver.ui.compareButton.checked = True
+    assert driver.panel.comparison.shown is not None
+    assert "that this one was compared with" in driver.ui.comparisonLabel.text
+    assert not [call for call in server.calls[asked:] if "matches" in call or "file" in call]
+
+
+def test_a_comparison_that_fails_is_explained_and_over(driver: Driver, server: Any) -> None:
+    import slicer
+
+    driver.connect()
+    driver.load()
+    driver.analyse()
+    before = slicer.app.layoutManager().layout
+    server.store.results.clear()
+    driver.ui.compareButton.checked = True
+    driver.until(lambda: not driver.ui.compareButton.checked)
+    assert driver.ui.messageLabel.visible and driver.ui.messageLabel.text
+    assert slicer.app.layoutManager().layout == before
+    assert driver.ui.comparisonLabel.text == ""
+
+
+def test_a_support_that_is_removed_ends_the_comparison(driver: Driver) -> None:
+    import slicer
+
+    driver.connect()
+    driver.load()
+    driver.analyse()
+    before = slicer.app.layoutManager().layout
+    driver.ui.compareButton.checked = True
+    driver.until(lambda: driver.panel.comparison.shown is not None)
+    slicer.mrmlScene.RemoveNode(driver.panel.comparison.shown.support)
+    driver.until(lambda: not driver.ui.compareButton.checked)
+    assert slicer.app.layoutManager().layout == before
 
 
 def test_running_again_keeps_decisions(driver: Driver, server: Any) -> None:
@@ -638,7 +704,7 @@ def test_the_panel_and_a_comparison_as_pixels(driver: Driver, server: Any, tmp_p
     assert all((saturation(picture) > 60).sum() > 300 for picture in pictures)
     yellow.resize((420, 420))
     ui.compareButton.checked = True
-    driver.until(lambda: driver.panel.review._comparing is not None)
+    driver.until(lambda: driver.panel.comparison.shown is not None)
     beside = np.concatenate([red.pixels(), yellow.pixels()], axis=1)
     assert (saturation(beside[:, :420]) > 60).sum() > 300
     assert (saturation(beside[:, 420:]) > 60).sum() == 0

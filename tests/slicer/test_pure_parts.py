@@ -8,12 +8,14 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from D24FADSlicerLib.colors import color_points, rgb_of, scale_maximum
 from D24FADSlicerLib.findings import Finding
 from D24FADSlicerLib.jobs import Jobs, Task
+from D24FADSlicerLib.matching import Matches
 from D24FADSlicerLib.messages import ExplainedError
 from D24FADSlicerLib.records import CaseCalibration
 from D24FADSlicerLib.review import Action, Event, Review, State
@@ -85,6 +87,24 @@ def test_a_note_keeps_the_decision_and_a_decision_the_note() -> None:
     review = Review().append(Action.NOTE, 1, "AB", "vessel?").append(Action.REJECT, 1, "CD")
     assert (review.of(1).state, review.of(1).note) == (State.REJECTED, "vessel?")
     assert review.open_findings([1, 2]) == (2,)
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [None, [], [[1, 0], [0, 1]], [["a"] * 4] * 4, [[float("nan")] * 4] * 4, [[1, 0, 0, 0]] * 3],
+)
+def test_a_match_without_a_matrix_is_not_understood(matrix: Any) -> None:
+    document = {"result": "r", "items": [{"image": "a", "query_to_support": matrix}]}
+    with pytest.raises(ExplainedError, match="4x4 matrix"):
+        Matches.read(document)
+
+
+def test_a_match_leads_to_its_place_in_the_support() -> None:
+    matrix = [[0.0, -1.0, 0.0, 5.0], [1.0, 0.0, 0.0, 6.0], [0.0, 0.0, 2.0, 7.0], [0, 0, 0, 1]]
+    matches = Matches.read({"result": "r", "items": [{"image": "a", "query_to_support": matrix}]})
+    assert matches.of("a").place_of((1.0, 2.0, 3.0)) == (3.0, 7.0, 13.0)
+    with pytest.raises(ExplainedError, match="'b'"):
+        matches.of("b")
 
 
 def test_the_place_of_a_finding_is_in_a_radiologists_words() -> None:
@@ -283,8 +303,8 @@ def test_the_extension_needs_nothing_but_slicer(path: Path) -> None:
 
 
 _PURE = ["messages", "records", "findings", "review", "jobs", "transport", "client"]
-_PURE += ["volume_file", "colors", "strip"]
-_NO_QT = ["parameters", "heatmap", "segments", "views", "case"]
+_PURE += ["volume_file", "colors", "strip", "matching"]
+_NO_QT = ["parameters", "heatmap", "segments", "views", "case", "comparison"]
 
 
 @pytest.mark.parametrize(

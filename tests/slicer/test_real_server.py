@@ -156,7 +156,7 @@ def test_the_panel_reviews_a_case_on_the_real_server(
         driver.settle(300)
         save_png(grab(driver.window, tmp_path / "panel.png"), SCREENSHOTS / "slicer-panel.png")
         ui.compareButton.checked = True
-        driver.until(lambda: driver.panel.review._comparing is not None, seconds=60)
+        driver.until(lambda: driver.panel.comparison.shown is not None, seconds=60)
         beside = np.concatenate([view.pixels() for view in views[:2]], axis=1)
         save_png(beside, SCREENSHOTS / "slicer-compare.png")
         ui.compareButton.checked = False

@@ -299,7 +299,7 @@ def test_a_review_survives_saving_and_loading_the_scene(
 def test_compare_shows_the_support_at_the_same_place_of_the_body(flipped: bool) -> None:
     import slicer
     from D24FADSlicerLib import case as cases
-    from D24FADSlicerLib import views
+    from D24FADSlicerLib import comparison, views
 
     case = open_case("anisotropic")
     affine = volumes.GRIDS["anisotropic"].copy()
@@ -313,13 +313,65 @@ def test_compare_shows_the_support_at_the_same_place_of_the_body(flipped: bool) 
     support = cases.add_volume("normal", VolumeData(array, affine))
     views.jump_to(case.volume, case.analysis.findings[0].peak_ras_mm)
     before = slicer.app.layoutManager().layout
-    former = cases.compare(case, support)
+    shown = comparison.begin(case, support, None)
     index = cases.slice_in_view(case)
     seen = views.position_in_view("Yellow")
     voxel = np.linalg.inv(volumes.GRIDS["anisotropic"]) @ np.array([*seen, 1.0])
     assert round(float(voxel[2])) == index + 6
     composite = slicer.app.layoutManager().sliceWidget("Yellow").sliceLogic()
     assert composite.GetSliceCompositeNode().GetBackgroundVolumeID() == support.GetID()
-    cases.end_comparison(case, former)
+    comparison.end(shown)
     assert slicer.app.layoutManager().layout == before
     assert composite.GetSliceCompositeNode().GetBackgroundVolumeID() == case.volume.GetID()
+
+
+def planes_of(node: Any) -> np.ndarray:
+    matrix = node.GetSliceToRAS()
+    return np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
+
+
+@pytest.mark.parametrize("name", volumes.GRIDS)
+@pytest.mark.parametrize("turned", [False, True], ids=["shifted", "turned"])
+def test_compare_shows_the_very_place_that_was_compared(name: str, turned: bool) -> None:
+    """The support is the case elsewhere: what is in the middle of one view is in the other's."""
+    from D24FADSlicerLib import case as cases
+    from D24FADSlicerLib import comparison, views
+    from D24FADSlicerLib.matching import SupportMatch
+
+    case = open_case(name)
+    views.jump_to(case.volume, case.analysis.findings[0].peak_ras_mm)
+    align = np.eye(4)
+    align[:3, :3] = volumes.rotation(12, -20) * 1.1 if turned else np.eye(3)
+    align[:3, 3] = (31.0, -17.0, 23.0)
+    data = volumes.scan(volumes.GRIDS[name])
+    support = cases.add_volume("normal", VolumeData(data.array, align @ data.affine))
+    before = planes_of(views.slice_node("Yellow"))
+    match = SupportMatch("normal", tuple(map(tuple, align.tolist())))
+    shown = comparison.begin(case, support, match)
+    for finding in case.analysis.findings:
+        views.jump_to(case.volume, finding.peak_ras_mm)  # moves the support's view along
+        assert comparison.follow(shown)
+        expected = align @ np.array([*finding.peak_ras_mm, 1.0])
+        np.testing.assert_allclose(views.position_in_view("Yellow"), expected[:3], atol=1e-3)
+    query, beside = (planes_of(views.slice_node(view)) for view in ("Red", "Yellow"))
+    scale = 1.1 if turned else 1.0
+    np.testing.assert_allclose(beside[:3, :3], align[:3, :3] @ query[:3, :3] / scale, atol=1e-6)
+    far = views.world_of(case.volume, (500.0, 0.0, 0.0))
+    views.jump_to(case.volume, far)
+    assert not comparison.follow(shown)
+    comparison.end(shown)
+    np.testing.assert_allclose(planes_of(views.slice_node("Yellow")), before, atol=1e-9)
+
+
+def test_matches_are_kept_with_their_result_only() -> None:
+    from D24FADSlicerLib.findings import Analysis
+    from D24FADSlicerLib.matching import Matches
+
+    case = open_case()
+    rows = np.eye(4).tolist()
+    case.matches = Matches.read(
+        {"result": case.analysis.result, "items": [{"image": "a", "query_to_support": rows}]}
+    )
+    assert case.matches.of("a").query_to_support == tuple(map(tuple, rows))
+    case.analysis = Analysis.read({**case.analysis.document, "id": "another"})
+    assert case.matches is None

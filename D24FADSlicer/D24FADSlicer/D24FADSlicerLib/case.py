@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from . import heatmap, segments, views
 from .findings import Analysis
-from .matching import foreground_range, matched_slice
 from .parameters import CaseNode
 from .review import Action, Event, Review
 from .volume_file import VolumeData
@@ -114,63 +113,6 @@ def slice_in_view(case: CaseNode) -> int | None:
     if analysis is None:
         return None
     return analysis.slice_of(views.own_ras_of(case.volume, views.position_in_view()))
-
-
-def compare(case: CaseNode, support: Any) -> views.FormerViews | None:
-    """Show a support study beside the case at the matched slice; None without an analysis."""
-    analysis, index = case.analysis, slice_in_view(case)
-    if analysis is None or index is None:
-        return None
-    query_range = foreground_range(_in_ijk(case.volume), analysis.slice_axis)
-    axis = _axis_like(case.volume, analysis.slice_axis, support)
-    support_range = foreground_range(_in_ijk(support), axis)
-    if _runs_against(case.volume, analysis.slice_axis, support, axis):
-        support_range = support_range[::-1]
-    matched = matched_slice(index, query_range, support_range)
-    voxel = [(size - 1) / 2 for size in support.GetImageData().GetDimensions()]
-    voxel[axis] = float(matched)
-    placed = heatmap.affine_of(support) @ np.asarray([*voxel, 1.0])
-    # As far from the middle of its slice as the case's position is from the middle of its own.
-    middle = views.world_of(case.volume, analysis.slice_centre_ras(index))
-    off = np.subtract(views.position_in_view(), middle)
-    normal = _direction(case.volume, analysis.slice_axis)
-    placed = placed[:3] + off - (off @ normal) * normal
-    support_ras = (float(placed[0]), float(placed[1]), float(placed[2]))
-    views.keep_out_of_support_view(_own_displays(case))
-    return views.compare_side_by_side(
-        support, views.position_in_view(), views.world_of(support, support_ras)
-    )
-
-
-def end_comparison(case: CaseNode, former: views.FormerViews) -> None:
-    """Show what was shown before the comparison."""
-    views.show_everywhere(_own_displays(case))
-    views.end_comparison(former)
-
-
-def _own_displays(case: CaseNode) -> list[Any]:
-    legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(case.heatmap)
-    displays = [case.segmentation.GetDisplayNode() if case.segmentation is not None else None]
-    return [display for display in (*displays, legend) if display is not None]
-
-
-def _in_ijk(volume: Any) -> Any:
-    return slicer.util.arrayFromVolume(volume).transpose(2, 1, 0)
-
-
-def _direction(volume: Any, axis: int) -> Any:
-    column = heatmap.affine_of(volume)[:3, axis]
-    return column / np.linalg.norm(column)
-
-
-def _axis_like(query: Any, axis: int, support: Any) -> int:
-    """The axis of the support's array that runs along the same direction of the body."""
-    wanted = _direction(query, axis)
-    return int(np.argmax([abs(wanted @ _direction(support, other)) for other in range(3)]))
-
-
-def _runs_against(query: Any, axis: int, support: Any, support_axis: int) -> bool:
-    return bool(_direction(query, axis) @ _direction(support, support_axis) < 0)
 
 
 def transform_is_linear(volume: Any) -> bool:

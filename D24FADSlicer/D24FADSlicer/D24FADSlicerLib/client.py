@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode
 
 from .findings import Analysis
 from .jobs import Cancellation, Task
+from .matching import Matches
 from .messages import CancelledError, ExplainedError
 from .records import (
     CaseCalibration,
@@ -34,6 +35,7 @@ _ROOT = "/d24fad/v1"
 _POLL_S = 2
 _PATIENCE_S = 60.0
 _ABANDON_S = 120
+_SLOW_S = 300.0
 STRATEGIES = ("most_anomalous", "most_uncertain", "unreviewed")
 
 
@@ -58,6 +60,8 @@ class Client:
         patience_s: float = _PATIENCE_S,
     ) -> None:
         self._http = Transport(address, token, silence_s=silence_s)
+        # For the few answers that the server works on before it sends their first byte.
+        self._slow = Transport(address, token, silence_s=_SLOW_S)
         self._patience_s = patience_s
 
     @property
@@ -307,6 +311,21 @@ class Client:
         """A stored result."""
         return Analysis.read(self._get(f"/results/{_name(result)}", task.cancellation))
 
+    def matches(self, result: str, task: Task) -> Matches | None:
+        """Where places of a case lie in its support studies; None from a server too old to tell.
+
+        The first call for a result may take the server a while: it registers the studies again.
+        """
+        task.report("Finding the matching slice")
+        path = f"{_ROOT}/results/{_name(result)}/matches"
+        try:
+            answer = self._slow.document("GET", path, task.cancellation, limit_s=_SLOW_S)
+        except ExplainedError as problem:
+            if problem.code != "unknown_route":
+                raise
+            return None
+        return Matches.read(answer)
+
     def heatmap(self, result: str, task: Task) -> VolumeData:
         """Its heatmap, in z units, to within a 255th of its range."""
         return self._fetch(f"/results/{_name(result)}/heatmap", "Downloading the heatmap", task)
@@ -366,7 +385,7 @@ class Client:
         """Make the accepted findings the case's final label; a PACS gets it as DICOM."""
         body = {"reviewer": reviewer, "note": note}
         path = f"{_ROOT}/results/{_name(result)}/review/final"
-        answer = self._http.document("PUT", path, task.cancellation, body, limit_s=300.0)
+        answer = self._slow.document("PUT", path, task.cancellation, body, limit_s=_SLOW_S)
         return FinalLabel.read(answer)
 
     def _get(

@@ -1,11 +1,85 @@
-"""Which slice of a support study a slice of the case is compared with."""
+"""Which place of a support study a place of the case is compared with."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .records import Document, items, malformed, text
+
 _SHARE_OF_BRIGHTEST = 0.1
+
+
+@dataclass(frozen=True)
+class SupportMatch:
+    """How the analysis laid a support study over the case.
+
+    Attributes:
+        image: the support study's id on the server.
+        query_to_support: 4x4 matrix, row by row, from RAS mm of the case to RAS mm of the support.
+    """
+
+    image: str
+    query_to_support: tuple[tuple[float, ...], ...]
+
+    @classmethod
+    def read(cls, document: Document) -> SupportMatch:
+        """Read it from an answer.
+
+        Raises:
+            ExplainedError: the answer has no usable matrix.
+        """
+        try:
+            matrix = np.asarray(document.get("query_to_support"), np.float64)
+        except (TypeError, ValueError):
+            matrix = np.zeros(0)
+        if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
+            raise malformed("a match has no 4x4 matrix")
+        rows = tuple(tuple(float(value) for value in row) for row in matrix)
+        return cls(text(document, "image"), rows)
+
+    def place_of(self, ras_mm: tuple[float, float, float]) -> tuple[float, float, float]:
+        """The place of the support, RAS mm, that a place of the case was compared with."""
+        x, y, z, _ = np.asarray(self.query_to_support) @ np.asarray([*ras_mm, 1.0])
+        return float(x), float(y), float(z)
+
+
+@dataclass(frozen=True)
+class Matches:
+    """How the analysis laid each support study over the case.
+
+    Attributes:
+        result: the result's id on the server.
+        supports: in the order of the result.
+        document: the server's answer as it came, for the scene.
+    """
+
+    result: str
+    supports: tuple[SupportMatch, ...]
+    document: Document = field(compare=False, repr=False)
+
+    @classmethod
+    def read(cls, document: Document) -> Matches:
+        """Read it from an answer.
+
+        Raises:
+            ExplainedError: the answer lacks one of its parts.
+        """
+        supports = tuple(SupportMatch.read(item) for item in items(document))
+        return cls(text(document, "result"), supports, document)
+
+    def of(self, image: str) -> SupportMatch:
+        """The match of a support study.
+
+        Raises:
+            ExplainedError: the answer does not name it.
+        """
+        for support in self.supports:
+            if support.image == image:
+                return support
+        raise malformed(f"the matches do not name {image!r}")
 
 
 def foreground_range(array: NDArray, axis: int) -> tuple[int, int]:

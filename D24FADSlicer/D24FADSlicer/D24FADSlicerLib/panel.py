@@ -8,6 +8,7 @@ import qt
 import slicer
 
 from .case_section import CaseSection
+from .comparison_section import ComparisonSection
 from .connection_section import ConnectionSection
 from .context import Context
 from .jobs import Jobs
@@ -38,6 +39,7 @@ class Panel:
         self.case = CaseSection(self.context)
         self.view = ViewSection(self.context)
         self.review = ReviewSection(self.context)
+        self.comparison = ComparisonSection(self.context)
         widget.setMRMLScene(slicer.mrmlScene)
         self._shortcuts = self._make_shortcuts()
         self._observations: list[tuple[Any, int]] = []
@@ -92,6 +94,7 @@ class Panel:
     def _tick(self) -> None:
         self.context.jobs.drain()
         self.view.tick()
+        self.comparison.tick()
 
     def _observe_scene(self) -> None:
         scene = slicer.mrmlScene

@@ -8,6 +8,7 @@ from typing import Any
 import slicer
 
 from .findings import Analysis
+from .matching import Matches
 from .review import Review
 
 MODULE = "D24FADSlicer"
@@ -107,6 +108,18 @@ class CaseNode:
     @analysis.setter
     def analysis(self, analysis: Analysis) -> None:
         self.node.SetParameter("Result", json.dumps(analysis.document))
+
+    @property
+    def matches(self) -> Matches | None:
+        """How the support studies lie over the case in the latest analysis; None if not known."""
+        document, analysis = self.node.GetParameter("Matches"), self.analysis
+        matches = Matches.read(json.loads(document)) if document else None
+        known = matches is not None and analysis is not None and matches.result == analysis.result
+        return matches if known else None
+
+    @matches.setter
+    def matches(self, matches: Matches) -> None:
+        self.node.SetParameter("Matches", json.dumps(matches.document))
 
     @property
     def review(self) -> Review:

@@ -1,4 +1,4 @@
-"""The section of the review: findings, decisions, notes, comparison, saving."""
+"""The section of the review: findings, decisions, notes, saving."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 import qt
 import slicer
 
-from . import case as cases
 from . import segments, views
 from .client import Client
 from .context import Context
@@ -16,7 +15,6 @@ from .messages import ExplainedError
 from .parameters import CaseNode
 from .records import FinalLabel
 from .review import Action, Review, State
-from .volume_file import VolumeData
 
 _COLUMNS = ["#", "State", "ml", "z", "Place", "Note"]
 _MARKS = {
@@ -35,7 +33,6 @@ class ReviewSection:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._sending: int | None = None
-        self._comparing: tuple[CaseNode, views.FormerViews] | None = None
         self._filling = False
         ui = context.ui
         table = ui.findingsTable
@@ -50,7 +47,6 @@ class ReviewSection:
         ui.previousButton.connect("clicked(bool)", self.previous_finding)
         ui.undoButton.connect("clicked(bool)", self.undo)
         ui.editButton.connect("clicked(bool)", lambda: context.try_to(self._edit))
-        ui.compareButton.connect("toggled(bool)", self._compare_toggled)
         ui.saveButton.connect("clicked(bool)", lambda: context.try_to(self.save))
         ui.noteEdit.connect("editingFinished()", self._note_written)
         ui.studyNoteEdit.connect("editingFinished()", self._study_note_written)
@@ -64,8 +60,6 @@ class ReviewSection:
         return case if case is not None and case.analysis is not None else None
 
     def _case_changed(self) -> None:
-        if self._comparing is not None:
-            self._context.ui.compareButton.checked = False
         self._context.ui.saveLabel.text = ""
         self.update()
         if self._case is not None and self._context.ui.findingsTable.rowCount:
@@ -109,7 +103,7 @@ class ReviewSection:
         ui, case = self._context.ui, self._case
         analysis = case.analysis if case is not None else None
         there = analysis is not None
-        for widget in (ui.saveButton, ui.compareButton, ui.studyNoteEdit):
+        for widget in (ui.saveButton, ui.studyNoteEdit):
             widget.enabled = there
         chosen = there and self._finding() is not None
         decide = (ui.acceptButton, ui.rejectButton, ui.nextButton, ui.previousButton)
@@ -298,45 +292,6 @@ class ReviewSection:
             self._context.fire("review")
 
         self._sending = self._start(case, work, done)
-
-    def _compare_toggled(self, on: bool) -> None:
-        if on:
-            self._context.try_to(self._compare)
-        elif self._comparing is not None:
-            case, former = self._comparing
-            self._comparing = None
-            if case.volume is not None and case.heatmap is not None:
-                cases.end_comparison(case, former)
-
-    def _compare(self) -> None:
-        case = self._case
-        shares = case.analysis.shares if case is not None and case.analysis is not None else ()
-        if case is None or not shares:
-            self._context.ui.compareButton.checked = False
-            raise ExplainedError("The result names no normal study.", "Run the analysis again.")
-        image = shares[0].name
-        for other in CaseNode.all():
-            if other.image == image:
-                self._show_beside(case, other.volume)
-                return
-        client = self._context.require_client()
-
-        def work(task: Task) -> VolumeData:
-            return client.fetch_image(image, task)
-
-        def done(data: VolumeData) -> None:
-            selected = self._context.volume
-            support = cases.add_volume(image, data)
-            CaseNode.of_volume(support).image = image
-            self._context.ui.volumeSelector.setCurrentNode(selected)
-            if self._context.ui.compareButton.checked:
-                self._show_beside(case, support)
-
-        self._start(case, work, done)
-
-    def _show_beside(self, case: CaseNode, support: Any) -> None:
-        former = cases.compare(case, support)
-        self._comparing = None if former is None else (case, former)
 
 
 def save_review(

@@ -1,9 +1,7 @@
-"""The slice views: layers, opacity, jumping, window presets, two studies side by side."""
+"""The slice views: layers, opacity, jumping, window presets."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import slicer
@@ -17,7 +15,8 @@ CT_WINDOWS = {
 }
 """Width and level in HU."""
 
-_QUERY_VIEW, _SUPPORT_VIEW = "Red", "Yellow"
+QUERY_VIEW = "Red"
+"""The view whose middle says which place of the case is looked at."""
 
 
 def show_case(volume: Any, heatmap: Any, opacity: float) -> None:
@@ -63,12 +62,12 @@ def jump_to(volume: Any, ras_mm: tuple[float, float, float]) -> None:
     )
 
 
-def slice_node(view: str = _QUERY_VIEW) -> Any:
+def slice_node(view: str = QUERY_VIEW) -> Any:
     """The node of a slice view; it is there whatever the layout shows."""
     return slicer.mrmlScene.GetSingletonNode(view, "vtkMRMLSliceNode")
 
 
-def position_in_view(view: str = _QUERY_VIEW) -> tuple[float, float, float]:
+def position_in_view(view: str = QUERY_VIEW) -> tuple[float, float, float]:
     """The middle of a slice view, world RAS, mm."""
     matrix = slice_node(view).GetSliceToRAS()
     return matrix.GetElement(0, 3), matrix.GetElement(1, 3), matrix.GetElement(2, 3)
@@ -80,83 +79,3 @@ def set_ct_window(volume: Any, name: str) -> None:
     display = volume.GetDisplayNode()
     display.AutoWindowLevelOff()
     display.SetWindowLevel(width, level)
-
-
-@dataclass(frozen=True)
-class FormerViews:
-    """What the views showed before a comparison."""
-
-    layout: int
-    orientation: str
-    background: str | None
-    foreground: str | None
-
-
-def keep_out_of_support_view(displays: Iterable[Any]) -> None:
-    """Show what belongs to the case in every view but that of the support study."""
-    for display in displays:
-        for node_class in ("vtkMRMLSliceNode", "vtkMRMLViewNode"):
-            for view in slicer.util.getNodesByClass(node_class):
-                if view.GetLayoutName() != _SUPPORT_VIEW:
-                    display.AddViewNodeID(view.GetID())
-
-
-def show_everywhere(displays: Iterable[Any]) -> None:
-    """Show it in every view again."""
-    for display in displays:
-        display.RemoveAllViewNodeIDs()
-
-
-def compare_side_by_side(
-    support: Any, query_ras: tuple[float, float, float], support_ras: tuple[float, float, float]
-) -> FormerViews:
-    """Show the case and a support study next to each other, each at its own matched slice.
-
-    Args:
-        support: the support study's volume node.
-        query_ras: where to look in the case, world RAS, mm.
-        support_ras: where to look in the support study, world RAS, mm.
-
-    Returns:
-        What `end_comparison` needs.
-    """
-    manager = slicer.app.layoutManager()
-    query_node, support_node = slice_node(_QUERY_VIEW), slice_node(_SUPPORT_VIEW)
-    logic = slicer.app.applicationLogic().GetSliceLogicByLayoutName(_SUPPORT_VIEW)
-    composite = logic.GetSliceCompositeNode()
-    former = FormerViews(
-        int(manager.layout),
-        support_node.GetOrientation(),
-        composite.GetBackgroundVolumeID(),
-        composite.GetForegroundVolumeID(),
-    )
-    manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutSideBySideView)
-    support_node.SetOrientation(query_node.GetOrientation())
-    composite.SetBackgroundVolumeID(support.GetID())
-    composite.SetForegroundVolumeID(None)
-    query_node.JumpSliceByCentering(*query_ras)
-    logic.FitSliceToBackground()
-    _zoom_alike(query_node, support_node)
-    support_node.JumpSliceByCentering(*support_ras)
-    return former
-
-
-def _zoom_alike(query_node: Any, support_node: Any) -> None:
-    """Show a mm as long in one view as in the other."""
-    field, size = query_node.GetFieldOfView(), query_node.GetDimensions()
-    wide, high, _ = support_node.GetDimensions()
-    mm_per_pixel = field[0] / max(size[0], 1)
-    depth = support_node.GetFieldOfView()[2]
-    support_node.SetFieldOfView(wide * mm_per_pixel, high * mm_per_pixel, depth)
-
-
-def end_comparison(former: FormerViews) -> None:
-    """Show what was shown before the comparison."""
-    manager = slicer.app.layoutManager()
-    logic = slicer.app.applicationLogic().GetSliceLogicByLayoutName(_SUPPORT_VIEW)
-    composite = logic.GetSliceCompositeNode()
-    slice_node(_SUPPORT_VIEW).SetOrientation(former.orientation)
-    composite.SetBackgroundVolumeID(former.background)
-    composite.SetForegroundVolumeID(former.foreground)
-    manager.setLayout(former.layout)
-    logic.FitSliceToBackground()

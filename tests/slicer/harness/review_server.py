@@ -53,6 +53,8 @@ class ReviewServer:
         delay_s: how long each answer waits.
         token: access token asked for; empty for none.
         pacs: what to say of the PACS when a final label is stored.
+        alignment: from RAS mm of a case to RAS mm of each support; None for a server too old to
+            tell.
         calls: method and path of every request so far.
     """
 
@@ -62,6 +64,7 @@ class ReviewServer:
         self.delay_s = 0.0
         self.token = ""
         self.pacs: dict[str, Any] | None = None
+        self.alignment: Any = np.eye(4)
         self.calls: list[str] = []
         self.port = 0
         self._server: ThreadingHTTPServer | None = None
@@ -269,6 +272,13 @@ def _answer(
             return 200, store.results[_known(result, store.results, "result")]
         case "GET", ["results", result, ("heatmap" | "mask") as kind]:
             return 200, store.volumes[_known(result, store.volumes, "result")][kind]
+        case "GET", ["results", result, "matches"] if state.alignment is not None:
+            supports = store.results[_known(result, store.results, "result")]["report"][
+                "provenance"
+            ]["supports"]
+            rows = np.asarray(state.alignment).tolist()
+            matches = [{"image": s["name"], "query_to_support": rows} for s in supports]
+            return 200, {"result": result, "items": matches}
         case "GET", ["results", result, "review"]:
             return 200, _review(store, result)
         case "POST", ["results", result, "review", "events"]:
