@@ -69,7 +69,6 @@ class TrainingConfig:
             raise ConfigurationError(
                 f"a learning rate of {self.learning_rate} cannot train; give more than 0."
             )
-
         if not 0.0 <= self.tsd_warm_up <= 1.0:
             raise ConfigurationError(
                 f"a teacher-student warm-up of {self.tsd_warm_up} is no share of the steps; give "

@@ -18,9 +18,23 @@ def network(config: NetworkConfig) -> D24FAD:
     return D24FAD(config, build_teacher(config.teacher, pretrained=False))
 
 
-@pytest.mark.parametrize("config", [NetworkConfig(), IMAGE, PAPER])
+NORMALISED = NetworkConfig("resnet18", SMALL, weighting="image", normalised_logits=True)
+
+
+@pytest.mark.parametrize("config", [NetworkConfig(), IMAGE, PAPER, NORMALISED])
 def test_the_configuration_survives_a_model_card(config: NetworkConfig) -> None:
     assert NetworkConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_a_card_from_before_there_was_a_choice_has_published_logits() -> None:
+    values = IMAGE.to_dict()
+    del values["normalised_logits"]
+    assert NetworkConfig.from_dict(values) == IMAGE
+
+
+def test_logits_are_normalised_where_the_network_asks_for_it() -> None:
+    assert network(NORMALISED).weighting.normalised_logits
+    assert not network(IMAGE).weighting.normalised_logits
 
 
 @pytest.mark.parametrize("changed", [{"teacher": "vgg"}, {"weighting": "pixel"}])

@@ -133,3 +133,27 @@ def test_one_support_image_has_all_the_weight() -> None:
     weighted = ImageWeighting((4,))((torch.randn(2, 4, 3, 3),), (support,))
     assert (weighted.shares[0] == 1.0).all()
     torch.testing.assert_close(weighted.features[0], support[:, 0])
+
+
+def test_normalised_logits_are_smaller_by_the_root_of_the_positions() -> None:
+    generator = torch.Generator().manual_seed(0)
+    query = (torch.randn(2, 4, 6, 5, generator=generator),)
+    support = (torch.randn(2, 3, 4, 6, 5, generator=generator),)
+    published, normalised = ImageWeighting((4,)), ImageWeighting((4,), normalised_logits=True)
+    normalised.load_state_dict(published.state_dict())
+    one, other = (weighting(query, support).shares[0] for weighting in (published, normalised))
+    # Logits are known from shares up to a constant an image.
+    differences = [(share.log() - share.log()[:, :1]) for share in (one, other)]
+    torch.testing.assert_close(differences[1], differences[0] / 30**0.5)
+
+
+@pytest.mark.parametrize("normalised_logits", [False, True])
+def test_a_prepared_support_is_weighed_alike(normalised_logits: bool) -> None:
+    generator = torch.Generator().manual_seed(0)
+    weighting = ImageWeighting((4,), normalised_logits=normalised_logits)
+    query = (torch.randn(2, 4, 6, 5, generator=generator),)
+    support = torch.randn(3, 4, 6, 5, generator=generator)
+    one = weighting(query, (support.expand(2, -1, -1, -1, -1),))
+    other = weighting.weigh(query, weighting.prepare((support,)))
+    torch.testing.assert_close(other.shares[0], one.shares[0])
+    torch.testing.assert_close(other.features[0], one.features[0])

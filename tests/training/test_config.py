@@ -18,6 +18,9 @@ from d24fad_core.training.config import PAPER_TRAINING, PRESETS, TrainingConfig
         ("shots", -1),
         ("learning_rate", 0.0),
         ("learning_rate", float("nan")),
+        ("tsd_warm_up", -0.1),
+        ("tsd_warm_up", 1.5),
+        ("tsd_warm_up", float("nan")),
     ],
 )
 def test_values_that_cannot_train_are_named(field: str, value: Any) -> None:
@@ -39,4 +42,5 @@ def test_the_paper_preset_is_the_published_training() -> None:
     assert (paper.learning_rate, paper.betas, paper.one_cycle) == (1e-4, (0.5, 0.999), False)
     assert (paper.ssd_weight, paper.tsd_weight) == (1.0, 0.1)
     assert not paper.stop_gradient and not paper.per_position
-    assert not paper.network.normalise_input
+    assert not paper.network.normalise_input and not paper.network.normalised_logits
+    assert paper.tsd_warm_up == 0.0 and not paper.horizontal_flip

@@ -101,6 +101,47 @@ def test_tasks_are_drawn_evenly_and_never_mixed() -> None:
     assert min(drawn.values()) > 70
 
 
+def sides(images: torch.Tensor) -> set[str]:
+    """Which side of pictures, (..., C, N, N), is bright."""
+    left, right = images[..., 0], images[..., -1]
+    bright = set()
+    if bool((left < right).all()):
+        bright.add("right")
+    if bool((left > right).all()):
+        bright.add("left")
+    return bright
+
+
+def right_bright(kind: str) -> ImageEpisodes | VolumeEpisodes:
+    """A task whose pictures are all bright on the right."""
+    ramp = torch.arange(SIDE) / (SIDE - 1)
+    if kind == "images":
+        pictures = (ramp * 255).to(torch.uint8).expand(12, 3, SIDE, SIDE)
+        return ImageEpisodes("ramps", pictures)
+    return VolumeEpisodes("ramps", [ramp.expand(SLICES, SIDE, SIDE)] * 6)
+
+
+@pytest.mark.parametrize("kind", ["images", "volumes"])
+def test_every_other_episode_is_mirrored_query_and_support_alike(kind: str) -> None:
+    def drawn(flip: bool) -> list[str]:
+        episodes = EpisodeStream(
+            [right_bright(kind)],
+            queries=3,
+            shots=2,
+            steps=100,
+            shared=True,
+            seed=0,
+            horizontal_flip=flip,
+        )
+        both = [sides(episode.query) & sides(episode.support) for episode in episodes]
+        return [next(iter(side), "mixed") for side in both]
+
+    assert set(drawn(False)) == {"right"}
+    counts = Counter(drawn(True))
+    assert set(counts) == {"left", "right"}
+    assert min(counts.values()) > 30
+
+
 SLICES = 20
 
 

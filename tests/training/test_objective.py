@@ -8,7 +8,7 @@ import torch
 
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.training.config import TrainingConfig
-from d24fad_core.training.episodes import Episode
+from d24fad_core.training.episodes import EmbeddedEpisode, EmbeddedImages, Episode
 from d24fad_core.training.objective import StepLosses, diversity, step_losses
 from tests.training.small_run import BY_IMAGE, BY_POSITION, CONFIG, network, tasks
 
@@ -64,6 +64,39 @@ def test_the_total_is_the_weighted_sum(config: TrainingConfig) -> None:
     losses = step_losses(model, episode_for(config), weighted)
     assert losses.ssd > 0 and losses.tsd > 0
     torch.testing.assert_close(losses.total, 2.0 * losses.ssd + 0.5 * losses.tsd)
+
+
+@pytest.mark.parametrize("config", FORMS)
+def test_while_warming_up_the_teacher_teaches_alone(config: TrainingConfig) -> None:
+    model, episode = network(config.network), episode_for(config)
+    both = step_losses(model, episode, config)
+    alone = step_losses(model, episode, config, warming_up=True)
+    assert float(alone.ssd) == 0.0
+    torch.testing.assert_close(alone.tsd, both.tsd)
+    torch.testing.assert_close(alone.diversity, both.diversity)
+    torch.testing.assert_close(alone.total.detach(), config.tsd_weight * both.tsd)
+    alone.total.backward()
+    assert all(value.grad is None for value in model.weighting.parameters())
+    assert all(value.grad is not None for value in model.student.parameters())
+
+
+@pytest.mark.parametrize("config", FORMS)
+def test_features_give_the_losses_of_their_images(config: TrainingConfig) -> None:
+    model, episode = network(config.network), episode_for(config)
+    images = step_losses(model, episode, config)
+    query, support = (
+        EmbeddedImages(
+            tuple(scale.view(*shape, *scale.shape[1:]) for scale in features),
+            embedding.view(*shape, *embedding.shape[1:]),
+        )
+        for shape, (features, embedding) in (
+            (episode.query.shape[:1], model.embed(episode.query)),
+            (episode.support.shape[:2], model.embed(episode.support.flatten(0, 1))),
+        )
+    )
+    found = step_losses(model, EmbeddedEpisode(query, support), config)
+    for name in ("total", "ssd", "tsd", "diversity"):
+        torch.testing.assert_close(getattr(found, name), getattr(images, name))
 
 
 @pytest.mark.parametrize("config", FORMS)

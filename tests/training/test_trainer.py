@@ -248,6 +248,17 @@ def test_losses_of_every_epoch_are_on_tensorboard_once(tmp_path: Path) -> None:
             assert dict(points)[epoch] == pytest.approx(values[tag.removeprefix("train/")])
 
 
+def test_the_warm_up_lasts_as_long_as_it_should(tmp_path: Path) -> None:
+    means: list[float] = []
+    run(
+        tmp_path,
+        replace(CONFIG, epochs=4, tsd_warm_up=0.5),
+        on_epoch=lambda _, values: means.append(values["ssd"]),
+    )
+    assert means[:2] == [0.0, 0.0]
+    assert min(means[2:]) > 0.0
+
+
 def test_a_full_disk_leaves_the_state_of_the_epoch_before(
     finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
