@@ -40,6 +40,10 @@ DICOM = [
     "highdicom>=0.22,<0.23",  # the last line that takes pydicom 2
     "dcmqi>=1.5.7",  # puts itkimage2segimage on PATH; else monailabel downloads it at start
 ]
+ARCHIVE = [
+    "ray>=2.40",  # processes that hold a model, on one machine or a cluster
+    "pyarrow>=15",
+]
 SLICER_TEST = [
     "slicer-core==5.13.31053.0",  # real MRML, pins its own vtk; not PyPI's `slicer`
     "PySide6_Essentials",
@@ -69,6 +73,7 @@ setup(
     extras_require={
         "server": SERVER,
         "dicom": DICOM,
+        "archive": ARCHIVE,
         "slicer-test": SLICER_TEST,
         "test": TEST,
     },

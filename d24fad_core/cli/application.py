@@ -22,6 +22,8 @@ from d24fad_core.cli.import_official import import_official
 from d24fad_core.cli.info import EPILOG as INFO_EXAMPLES
 from d24fad_core.cli.info import info
 from d24fad_core.cli.messages import say
+from d24fad_core.cli.scan import EPILOG as SCAN_EXAMPLES
+from d24fad_core.cli.scan import scan
 from d24fad_core.cli.simulate import simulate
 from d24fad_core.cli.train import train
 from d24fad_core.errors import CancelledError, D24FADError
@@ -103,6 +105,7 @@ app.command()(train)
 app.command()(evaluate)
 app.command(epilog=BENCHMARK_EXAMPLES, cls=SeveralValues)(benchmark)
 app.command(epilog=DETECT_EXAMPLES)(detect)
+app.command(epilog=SCAN_EXAMPLES)(scan)
 app.command(epilog=INFO_EXAMPLES)(info)
 app.command(name="benchmark-volumes", epilog=BENCHMARK_VOLUMES_EXAMPLES)(benchmark_volumes)
 app.command(name="import-official")(import_official)

@@ -165,7 +165,7 @@ def detect(
         query = read_study(image, modality)
         studies = read_support(support, query, modality)
         detector = load_detector(
-            checkpoint, cache_folder=None if no_cache else cache or _default_cache()
+            checkpoint, cache_folder=None if no_cache else cache or default_cache()
         )
         with progress_bar("support", quiet=quiet) as progress:
             support_set = detector.prepare_support(studies, options, progress)
@@ -195,7 +195,8 @@ def _check_output(out: Path) -> None:
         )
 
 
-def _default_cache() -> Path:
+def default_cache() -> Path:
+    """The folder for features where the user names none."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "d24fad"
 

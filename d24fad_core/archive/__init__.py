@@ -1,0 +1,1 @@
+"""Analysing a whole archive: many studies, many processes, one table."""

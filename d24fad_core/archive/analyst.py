@@ -1,0 +1,93 @@
+"""The analysis of listed studies against one prepared support set, within one process."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from d24fad_core.archive.rows import StudyRow
+from d24fad_core.archive.worklist import ListedStudy
+from d24fad_core.data.reading import read_volume
+from d24fad_core.data.volume import Modality
+from d24fad_core.detection.detector import Detector
+from d24fad_core.detection.options import DetectionOptions
+from d24fad_core.errors import D24FADError
+from d24fad_core.export import write_result
+from d24fad_core.support.support_set import SupportSet
+
+
+@dataclass(frozen=True)
+class AnalystPlan:
+    """What every worker process is told; it loads the rest by itself.
+
+    Attributes:
+        support: paths of the normal studies.
+        options: choices for every analysis.
+        cache_folder: features of the support, shared by all workers.
+        checkpoint: a checkpoint folder; None takes the shipped one.
+        modality: what values are where the files do not say it.
+        device: torch device, such as `cpu` or `cuda`.
+        threads: CPU threads of a worker.
+        results_folder: where each study's heatmap, mask, report and picture go; None writes none.
+    """
+
+    support: tuple[Path, ...]
+    options: DetectionOptions
+    cache_folder: Path
+    checkpoint: Path | None = None
+    modality: Modality | None = None
+    device: str = "cpu"
+    threads: int = 1
+    results_folder: Path | None = None
+
+    def load(self) -> "Analyst":
+        """Load the model and prepare the support.
+
+        Raises:
+            D24FADError: either cannot be had.
+        """
+        import torch
+
+        torch.set_num_threads(self.threads)
+        detector = Detector.from_checkpoint(
+            self.checkpoint, cache_folder=self.cache_folder, device=self.device
+        )
+        studies = [read_volume(path, self.modality) for path in self.support]
+        return Analyst(self, detector, detector.prepare_support(studies, self.options))
+
+
+class Analyst:
+    """Analyses one study after the other.
+
+    Args:
+        plan: what was asked for.
+        detector: the loaded model.
+        support: prepared with the plan's options.
+    """
+
+    def __init__(self, plan: AnalystPlan, detector: Detector, support: SupportSet) -> None:
+        self._plan = plan
+        self._detector = detector
+        self._support = support
+
+    def identity(self) -> Sequence[str]:
+        """Hashes of all that shapes a score: the checkpoint and each normal study."""
+        normals = [study.content_hash for study in self._support.studies]
+        return [self._detector.checkpoint_hash, *normals]
+
+    def analyse(self, study: ListedStudy) -> StudyRow:
+        """The row of one study; one that cannot be analysed has the reason in its row.
+
+        Raises:
+            OSError: a disk failed, which may pass.
+        """
+        begin = time.perf_counter()
+        try:
+            query = read_volume(study.path, self._plan.modality)
+            result = self._detector.detect(query, self._support, self._plan.options)
+        except D24FADError as error:
+            seconds = time.perf_counter() - begin
+            return StudyRow(study.identifier, study.entry, str(error), seconds)
+        if self._plan.results_folder is not None:
+            write_result(query, result, self._plan.results_folder / study.identifier)
+        return StudyRow.of(study.identifier, study.entry, result, time.perf_counter() - begin)

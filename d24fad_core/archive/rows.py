@@ -1,0 +1,142 @@
+"""One row a study, in Parquet files that are written as the scan goes on."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from d24fad_core import RESEARCH_USE_ONLY
+from d24fad_core.detection.result import AnomalyResult
+from d24fad_core.errors import InputError
+from d24fad_core.files import whole_file
+
+
+@dataclass(frozen=True)
+class StudyRow:
+    """What a scan keeps of a study; scores are missing where it failed.
+
+    Attributes:
+        identifier: see `ListedStudy`.
+        study: the entry in the worklist.
+        error: why it failed; empty where it did not.
+        seconds: time of the last attempt, reading and writing included.
+        attempts: how often it was begun.
+        case_score: one score for the study, z units.
+        p_value: conformal p-value of the case score.
+        normal_patients: number of normals behind it.
+        threshold: z above which a voxel belongs to a finding.
+        peak_scores: highest z of each finding, falling.
+        volumes_ml: their volumes.
+        centroids_ras_mm: their centres, RAS, three numbers each.
+        content_hash: SHA-256 of the study's voxels and geometry.
+        checkpoint_hash: what made the scores.
+    """
+
+    identifier: str
+    study: str
+    error: str = ""
+    seconds: float = 0.0
+    attempts: int = 1
+    case_score: float | None = None
+    p_value: float | None = None
+    normal_patients: int | None = None
+    threshold: float | None = None
+    peak_scores: list[float] = field(default_factory=list)
+    volumes_ml: list[float] = field(default_factory=list)
+    centroids_ras_mm: list[list[float]] = field(default_factory=list)
+    content_hash: str = ""
+    checkpoint_hash: str = ""
+
+    @classmethod
+    def of(cls, identifier: str, study: str, result: AnomalyResult, seconds: float) -> "StudyRow":
+        """The row of a finished analysis."""
+        calibration, provenance = result.calibration, result.provenance
+        return cls(
+            identifier=identifier,
+            study=study,
+            seconds=seconds,
+            case_score=result.case_score,
+            p_value=calibration.p_value,
+            normal_patients=calibration.normal_patients,
+            threshold=calibration.threshold,
+            peak_scores=[finding.peak_score for finding in result.findings],
+            volumes_ml=[finding.volume_ml for finding in result.findings],
+            centroids_ras_mm=[list(finding.centroid_ras_mm) for finding in result.findings],
+            content_hash=provenance.query_hash,
+            checkpoint_hash=provenance.checkpoint_hash,
+        )
+
+
+_SCHEMA = pa.schema(
+    [
+        pa.field("identifier", pa.string(), nullable=False),
+        pa.field("study", pa.string(), nullable=False),
+        pa.field("error", pa.string(), nullable=False),
+        pa.field("seconds", pa.float64(), nullable=False),
+        pa.field("attempts", pa.int32(), nullable=False),
+        pa.field("case_score", pa.float64()),
+        pa.field("p_value", pa.float64()),
+        pa.field("normal_patients", pa.int32()),
+        pa.field("threshold", pa.float64()),
+        pa.field("peak_scores", pa.list_(pa.float64())),
+        pa.field("volumes_ml", pa.list_(pa.float64())),
+        pa.field("centroids_ras_mm", pa.list_(pa.list_(pa.float64()))),
+        pa.field("content_hash", pa.string(), nullable=False),
+        pa.field("checkpoint_hash", pa.string(), nullable=False),
+    ],
+    metadata={"notice": RESEARCH_USE_ONLY},
+)
+
+
+class RowFolder:
+    """A folder of Parquet files that together are the table; readers take the folder as one.
+
+    Args:
+        folder: made if it does not exist.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def append(self, rows: Sequence[StudyRow]) -> None:
+        """Write rows as one more file, whole or not at all."""
+        if not rows:
+            return
+        table = pa.Table.from_pylist([asdict(row) for row in rows], _SCHEMA)
+        number = 1 + max((int(path.stem) for path in self._files()), default=0)
+        with whole_file(self._folder / f"{number:08d}.parquet") as temporary:
+            pq.write_table(table, temporary)
+
+    def finished(self) -> set[str]:
+        """Identifiers of studies that have a row without error.
+
+        Raises:
+            InputError: a file of the folder is no table of a scan.
+        """
+        done: set[str] = set()
+        for path in self._files():
+            try:
+                table = pq.read_table(path, columns=["identifier", "error"])
+            except (OSError, pa.ArrowException) as error:
+                raise InputError(
+                    f"{path}: is no table of a scan ({error}); give another --out folder, or "
+                    "delete the file and its studies are analysed again."
+                ) from error
+            for identifier, error_text in zip(*table.to_pydict().values(), strict=True):
+                done.discard(identifier) if error_text else done.add(identifier)
+        return done
+
+    def _files(self) -> list[Path]:
+        return sorted(path for path in self._folder.glob("*.parquet") if path.stem.isdigit())
+
+
+def read_rows(folder: Path) -> list[StudyRow]:
+    """The last row of each study, in the order in which they came."""
+    rows: dict[str, StudyRow] = {}
+    for path in sorted(folder.glob("*.parquet")):
+        for values in pq.read_table(path).to_pylist():
+            rows[values["identifier"]] = StudyRow(**values)
+    return list(rows.values())

@@ -1,0 +1,218 @@
+"""Spreading a worklist over worker processes with Ray: retried, resumable, bounded in memory."""
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from d24fad_core.archive.rows import RowFolder, StudyRow
+from d24fad_core.archive.worklist import ListedStudy
+from d24fad_core.errors import ConfigurationError
+from d24fad_core.progress import Progress, silent
+
+_ROWS_A_FILE = 500
+_SECONDS_A_FILE = 60.0
+_OBJECT_STORE_BYTES = 100 * 1024**2  # rows are all that travels
+
+
+class StudyAnalyst(Protocol):
+    """What a worker process holds."""
+
+    def analyse(self, study: ListedStudy) -> StudyRow:
+        """The row of one study."""
+
+
+@dataclass(frozen=True)
+class ScanOptions:
+    """How to spread the work.
+
+    Attributes:
+        workers: processes, each with a model of its own.
+        threads: CPU threads of each, for Ray's account.
+        gpus: share of a GPU that each takes.
+        attempts: how often a study is begun before it counts as failed.
+        cluster: address of a running Ray cluster; None starts Ray on this machine.
+    """
+
+    workers: int = 1
+    threads: int = 1
+    gpus: float = 0.0
+    attempts: int = 3
+    cluster: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("workers", "threads", "attempts"):
+            if getattr(self, name) < 1:
+                raise ConfigurationError(f"{getattr(self, name)} {name}; give at least 1.")
+
+
+@dataclass(frozen=True)
+class ScanSummary:
+    """How a scan ended.
+
+    Attributes:
+        analysed: studies that were analysed in this run.
+        failed: those among the rest that could not be.
+        skipped: studies that an earlier run had finished.
+    """
+
+    analysed: int
+    failed: int
+    skipped: int
+
+
+def scan(
+    studies: Sequence[ListedStudy],
+    load: Callable[[], StudyAnalyst],
+    rows: RowFolder,
+    options: ScanOptions,
+    progress: Progress = silent,
+) -> ScanSummary:
+    """Analyse every study that has no row yet.
+
+    A study whose worker dies (out of memory, say) or whose disk fails is begun again, on a new
+    worker; after the last attempt it gets a row with the reason. Rows are written every minute, so
+    that a stopped scan loses a minute and goes on when it is started again.
+
+    Args:
+        studies: the worklist.
+        load: makes what a worker holds, in the worker.
+        rows: where rows go.
+        options: how to spread the work.
+        progress: told after each study; raise `CancelledError` there to stop.
+
+    Raises:
+        ConfigurationError: Ray is not installed, or the workers cannot start.
+    """
+    finished = rows.finished()
+    waiting = deque((study, 1) for study in studies if study.identifier not in finished)
+    skipped, total = len(studies) - len(waiting), len(waiting)
+    analysed = failed = 0
+    if not waiting:
+        return ScanSummary(0, 0, skipped)
+    with _ray(options) as ray, _written(rows) as write:
+        for row in _rows(ray, waiting, load, options):
+            write(row)
+            analysed, failed = analysed + (not row.error), failed + bool(row.error)
+            done = analysed + failed
+            progress(f"{done} of {total} studies, {failed} failed", done / total)
+    return ScanSummary(analysed, failed, skipped)
+
+
+@contextmanager
+def _ray(options: ScanOptions) -> Iterator[Any]:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Otherwise Ray hides GPUs from workers that asked for none, which is right, and says so.
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        import ray
+    except ImportError as error:
+        raise ConfigurationError(
+            "scanning an archive needs Ray, which is not installed; pip install 'd24fad[archive]'."
+        ) from error
+    if options.cluster is not None:
+        try:
+            ray.init(address=options.cluster, log_to_driver=False, configure_logging=False)
+        except ConnectionError as error:
+            raise ConfigurationError(
+                f"no Ray cluster answers at {options.cluster}; check the address, or leave it out "
+                "to work on this machine."
+            ) from error
+    else:
+        ray.init(
+            num_cpus=options.workers * options.threads,
+            object_store_memory=_OBJECT_STORE_BYTES,
+            include_dashboard=False,
+            log_to_driver=False,
+            configure_logging=False,
+            _node_ip_address="127.0.0.1",
+        )
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def _written(rows: RowFolder) -> Iterator[Callable[[StudyRow], None]]:
+    """Collects rows into files; what is left is written however the block ends."""
+    held: list[StudyRow] = []
+    last = time.monotonic()
+
+    def write(row: StudyRow) -> None:
+        nonlocal last
+        held.append(row)
+        if len(held) >= _ROWS_A_FILE or time.monotonic() - last > _SECONDS_A_FILE:
+            rows.append(held)
+            held.clear()
+            last = time.monotonic()
+
+    try:
+        yield write
+    finally:
+        rows.append(held)
+
+
+class _Worker:
+    """Runs in a process of its own and holds the model there."""
+
+    def __init__(self, load: Callable[[], StudyAnalyst]) -> None:
+        self._analyst = load()
+
+    def ready(self) -> None:
+        """Answers once the model is loaded."""
+
+    def analyse(self, study: ListedStudy) -> StudyRow:
+        return self._analyst.analyse(study)
+
+
+def _rows(
+    ray: Any,
+    waiting: "deque[tuple[ListedStudy, int]]",
+    load: Callable[[], StudyAnalyst],
+    options: ScanOptions,
+) -> Iterator[StudyRow]:
+    """Keep every worker busy with one study at a time; rows come as they are finished."""
+    kind = ray.remote(num_cpus=options.threads, num_gpus=options.gpus)(_Worker)
+    running: dict[Any, tuple[Any, ListedStudy, int]] = {}
+
+    def begin(worker: Any) -> None:
+        if waiting:
+            study, attempt = waiting.popleft()
+            running[worker.analyse.remote(study)] = (worker, study, attempt)
+
+    workers = [kind.remote(load) for _ in range(min(options.workers, len(waiting)))]
+    try:
+        ray.get([worker.ready.remote() for worker in workers])
+    except ray.exceptions.RayError as error:
+        raise ConfigurationError(
+            f"the workers could not start ({_last_line(error)}); try fewer workers."
+        ) from error
+    for worker in workers:
+        begin(worker)
+    while running:
+        (answer,), _ = ray.wait(list(running), num_returns=1)
+        worker, study, attempt = running.pop(answer)
+        reason = ""
+        try:
+            yield replace(ray.get(answer), attempts=attempt)
+        except (ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError):
+            reason = "its worker process died, for want of memory perhaps"
+            worker = kind.remote(load)
+        except ray.exceptions.RayTaskError as error:
+            reason = _last_line(error)
+        if reason and attempt < options.attempts:
+            waiting.append((study, attempt + 1))
+        elif reason:
+            tries = f"{attempt} attempt{'' if attempt == 1 else 's'}"
+            error_text = f"{study.entry}: failed in {tries}, at last because {reason}."
+            yield StudyRow(study.identifier, study.entry, error_text, attempts=attempt)
+        begin(worker)
+
+
+def _last_line(error: BaseException) -> str:
+    """What Ray's report of an error ends with: the error itself."""
+    return str(error).strip().splitlines()[-1]

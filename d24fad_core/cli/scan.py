@@ -1,0 +1,190 @@
+"""`d24fad scan`: analyse all studies of a worklist, in several processes."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from d24fad_core import RESEARCH_USE_ONLY
+from d24fad_core.cli.detect import default_cache
+from d24fad_core.cli.messages import progress_bar, warn
+from d24fad_core.data.volume import Modality, Plane
+from d24fad_core.errors import CancelledError, ConfigurationError
+
+if TYPE_CHECKING:
+    from d24fad_core.archive.analyst import AnalystPlan
+
+EPILOG = """
+Examples:
+
+    d24fad scan worklist.txt --support normals/ --out archive --workers 8
+
+    d24fad scan worklist.txt --support normals/ --out archive --cluster auto --workers 64
+"""
+
+
+def scan(
+    worklist: Annotated[
+        Path,
+        typer.Argument(
+            metavar="WORKLIST",
+            help="Text file with the path of one study a line, relative to the file's folder.",
+            show_default=False,
+        ),
+    ],
+    support: Annotated[
+        list[Path],
+        typer.Option(
+            metavar="PATH",
+            help="Normal studies, as for d24fad detect; repeat it for several.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="FOLDER",
+            help="Where OUT/rows, a table of Parquet files with one row a study, is written. A "
+            "stopped scan goes on when the command is repeated.",
+            show_default=False,
+        ),
+    ],
+    workers: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Processes, each with a model of its own.")
+    ] = 1,
+    threads: Annotated[int, typer.Option(min=1, metavar="N", help="CPU threads of each.")] = 1,
+    attempts: Annotated[
+        int,
+        typer.Option(
+            min=1, metavar="N", help="How often a study is begun before it counts as failed."
+        ),
+    ] = 3,
+    results: Annotated[
+        bool,
+        typer.Option(
+            "--results", help="Also write heatmap, mask, report and picture of every study."
+        ),
+    ] = False,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Model to use, as for detect.", show_default="the shipped model"
+        ),
+    ] = None,
+    plane: Annotated[
+        list[Plane] | None,
+        typer.Option(metavar="PLANE", help="As for detect.", show_default="axial"),
+    ] = None,
+    modality: Annotated[
+        Modality | None,
+        typer.Option(
+            metavar="CT|MR", case_sensitive=False, help="As for detect.", show_default=False
+        ),
+    ] = None,
+    window: Annotated[str, typer.Option(metavar="NAME", help="As for detect.")] = "body",
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            envvar="D24FAD_CACHE",
+            help="Where the support's features are kept; every worker must be able to read it.",
+            show_default="d24fad in the user's cache folder",
+        ),
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    gpus: Annotated[
+        float, typer.Option(min=0.0, help="Share of a GPU that a worker takes, with cuda.")
+    ] = 0.0,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="A running Ray cluster; auto finds the one that this machine belongs to.",
+            show_default="this machine alone",
+        ),
+    ] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Show only warnings and errors.")
+    ] = False,
+) -> None:
+    """Analyse every study of an archive against the same normal studies.
+
+    A study that fails is tried again and then has the reason in its row; the others go on. Needs
+    `pip install 'd24fad[archive]'`.
+    """
+    try:
+        from d24fad_core.archive.analyst import AnalystPlan
+        from d24fad_core.archive.rows import RowFolder
+        from d24fad_core.archive.scan import ScanOptions
+        from d24fad_core.archive.scan import scan as scan_archive
+        from d24fad_core.archive.worklist import read_worklist
+    except ImportError as error:
+        raise ConfigurationError(
+            f"scanning an archive needs {error.name}, which is not installed; "
+            "pip install 'd24fad[archive]'."
+        ) from error
+    from d24fad_core.detection.options import DetectionOptions
+
+    studies = read_worklist(worklist)
+    plan = AnalystPlan(
+        support=_support_paths(support),
+        options=DetectionOptions(planes=tuple(plane or (Plane.AXIAL,)), ct_window=window),
+        cache_folder=(cache or default_cache()).absolute(),
+        checkpoint=checkpoint.absolute() if checkpoint else None,
+        modality=modality,
+        device=device,
+        threads=threads,
+        results_folder=(out / "results").absolute() if results else None,
+    )
+    options = ScanOptions(workers, threads, gpus, attempts, cluster)
+    rows = RowFolder(out / "rows")
+    _check_same_scan(out / "scan.json", plan)
+    try:
+        with progress_bar("archive", quiet=quiet) as progress:
+            summary = scan_archive(studies, plan.load, rows, options, progress)
+    except KeyboardInterrupt:
+        raise CancelledError(
+            "stopped; repeat the command to go on with the studies that have no row yet"
+        ) from None
+    if summary.failed:
+        warn(f"{summary.failed} studies failed; column 'error' of {out / 'rows'} says why.")
+    if not quiet:
+        typer.echo(
+            f"{out / 'rows'}: {summary.analysed} studies analysed, {summary.failed} failed, "
+            f"{summary.skipped} done before."
+        )
+        typer.echo(RESEARCH_USE_ONLY)
+
+
+def _support_paths(paths: list[Path]) -> tuple[Path, ...]:
+    from d24fad_core.data.reading import find_studies
+
+    found: list[Path] = []
+    for path in paths:
+        inside = find_studies(path) if path.is_dir() else []
+        found.extend(inside or [path])
+    return tuple(path.absolute() for path in found)
+
+
+def _check_same_scan(path: Path, plan: "AnalystPlan") -> None:
+    """Rows of one table are comparable: another model, support or choice is another scan.
+
+    The support is prepared here once, so that its faults show before any worker starts and the
+    workers find its features in the cache.
+    """
+    from d24fad_core.files import write_text
+
+    shaping = {
+        "identity": list(plan.load().identity()),
+        "options": repr(plan.options),
+        "notice": RESEARCH_USE_ONLY,
+    }
+    text = json.dumps(shaping, indent=1) + "\n"
+    if not path.exists():
+        write_text(path, text)
+    elif path.read_text(encoding="utf-8") != text:
+        raise ConfigurationError(
+            f"{path.parent} holds a scan with another model, support or options; give another "
+            "--out folder, or the same choices to go on."
+        )
