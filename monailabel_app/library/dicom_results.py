@@ -10,13 +10,14 @@ from monailabel.interfaces.datastore import Datastore
 from pydicom.dataset import Dataset
 from pydicom.filewriter import dcmwrite
 
+from d24fad_core.errors import InputError
 from d24fad_core.export.dicom_parametric_map import heatmap_parametric_map
 from d24fad_core.export.dicom_report import findings_report, reviewed_report
 from d24fad_core.export.dicom_segmentation import findings_segmentation, reviewed_segmentation
 from d24fad_core.export.dicom_source import DicomSource, read_source
 from monailabel_app.library.datastore import PacsStudies
 from monailabel_app.library.encodings import read_mask
-from monailabel_app.library.failures import RequestError
+from monailabel_app.library.failures import RequestError, sentence_and_remedy
 from monailabel_app.library.images import ImageCatalogue
 from monailabel_app.library.results import StoredResult, load_result
 
@@ -45,8 +46,7 @@ class DicomResults:
         """All objects of a result; the report refers to the segmentation beside it.
 
         Raises:
-            RequestError: the image is no DICOM series.
-            InputError: the series has changed since it was analysed.
+            RequestError: the image is no DICOM series, or the series has changed since.
         """
         source = self._source(stored)
         result = load_result(stored)
@@ -72,8 +72,7 @@ class DicomResults:
             reviewer: who stored it.
 
         Raises:
-            RequestError: the image is no DICOM series.
-            InputError: the series has changed since it was analysed.
+            RequestError: the image is no DICOM series, or the series has changed since.
         """
         source = self._source(stored)
         result = load_result(stored)
@@ -106,15 +105,20 @@ class DicomResults:
             ) from error
 
     def _source(self, stored: StoredResult) -> DicomSource:
-        folder = self._images.study(stored.record.image).path
-        if not folder.is_dir():
+        study = self._images.study(stored.record.image)
+        if not study.path.is_dir():
             raise RequestError(
                 "no_dicom_source",
                 f"The image '{stored.record.image}' is no DICOM series.",
                 "Take the NIfTI files of the result.",
             )
         result_grid, affine = read_mask(stored.mask)
-        return read_source(folder, result_grid.shape, affine)
+        try:
+            return read_source(study.path, result_grid.shape, affine)
+        except InputError as error:
+            raise RequestError(
+                "unsuitable_image", *sentence_and_remedy(study.without_path(str(error)))
+            ) from error
 
 
 def stored_objects(objects: Mapping[DicomKind, Dataset]) -> list[dict[str, str]]:

@@ -2,12 +2,16 @@
 
 import fnmatch
 import json
+import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import nibabel
+import SimpleITK
 from monailabel.interfaces.datastore import Datastore
+from nibabel.filebasedimages import ImageFileError
 
 from d24fad_core.data.reading import read_volume
 from d24fad_core.data.volume import Modality, Volume
@@ -15,6 +19,9 @@ from d24fad_core.errors import InputError
 from d24fad_core.files import hash_bytes, hash_file, write_text
 from monailabel_app.library.datastore import PacsStudies
 from monailabel_app.library.failures import RequestError, sentence_and_remedy
+
+LARGEST_VOXELS = 1 << 30
+"""1024 x 1024 x 1024, 4 GiB in memory; the largest scans of today have less."""
 
 
 @dataclass(frozen=True)
@@ -35,16 +42,22 @@ class Study:
         Raises:
             RequestError: it cannot be read as a volume.
         """
+        _check_extent(self)
         try:
             volume = read_volume(self.path, modality)
         except InputError as error:
-            # The server's folders are no business of a client.
-            words = str(error).replace(str(self.path), self.name)
-            words = words.replace(self.path.name, self.name)
-            raise RequestError("unreadable_image", *sentence_and_remedy(words)) from error
+            raise RequestError(
+                "unreadable_image", *sentence_and_remedy(self.without_path(str(error)))
+            ) from error
         return Volume(
             volume.array, volume.affine, volume.modality, self.name, volume.modality_source
         )
+
+    def without_path(self, words: str) -> str:
+        """A message with the study's name for its path: the server's folders are no business of
+        a client.
+        """
+        return words.replace(str(self.path), self.name).replace(self.path.name, self.name)
 
 
 class ImageCatalogue:
@@ -146,6 +159,32 @@ class ImageCatalogue:
                 self._hashes[_key(path)] = known
                 write_text(self._hashes_file, json.dumps(self._hashes, indent=0))
         return known
+
+
+def _check_extent(study: Study) -> None:
+    """Refuse what would fill the memory, by its header: a small packed file may unpack to anything.
+
+    A DICOM series is as large as its files.
+    """
+    if study.path.is_dir():
+        return
+    try:
+        if study.path.name.lower().endswith((".nii", ".nii.gz")):
+            shape = tuple(nibabel.load(study.path).shape)
+        else:
+            reader = SimpleITK.ImageFileReader()
+            reader.SetFileName(str(study.path))
+            reader.ReadImageInformation()
+            shape = tuple(reader.GetSize())
+    except (ImageFileError, OSError, RuntimeError, ValueError):
+        return  # what is wrong with the file shows, and is told, when it is read
+    if math.prod(int(length) for length in shape) > LARGEST_VOXELS:
+        raise RequestError(
+            "unsuitable_image",
+            f"{study.name}: {' x '.join(map(str, shape))} voxels are more than this server takes "
+            f"into memory ({LARGEST_VOXELS}).",
+            "Crop or resample it first.",
+        )
 
 
 def _key(path: Path) -> str:

@@ -39,14 +39,20 @@ def run_training(folder: Path, plan: TrainingPlan, progress: Progress) -> dict[s
         RequestError: the training failed.
     """
     write_text(folder / PLAN_FILE, plan.to_json())
-    threads = str(plan.threads)
+    environment = {
+        **os.environ,
+        # The app need not be installed where Python finds it by itself.
+        "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
+        "OMP_NUM_THREADS": str(plan.threads),
+        "OMP_WAIT_POLICY": "PASSIVE",
+    }
     with (folder / _LOG_FILE).open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "monailabel_app.training", str(folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
-            env={**os.environ, "OMP_NUM_THREADS": threads, "OMP_WAIT_POLICY": "PASSIVE"},
+            env=environment,
         )
     try:
         refused = _follow(process, progress)

@@ -1,5 +1,8 @@
 """The stock server's holes, tried on the real server."""
 
+import gzip
+import hashlib
+import json
 from pathlib import Path
 
 import nibabel
@@ -115,6 +118,9 @@ def test_an_image_sent_by_the_stock_route_must_be_readable_and_new(server: Serve
             "/d24fad/v1/jobs?state={}",
             "/d24fad/v1/results/{}/mask",
             "/d24fad/v1/results/{}/review",
+            "/d24fad/v1/results/{}/matches",
+            "/d24fad/v1/checkpoints/{}",
+            "/d24fad/v1/reviews/export?image={}",
             "/d24fad/v1/results/{}/review/events",
             "/d24fad/v1/results/{}/review/final",
             "/d24fad/v1/results?image={}",
@@ -122,6 +128,7 @@ def test_an_image_sent_by_the_stock_route_must_be_readable_and_new(server: Serve
             "/d24fad/v1/calibration/threshold?false_positive_rate={}",
             "/datastore/label?label={}&tag=final",
             "/infer/{}?image=normal-001",
+            "/train/{}",
         ]
     ),
     value=st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -147,3 +154,79 @@ def test_nothing_a_client_sends_gets_a_5xx(
     if answer.status_code >= 400:
         error = answer.json()["error"]
         assert error["code"] and error["message"]
+
+
+@given(
+    document=st.fixed_dictionaries(
+        {},
+        optional={
+            "kind": st.sampled_from(["detect", "quality", "score", "train", "other", 3]),
+            "image": st.none() | st.text(max_size=5) | st.just("normal-001"),
+            "images": st.none() | st.lists(st.text(max_size=3), max_size=2),
+            "support_set": st.none() | st.sampled_from(["default", "..", "x" * 65]),
+            "hash": st.text(max_size=70),
+            "options": st.dictionaries(
+                st.sampled_from(
+                    ["planes", "threshold", "epochs", "steps", "learning_rate", "seed", "ct_window"]
+                ),
+                st.none()
+                | st.booleans()
+                | st.integers()
+                | st.floats()
+                | st.text(max_size=4)
+                | st.lists(st.integers(), max_size=1),
+                max_size=2,
+            ),
+        },
+    ),
+    route=st.sampled_from(
+        ["POST /d24fad/v1/jobs", "PUT /d24fad/v1/checkpoints/served", "POST /train/anomaly"]
+    ),
+)
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_no_request_for_work_gets_a_5xx(
+    server: ServerProcess, route: str, document: dict[str, object]
+) -> None:
+    method, path = route.split()
+    text = json.dumps(document)  # NaN and infinity too, which some clients write
+    answer = requests.request(
+        method,
+        server.url + path,
+        data=text,
+        headers={"Content-Type": "application/json"},
+        timeout=60,
+    )
+    assert answer.status_code < 500, answer.text
+    if answer.status_code == 202:
+        job = answer.json()
+        requests.delete(f"{server.url}/d24fad/v1/jobs/{job['id']}", timeout=60)
+
+
+@pytest.mark.parametrize("ending", [".nii.gz", ".nrrd"])
+def test_a_small_file_that_unpacks_to_more_than_memory_is_refused(
+    server: ServerProcess, tmp_path: Path, ending: str
+) -> None:
+    """Refused by its header: nothing is unpacked."""
+    side = 1100
+    if ending == ".nii.gz":
+        header = nibabel.Nifti1Header()
+        header.set_data_dtype(np.uint8)
+        header.set_data_shape((side, side, side))
+        header["vox_offset"] = 352
+        content = gzip.compress(header.binaryblock + bytes(4) + bytes(1 << 20)) + bytes(1 << 20)
+    else:
+        head = (
+            f"NRRD0004\ntype: uint8\ndimension: 3\nsizes: {side} {side} {side}\nencoding: gzip\n\n"
+        )
+        content = head.encode() + gzip.compress(bytes(1 << 20))
+    digest = hashlib.sha256(content).hexdigest()
+    answer = requests.put(
+        f"{server.url}/d24fad/v1/uploads/{digest}?name=bomb{ending}", data=content, timeout=60
+    )
+    assert answer.status_code == 422
+    assert answer.json()["error"]["code"] == "unsuitable_image", answer.text
+    assert "1100 x 1100 x 1100" in answer.json()["error"]["message"]

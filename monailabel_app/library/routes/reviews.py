@@ -118,6 +118,8 @@ def router(app: D24FADApp) -> APIRouter:
     def export(format: Literal["csv", "json"] = "json", image: str | None = None) -> Response:  # noqa: A002
         reviewed = [app.results.find(result) for result in app.reviews.results()]
         chosen = [s for s in reviewed if s and image in (None, s.record.image)]
+        if image is not None and not chosen:
+            app.images.study(image)  # one that is known and not reviewed has no rows
         documents = [(s, app.worklist.review(s.record)) for s in chosen]
         if format == "csv":
             return Response(
