@@ -63,7 +63,7 @@ def test_a_series_that_has_changed_is_refused_without_naming_the_servers_folders
     series: Path, stored: StoredResult
 ) -> None:
     change(next(series.iterdir()), FrameOfReferenceUID="1.2.9")
-    with pytest.raises(RequestError, match="^head: the images do not share") as refused:
+    with pytest.raises(RequestError, match=r"^head: the images do not share") as refused:
         results_of(series).objects(stored)
     assert refused.value.status == 422
     assert str(series.parent) not in str(refused.value)
