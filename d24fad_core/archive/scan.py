@@ -34,7 +34,8 @@ class ScanOptions:
         threads: CPU threads of each, for Ray's account.
         gpus: share of a GPU that each takes.
         attempts: how often a study is begun before it counts as failed.
-        cluster: address of a running Ray cluster; None starts Ray on this machine.
+        cluster: address of a running Ray cluster; None starts Ray on this machine, unless the
+            caller's process runs it already.
     """
 
     workers: int = 1
@@ -105,14 +106,15 @@ def scan(
 @contextmanager
 def _ray(options: ScanOptions) -> Iterator[Any]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # Otherwise Ray hides GPUs from workers that asked for none, which is right, and says so.
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
         import ray
     except ImportError as error:
         raise ConfigurationError(
             "scanning an archive needs Ray, which is not installed; pip install 'd24fad[archive]'."
         ) from error
+    if ray.is_initialized():
+        yield ray  # the caller's own, who also ends it
+        return
     if options.cluster is not None:
         try:
             ray.init(address=options.cluster, log_to_driver=False, configure_logging=False)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,23 @@ from d24fad_core.archive.scan import ScanOptions, ScanSummary, scan
 from d24fad_core.archive.worklist import ListedStudy
 from d24fad_core.errors import CancelledError, ConfigurationError, InputError
 
-pytest.importorskip("ray")
+ray = pytest.importorskip("ray")
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ray_for_all() -> Iterator[None]:
+    """Starting Ray takes seconds; a scan takes the one that runs."""
+    ray.init(
+        num_cpus=4,
+        object_store_memory=100 * 1024**2,
+        include_dashboard=False,
+        log_to_driver=False,
+        configure_logging=False,
+        _node_ip_address="127.0.0.1",
+    )
+    yield
+    ray.shutdown()
 
 
 class MarkingAnalyst:
