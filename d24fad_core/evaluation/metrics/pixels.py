@@ -4,7 +4,7 @@ All measures pool the pixels of all images. Intervals resample whole images (pat
 pixels of one are not independent.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,8 +126,10 @@ def measure_pixels(
     """
     truth, scores = _pooled(images)
     curves = _Curves.of(images, extra=threshold)
-    drawn = draw_cases([image.truth.any() for image in images], rounds=rounds, seed=seed)
     count = len(images)
+    # One image has no interval, however often it is drawn.
+    rounds = rounds if count > 1 else 1
+    drawn = draw_cases([image.truth.any() for image in images], rounds=rounds, seed=seed)
     best, level = best_dice(images)
     every_dice = curves.dice(drawn)
     at = None
@@ -135,9 +137,9 @@ def measure_pixels(
         here = int(np.searchsorted(-curves.levels, -threshold))
         at = estimate(dice(images, threshold), every_dice[:, here], count)
     return PixelMeasures(
-        auroc=estimate(float(roc_auc_score(truth, scores)), curves.auroc(drawn), count),
-        average_precision=estimate(
-            float(average_precision_score(truth, scores)), curves.average_precision(drawn), count
+        auroc=_exact(float(roc_auc_score(truth, scores)), curves.auroc, drawn),
+        average_precision=_exact(
+            float(average_precision_score(truth, scores)), curves.average_precision, drawn
         ),
         aupro=estimate(
             float(curves.aupro(_once(images), FALSE_POSITIVE_LIMIT)[0]),
@@ -151,6 +153,17 @@ def measure_pixels(
         images=count,
         lesions=sum(len(image.regions) for image in images),
     )
+
+
+def _exact(
+    value: float,
+    along_curve: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    drawn: NDArray[np.float64],
+) -> Estimate:
+    """An exact value with the interval of its curve, freed of what its thresholds leave out."""
+    images = drawn.shape[1]
+    left_out = value - along_curve(np.ones((1, images)))[0]
+    return estimate(value, np.clip(along_curve(drawn) + left_out, 0.0, 1.0), images)
 
 
 @dataclass(frozen=True, eq=False)
