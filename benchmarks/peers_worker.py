@@ -106,9 +106,8 @@ def _nearest_neighbour(support: torch.Tensor) -> Callable[[torch.Tensor], list[f
     model = for_inference(
         D24FAD(NetworkConfig("wide_resnet50_2"), teacher).eval().requires_grad_(False)
     )
-    scoring = replace(default_image_scoring(), texture_from=0.0)
     # Only what this scoring asks for is computed.
-    scoring = replace(scoring, anatomy=scoring.texture)
+    scoring = replace(default_image_scoring(), in_place=None)
     scorer = ImageScorer(model, scoring, encode_each(model, support, scoring), IMAGE_SIZE)
     return lambda queries: [
         scorer.score(features) for features in encode_each(model, queries, scoring)

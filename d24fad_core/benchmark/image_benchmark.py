@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from d24fad_core.benchmark.feature_store import FeatureStore
 from d24fad_core.benchmark.held_out_training import NormalImages, train_without
@@ -20,7 +21,13 @@ from d24fad_core.benchmark.image_cells import (
 )
 from d24fad_core.benchmark.methods import Method
 from d24fad_core.benchmark.results import ImageScores, read_scores, write_scores
-from d24fad_core.data.image_folder import ImageFolderTask, find_task
+from d24fad_core.data.image_folder import (
+    ImageFolderTask,
+    find_task,
+    foreground,
+    load_images,
+    to_unit,
+)
 from d24fad_core.errors import ConfigurationError, InputError
 from d24fad_core.files import hash_bytes
 from d24fad_core.networks.checkpoint import load_checkpoint
@@ -28,11 +35,12 @@ from d24fad_core.networks.d24fad import D24FAD, NetworkConfig
 from d24fad_core.networks.teacher import build_teacher
 from d24fad_core.networks.weighting import PositionWeighting
 from d24fad_core.progress import Progress, silent
-from d24fad_core.support.features import SliceFeatures
+from d24fad_core.support.features import StudyFeatures
 from d24fad_core.training.config import TrainingConfig
 from d24fad_core.training.episodes import EmbeddedImages
 from d24fad_core.training.feature_episodes import FeatureEpisodes
 
+_READ_AT_ONCE = 64
 _SECONDS_A_STEP = 0.15
 _SECONDS_A_DRAW = 20.0
 _SECONDS_OF_FEATURES = 10.0
@@ -121,6 +129,7 @@ class _Run:
         self._benchmark, self._progress = benchmark, progress
         self._files = {name: find_task(benchmark.data, name) for name in benchmark.tasks}
         self._embedders: dict[tuple[str, bool], D24FAD] = {}
+        self._foregrounds: dict[str, Tensor] = {}
         for name in benchmark.held_out:
             # A task that is too small would else be noticed hours later.
             draw_supports(len(self._files[name].train_good), benchmark.settings.shots, 0, 0)
@@ -185,7 +194,7 @@ class _Run:
         settings, folder = self._benchmark.settings, self._benchmark.out / "scores"
         found: list[ImageScores] = []
         model: D24FAD | None = None
-        queries: list[SliceFeatures] = []
+        queries: list[StudyFeatures] = []
         for draw in range(self._benchmark.draws):
             keys = {m.name: score_key(task, m, settings, draw, weights) for m in methods}
             paths = {m.name: score_file(folder, task.name, m, seed, draw) for m in methods}
@@ -193,14 +202,19 @@ class _Run:
             missing = [method for method in methods if known[method.name] is None]
             if missing and model is None:
                 model = load().to(self._benchmark.device)
-                queries = image_features(model, task.test, student=seed is not None)
+                queries = image_features(
+                    model, task.test, task.test_foreground, student=seed is not None
+                )
             if missing and model is not None:
-                chosen = draw_supports(
-                    len(task.train.embedding), settings.shots, settings.draw_seed, draw
+                chosen = torch.from_numpy(
+                    draw_supports(
+                        len(task.train.embedding), settings.shots, settings.draw_seed, draw
+                    )
                 )
                 supports = image_features(
                     model.to(self._benchmark.device),
-                    _choose(task.train, torch.from_numpy(chosen)),
+                    _choose(task.train, chosen),
+                    task.train_foreground[chosen],
                     student=seed is not None,
                 )
                 made = score_draw(
@@ -230,11 +244,23 @@ class _Run:
             name=name,
             train=train.images,
             test=test.images,
+            train_foreground=self._foreground(f"{name}/train_good", files.train_good),
+            test_foreground=self._foreground(f"{name}/test", tests),
             # One file name may stand in both folders; the folder keeps them apart.
             names=tuple(f"{path.parent.name}/{path.name}" for path in tests),
             labels=(0,) * len(files.test_good) + (1,) * len(files.test_ungood),
             key=hash_bytes(train.key.encode(), test.key.encode()),
         )
+
+    def _foreground(self, title: str, files: Sequence[Path]) -> Tensor:
+        if title not in self._foregrounds:
+            size = self._benchmark.settings.image_size
+            parts = [
+                foreground(to_unit(load_images(files[start : start + _READ_AT_ONCE], size)))
+                for start in range(0, len(files), _READ_AT_ONCE)
+            ]
+            self._foregrounds[title] = torch.cat(parts)
+        return self._foregrounds[title]
 
     def _normals(self, name: str, config: TrainingConfig) -> NormalImages:
         files: ImageFolderTask = self._files[name]
@@ -300,7 +326,7 @@ def _training_seconds(config: TrainingConfig) -> float:
     return config.epochs * config.steps * _SECONDS_A_STEP
 
 
-def _choose(images: EmbeddedImages, indices: torch.Tensor) -> EmbeddedImages:
+def _choose(images: EmbeddedImages, indices: Tensor) -> EmbeddedImages:
     return EmbeddedImages(
         tuple(scale[indices] for scale in images.features), images.embedding[indices]
     )

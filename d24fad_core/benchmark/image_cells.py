@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from d24fad_core.benchmark.image_maps import ComparedImage, ImageMaps, prepare_maps
-from d24fad_core.benchmark.methods import Method, PaperMap, Pooling
+from d24fad_core.benchmark.methods import Method, PaperMap
 from d24fad_core.benchmark.official import corrected_scores, official_scores
 from d24fad_core.benchmark.results import CORRECTED, OFFICIAL, ImageScores
 from d24fad_core.detection.fusion import top_mean
@@ -23,7 +23,7 @@ from d24fad_core.progress import Progress, silent
 from d24fad_core.support.features import CHUNK, SliceFeatures, StudyFeatures
 from d24fad_core.training.episodes import EmbeddedImages
 
-_FORMAT = "1"
+_FORMAT = "2"
 MOST_SHOTS = 8
 """Supports of a draw, though fewer may be used: K shots are the first K of them."""
 
@@ -36,6 +36,8 @@ class HeldOutTask:
         name: its name.
         train: its normal training images, which supports are drawn from.
         test: its test images.
+        train_foreground: (S, N, N) bool, pixels of `train` that are not empty background.
+        test_foreground: the same of `test`.
         names: test images, as folder/file.
         labels: 0 normal, 1 abnormal.
         key: hash of the content of both.
@@ -44,6 +46,8 @@ class HeldOutTask:
     name: str
     train: EmbeddedImages
     test: EmbeddedImages
+    train_foreground: Tensor
+    test_foreground: Tensor
     names: tuple[str, ...]
     labels: tuple[int, ...]
     key: str
@@ -121,20 +125,27 @@ def score_key(
     return hash_bytes(json.dumps(shaping, sort_keys=True).encode())
 
 
-def image_features(model: D24FAD, images: EmbeddedImages, *, student: bool) -> list[SliceFeatures]:
+def image_features(
+    model: D24FAD, images: EmbeddedImages, foreground: Tensor, *, student: bool
+) -> list[StudyFeatures]:
     """Features of each image, as `detection.image_scorer.encode_each` makes them.
 
     Args:
         model: whose student predicts.
         images: what its teacher makes of (S,) images.
+        foreground: (S, N, N) bool.
         student: whether the student's features are wanted.
     """
     count = len(images.embedding)
     predicted = _predict(model, images.embedding) if student else ()
     return [
-        SliceFeatures(
-            {scale: values[row : row + 1] for scale, values in enumerate(images.features)},
-            {scale: values[row : row + 1] for scale, values in enumerate(predicted)},
+        StudyFeatures(
+            SliceFeatures(
+                {scale: values[row : row + 1] for scale, values in enumerate(images.features)},
+                {scale: values[row : row + 1] for scale, values in enumerate(predicted)},
+            ),
+            foreground[row : row + 1],
+            1.0,
         )
         for row in range(count)
     ]
@@ -157,8 +168,8 @@ def score_draw(
     model: D24FAD,
     methods: Sequence[Method],
     task: HeldOutTask,
-    queries: Sequence[SliceFeatures],
-    supports: Sequence[SliceFeatures],
+    queries: Sequence[StudyFeatures],
+    supports: Sequence[StudyFeatures],
     settings: CellSettings,
     *,
     seed: int | None,
@@ -181,8 +192,6 @@ def score_draw(
     Returns:
         Method name to its scores for all shots, poolings and protocols.
     """
-    everywhere = torch.ones(1, settings.image_size, settings.image_size, dtype=torch.bool)
-    studies = [StudyFeatures(features, everywhere, 1.0) for features in supports]
     cells = [
         _Cell(
             method, shots, prepare_maps(model, method.recipe, supports[:shots], settings.image_size)
@@ -192,7 +201,7 @@ def score_draw(
     ]
     for number, query in enumerate(queries):
         progress(f"{task.name}: draw {draw}", number / len(queries))
-        compared = ComparedImage(query, studies)
+        compared = ComparedImage(query, supports)
         for cell in cells:
             cell.add(compared, keep=OFFICIAL in settings.protocols)
     found: dict[str, list[ImageScores]] = {method.name: [] for method in methods}
@@ -223,8 +232,7 @@ class _Cell:
 
     def __init__(self, method: Method, shots: int, maps: ImageMaps) -> None:
         self.method, self.shots, self._maps = method, shots, maps
-        own = () if maps.fraction is None else (Pooling("", maps.fraction),)
-        self._poolings = method.poolings or own
+        self._poolings = method.poolings or ((maps.pooling,) if maps.pooling else ())
         self._scores: dict[str, list[float]] = {pooling.name: [] for pooling in self._poolings}
         self._raw: list[Tensor] = []
 
@@ -232,9 +240,11 @@ class _Cell:
         raw = self._maps.raw(image)
         if keep and self.method.official:
             self._raw.append(raw)
-        values = self._maps.finished(raw).flatten()
+        values = self._maps.finished(raw)
+        inside = values[image.study.foreground[0]]
         for pooling in self._poolings:
-            self._scores[pooling.name].append(top_mean(values, pooling.fraction))
+            pooled = inside if pooling.foreground else values.flatten()
+            self._scores[pooling.name].append(top_mean(pooled, pooling.fraction))
 
     def results(self, labels: Sequence[int], protocols: Sequence[str]) -> list[_Result]:
         every = range(len(labels))

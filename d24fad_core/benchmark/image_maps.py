@@ -11,7 +11,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from d24fad_core.benchmark.coreset import Coreset, CoresetConfig
-from d24fad_core.benchmark.methods import MapRecipe, MeanSupportMap, PaperMap
+from d24fad_core.benchmark.methods import MapRecipe, MeanSupportMap, PaperMap, Pooling
 from d24fad_core.detection.image_scorer import ImageScorer
 from d24fad_core.errors import ConfigurationError
 from d24fad_core.networks.d24fad import D24FAD
@@ -44,12 +44,12 @@ class ComparedImage:
     """One test image and what it was compared with; each comparison is made once.
 
     Args:
-        features: of the image, of all scales that any method wants.
+        study: the image, with features of all scales that any method wants.
         supports: all support images of the draw; fewer shots take the first of them.
     """
 
-    def __init__(self, features: SliceFeatures, supports: Sequence[StudyFeatures]) -> None:
-        self.features = features
+    def __init__(self, study: StudyFeatures, supports: Sequence[StudyFeatures]) -> None:
+        self.study, self.features = study, study.slices
         self._supports = supports
         self._found: dict[tuple[str, MapKey], Tensor] = {}
 
@@ -87,8 +87,8 @@ def comparison_options(scoring: ScoringConfig) -> str:
 class ImageMaps(Protocol):
     """Makes the maps of one method with one support set."""
 
-    fraction: float | None
-    """Share of the highest pixels that the recipe itself pools; None where it says nothing."""
+    pooling: Pooling | None
+    """The pooling that the recipe itself asks for; None where it says nothing."""
 
     def raw(self, image: ComparedImage) -> Tensor:
         """Map of one image, (N, N), before the blur."""
@@ -104,18 +104,25 @@ class _ScoredMaps:
         self,
         model: D24FAD,
         recipe: ImageScoringConfig,
-        support: Sequence[SliceFeatures],
+        support: Sequence[StudyFeatures],
         image_size: int,
     ) -> None:
-        wanted = [_only_needed(features, recipe.keys) for features in support]
+        wanted = [_only_needed(image, recipe.keys) for image in support]
         self._scorer = ImageScorer(model, recipe, wanted, image_size)
         self._shots = len(support)
-        self._options = comparison_options(self._scorer.scoring)
-        self.fraction: float | None = self._scorer.scoring.case_fraction
+        self._scorings = [
+            (scoring, comparison_options(scoring)) for scoring in self._scorer.scorings
+        ]
+        self.pooling: Pooling | None = Pooling(
+            "", recipe.base.case_fraction, recipe.foreground_only
+        )
 
     def raw(self, image: ComparedImage) -> Tensor:
         return self._scorer.fused_map(
-            image.similarities(self._scorer.scoring, self._options, self._shots)
+            [
+                image.similarities(scoring, options, self._shots)
+                for scoring, options in self._scorings
+            ]
         )
 
     def finished(self, raw: Tensor) -> Tensor:
@@ -125,10 +132,10 @@ class _ScoredMaps:
 class _PaperMaps:
     """The published map, with one learnt weight per support image."""
 
-    fraction: float | None = None
+    pooling: Pooling | None = None
 
     def __init__(
-        self, model: D24FAD, recipe: PaperMap, support: Sequence[SliceFeatures], image_size: int
+        self, model: D24FAD, recipe: PaperMap, support: Sequence[StudyFeatures], image_size: int
     ) -> None:
         if not isinstance(model.weighting, ImageWeighting):
             raise ConfigurationError(
@@ -137,7 +144,8 @@ class _PaperMaps:
             )
         self._weighting, self._blur, self._image_size = model.weighting, recipe.blur, image_size
         stacked = tuple(
-            torch.cat([image.student[scale].float() for image in support]) for scale in range(3)
+            torch.cat([image.slices.student[scale].float() for image in support])
+            for scale in range(3)
         )
         with torch.inference_mode():
             self._support = model.weighting.prepare(stacked)
@@ -155,20 +163,20 @@ class _PaperMaps:
 class _MeanSupportMaps:
     """Distance to the mean support."""
 
-    fraction: float | None = None
+    pooling: Pooling | None = None
 
     def __init__(
         self,
         model: D24FAD,
         recipe: MeanSupportMap,
-        support: Sequence[SliceFeatures],
+        support: Sequence[StudyFeatures],
         image_size: int,
     ) -> None:
         self._recipe, self._info, self._image_size = recipe, model.teacher.info, image_size
         self._scales = [scale for scale in range(3) if recipe.weights[scale]]
         self._mean = {
             scale: torch.cat(
-                [getattr(image, recipe.part)[scale].float() for image in support]
+                [getattr(image.slices, recipe.part)[scale].float() for image in support]
             ).mean(dim=0, keepdim=True)
             for scale in self._scales
         }
@@ -190,16 +198,16 @@ class _MeanSupportMaps:
 class _CoresetMaps:
     """Distance to a coreset."""
 
-    fraction: float | None = None
+    pooling: Pooling | None = None
 
     def __init__(
         self,
         model: D24FAD,
         recipe: CoresetConfig,
-        support: Sequence[SliceFeatures],
+        support: Sequence[StudyFeatures],
         image_size: int,
     ) -> None:
-        self._coreset = Coreset(support, recipe)
+        self._coreset = Coreset([image.slices for image in support], recipe)
         self._blur, self._image_size = recipe.blur, image_size
         fine = recipe.scales[0]
         self._place = model.teacher.info.strides[fine], model.teacher.info.centres[fine]
@@ -213,7 +221,7 @@ class _CoresetMaps:
 
 
 def prepare_maps(
-    model: D24FAD, recipe: MapRecipe, support: Sequence[SliceFeatures], image_size: int
+    model: D24FAD, recipe: MapRecipe, support: Sequence[StudyFeatures], image_size: int
 ) -> ImageMaps:
     """Make a recipe ready for a support set.
 
@@ -232,13 +240,14 @@ def prepare_maps(
     return _ScoredMaps(model, recipe, support, image_size)
 
 
-def _only_needed(features: SliceFeatures, keys: Sequence[MapKey]) -> SliceFeatures:
-    """The scales that the product would encode; its choice of anatomy or texture sees no more."""
-    scales = needed_scales(keys)
-    return SliceFeatures(
+def _only_needed(image: StudyFeatures, keys: Sequence[MapKey]) -> StudyFeatures:
+    """The scales that the product would encode; its measure of alignment sees no more."""
+    scales, features = needed_scales(keys), image.slices
+    kept = SliceFeatures(
         {scale: features.teacher[scale] for scale in scales["teacher"]},
         {scale: features.student[scale] for scale in scales["student"]},
     )
+    return replace(image, slices=kept)
 
 
 def _blurred(raw: Tensor, sigma: float) -> Tensor:

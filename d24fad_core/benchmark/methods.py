@@ -5,7 +5,7 @@ that only differ in configuration share their code, which is that of the product
 (`detection.image_scorer`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -27,13 +27,20 @@ class Pooling:
     Attributes:
         name: what stands behind the method's name.
         fraction: share of the highest pixels whose mean is the score; 0 takes the highest one.
+        foreground: pool over the image's foreground alone.
     """
 
     name: str
     fraction: float
+    foreground: bool = False
 
 
-POOLINGS = (Pooling("max", 0.0), Pooling("mean", 1.0), Pooling("top5", 0.05))
+POOLINGS = (
+    Pooling("max", 0.0),
+    Pooling("top5", 0.05),
+    Pooling("mean", 1.0),
+    Pooling("foreground", 1.0, foreground=True),
+)
 PAPER_POOLING = (Pooling("", 0.0),)
 OWN_POOLING = ()
 """The pooling that the scoring itself asks for."""
@@ -109,36 +116,38 @@ def _same_everywhere(
     kind: MapKind, weights: Weights, radius: tuple[int, int, int] | None
 ) -> ImageScoringConfig:
     """One map alone, whatever the support images show."""
-    scoring = ScoringConfig(
-        fusion={other: weights if other is kind else _NONE for other in MapKind},
-        search_radius=radius,
-        neighbours=False,
-        subtracted=0.0,
+    return ImageScoringConfig(
+        ScoringConfig(
+            fusion={other: weights if other is kind else _NONE for other in MapKind},
+            search_radius=radius,
+            neighbours=False,
+            subtracted=0.0,
+        )
     )
-    return ImageScoringConfig(scoring, scoring)
 
 
 def without_teacher(scoring: ImageScoringConfig) -> ImageScoringConfig:
     """The same with the student's features wherever the teacher's are compared with the support."""
 
     def changed(part: ScoringConfig) -> ScoringConfig:
-        own, given = (
+        own, given, residual = (
             part.fusion.get(kind, _NONE)
-            for kind in (MapKind.SELF_DISTILLATION, MapKind.TEACHER_SUPPORT)
+            for kind in (MapKind.SELF_DISTILLATION, MapKind.TEACHER_SUPPORT, MapKind.RESIDUAL)
         )
         return _with_fusion(
             part,
             {
                 MapKind.SELF_DISTILLATION: (
-                    own[0] + given[0],
-                    own[1] + given[1],
-                    own[2] + given[2],
+                    own[0] + given[0] + residual[0],
+                    own[1] + given[1] + residual[1],
+                    own[2] + given[2] + residual[2],
                 ),
                 MapKind.TEACHER_SUPPORT: _NONE,
+                MapKind.RESIDUAL: _NONE,
             },
         )
 
-    return _with_parts(scoring, changed(scoring.anatomy), changed(scoring.texture))
+    return _with_parts(scoring, changed)
 
 
 def without_student(scoring: ImageScoringConfig) -> ImageScoringConfig:
@@ -151,11 +160,12 @@ def without_student(scoring: ImageScoringConfig) -> ImageScoringConfig:
             {
                 MapKind.SELF_DISTILLATION: _NONE,
                 MapKind.TEACHER_STUDENT: _NONE,
+                MapKind.RESIDUAL: _NONE,
                 MapKind.TEACHER_SUPPORT: given if any(given) else _NEAREST,
             },
         )
 
-    return _with_parts(scoring, changed(scoring.anatomy), changed(scoring.texture))
+    return _with_parts(scoring, changed)
 
 
 def _with_fusion(scoring: ScoringConfig, changed: Mapping[MapKind, Weights]) -> ScoringConfig:
@@ -163,9 +173,10 @@ def _with_fusion(scoring: ScoringConfig, changed: Mapping[MapKind, Weights]) -> 
 
 
 def _with_parts(
-    scoring: ImageScoringConfig, anatomy: ScoringConfig, texture: ScoringConfig
+    scoring: ImageScoringConfig, changed: Callable[[ScoringConfig], ScoringConfig]
 ) -> ImageScoringConfig:
-    return replace(scoring, anatomy=anatomy, texture=texture)
+    in_place = changed(scoring.in_place) if scoring.in_place else None
+    return replace(scoring, base=changed(scoring.base), in_place=in_place)
 
 
 def default_methods(scoring: ImageScoringConfig | None = None) -> tuple[Method, ...]:
@@ -181,6 +192,7 @@ def default_methods(scoring: ImageScoringConfig | None = None) -> tuple[Method, 
         Method("default_without_teacher", without_teacher(scoring), "default", OWN_POOLING),
         Method("default_without_student", without_student(scoring), "default", OWN_POOLING),
         Method("paper", PaperMap(), "paper", PAPER_POOLING, official=True),
+        Method("residual", _same_everywhere(MapKind.RESIDUAL, _NEAREST, None), "default"),
         Method("nearest_neighbour", _same_everywhere(teacher, _NEAREST, None)),
         Method("nearest_neighbour_same_position", _same_everywhere(teacher, _NEAREST, (0, 0, 0))),
         Method("nearest_neighbour_window", _same_everywhere(teacher, _NEAREST, (2, 2, 2))),

@@ -59,7 +59,7 @@ def import_official(
         PAPER,
         128,
         scoring.to_dict(),
-        ImageScoringConfig(scoring, scoring).to_dict(),
+        ImageScoringConfig(scoring).to_dict(),
         training={"source": "imported from an official D²4FAD checkpoint"},
         licence="unknown: ask the authors of the official code",
     )

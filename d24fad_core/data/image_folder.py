@@ -12,6 +12,9 @@ from torch import Tensor
 from d24fad_core.data.damage import reporting_damage
 from d24fad_core.errors import InputError
 
+BACKGROUND = 0.06
+"""Mean of the channels up to which a pixel is background: black, with the noise of compression."""
+
 _SUFFIXES = {".jpg", ".jpeg", ".png"}
 
 
@@ -93,3 +96,14 @@ def _as_rgb(image: Image.Image) -> Image.Image:
 def to_unit(images: Tensor) -> Tensor:
     """uint8 images as float32 in [0, 1]."""
     return images.float() / 255.0
+
+
+def foreground(images: Tensor) -> Tensor:
+    """Pixels that are not empty background, (B, N, N) bool; the whole image where all are empty.
+
+    Args:
+        images: (B, 3, N, N) in [0, 1].
+    """
+    inside = images.mean(dim=1) > BACKGROUND
+    empty = ~inside.flatten(1).any(dim=1)
+    return inside | empty[:, None, None]

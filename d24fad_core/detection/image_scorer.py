@@ -1,25 +1,40 @@
 """Scores of single images against a few normal ones: the same comparison as for volumes, one slice
 deep and without a frame."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from d24fad_core.data.slices import SliceGrid
-from d24fad_core.data.volume import Plane
+from d24fad_core.data.image_folder import foreground
 from d24fad_core.detection.fusion import blur, fuse, top_mean
-from d24fad_core.detection.reference import prepare_plane
 from d24fad_core.errors import SupportError
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.support.alignment import misalignment
 from d24fad_core.support.comparison import Similarities, distances, similarities
-from d24fad_core.support.features import SliceFeatures, StudyFeatures, encode_images
-from d24fad_core.support.scoring import ImageScoringConfig, ScoringConfig
+from d24fad_core.support.features import StudyFeatures, encode_images
+from d24fad_core.support.normal_statistics import (
+    NormalComparisons,
+    NormalStatistics,
+    compare_normals,
+    summarise_normals,
+)
+from d24fad_core.support.scoring import ImageScoringConfig, MapKey, ScoringConfig
 from d24fad_core.support.support_set import MINIMUM_STUDIES
 
 _PLACE = torch.zeros(1, dtype=torch.long)
 """A single image is the first slice of its own frame."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """One of the scoring's two parts, and what the support says of it."""
+
+    scoring: ScoringConfig
+    weight: float
+    comparisons: NormalComparisons
+    statistics: NormalStatistics
 
 
 class ImageScorer:
@@ -27,8 +42,8 @@ class ImageScorer:
 
     Args:
         model: the network, in eval mode.
-        scoring: how to score; the support images decide whether as anatomy or as texture.
-        support: features of each support image, see `encode_each`.
+        scoring: how to score.
+        support: each support image, see `encode_each`.
         image_size: pixels a side.
 
     Raises:
@@ -39,72 +54,107 @@ class ImageScorer:
         self,
         model: D24FAD,
         scoring: ImageScoringConfig,
-        support: Sequence[SliceFeatures],
+        support: Sequence[StudyFeatures],
         image_size: int,
     ) -> None:
         if len(support) < MINIMUM_STUDIES:
             raise SupportError(
                 f"{len(support)} support image given; at least {MINIMUM_STUDIES} are needed."
             )
-        self._model = model
-        texture = misalignment(support) >= scoring.texture_from
-        self._scoring = scoring.texture if texture else scoring.anatomy
-        everywhere = torch.ones(1, image_size, image_size, dtype=torch.bool)
-        studies = [StudyFeatures(features, everywhere, 1.0) for features in support]
-        self._grid = SliceGrid(
-            Plane.AXIAL, (image_size, image_size, 1), (1.0, 1.0, 1.0), image_size
-        )
-        self._reference = prepare_plane(model, self._grid, studies, self._scoring)
+        self._model, self._scoring, self._support = model, scoring, tuple(support)
+        self._image_size = image_size
+        weighted = [(scoring.base, 1.0)]
+        if scoring.in_place is not None:
+            weight = scoring.place_weight(misalignment([image.slices for image in support]))
+            weighted += [(scoring.in_place, weight)] if weight > 0.0 else []
+        self._parts = [self._prepare(part, weight) for part, weight in weighted]
+        self._centre, self._spread = self._of_normals()
 
     @property
-    def scoring(self) -> ScoringConfig:
-        """What the support images chose: the scoring of anatomy or of texture."""
-        return self._scoring
+    def scorings(self) -> tuple[ScoringConfig, ...]:
+        """The parts that count for this support."""
+        return tuple(part.scoring for part in self._parts)
 
-    def compare(self, query: SliceFeatures) -> Similarities:
-        """Similarity of one image to each support image."""
+    def compare(self, query: StudyFeatures) -> tuple[Similarities, ...]:
+        """Similarity of one image to each support image, for each of `scorings`."""
         with torch.inference_mode():
-            return similarities(query, _PLACE, self._reference.features, self._scoring)
-
-    def fused_map(self, found: Similarities) -> Tensor:
-        """Fused map of one image, (N, N), before the blur, from its similarities."""
-        with torch.inference_mode():
-            standardised = self._reference.statistics.standardise(
-                distances(self._model, found), _PLACE
+            return tuple(
+                similarities(query.slices, _PLACE, self._support, part.scoring)
+                for part in self._parts
             )
-            return fuse(
-                standardised, self._scoring, self._model.teacher.info, self._grid.image_size
-            )[0]
+
+    def fused_map(self, found: Sequence[Similarities]) -> Tensor:
+        """Fused map of one image, (N, N), before the blur, from what `compare` found."""
+        with torch.inference_mode():
+            return self._fuse([distances(self._model, each) for each in found])
 
     def finished_map(self, fused: Tensor) -> Tensor:
         """Anomaly map, (N, N), in z units, from a fused map."""
-        smooth = blur(fused[None], self._scoring, None)[0]
-        return (smooth - self._reference.centre) / self._reference.spread
+        smooth = blur(fused[None], self._scoring.base, None)[0]
+        return (smooth - self._centre) / self._spread
 
-    def maps(self, query: SliceFeatures) -> Tensor:
+    def maps(self, query: StudyFeatures) -> Tensor:
         """Anomaly map of one image, (N, N), in z units."""
         return self.finished_map(self.fused_map(self.compare(query)))
 
-    def score(self, query: SliceFeatures) -> float:
+    def score(self, query: StudyFeatures) -> float:
         """Score of one image: mean of the highest `case_fraction` of its map."""
-        return top_mean(self.maps(query).flatten(), self._scoring.case_fraction)
+        return self.pool(self.maps(query), query)
+
+    def pool(self, finished: Tensor, query: StudyFeatures) -> float:
+        """Score of one image from its anomaly map."""
+        return top_mean(self._pooled(finished, query), self._scoring.base.case_fraction)
+
+    def _prepare(self, scoring: ScoringConfig, weight: float) -> _Part:
+        comparisons = compare_normals(self._support, scoring)
+        members = list(range(len(self._support)))
+        statistics = summarise_normals(self._model, comparisons, members, scoring)
+        return _Part(scoring, weight, comparisons, statistics)
+
+    def _fuse(self, found: Sequence[Mapping[MapKey, Tensor]]) -> Tensor:
+        total = torch.zeros(())
+        for part, values in zip(self._parts, found, strict=True):
+            standardised = part.statistics.standardise(dict(values), _PLACE)
+            total = total + part.weight * fuse(
+                standardised, part.scoring, self._model.teacher.info, self._image_size
+            )
+        return total[0]
+
+    def _of_normals(self) -> tuple[float, float]:
+        """Mean and spread of the map where each support image is scored by the others."""
+        inside = []
+        for study, image in enumerate(self._support):
+            others = [other for other in range(len(self._support)) if other != study]
+            with torch.inference_mode():
+                fused = self._fuse(
+                    [
+                        part.comparisons.leave_one_out(self._model, study, others)
+                        for part in self._parts
+                    ]
+                )
+            inside.append(self._pooled(blur(fused[None], self._scoring.base, None)[0], image))
+        values = torch.cat(inside)
+        return float(values.mean()), float(values.std().clamp_min(1e-6))
+
+    def _pooled(self, values: Tensor, image: StudyFeatures) -> Tensor:
+        """The pixels that count for the score."""
+        return values[image.foreground[0]] if self._scoring.foreground_only else values.flatten()
 
 
-def encode_each(model: D24FAD, images: Tensor, scoring: ImageScoringConfig) -> list[SliceFeatures]:
-    """Features of each image by itself.
+def encode_each(model: D24FAD, images: Tensor, scoring: ImageScoringConfig) -> list[StudyFeatures]:
+    """Each image as a study of one slice.
 
     Args:
         model: the network.
         images: (B, 3, N, N) in [0, 1].
         scoring: which scales are wanted.
     """
-    return [
+    inside = foreground(images)
+    encoded = [
         chunk[torch.tensor([index])]
         for chunk in encode_images(model, images, scoring.keys)
-        for index in range(_length(chunk))
+        for index in range(len(next(iter((*chunk.teacher.values(), *chunk.student.values())))))
     ]
-
-
-def _length(features: SliceFeatures) -> int:
-    parts = [*features.teacher.values(), *features.student.values()]
-    return len(parts[0]) if parts else 0
+    return [
+        StudyFeatures(features, inside[row : row + 1], 1.0) for row, features in enumerate(encoded)
+    ]

@@ -12,7 +12,7 @@ from d24fad_core.errors import SupportError
 from d24fad_core.evaluation.metrics import auroc, average_precision, bootstrap_interval
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.progress import Progress, silent
-from d24fad_core.support.features import SliceFeatures
+from d24fad_core.support.features import StudyFeatures
 from d24fad_core.support.scoring import ImageScoringConfig
 
 
@@ -106,8 +106,8 @@ def evaluate_images(
 
 def _encode(
     model: D24FAD, files: list[Path], scoring: ImageScoringConfig, image_size: int
-) -> list[SliceFeatures]:
-    found: list[SliceFeatures] = []
+) -> list[StudyFeatures]:
+    found: list[StudyFeatures] = []
     for start in range(0, len(files), 64):
         images = to_unit(load_images(files[start : start + 64], image_size))
         found.extend(encode_each(model, images, scoring))

@@ -30,6 +30,7 @@ def without_student(scoring: ScoringConfig) -> ScoringConfig:
     """The same without any map of the student: what is left when distillation is taken away."""
     none = (0.0, 0.0, 0.0)
     fusion = {**scoring.fusion, MapKind.SELF_DISTILLATION: none, MapKind.TEACHER_STUDENT: none}
+    fusion[MapKind.RESIDUAL] = none
     if not any(fusion.get(MapKind.TEACHER_SUPPORT, none)):
         fusion[MapKind.TEACHER_SUPPORT] = _NEAREST[MapKind.TEACHER_SUPPORT]
     return replace(scoring, fusion=fusion)
@@ -38,6 +39,6 @@ def without_student(scoring: ScoringConfig) -> ScoringConfig:
 def nearest_neighbour_images(scoring: ImageScoringConfig) -> ImageScoringConfig:
     """The same for single images, anywhere in the support images."""
     nearest = replace(
-        scoring.texture, fusion=_NEAREST, search_radius=None, neighbours=False, subtracted=0.0
+        scoring.base, fusion=_NEAREST, search_radius=None, neighbours=False, subtracted=0.0
     )
-    return ImageScoringConfig(nearest, nearest)
+    return replace(scoring, base=nearest, in_place=None)

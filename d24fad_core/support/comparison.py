@@ -3,13 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.networks.maps import distance_maps
 from d24fad_core.networks.weighting import PositionWeighting, nearest_unit_similarity
-from d24fad_core.support.features import SliceFeatures, StudyFeatures
+from d24fad_core.support.features import SliceFeatures, StudyFeatures, compared_features
 from d24fad_core.support.scoring import MapKey, MapKind, ScoringConfig
 
 Similarities = dict[MapKey, Tensor]
@@ -42,13 +41,12 @@ def similarities(
             )[0]
             found[key] = 1.0 - distance[:, None]
             continue
-        part = "teacher" if kind is MapKind.TEACHER_SUPPORT else "student"
-        asked = F.normalize(getattr(query, part)[scale].float(), dim=1)
+        asked = compared_features(query, key)
         # One study after the other keeps the working set small.
         per_study = [
             nearest_unit_similarity(
                 asked,
-                F.normalize(getattr(study.slices, part)[scale][wanted].to(asked), dim=1)[where],
+                compared_features(study.slices, key, wanted)[where],
                 scoring.radius(scale),
             ).amax(dim=1)
             for study in supports

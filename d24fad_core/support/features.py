@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -23,6 +24,7 @@ _NEEDED = {
     MapKind.SELF_DISTILLATION: ("student",),
     MapKind.TEACHER_STUDENT: ("teacher", "student"),
     MapKind.TEACHER_SUPPORT: ("teacher",),
+    MapKind.RESIDUAL: ("teacher", "student"),
 }
 
 
@@ -47,6 +49,25 @@ class SliceFeatures:
             {scale: values[index] for scale, values in self.teacher.items()},
             {scale: values[index] for scale, values in self.student.items()},
         )
+
+
+def compared_features(features: SliceFeatures, key: MapKey, rows: Tensor | None = None) -> Tensor:
+    """What a map compares between query and support, of unit length, (S, C, H, W).
+
+    Args:
+        features: of some slices.
+        key: a map that compares with the support.
+        rows: which slices; None takes all.
+    """
+    kind, scale = key
+
+    def unit(part: Mapping[int, Tensor]) -> Tensor:
+        values = part[scale] if rows is None else part[scale][rows]
+        return F.normalize(values.float(), dim=1)
+
+    if kind is MapKind.RESIDUAL:
+        return F.normalize(unit(features.teacher) - unit(features.student), dim=1)
+    return unit(features.teacher if kind is MapKind.TEACHER_SUPPORT else features.student)
 
 
 def needed_scales(keys: Sequence[MapKey]) -> dict[str, set[int]]:

@@ -5,21 +5,23 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from typing import Any
 
-from d24fad_core.errors import CheckpointError
+from d24fad_core.errors import CheckpointError, ConfigurationError
 
 
 class MapKind(str, Enum):
-    """The three comparisons that make an anomaly map.
+    """The comparisons that make an anomaly map.
 
     `SELF_DISTILLATION` compares the student on the query with the student on the support,
     `TEACHER_STUDENT` the teacher with the student on the query (reverse distillation), and
     `TEACHER_SUPPORT` the teacher on the query with the teacher on the support, which needs no
-    training: it is nearest neighbour.
+    training: it is nearest neighbour. `RESIDUAL` compares what the student fails to predict on the
+    query (teacher less student, both of unit length) with what it fails to predict on the support.
     """
 
     SELF_DISTILLATION = "self_distillation"
     TEACHER_STUDENT = "teacher_student"
     TEACHER_SUPPORT = "teacher_support"
+    RESIDUAL = "residual"
 
 
 MapKey = tuple[MapKind, int]
@@ -125,31 +127,53 @@ class ScoringConfig:
 class ImageScoringConfig:
     """Scoring of single images, which lie in no common frame.
 
-    Aligned anatomy wants the same place and is predictable from its surroundings; texture, such as
-    histology, has no places, and a student's prediction of it says little. Which of the two a task
-    is shows in its support images alone, see `support.alignment`.
+    Some comparisons look for a match anywhere in the support images. Others trust the place, which
+    helps for aligned anatomy and harms for texture such as histology. How far the support images
+    lie upon each other is measured on them alone, see `support.alignment`, and says how much the
+    second kind counts: fully up to a misalignment of `aligned`, not at all from `unaligned`.
 
     Attributes:
-        anatomy: scoring where the support images lie upon each other.
-        texture: scoring where they do not.
-        texture_from: misalignment from which a task counts as texture.
+        base: comparisons that always count; its blur and pooling apply to the whole.
+        in_place: comparisons that count as far as the support images are aligned; None for none.
+        aligned: misalignment up to which `in_place` counts fully.
+        unaligned: misalignment from which it does not count.
+        foreground_only: pool over the image's foreground alone, so that the share of empty
+            background says nothing.
     """
 
-    anatomy: ScoringConfig
-    texture: ScoringConfig
-    texture_from: float = 0.8
+    base: ScoringConfig
+    in_place: ScoringConfig | None = None
+    aligned: float = 0.4
+    unaligned: float = 0.7
+    foreground_only: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.aligned < self.unaligned:
+            raise ConfigurationError(
+                f"images cannot count as aligned up to {self.aligned} and as unaligned from "
+                f"{self.unaligned}; give a larger second value."
+            )
 
     @property
     def keys(self) -> tuple[MapKey, ...]:
-        """The maps that either scoring asks for."""
-        return tuple(dict.fromkeys((*self.anatomy.keys, *self.texture.keys)))
+        """The maps that either part asks for."""
+        return tuple(
+            dict.fromkeys((*self.base.keys, *(self.in_place.keys if self.in_place else ())))
+        )
+
+    def place_weight(self, misalignment: float) -> float:
+        """How much the comparisons in place count, from 0 to 1."""
+        weight = (self.unaligned - misalignment) / (self.unaligned - self.aligned)
+        return min(1.0, max(0.0, weight))
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values for a model card."""
         return {
-            "anatomy": self.anatomy.to_dict(),
-            "texture": self.texture.to_dict(),
-            "texture_from": self.texture_from,
+            "base": self.base.to_dict(),
+            "in_place": self.in_place.to_dict() if self.in_place else None,
+            "aligned": self.aligned,
+            "unaligned": self.unaligned,
+            "foreground_only": self.foreground_only,
         }
 
     @classmethod
@@ -161,46 +185,50 @@ class ImageScoringConfig:
         """
         if not values:
             return default_image_scoring()
-        missing = {"anatomy", "texture", "texture_from"} - set(values)
-        if missing:
+        fields = cls.__dataclass_fields__
+        missing, unknown = set(fields) - set(values), set(values) - set(fields)
+        if missing or unknown:
+            told = [f"lacks {name}" for name in sorted(missing)]
+            told += [f"has an unknown {name}" for name in sorted(unknown)]
             raise CheckpointError(
-                f"the image scoring on the model card lacks {', '.join(sorted(missing))}; copy the "
-                "card again."
+                f"the image scoring on the model card {', '.join(told)}; install the library "
+                "version that wrote it, or copy the card again."
             )
+        in_place = values["in_place"]
         return cls(
-            anatomy=ScoringConfig.from_dict(values["anatomy"]),
-            texture=ScoringConfig.from_dict(values["texture"]),
-            texture_from=float(values["texture_from"]),
+            base=ScoringConfig.from_dict(values["base"]),
+            in_place=None if in_place is None else ScoringConfig.from_dict(in_place),
+            aligned=float(values["aligned"]),
+            unaligned=float(values["unaligned"]),
+            foreground_only=bool(values["foreground_only"]),
         )
 
 
-_SINGLE_IMAGE = ScoringConfig(
-    fusion={
-        MapKind.SELF_DISTILLATION: (0.0, 0.0, 0.0),
-        MapKind.TEACHER_STUDENT: (0.0, 0.0, 0.0),
-        MapKind.TEACHER_SUPPORT: (0.0, 1.0, 1.0),
-    },
-    search_radius=None,
-    neighbours=False,
-    subtracted=0.0,
-    case_fraction=0.05,
-)
-
-
 def default_image_scoring() -> ImageScoringConfig:
-    """How images are scored where a model card says nothing else."""
-    return ImageScoringConfig(
-        anatomy=replace(
-            _SINGLE_IMAGE,
-            fusion={
-                MapKind.SELF_DISTILLATION: (0.0, 0.0, 0.0),
-                MapKind.TEACHER_STUDENT: (1.0, 1.0, 1.0),
-                MapKind.TEACHER_SUPPORT: (0.0, 0.5, 0.5),
-            },
-            search_radius=(2, 1, 1),
-        ),
-        texture=_SINGLE_IMAGE,
+    """How images are scored where a model card says nothing else (measured: BENCHMARK.md)."""
+    none = (0.0, 0.0, 0.0)
+    anywhere = ScoringConfig(
+        fusion={
+            MapKind.SELF_DISTILLATION: none,
+            MapKind.TEACHER_STUDENT: none,
+            MapKind.TEACHER_SUPPORT: (0.0, 1.0, 1.0),
+            MapKind.RESIDUAL: none,
+        },
+        search_radius=None,
+        neighbours=False,
+        subtracted=0.0,
+        case_fraction=1.0,
     )
+    in_place = replace(
+        anywhere,
+        fusion={
+            **anywhere.fusion,
+            MapKind.TEACHER_SUPPORT: (0.0, 0.5, 0.5),
+            MapKind.RESIDUAL: (0.0, 0.25, 0.25),
+        },
+        search_radius=(0, 0, 0),
+    )
+    return ImageScoringConfig(anywhere, in_place, foreground_only=True)
 
 
 def paper_scoring() -> ScoringConfig:

@@ -22,7 +22,13 @@ from d24fad_core.benchmark.image_cells import (
 from d24fad_core.benchmark.methods import Method, choose_methods, default_methods
 from d24fad_core.benchmark.official import official_scores
 from d24fad_core.benchmark.results import CORRECTED, OFFICIAL, ImageScores
-from d24fad_core.data.image_folder import ImageFolderTask, find_task, load_images, to_unit
+from d24fad_core.data.image_folder import (
+    ImageFolderTask,
+    find_task,
+    foreground,
+    load_images,
+    to_unit,
+)
 from d24fad_core.detection.image_scorer import ImageScorer, encode_each
 from d24fad_core.detection.paper_scorer import PaperScorer
 from d24fad_core.errors import ConfigurationError, SupportError
@@ -68,6 +74,8 @@ def task(model: D24FAD, files: ImageFolderTask, folder: Path) -> HeldOutTask:
         name="discs",
         train=store.features("train", files.train_good).images,
         test=store.features("test", tests).images,
+        train_foreground=foreground(to_unit(load_images(files.train_good, 64))),
+        test_foreground=foreground(to_unit(load_images(tests, 64))),
         names=tuple(f"{path.parent.name}/{path.name}" for path in tests),
         labels=(0,) * 9 + (1,) * 8,
         key="content",
@@ -92,8 +100,8 @@ def score(
         model,
         methods,
         task,
-        image_features(model, task.test, student=True),
-        image_features(model, rows(task.train, DRAW), student=True),
+        image_features(model, task.test, task.test_foreground, student=True),
+        image_features(model, rows(task.train, DRAW), task.train_foreground[DRAW], student=True),
         settings,
         seed=0,
         draw=0,
@@ -157,6 +165,7 @@ def test_an_image_has_the_same_score_in_any_company(
     fewer = replace(
         task,
         test=rows(task.test, some),
+        test_foreground=task.test_foreground[some],
         names=tuple(task.names[index] for index in some),
         labels=tuple(task.labels[index] for index in some),
     )
@@ -175,7 +184,7 @@ def test_other_methods_and_shots_change_no_score(model: D24FAD, task: HeldOutTas
 def test_every_method_finds_what_anyone_would_see(model: D24FAD, task: HeldOutTask) -> None:
     """A bright square on a disc; the student is untrained, so only the teacher's maps count."""
     found = score(model, task, named("nearest_neighbour", "patchcore", "mean_support_teacher"))
-    assert {name.partition("/")[2] for name, _, _ in found} == {"max", "mean", "top5"}
+    assert {name.partition("/")[2] for name, _, _ in found} == {"max", "mean", "top5", "foreground"}
     for key, one in found.items():
         normal, abnormal = one.scores[:9], one.scores[9:]
         assert max(normal) < min(abnormal), key

@@ -9,15 +9,15 @@ import torch
 from d24fad_core.detection.image_scorer import ImageScorer, encode_each
 from d24fad_core.errors import SupportError
 from d24fad_core.networks.d24fad import D24FAD
-from d24fad_core.support.features import SliceFeatures
+from d24fad_core.support.features import StudyFeatures
 from d24fad_core.support.scoring import ImageScoringConfig, default_image_scoring
 from tests.evaluation.networks import untrained_network
 from tests.evaluation.small_tasks import SIDE, SQUARE, disc
 
 SCORING = default_image_scoring()
 BOTH = [
-    pytest.param(ImageScoringConfig(SCORING.anatomy, SCORING.anatomy), id="anatomy"),
-    pytest.param(ImageScoringConfig(SCORING.texture, SCORING.texture), id="texture"),
+    pytest.param(replace(SCORING, in_place=None), id="anywhere"),
+    pytest.param(replace(SCORING, aligned=8.0, unaligned=9.0), id="in place"),
 ]
 
 
@@ -26,7 +26,7 @@ def model() -> D24FAD:
     return untrained_network()
 
 
-def encoded(model: D24FAD, pictures: list[np.ndarray]) -> list[SliceFeatures]:
+def encoded(model: D24FAD, pictures: list[np.ndarray]) -> list[StudyFeatures]:
     images = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2) / 255.0
     return encode_each(model, images, SCORING)
 
@@ -71,16 +71,47 @@ def test_scores_are_in_units_of_the_normals(model: D24FAD) -> None:
     assert np.abs(normals).max() < 8
 
 
-@pytest.mark.parametrize(("from_", "chosen"), [(0.8, 0), (9.0, 0), (0.0, 1)])
-def test_the_support_alone_decides_how_images_are_scored(
-    model: D24FAD, from_: float, chosen: int
+@pytest.mark.parametrize(
+    ("aligned", "unaligned", "chosen"), [(0.9, 1.0, 1), (8.0, 9.0, 1), (0.0, 0.01, 0)]
+)
+def test_the_support_alone_decides_whether_the_place_counts(
+    model: D24FAD, aligned: float, unaligned: float, chosen: int
 ) -> None:
-    """Discs at one place are anatomy, unless everything counts as texture."""
+    """Discs at one place are aligned, unless nothing counts as aligned."""
     (query,) = encoded(model, [disc(51, abnormal=True)])
-    found = scorer(model, replace(SCORING, texture_from=from_)).score(query)
+    scoring = replace(SCORING, aligned=aligned, unaligned=unaligned)
+    found = scorer(model, scoring).score(query)
     kinds = [scorer(model, kind.values[0]).score(query) for kind in BOTH]
     assert kinds[0] != kinds[1]
     assert found == kinds[chosen]
+
+
+def test_half_aligned_images_count_their_place_in_part(model: D24FAD) -> None:
+    (query,) = encoded(model, [disc(51, abnormal=True)])
+    anywhere, in_place = (scorer(model, kind.values[0]) for kind in BOTH)
+    between = scorer(model, replace(SCORING, aligned=-1.0, unaligned=1.5))
+    maps = [one.fused_map(one.compare(query)) for one in (anywhere, between, in_place)]
+    added, partly = maps[2] - maps[0], maps[1] - maps[0]
+    share = float(partly.mean() / added.mean())
+    assert 0.1 < share < 0.9
+    assert torch.allclose(partly, share * added, atol=1e-4)
+
+
+def test_empty_background_does_not_count(model: D24FAD) -> None:
+    """The score is that of the map's foreground."""
+    picture = disc(51, abnormal=True)
+    picture[:, :20] = 0
+    (query,) = encoded(model, [picture])
+    assert not query.foreground[0, :, :20].any()
+    measure = scorer(model)
+    inside = measure.maps(query)[query.foreground[0]]
+    assert measure.score(query) == pytest.approx(float(inside.mean()), rel=1e-5)
+
+
+def test_a_black_image_is_scored_as_a_whole(model: D24FAD) -> None:
+    (query,) = encoded(model, [np.zeros((SIDE, SIDE, 3), np.uint8)])
+    assert query.foreground.all()
+    assert np.isfinite(scorer(model).score(query))
 
 
 def test_one_support_image_has_no_other_to_be_compared_with(model: D24FAD) -> None:

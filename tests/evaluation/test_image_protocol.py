@@ -112,15 +112,13 @@ def test_nearest_neighbour_owes_nothing_to_the_student(
 def test_nearest_neighbour_is_plain_whatever_the_scoring_is_tuned_to() -> None:
     tuned = replace(
         SCORING,
-        anatomy=replace(SCORING.anatomy, subtracted=1.0),
-        texture=replace(SCORING.texture, subtracted=1.0, search_radius=(1, 1, 1), neighbours=True),
-        texture_from=0.1,
+        base=replace(SCORING.base, subtracted=1.0, search_radius=(1, 1, 1), neighbours=True),
     )
     plain = nearest_neighbour_images(tuned)
-    assert plain.anatomy == plain.texture
+    assert plain.in_place is None
     assert plain.keys == ((MapKind.TEACHER_SUPPORT, 1), (MapKind.TEACHER_SUPPORT, 2))
-    assert plain.texture.subtracted == 0.0
-    assert plain.texture.search_radius is None and not plain.texture.neighbours
+    assert plain.base.subtracted == 0.0
+    assert plain.base.search_radius is None and not plain.base.neighbours
 
 
 def test_more_shots_than_normals_are_refused(model: D24FAD, root: Path) -> None:

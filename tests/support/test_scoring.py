@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from d24fad_core.errors import CheckpointError
+from d24fad_core.errors import CheckpointError, ConfigurationError
 from d24fad_core.support.scoring import (
     ImageScoringConfig,
     MapKind,
@@ -29,7 +29,9 @@ CONFIGURATIONS = {
 }
 IMAGES = {
     "default": default_image_scoring(),
-    "mixed": ImageScoringConfig(CONFIGURATIONS["tuned"], CONFIGURATIONS["whole image"], 0.6),
+    "mixed": ImageScoringConfig(
+        CONFIGURATIONS["tuned"], CONFIGURATIONS["whole image"], 0.2, 0.6, True
+    ),
 }
 
 
@@ -73,12 +75,30 @@ def test_values_that_mean_nothing_are_refused(values: dict[str, object]) -> None
         ScoringConfig.from_dict(values)
 
 
-@pytest.mark.parametrize("part", ["anatomy", "texture", "texture_from"])
+@pytest.mark.parametrize("part", ["base", "in_place", "aligned", "foreground_only"])
 def test_a_part_that_image_scoring_lacks_is_named(part: str) -> None:
     card = default_image_scoring().to_dict()
     del card[part]
     with pytest.raises(CheckpointError, match=part):
         ImageScoringConfig.from_dict(card)
+
+
+def test_an_unknown_part_of_image_scoring_is_named() -> None:
+    card = {**default_image_scoring().to_dict(), "texture_from": 0.8}
+    with pytest.raises(CheckpointError, match="has an unknown texture_from"):
+        ImageScoringConfig.from_dict(card)
+
+
+@pytest.mark.parametrize(
+    ("misalignment", "weight"), [(0.0, 1.0), (0.4, 1.0), (0.55, 0.5), (0.7, 0.0), (1.0, 0.0)]
+)
+def test_the_place_counts_as_far_as_images_are_aligned(misalignment: float, weight: float) -> None:
+    assert default_image_scoring().place_weight(misalignment) == pytest.approx(weight)
+
+
+def test_aligned_and_unaligned_cannot_overlap() -> None:
+    with pytest.raises(ConfigurationError, match=r"aligned up to 0.7 and as unaligned from 0.7"):
+        ImageScoringConfig(ScoringConfig(), aligned=0.7, unaligned=0.7)
 
 
 def test_maps_of_weight_zero_are_left_out() -> None:
