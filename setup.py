@@ -44,6 +44,7 @@ ARCHIVE = [
     "ray>=2.40",  # processes that hold a model, on one machine or a cluster
     "pyarrow>=15",
 ]
+EXPORT = ["onnx>=1.16"]  # `d24fad export`
 SLICER_TEST = [
     "slicer-core==5.13.31053.0",  # real MRML, pins its own vtk; not PyPI's `slicer`
     "PySide6_Essentials",
@@ -55,6 +56,7 @@ TEST = [
     "mypy>=1.11",
     "types-requests",
     "jsonschema",
+    "onnxruntime>=1.17",  # runs what `d24fad export` writes
     "psutil",
     "selenium>=4",  # drives OHIF in Chromium
 ]
@@ -74,6 +76,7 @@ setup(
         "server": SERVER,
         "dicom": DICOM,
         "archive": ARCHIVE,
+        "export": EXPORT,
         "slicer-test": SLICER_TEST,
         "test": TEST,
     },

@@ -18,6 +18,7 @@ from d24fad_core.cli.benchmark_volumes import benchmark_volumes
 from d24fad_core.cli.detect import EPILOG as DETECT_EXAMPLES
 from d24fad_core.cli.detect import detect
 from d24fad_core.cli.evaluate import evaluate
+from d24fad_core.cli.export import export
 from d24fad_core.cli.import_official import import_official
 from d24fad_core.cli.info import EPILOG as INFO_EXAMPLES
 from d24fad_core.cli.info import info
@@ -108,6 +109,7 @@ app.command(epilog=DETECT_EXAMPLES)(detect)
 app.command(epilog=SCAN_EXAMPLES)(scan)
 app.command(epilog=INFO_EXAMPLES)(info)
 app.command(name="benchmark-volumes", epilog=BENCHMARK_VOLUMES_EXAMPLES)(benchmark_volumes)
+app.command()(export)
 app.command(name="import-official")(import_official)
 
 
