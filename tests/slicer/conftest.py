@@ -12,7 +12,8 @@ import pytest
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parents[1] / "D24FADSlicer" / "D24FADSlicer")]
+ROOT = HERE.parents[1]
+sys.path[:0] = [str(HERE), str(ROOT / "D24FADSlicer" / "D24FADSlicer"), str(ROOT)]
 
 
 @pytest.fixture

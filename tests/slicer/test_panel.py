@@ -556,6 +556,11 @@ def test_compare_shows_the_matched_place_and_goes_back(driver: Driver, server: A
         driver.settle(150)
         here, there = views.position_in_view("Red"), views.position_in_view("Yellow")
         np.testing.assert_allclose(np.subtract(there, here), (3.0, -2.0, 4.0), atol=1e-4)
+    here = views.own_ras_of(node, views.position_in_view("Red"))
+    views.jump_to(node, here)  # moves the support's view alone
+    driver.settle(150)
+    there = views.position_in_view("Yellow")
+    np.testing.assert_allclose(np.subtract(there, here), (3.0, -2.0, 4.0), atol=1e-4)
     driver.ui.compareButton.checked = False
     assert slicer.app.layoutManager().layout == before
     assert yellow.GetBackgroundVolumeID() == node.GetID()

@@ -14,8 +14,9 @@ from D24FADSlicerLib.client import Client
 from D24FADSlicerLib.jobs import Task
 from D24FADSlicerLib.messages import ExplainedError
 from D24FADSlicerLib.review import Action, Review, State
-from D24FADSlicerLib.volume_file import VolumeData, read_nifti
+from D24FADSlicerLib.volume_file import VolumeData, read_nifti, write_nifti
 from test_panel import Driver, grab
+from volumes import rotation
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
@@ -170,3 +171,67 @@ def test_the_panel_reviews_a_case_on_the_real_server(
         driver.until(lambda: ui.supportTable.rowCount == 4, seconds=60)
     finally:
         driver.close()
+
+
+POSES = {"shifted": (0.0, 0.0, (14.0, -9.0, 11.0)), "turned": (5.0, -8.0, (-10.0, 6.0, -12.0))}
+"""How each support lies to the case: turned about R and S, degrees, and shifted, RAS mm."""
+
+
+def pose(name: str) -> np.ndarray:
+    about_x, about_z, shift = POSES[name]
+    matrix = np.eye(4)
+    matrix[:3, :3] = rotation(about_x, about_z)
+    matrix[:3, 3] = shift
+    return matrix
+
+
+def test_compare_shows_the_same_anatomy_of_a_moved_support(
+    cohort: Path, qt: Any, scene: Any, tmp_path: Path
+) -> None:
+    """Both supports are the case's own head, lying elsewhere: both views must look the same."""
+    from D24FADSlicerLib import case as cases
+    from D24FADSlicerLib import views
+    from harness.rendering import SliceView
+
+    from monailabel_app.server_process import ServerProcess
+
+    data = case_with_lesion(cohort)
+    studies = tmp_path / "studies"
+    studies.mkdir()
+    for name in POSES:
+        moved = VolumeData(data.array, pose(name) @ data.affine)
+        write_nifti(studies / f"support-{name}.nii.gz", moved)
+    with ServerProcess(studies, tmp_path / "server.log") as server:
+        red, yellow = SliceView("Red", (300, 300)), SliceView("Yellow", (300, 300))
+        driver = Driver(qt, server)
+        try:
+            ui = driver.ui
+            ui.addressEdit.text = server.url
+            driver.connect()
+            node = cases.add_volume("case", data)
+            ui.volumeSelector.setCurrentNode(node)
+            driver.press(ui.runButton)
+            driver.until(lambda: ui.runButton.enabled, "the analysis", seconds=180)
+            case = driver.panel.context.case
+            assert case is not None and case.analysis is not None, ui.messageLabel.text
+            ui.opacitySlider.value = 0.0
+            ui.legendBox.checked = False
+            case.segmentation.GetDisplayNode().SetVisibility(False)
+            red.fit()
+            ui.compareButton.checked = True
+            driver.until(lambda: driver.panel.comparison.shown is not None, seconds=120)
+            shown = driver.panel.comparison.shown
+            assert shown is not None and shown.match is not None, ui.comparisonLabel.text
+            truth = pose(shown.match.image.removeprefix("support-"))
+            middle = np.array(case.analysis.slice_centre_ras(len(case.analysis.slice_scores) // 2))
+            for away in ((0, 0, 0), (0, 0, 24), (0, 0, -18), (15, -20, 9)):
+                place = middle + away
+                views.jump_to(node, (place[0], place[1], place[2]))
+                driver.settle(150)
+                expected = (truth @ [*place, 1.0])[:3]
+                off = np.linalg.norm(np.subtract(views.position_in_view("Yellow"), expected))
+                assert off < 2.0, f"{away}: {off:.1f} mm off"
+                likeness = np.corrcoef(red.pixels().ravel(), yellow.pixels().ravel())[0, 1]
+                assert likeness > 0.97, f"{away}: the views differ ({likeness:.3f})"
+        finally:
+            driver.close()

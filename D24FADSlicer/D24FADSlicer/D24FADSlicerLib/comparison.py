@@ -96,10 +96,13 @@ def follow(comparison: Comparison) -> bool:
     return _is_inside(comparison.support, place)
 
 
-def cut_of_case() -> tuple[float, ...]:
-    """What the case's view shows, to notice when it moves."""
-    matrix = slice_node(QUERY_VIEW).GetSliceToRAS()
-    return tuple(matrix.GetElement(row, column) for row in range(3) for column in range(4))
+def cuts() -> tuple[float, ...]:
+    """What both views show, to notice when one of them moves."""
+    nodes = (slice_node(QUERY_VIEW), slice_node(_SUPPORT_VIEW))
+    matrices = [node.GetSliceToRAS() for node in nodes]
+    return tuple(
+        m.GetElement(row, column) for m in matrices for row in range(3) for column in range(4)
+    )
 
 
 def end(comparison: Comparison) -> None:

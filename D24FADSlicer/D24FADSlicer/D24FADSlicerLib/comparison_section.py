@@ -31,7 +31,7 @@ class ComparisonSection:
         self._context = context
         self._shown: comparison.Comparison | None = None
         self._job: int | None = None
-        self._cut: tuple[float, ...] = ()
+        self._cuts: tuple[float, ...] = ()
         self._caption = ""
         context.ui.compareButton.connect("toggled(bool)", self._toggled)
         context.on("case", self._case_changed)
@@ -43,12 +43,12 @@ class ComparisonSection:
         return self._shown
 
     def tick(self) -> None:
-        """Follow the case's view; called often."""
+        """Keep the support at the place of the case's view, whichever moved; called often."""
         if self._shown is None:
             return
         if self._shown.case.volume is None or self._shown.support.GetScene() is None:
             self._stop()
-        elif comparison.cut_of_case() != self._cut:
+        elif comparison.cuts() != self._cuts:
             self._follow(self._shown)
 
     def _case_changed(self) -> None:
@@ -125,7 +125,7 @@ class ComparisonSection:
 
     def _follow(self, shown: comparison.Comparison) -> None:
         inside = comparison.follow(shown)
-        self._cut = comparison.cut_of_case()
+        self._cuts = comparison.cuts()
         beyond = "" if inside else " This place lies outside the normal study."
         self._context.ui.comparisonLabel.text = self._caption + beyond
 

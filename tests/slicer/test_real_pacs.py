@@ -1,0 +1,157 @@
+"""The panel on the real server in front of a real PACS: what Save stores is read back from it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Any
+
+import highdicom as hd
+import nibabel
+import numpy as np
+import pydicom
+import pytest
+from test_panel import Driver
+
+from monailabel_app.server_process import ServerProcess
+from tests.app import orthanc as pacs
+from tests.app.test_pacs import complete
+from tests.data.dicom_builder import write_series
+
+pytestmark = [
+    pytest.mark.server,
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not pacs.available() and "CI" not in os.environ,
+        reason="Debian's orthanc and orthanc-dicomweb are not installed",
+    ),
+]
+CASE = "lesion-001"
+
+
+@pytest.fixture(scope="module")
+def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pacs.Orthanc]:
+    running = pacs.Orthanc(tmp_path_factory.mktemp("orthanc"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def series(orthanc: pacs.Orthanc, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Series instance UIDs by name: three normal heads and one with a lesion, in the PACS."""
+    from d24fad_core.data.simulation import SimulationOptions, simulate_cohort
+
+    folder = tmp_path_factory.mktemp("cohort")
+    options = SimulationOptions(support=3, normals=0, lesions=1, spacing=(3.0, 3.0, 3.0))
+    simulate_cohort(folder, options)
+    uids = {}
+    for path in [*(folder / "support").iterdir(), folder / "cases" / f"{CASE}.nii.gz"]:
+        name, image = path.name.removesuffix(".nii.gz"), nibabel.load(path)
+        target = folder / "series" / name
+        write_series(target, np.asarray(image.dataobj).astype(np.int16), image.affine)
+        uids[name] = complete(target, name)
+        orthanc.send(target)
+    return uids
+
+
+@pytest.fixture(scope="module")
+def server(
+    orthanc: pacs.Orthanc, series: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerProcess]:
+    folder = tmp_path_factory.mktemp("server")
+    support = ",".join(uid for name, uid in series.items() if name != CASE)
+    running = ServerProcess(
+        orthanc.dicomweb,
+        folder / "server.log",
+        conf={"support": support},
+        environment={"MONAI_LABEL_DICOMWEB_CACHE_PATH": str(folder / "cache")},
+    )
+    with running:
+        yield running
+
+
+def stored(orthanc: pacs.Orthanc, modality: str) -> list[pydicom.Dataset]:
+    return [pydicom.dcmread(BytesIO(content)) for content in orthanc.instances(modality)]
+
+
+def accepted_voxels(case: Any) -> np.ndarray:
+    """World positions of the voxels of the first finding's outline, RAS, mm, sorted."""
+    import slicer
+    from D24FADSlicerLib.heatmap import affine_of
+    from D24FADSlicerLib.segments import segment_of
+
+    segment = segment_of(case.segmentation, 1)
+    inside = slicer.util.arrayFromSegmentBinaryLabelmap(case.segmentation, segment, case.volume)
+    voxels = np.argwhere(inside)[:, ::-1]
+    return np.sort(voxels @ affine_of(case.volume)[:3, :3].T + affine_of(case.volume)[:3, 3], 0)
+
+
+def segmented_voxels(segmentation: pydicom.Dataset) -> np.ndarray:
+    """The same of a DICOM segmentation, frame by frame; DICOM has LPS."""
+    (shared,) = segmentation.SharedFunctionalGroupsSequence
+    orientation = shared.PlaneOrientationSequence[0].ImageOrientationPatient
+    along_row, along_column = np.reshape(np.array(orientation, float), (2, 3))
+    between_rows, between_columns = shared.PixelMeasuresSequence[0].PixelSpacing
+    found = []
+    frames = segmentation.pixel_array.reshape(-1, segmentation.Rows, segmentation.Columns)
+    for frame, groups in zip(frames, segmentation.PerFrameFunctionalGroupsSequence, strict=True):
+        corner = np.array(groups.PlanePositionSequence[0].ImagePositionPatient, float)
+        rows, columns = np.nonzero(frame)
+        lps = corner + np.outer(columns * float(between_columns), along_row)
+        found.append(lps + np.outer(rows * float(between_rows), along_column))
+    return np.sort(np.concatenate(found) * (-1.0, -1.0, 1.0), axis=0)
+
+
+def test_what_is_saved_in_the_panel_is_in_the_pacs(
+    server: ServerProcess, orthanc: pacs.Orthanc, series: dict[str, str], qt: Any, scene: Any
+) -> None:
+    driver = Driver(qt, server)
+    try:
+        ui = driver.ui
+        ui.addressEdit.text = server.url
+        ui.reviewerEdit.text = "Dr Müller"
+        driver.connect()
+        driver.press(ui.refreshButton)
+        driver.until(lambda: ui.caseBox.count == len(series), "the list of cases", seconds=60)
+        listed = [ui.caseBox.itemData(row) for row in range(ui.caseBox.count)]
+        ui.caseBox.setCurrentIndex(listed.index(series[CASE]))
+        driver.press(ui.openCaseButton)
+        driver.until(lambda: ui.volumeSelector.currentNode() is not None, "the case", seconds=60)
+        driver.until(lambda: ui.runButton.enabled)
+        driver.press(ui.runButton)
+        driver.until(lambda: ui.runButton.enabled, "the analysis", seconds=180)
+        case = driver.panel.context.case
+        assert case is not None and case.analysis is not None, ui.messageLabel.text
+        assert case.analysis.image == series[CASE]
+
+        driver.press(ui.saveButton)
+        assert "undecided" in ui.messageLabel.text
+        assert not stored(orthanc, "SEG")
+        ui.findingsTable.selectRow(0)
+        driver.press(ui.acceptButton)
+        for row in range(1, ui.findingsTable.rowCount):
+            ui.findingsTable.selectRow(row)
+            driver.press(ui.rejectButton)
+        driver.press(ui.saveButton)
+        driver.until(lambda: ui.saveLabel.text.startswith("Saved"), "the PACS", seconds=120)
+        assert "as DICOM, in the PACS" in ui.saveLabel.text
+
+        (written,) = stored(orthanc, "SEG")
+        (report,) = stored(orthanc, "SR")
+        assert written.ReferencedSeriesSequence[0].SeriesInstanceUID == series[CASE]
+        assert len(written.SegmentSequence) == 1
+        np.testing.assert_allclose(segmented_voxels(written), accepted_voxels(case), atol=0.02)
+        content = hd.sr.ComprehensiveSR.from_dataset(report).content
+        (group,) = content.get_volumetric_roi_measurement_groups()
+        assert group.tracking_uid == written.SegmentSequence[0].TrackingUID
+        values = {m.name.meaning: m.value for m in group.get_measurements()}
+        finding = case.analysis.findings[0]
+        assert values["Volume"] == pytest.approx(finding.volume_ml, rel=1e-3)
+        assert values["Peak anomaly score"] == pytest.approx(finding.peak_score, abs=0.01)
+        observers = [
+            str(item.PersonName) for item in report.ContentSequence if "PersonName" in item
+        ]
+        assert "Dr Müller^" in observers
+    finally:
+        driver.close()
