@@ -125,6 +125,7 @@ class Analyses:
             threshold=result.calibration.threshold,
             finding_count=len(result.findings),
             created=now(),
+            version=__version__,
         )
         return self._store.put(record, query, result)
 

@@ -4,6 +4,7 @@ from enum import Enum
 
 from monailabel.interfaces.datastore import Datastore
 
+from d24fad_core import __version__
 from d24fad_core.files import hash_bytes
 from monailabel_app.library.analyses import Analyses
 from monailabel_app.library.calibration import Calibration, NormalScore
@@ -57,6 +58,7 @@ class NormalPatients:
             if entry.confirmed_normal and support_set not in entry.support_sets
         }
         bound = (
+            __version__,
             self._analyses.detector.checkpoint_hash,
             self._quality.support_hash(support_set),
             AnalysisParameters().document(),
@@ -66,7 +68,8 @@ class NormalPatients:
                 NormalScore(self.patient(record.image), record.image, quantity.of(record))
                 for record in self._results.records()
                 if record.image in normal
-                and (record.checkpoint_hash, record.support_hash, record.options) == bound
+                and bound
+                == (record.version, record.checkpoint_hash, record.support_hash, record.options)
             ]
         )
 

@@ -70,12 +70,14 @@ class SetQuality:
         modality: modality of the set, None where nothing could be read.
         statement: one sentence for people.
         studies: by image id.
+        checkpoint_hash: of the checkpoint that scored them.
     """
 
     support_hash: str
     modality: str | None
     statement: str
     studies: Mapping[str, StudyQuality]
+    checkpoint_hash: str = ""
 
 
 @dataclass(frozen=True)
@@ -125,12 +127,14 @@ class QualityControl:
         folder.mkdir(parents=True, exist_ok=True)
 
     def known(self, name: str) -> SetQuality | None:
-        """What the latest check of a set found; None where its content has changed since."""
+        """What the latest check of a set found; None where set or checkpoint have changed."""
         path = self._folder / f"{name}.json"
         if not path.is_file():
             return None
         quality = _read(path)
-        return quality if quality.support_hash == self.support_hash(name) else None
+        checked = (quality.support_hash, quality.checkpoint_hash)
+        current = (self.support_hash(name), self._analyses.detector.checkpoint_hash)
+        return quality if checked == current else None
 
     def support_hash(self, name: str) -> str:
         """Hash over the content of a set's studies."""
@@ -164,6 +168,7 @@ class QualityControl:
                 study.name: _study_quality(study.name, unreadable, geometries, modality, results)
                 for study in studies
             },
+            self._analyses.detector.checkpoint_hash,
         )
         write_text(self._folder / f"{name}.json", json.dumps(asdict(quality), indent=1))
         return quality

@@ -50,6 +50,7 @@ class ResultRecord:
         threshold: score above which a voxel belongs to the mask, z units.
         finding_count: number of findings.
         created: when, ISO 8601, UTC.
+        version: of the library; another one may prepare images in another way.
     """
 
     id: str
@@ -65,6 +66,7 @@ class ResultRecord:
     threshold: float
     finding_count: int
     created: str
+    version: str = ""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from d24fad_core.data.reading import read_volume
 from d24fad_core.data.volume import Plane, Volume
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.options import DetectionOptions
-from d24fad_core.errors import D24FADError
+from d24fad_core.errors import D24FADError, InputError
 from d24fad_core.files import write_text
 from d24fad_core.networks.checkpoint import ModelCard, load_checkpoint
 from d24fad_core.progress import Progress
@@ -71,7 +71,11 @@ class StudiesOnDisk(Sequence[Volume]):
             return StudiesOnDisk(self._studies[index], self._reading)
         study = self._studies[index]
         self._reading(index)
-        volume = read_volume(Path(study.path))
+        try:
+            volume = read_volume(Path(study.path))
+        except InputError as error:
+            # The server's folders are no business of a client, who sees this in the job.
+            raise InputError(str(error).replace(study.path, study.image)) from error
         return Volume(
             volume.array, volume.affine, volume.modality, study.image, volume.modality_source
         )

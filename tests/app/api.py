@@ -28,7 +28,7 @@ class Api:
 
     def finished(self, job: dict[str, Any]) -> dict[str, Any]:
         """Wait for a job as a client does."""
-        end = time.monotonic() + 300
+        end = time.monotonic() + 900
         while job["finished"] is None:
             assert time.monotonic() < end
             job = self.get(f"/jobs/{job['id']}?wait=20&after={job['version']}")

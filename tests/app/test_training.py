@@ -12,6 +12,7 @@ import pytest
 import torch
 from monailabel.client import MONAILabelClient
 
+from d24fad_core import __version__
 from d24fad_core.data.simulation import SimulationOptions, simulate_cohort
 from d24fad_core.networks.checkpoint import ModelCard, load_checkpoint, save_checkpoint
 from d24fad_core.networks.d24fad import D24FAD
@@ -81,7 +82,7 @@ def train(api: Api, options: dict[str, Any]) -> Any:
     return api.post("/jobs", {"kind": "train", "options": options}, 202)
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 120.0) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 900.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not come about in time"
@@ -106,6 +107,15 @@ def test_too_few_normals_are_refused(api: Api) -> None:
     assert refused["code"] == "too_few_normals"
     assert "1 normal patients" in refused["message"] and "training needs 6" in refused["message"]
     assert "Confirm 5 more" in refused["remedy"]
+
+
+def test_scores_of_another_version_do_not_calibrate(api: Api, folder: Path) -> None:
+    assert api.get("/calibration")["normal_patients"] == 1
+    (record,) = (folder / "studies" / ".d24fad" / "results").glob("*/record.json")
+    text = record.read_text()
+    record.write_text(text.replace(f'"version": "{__version__}"', '"version": "0.0.1"'))
+    assert api.get("/calibration")["normal_patients"] == 0
+    record.write_text(text)
 
 
 @pytest.mark.parametrize(
@@ -154,6 +164,7 @@ def test_a_training_is_judged_served_and_taken_back(
     assert api.get(f"/results/{new_result}")["checkpoint_hash"] == trained["hash"]
     assert api.get("/calibration")["checkpoint_hash"] == trained["hash"]
     wait_for(lambda: api.get("/calibration")["normal_patients"] == 6)
+    wait_for(lambda: api.get("/support-sets/default")["quality"]["state"] == "checked")
 
     _, card = load_checkpoint(folder / "studies" / ".d24fad" / "checkpoints" / trained["hash"])
     assert len(card.training["learned_from"]) == 3
@@ -173,6 +184,8 @@ def test_a_training_is_judged_served_and_taken_back(
     ]
     back = api.put("/checkpoints/served", json={"hash": before})
     assert back["served"]
+    # What the other checkpoint said of the support studies does not count.
+    assert api.get("/support-sets/default")["quality"]["state"] != "checked"
     assert api.get("/")["checkpoint"]["hash"] == before
     assert api.analysed("lesion-001") == old_result
     unknown = api.put("/checkpoints/served", 404, json={"hash": "f" * 64})

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from d24fad_core.data.simulation import LesionKind, Role, SimulationOptions, simulate_subject
 from d24fad_core.data.volume import Modality, Volume
+from d24fad_core.errors import InputError
 from monailabel_app.library.failures import RequestError
+from monailabel_app.training.__main__ import StudiesOnDisk
 from monailabel_app.training.comparison import HeldOutScores, judge
 from monailabel_app.training.plan import (
     MINIMUM_HELD_OUT,
@@ -113,3 +115,11 @@ def test_a_lesion_in_a_body_that_lies_otherwise_is_where_it_says() -> None:
     assert planted.array.shape == lesion.shape == (20, 30, 32)
     assert planted.array[lesion].mean() > 150
     assert planted.array[~lesion].max() < 400
+
+
+def test_a_study_that_is_gone_is_named_without_the_servers_folders(tmp_path: Path) -> None:
+    folder = tmp_path / "server" / "studies"
+    studies = StudiesOnDisk([NormalStudy("case 7", "p", str(folder / "case7.nii.gz"))])
+    with pytest.raises(InputError, match=r"^case 7: ") as refused:
+        studies[0]
+    assert "server" not in str(refused.value)
