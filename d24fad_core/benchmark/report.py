@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from d24fad_core import RESEARCH_USE_ONLY, __version__
+from d24fad_core.benchmark.nested import choose_without_task
 from d24fad_core.benchmark.paired import DifferenceRow, differences
 from d24fad_core.benchmark.plots import plot_bars, plot_histograms, plot_protocol_gap, plot_roc
 from d24fad_core.benchmark.results import CORRECTED, OFFICIAL, ImageScores
@@ -51,15 +52,17 @@ def write_report(
     pairs: list[DifferenceRow] = []
     for other in main[1:]:
         pairs.extend(differences(measured, main[0], other))
+    chosen = choose_without_task(rows)
     document = {
         "notice": RESEARCH_USE_ONLY,
         "version": __version__,
         "resamples": rounds,
         "rows": [asdict(row) for row in rows],
         "differences": [asdict(row) for row in pairs],
+        "chosen_without_task": [asdict(row) for row in chosen],
     }
     write_text(folder / SUMMARY_FILE, json.dumps(document, indent=2, allow_nan=False) + "\n")
-    write_text(folder / TABLE_FILE, benchmark_table(rows, pairs))
+    write_text(folder / TABLE_FILE, benchmark_table(rows, pairs, chosen))
 
     plots = folder / PLOT_FOLDER
     plot_bars(rows, main, plots / "bars.png")

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from d24fad_core import RESEARCH_USE_ONLY
+from d24fad_core.benchmark.nested import NestedRow
 from d24fad_core.benchmark.paired import DifferenceRow
 from d24fad_core.benchmark.results import CORRECTED, OFFICIAL
 from d24fad_core.benchmark.summary import (
@@ -23,12 +24,17 @@ the best of each column *by these same test images*, which sets the bar rather t
 best of all."""
 
 
-def benchmark_table(rows: Sequence[SummaryRow], differences: Sequence[DifferenceRow] = ()) -> str:
+def benchmark_table(
+    rows: Sequence[SummaryRow],
+    differences: Sequence[DifferenceRow] = (),
+    nested: Sequence[NestedRow] = (),
+) -> str:
     """All tables of a benchmark as one Markdown document.
 
     Args:
         rows: from `summary.summarise`.
         differences: from `paired.differences`, of any pairs.
+        nested: from `nested.choose_without_task`.
     """
     blocks = ["# Benchmark on images", f"**{RESEARCH_USE_ONLY}**", _READING]
     for shots in sorted({row.shots for row in rows}):
@@ -38,6 +44,15 @@ def benchmark_table(rows: Sequence[SummaryRow], differences: Sequence[Difference
         paired = [row for row in differences if row.shots == shots]
         if paired:
             blocks.extend(_difference_blocks(paired))
+    if nested:
+        blocks.extend(
+            [
+                "## Chosen without the task",
+                "Image AUROC of the method that is best on the mean of the *other* tasks: what a "
+                "choice by such tables is worth on a task that nobody has looked at.",
+                nested_table(nested),
+            ]
+        )
     gap = protocol_table(rows)
     if gap:
         blocks.extend(
@@ -50,6 +65,20 @@ def benchmark_table(rows: Sequence[SummaryRow], differences: Sequence[Difference
             ]
         )
     return "\n\n".join(blocks) + "\n"
+
+
+def nested_table(rows: Sequence[NestedRow]) -> str:
+    """Choices made without the task that they are measured on, and their mean."""
+    groups: dict[tuple[int, str], list[NestedRow]] = {}
+    for row in rows:
+        groups.setdefault((row.shots, row.candidates), []).append(row)
+    lines: list[tuple[str, ...]] = []
+    for (shots, candidates), group in sorted(groups.items()):
+        start = (str(shots), candidates)
+        lines += [(*start, row.task, _name(row.method), f"{row.auroc:.3f}") for row in group]
+        mean = sum(row.auroc for row in group) / len(group)
+        lines.append((*start, MEAN_OF_TASKS, "", f"**{mean:.3f}**"))
+    return _table(("shots", "chosen among", "task", "method", "image AUROC"), lines)
 
 
 def protocol_table(rows: Sequence[SummaryRow]) -> str:
