@@ -41,7 +41,7 @@ class ServerProcess:
         log: Path,
         conf: Mapping[str, str] | None = None,
         environment: Mapping[str, str] | None = None,
-        start_seconds: float = 120.0,
+        start_seconds: float = 300.0,
         port: int | None = None,
     ) -> None:
         self.port = port or _free_port()

@@ -134,7 +134,8 @@ class JobQueue:
             with self._changed:
                 while (job := self._next(lane)) is None:
                     self._changed.wait()
-                if job.attempts >= MAXIMUM_ATTEMPTS:
+                # Training cannot kill the server: it runs in a process of its own.
+                if job.attempts >= MAXIMUM_ATTEMPTS and lane is not Lane.TRAINING:
                     self._keep(_given_up(job))
                     continue
                 job = job.changed(state=JobState.RUNNING, started=now(), attempts=job.attempts + 1)

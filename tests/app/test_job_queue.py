@@ -41,7 +41,7 @@ def work() -> Work:
 @pytest.fixture
 def queue(tmp_path: Path, work: Work) -> JobQueue:
     queue = JobQueue(JobStore(tmp_path), 3)
-    queue.start({JobKind.DETECT: work, JobKind.SCORE: work})
+    queue.start({JobKind.DETECT: work, JobKind.SCORE: work, JobKind.TRAIN: work})
     return queue
 
 
@@ -148,12 +148,35 @@ def test_a_full_queue_takes_no_more(queue: JobQueue, work: Work) -> None:
 def test_background_work_does_not_hold_up_people(queue: JobQueue, work: Work) -> None:
     background = queue.submit(job("all", JobKind.SCORE))
     wait_until(queue, background.id, JobState.RUNNING)
+    assert not queue.people_wait()
     asked = queue.submit(job("a"))
     wait_until(queue, asked.id, JobState.RUNNING)
     assert queue.people_wait()
     work.gate.set()
     wait_until(queue, asked.id, JobState.DONE)
     assert not queue.people_wait()
+
+
+def test_training_holds_up_nobody(queue: JobQueue, work: Work) -> None:
+    training = queue.submit(job("normals", JobKind.TRAIN))
+    wait_until(queue, training.id, JobState.RUNNING)
+    assert not queue.people_wait()
+    for other in (job("a"), job("all", JobKind.SCORE)):
+        assert queue.position(queue.submit(other)) == 0
+        wait_until(queue, other.id, JobState.RUNNING)
+    second = queue.submit(job("more", JobKind.TRAIN))
+    assert queue.position(second) == 1
+    work.gate.set()
+    wait_until(queue, second.id, JobState.DONE)
+
+
+def test_training_goes_on_however_often_the_server_stopped(tmp_path: Path, work: Work) -> None:
+    submitted = job("normals", JobKind.TRAIN)
+    JobStore(tmp_path).save(submitted.changed(state=JobState.RUNNING, attempts=MAXIMUM_ATTEMPTS))
+    work.gate.set()
+    queue = JobQueue(JobStore(tmp_path), 3)
+    queue.start({JobKind.TRAIN: work})
+    wait_until(queue, submitted.id, JobState.DONE)
 
 
 def test_jobs_of_a_killed_server_run_again(tmp_path: Path, work: Work) -> None:
