@@ -9,11 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import slicer
 
 from . import case as cases
-from . import segments, views
+from . import comparison, segments, views
 from .case import Delivery
 from .findings import Analysis, regions_of
+from .matching import SupportMatch
 from .parameters import CaseNode
 from .review import Action, State
 from .volume_file import VolumeData
@@ -74,6 +76,21 @@ def run_self_test() -> None:
     _require(found is not None and found.review == case.review, "the review is not in the scene")
     edited = segments.drawn_masks(case.segmentation, case.volume, case.review)
     _require(not edited, "an untouched segment counts as edited")
+    _compare(case, finding.peak_ras_mm, data)
+
+
+def _compare(case: CaseNode, place: tuple[float, float, float], data: VolumeData) -> None:
+    layout = slicer.app.layoutManager().layout
+    moved = np.eye(4)
+    moved[:3, 3] = (30.0, -20.0, 10.0)
+    support = cases.add_volume("self-test normal", VolumeData(data.array, moved @ data.affine))
+    rows = tuple(tuple(float(value) for value in row) for row in moved)
+    shown = comparison.begin(case, support, SupportMatch("self-test normal", rows))
+    there = views.position_in_view("Yellow")
+    distance = np.abs(np.subtract(there, moved[:3, 3]) - np.asarray(place)).max()
+    _require(distance < 1e-3, f"the normal study's view is {distance} mm from the matched place")
+    comparison.end(shown)
+    _require(slicer.app.layoutManager().layout == layout, "the layout did not come back")
 
 
 def _require(holds: bool, otherwise: str) -> None:
