@@ -14,7 +14,7 @@ from D24FADSlicerLib.client import Client
 from D24FADSlicerLib.jobs import Task
 from D24FADSlicerLib.messages import ExplainedError
 from D24FADSlicerLib.review import Action, Review, State
-from D24FADSlicerLib.volume_file import VolumeData, read_nifti, write_nifti
+from D24FADSlicerLib.volume_file import VolumeData, read_nifti
 from test_panel import Driver, grab
 from volumes import rotation
 
@@ -135,7 +135,7 @@ def test_the_panel_reviews_a_case_on_the_real_server(
         node = cases.add_volume("simulated case", case_with_lesion(cohort))
         ui.volumeSelector.setCurrentNode(node)
         for view in views:
-            view.fit()
+            view.fit(margin=1.2)
         driver.press(ui.runButton)
         driver.until(lambda: not ui.runButton.enabled or ui.findingsTable.rowCount)
         driver.until(lambda: ui.runButton.enabled, "the analysis", seconds=180)
@@ -186,52 +186,52 @@ def pose(name: str) -> np.ndarray:
 
 
 def test_compare_shows_the_same_anatomy_of_a_moved_support(
-    cohort: Path, qt: Any, scene: Any, tmp_path: Path
+    server: Any, cohort: Path, qt: Any, scene: Any
 ) -> None:
     """Both supports are the case's own head, lying elsewhere: both views must look the same."""
     from D24FADSlicerLib import case as cases
     from D24FADSlicerLib import views
     from harness.rendering import SliceView
 
-    from monailabel_app.server_process import ServerProcess
-
-    data = case_with_lesion(cohort)
-    studies = tmp_path / "studies"
-    studies.mkdir()
+    data, client, task = case_with_lesion(cohort), Client(server.url), new_task()
+    posed = {}
     for name in POSES:
         moved = VolumeData(data.array, pose(name) @ data.affine)
-        write_nifti(studies / f"support-{name}.nii.gz", moved)
-    with ServerProcess(studies, tmp_path / "server.log") as server:
-        red, yellow = SliceView("Red", (300, 300)), SliceView("Yellow", (300, 300))
-        driver = Driver(qt, server)
-        try:
-            ui = driver.ui
-            ui.addressEdit.text = server.url
-            driver.connect()
-            node = cases.add_volume("case", data)
-            ui.volumeSelector.setCurrentNode(node)
-            driver.press(ui.runButton)
-            driver.until(lambda: ui.runButton.enabled, "the analysis", seconds=180)
-            case = driver.panel.context.case
-            assert case is not None and case.analysis is not None, ui.messageLabel.text
-            ui.opacitySlider.value = 0.0
-            ui.legendBox.checked = False
-            case.segmentation.GetDisplayNode().SetVisibility(False)
-            red.fit()
-            ui.compareButton.checked = True
-            driver.until(lambda: driver.panel.comparison.shown is not None, seconds=120)
-            shown = driver.panel.comparison.shown
-            assert shown is not None and shown.match is not None, ui.comparisonLabel.text
-            truth = pose(shown.match.image.removeprefix("support-"))
-            middle = np.array(case.analysis.slice_centre_ras(len(case.analysis.slice_scores) // 2))
-            for away in ((0, 0, 0), (0, 0, 24), (0, 0, -18), (15, -20, 9)):
-                place = middle + away
-                views.jump_to(node, (place[0], place[1], place[2]))
-                driver.settle(150)
-                expected = (truth @ [*place, 1.0])[:3]
-                off = np.linalg.norm(np.subtract(views.position_in_view("Yellow"), expected))
-                assert off < 2.0, f"{away}: {off:.1f} mm off"
-                likeness = np.corrcoef(red.pixels().ravel(), yellow.pixels().ravel())[0, 1]
-                assert likeness > 0.97, f"{away}: the views differ ({likeness:.3f})"
-        finally:
-            driver.close()
+        posed[client.upload(moved, f"moved-{name}", task)[0]] = pose(name)
+    client.create_support_set("moved", "Moved", list(posed), "AB", task)
+    red, yellow = SliceView("Red", (300, 300)), SliceView("Yellow", (300, 300))
+    driver = Driver(qt, server)
+    try:
+        ui = driver.ui
+        ui.addressEdit.text = server.url
+        driver.connect()
+        node = cases.add_volume("case", data)
+        ui.volumeSelector.setCurrentNode(node)
+        names = [ui.supportSetBox.itemData(row) for row in range(ui.supportSetBox.count)]
+        ui.supportSetBox.setCurrentIndex(names.index("moved"))
+        driver.until(lambda: ui.supportTable.rowCount == 2, seconds=60)
+        driver.press(ui.runButton)
+        driver.until(lambda: ui.runButton.enabled, "the analysis", seconds=240)
+        case = driver.panel.context.case
+        assert case is not None and case.analysis is not None, ui.messageLabel.text
+        ui.opacitySlider.value = 0.0
+        ui.legendBox.checked = False
+        case.segmentation.GetDisplayNode().SetVisibility(False)
+        red.fit()
+        ui.compareButton.checked = True
+        driver.until(lambda: driver.panel.comparison.shown is not None, seconds=240)
+        shown = driver.panel.comparison.shown
+        assert shown is not None and shown.match is not None, ui.comparisonLabel.text
+        truth = posed[shown.match.image]
+        middle = np.array(case.analysis.slice_centre_ras(len(case.analysis.slice_scores) // 2))
+        for away in ((0, 0, 0), (0, 0, 24), (0, 0, -18), (15, -20, 9)):
+            place = middle + away
+            views.jump_to(node, (place[0], place[1], place[2]))
+            driver.settle(150)
+            expected = (truth @ [*place, 1.0])[:3]
+            off = np.linalg.norm(np.subtract(views.position_in_view("Yellow"), expected))
+            assert off < 2.0, f"{away}: {off:.1f} mm off"
+            likeness = np.corrcoef(red.pixels().ravel(), yellow.pixels().ravel())[0, 1]
+            assert likeness > 0.97, f"{away}: the views differ ({likeness:.3f})"
+    finally:
+        driver.close()

@@ -69,7 +69,7 @@ class ComparisonSection:
         shown, self._shown = self._shown, None
         if shown is not None and shown.case.volume is not None and shown.case.heatmap is not None:
             comparison.end(shown)
-        self._context.ui.comparisonLabel.text = ""
+        self._say("")
         if self._context.ui.compareButton.checked:
             self._context.ui.compareButton.checked = False
 
@@ -127,10 +127,14 @@ class ComparisonSection:
         inside = comparison.follow(shown)
         self._cuts = comparison.cuts()
         beyond = "" if inside else " This place lies outside the normal study."
-        self._context.ui.comparisonLabel.text = self._caption + beyond
+        self._say(self._caption + beyond)
+
+    def _say(self, text: str) -> None:
+        label = self._context.ui.comparisonLabel
+        label.text, label.visible = text, bool(text)
 
     def _progress(self, progress: Progress) -> None:
-        self._context.ui.comparisonLabel.text = f"{progress.step} …"
+        self._say(f"{progress.step} …")
 
     def _failed(self, problem: ExplainedError) -> None:
         self._stop()

@@ -75,9 +75,15 @@ class SliceView:
             field[0] * size[0] / max(old[0], 1), field[1] * size[1] / max(old[1], 1), field[2]
         )
 
-    def fit(self) -> None:
-        """Show the whole background volume."""
+    def fit(self, margin: float = 1.0) -> None:
+        """Show the whole background volume.
+
+        Args:
+            margin: how many times as much is shown, for room around it.
+        """
         self.logic.FitSliceToBackground()
+        wide, high, deep = self.node.GetFieldOfView()
+        self.node.SetFieldOfView(margin * wide, margin * high, deep)
 
     def pixels(self) -> NDArray[np.uint8]:
         """Draw and return the picture, shape (height, width, 3), first row at the top."""
