@@ -1,5 +1,6 @@
 """Training on confirmed normals, for real: judged, served, brought back, cancelled, killed."""
 
+import json
 import os
 import shutil
 import signal
@@ -164,7 +165,10 @@ def test_a_training_is_judged_served_and_taken_back(
     assert api.get(f"/results/{new_result}")["checkpoint_hash"] == trained["hash"]
     assert api.get("/calibration")["checkpoint_hash"] == trained["hash"]
     wait_for(lambda: api.get("/calibration")["normal_patients"] == 6)
+    # What the former checkpoint said of the support studies does not count any more.
     wait_for(lambda: api.get("/support-sets/default")["quality"]["state"] == "checked")
+    quality = json.loads((folder / "studies" / ".d24fad" / "quality" / "default.json").read_text())
+    assert quality["checkpoint_hash"] == trained["hash"]
 
     _, card = load_checkpoint(folder / "studies" / ".d24fad" / "checkpoints" / trained["hash"])
     assert len(card.training["learned_from"]) == 3
@@ -184,8 +188,6 @@ def test_a_training_is_judged_served_and_taken_back(
     ]
     back = api.put("/checkpoints/served", json={"hash": before})
     assert back["served"]
-    # What the other checkpoint said of the support studies does not count.
-    assert api.get("/support-sets/default")["quality"]["state"] != "checked"
     assert api.get("/")["checkpoint"]["hash"] == before
     assert api.analysed("lesion-001") == old_result
     unknown = api.put("/checkpoints/served", 404, json={"hash": "f" * 64})
