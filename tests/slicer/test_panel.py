@@ -418,6 +418,25 @@ def test_saving_says_what_the_pacs_has(
     driver.until(lambda: words in driver.ui.saveLabel.text)
 
 
+def test_a_volume_is_not_sent_to_a_server_with_a_pacs(driver: Driver, server: Any) -> None:
+    server.uploads = False
+    driver.connect()
+    node = driver.load()
+    for button in (driver.ui.runButton, driver.ui.confirmNormalButton):
+        driver.ui.messageLabel.text = ""
+        driver.press(button)
+        assert "Choose the series under Open" in driver.ui.messageLabel.text
+    assert not [call for call in server.calls if "/uploads/" in call]
+    driver.press(driver.ui.refreshButton)
+    driver.until(lambda: driver.ui.caseBox.count == 3)
+    driver.press(driver.ui.openCaseButton)
+    driver.until(lambda: driver.ui.volumeSelector.currentNode() is not node)
+    driver.until(lambda: driver.ui.runButton.enabled)
+    driver.press(driver.ui.runButton)
+    driver.until(lambda: driver.panel.context.case.analysis is not None)
+    assert not [call for call in server.calls if "/uploads/" in call]
+
+
 def test_typing_a_note_decides_nothing(driver: Driver) -> None:
     from PySide6 import QtTest
 

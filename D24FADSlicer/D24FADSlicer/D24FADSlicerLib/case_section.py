@@ -74,6 +74,7 @@ class CaseSection:
                 "Harden or remove the transform first.",
             )
         case = CaseNode.of_volume(node)
+        self._context.require_sendable(case.image)
         volume, name = snapshot(node), node.GetName()
         known = Stored(case.image, case.content)
         support = self._context.support_set

@@ -67,6 +67,22 @@ class Context:
             )
         return self.client
 
+    def require_sendable(self, image: str) -> None:
+        """Refuse at once to send a volume to a server that takes its studies from a PACS alone.
+
+        Args:
+            image: the volume's id on the server; empty where it did not come from there.
+
+        Raises:
+            ExplainedError: it would have to be sent and cannot be.
+        """
+        if not image and self.info is not None and not self.info.uploads:
+            raise ExplainedError(
+                "The studies of this server come from its PACS; volumes cannot be sent to it.",
+                "Choose the series under Open, or press Next case.",
+                "uploads_not_supported",
+            )
+
     def tell(self, problem: ExplainedError) -> None:
         """Show a problem: what happened and what to do."""
         self._show(f"{problem.cause} {problem.remedy}".strip(), "#b00020")

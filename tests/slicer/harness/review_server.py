@@ -53,6 +53,7 @@ class ReviewServer:
         delay_s: how long each answer waits.
         token: access token asked for; empty for none.
         pacs: what to say of the PACS when a final label is stored.
+        uploads: whether volumes may be sent to it.
         alignment: from RAS mm of a case to RAS mm of each support; None for a server too old to
             tell.
         calls: method and path of every request so far.
@@ -65,6 +66,7 @@ class ReviewServer:
         self.token = ""
         self.pacs: dict[str, Any] | None = None
         self.alignment: Any = np.eye(4)
+        self.uploads = True
         self.calls: list[str] = []
         self.port = 0
         self._server: ThreadingHTTPServer | None = None
@@ -211,7 +213,10 @@ def _answer(
                 "version": "0.1.0",
                 "api_version": 1,
                 "checkpoint": {"name": "default"},
-                "studies": {"kind": "folder", "uploads": True},
+                "studies": {
+                    "kind": "folder" if state.uploads else "dicomweb",
+                    "uploads": state.uploads,
+                },
                 "default_support_set": "default",
                 "limits": {"supports": {"minimum": 2}},
                 "options": {"ct_windows": ["body", "brain", "lung", "bone"]},
