@@ -2,8 +2,9 @@
 order that gives whole results early; what was done is not done again."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -81,6 +82,20 @@ class ImageBenchmark:
     network: NetworkConfig
     device: str = "cpu"
     teacher_weights: Path | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """What shapes the results, as plain values; no paths of this computer."""
+        return {
+            "tasks": list(self.tasks),
+            "held_out": list(self.held_out),
+            "methods": [method.to_dict() for method in self.methods],
+            "trainings": {name: config.to_dict() for name, config in self.trainings.items()},
+            "settings": asdict(self.settings),
+            "seeds": self.seeds,
+            "draws": self.draws,
+            "network": self.network.to_dict(),
+            "device": self.device,
+        }
 
     def __post_init__(self) -> None:
         for method in self.methods:

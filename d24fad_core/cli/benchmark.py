@@ -1,5 +1,6 @@
 """`d24fad benchmark`: train without each task in turn, and measure on it."""
 
+import json
 from dataclasses import replace
 from enum import Enum
 from math import ceil
@@ -9,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from d24fad_core import RESEARCH_USE_ONLY, __version__
 from d24fad_core.cli.messages import progress_bar, say, spoken_warnings
 from d24fad_core.cli.train import Preset
 from d24fad_core.errors import ConfigurationError, InputError
+from d24fad_core.files import write_text
 
 if TYPE_CHECKING:
     from d24fad_core.benchmark.methods import Method
@@ -22,6 +25,7 @@ EPILOG = (
     "Repeat the command to go on after an interruption."
 )
 
+CONFIGURATION_FILE = "configuration.json"
 _STEPS_AN_EPOCH = 100
 """A stopped training loses at most one epoch."""
 
@@ -173,10 +177,12 @@ def benchmark(
         device=device,
         teacher_weights=teacher_weights,
     )
+    configuration = {"notice": RESEARCH_USE_ONLY, "version": __version__, **plan.to_dict()}
     with spoken_warnings(), progress_bar("benchmark") as report:
         for scores in run_image_benchmark(plan, report):
             # Written again after each seed, so that there is something to look at early.
             write_report(scores, out)
+            write_text(out / CONFIGURATION_FILE, json.dumps(configuration, indent=2) + "\n")
     say(f"wrote {out / TABLE_FILE}")
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from d24fad_core.benchmark import image_benchmark
+from d24fad_core.benchmark.methods import POOLINGS
 from d24fad_core.benchmark.results import ImageScores
 from d24fad_core.errors import CancelledError, CheckpointError, ConfigurationError, InputError
 from d24fad_core.networks.checkpoint import read_card
@@ -70,9 +71,7 @@ def test_every_cell_is_scored_once(data: Path, out: Path, scored: Counted) -> No
         for draw in draws
         for method, seed in (
             ("default", 0),
-            ("patchcore/max", None),
-            ("patchcore/mean", None),
-            ("patchcore/top5", None),
+            *((f"patchcore/{pooling.name}", None) for pooling in POOLINGS),
         )
     }
     assert cells == expected

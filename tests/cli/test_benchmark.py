@@ -12,8 +12,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from d24fad_core import RESEARCH_USE_ONLY
+from d24fad_core.benchmark.methods import POOLINGS
 from d24fad_core.benchmark.report import PLOT_FOLDER, SUMMARY_FILE, TABLE_FILE
 from d24fad_core.cli import app
+from d24fad_core.cli.benchmark import CONFIGURATION_FILE
 from tests.evaluation.small_tasks import write_task
 
 SHORT = ("--image-size", 64, "--steps", 1, "--seeds", 1, "--draws", 1)
@@ -52,11 +54,15 @@ def test_both_protocols_end_in_tables_and_plots(data: Path, tmp_path: Path) -> N
     assert {(row["method"], row["seeds"]) for row in found} == {
         ("default", 1),
         ("default/paper_pooling", 1),
-        ("patchcore/max", 0),
-        ("patchcore/mean", 0),
-        ("patchcore/top5", 0),
+        *((f"patchcore/{pooling.name}", 0) for pooling in POOLINGS),
     }
     assert RESEARCH_USE_ONLY in (tmp_path / TABLE_FILE).read_text()
+    configuration = json.loads((tmp_path / CONFIGURATION_FILE).read_text())
+    assert configuration["notice"] == RESEARCH_USE_ONLY
+    assert configuration["settings"]["shots"] == [2, 4]
+    assert [method["name"] for method in configuration["methods"]] == ["default", "patchcore"]
+    assert configuration["trainings"]["default"]["image_size"] == 64
+    assert str(tmp_path) not in (tmp_path / CONFIGURATION_FILE).read_text()
     plots = {path.name for path in (tmp_path / PLOT_FOLDER).iterdir()}
     assert {"bars.png", "protocol_gap.png", "roc_2shots.png", "roc_4shots.png"} <= plots
 
