@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,13 @@ from d24fad_core.errors import (
     InputError,
 )
 from d24fad_core.files import whole_file, write_text
-from d24fad_core.networks.checkpoint import ModelCard, save_checkpoint, state_hash
+from d24fad_core.networks.checkpoint import ModelCard, read_card, save_checkpoint, state_hash
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.networks.teacher import build_teacher
 from d24fad_core.training.config import TrainingConfig
 from d24fad_core.training.episodes import EpisodeSource, EpisodeStream
 from d24fad_core.training.objective import StepLosses, step_losses
+from d24fad_core.training.processes import TrainingProcesses, training_processes
 
 STATE_FILE = "training_state.pt"
 CONFIG_FILE = "training_config.json"
@@ -54,6 +56,9 @@ def train(
     on_epoch: EpochReport | None = None,
 ) -> ModelCard:
     """Train a student, or go on with a run that was stopped.
+
+    Started by `torchrun`, all processes train one model: each draws its own episodes, gradients are
+    averaged, and the first writes (`training.processes`). A run may go on with another number.
 
     After every epoch `folder` holds the whole state; a run that is started again in the same
     folder with the same configuration loses at most the epoch that was under way.
@@ -87,37 +92,56 @@ def train(
     run = {**config.to_dict(), "tasks": [source.name for source in sources]}
     if begun_with is not None:
         run["initial_weights"] = begun_with
-    _check_same_run(run, folder)
-    set_determinism(config.seed)
-    model = D24FAD(
-        config.network,
-        build_teacher(config.network.teacher, teacher_weights, pretrained=pretrained),
-    ).to(device)
-    if initial is not None:
-        model.load_state_dict(initial.state_dict())
-    parameters = [value for value in model.parameters() if value.requires_grad]
-    optimizer = torch.optim.Adam(parameters, lr=config.learning_rate, betas=config.betas)
-    schedule = _schedule(config, optimizer)
-    stream = EpisodeStream(
-        sources,
-        queries=config.queries,
-        shots=config.shots,
-        steps=config.steps,
-        shared=shared,
-        seed=config.seed,
-        horizontal_flip=config.horizontal_flip,
-    )
-    done = _load_state(folder / STATE_FILE, model, optimizer, schedule)
-    if done < config.epochs:
-        _run(config, model, optimizer, schedule, stream, folder, done, device, on_step, on_epoch)
-    model.eval()
-    finished = replace(
-        card,
-        network=config.network,
-        image_size=config.image_size,
-        training={**card.training, **run},
-    )
-    return save_checkpoint(model, finished, folder / "checkpoint")
+    with training_processes(device) as processes:
+        if processes.is_first:
+            _check_same_run(run, folder)
+        processes.wait()
+        set_determinism(config.seed)
+        model = D24FAD(
+            config.network,
+            build_teacher(config.network.teacher, teacher_weights, pretrained=pretrained),
+        ).to(device)
+        if initial is not None:
+            model.load_state_dict(initial.state_dict())
+        parameters = [value for value in model.parameters() if value.requires_grad]
+        optimizer = torch.optim.Adam(parameters, lr=config.learning_rate, betas=config.betas)
+        schedule = _schedule(config, optimizer)
+        stream = EpisodeStream(
+            sources,
+            queries=config.queries,
+            shots=config.shots,
+            steps=config.steps,
+            shared=shared,
+            seed=processes.seed(config.seed),
+            horizontal_flip=config.horizontal_flip,
+        )
+        done = _load_state(folder / STATE_FILE, model, optimizer, schedule)
+        processes.share_weights(model)
+        if done < config.epochs:
+            _run(
+                config,
+                model,
+                optimizer,
+                schedule,
+                stream,
+                folder,
+                done,
+                device,
+                on_step if processes.is_first else None,
+                on_epoch if processes.is_first else None,
+                processes,
+            )
+        model.eval()
+        finished = replace(
+            card,
+            network=config.network,
+            image_size=config.image_size,
+            training={**card.training, **run},
+        )
+        if processes.is_first:
+            finished = save_checkpoint(model, finished, folder / "checkpoint")
+        processes.wait()
+        return finished if processes.is_first else read_card(folder / "checkpoint")
 
 
 def _run(
@@ -131,9 +155,11 @@ def _run(
     device: str,
     on_step: StepReport | None,
     on_epoch: EpochReport | None,
+    processes: TrainingProcesses,
 ) -> None:
     sums = dict.fromkeys(("ssd", "tsd", "total", "diversity"), 0.0)
     saved = done
+    trained = [value for value in model.parameters() if value.requires_grad]
     warm_up = round(config.tsd_warm_up * config.epochs * config.steps)
 
     def iterate(engine: Engine, batch: Any) -> dict[str, Any]:
@@ -143,6 +169,7 @@ def _run(
         )
         optimizer.zero_grad()
         losses.total.backward()  # type: ignore[no-untyped-call]
+        processes.average_gradients(trained)
         optimizer.step()
         schedule.step()
         for name in sums:
@@ -165,7 +192,8 @@ def _run(
     trainer.state.iteration = done * config.steps
     # The caller has its own progress display, and errors reach it as exceptions.
     trainer.logger.setLevel(logging.CRITICAL)
-    with SummaryWriter(str(folder / "tensorboard")) as writer:
+    events = SummaryWriter(str(folder / "tensorboard")) if processes.is_first else nullcontext()
+    with events as writer:
 
         def begin(engine: Engine) -> None:
             stream.epoch = engine.state.epoch - 1
@@ -177,6 +205,9 @@ def _run(
                 on_step((engine.state.iteration - 1) % config.steps + 1, engine.state.epoch)
 
         def end(engine: Engine) -> None:
+            processes.average_statistics(model)
+            if writer is None:
+                return
             means = {name: value / config.steps for name, value in sums.items()}
             for name, value in means.items():
                 writer.add_scalar(f"train/{name}", value, engine.state.epoch)
