@@ -9,14 +9,7 @@ from numpy.typing import NDArray
 
 from d24fad_core.detection.result import Finding
 from d24fad_core.errors import ConfigurationError
-
-CONNECTIVITY = 26
-"""Voxels that share a face, an edge or a corner belong to one finding.
-
-With thick slices an oblique lesion often steps from slice to slice by its corners alone; face
-connectivity would count it several times. Lesion-wise evaluation in the field (MS lesions, BraTS)
-counts the same way.
-"""
+from d24fad_core.regions import label_regions
 
 
 def find_findings(
@@ -57,9 +50,7 @@ def find_findings(
         return mask, ()
 
     # Everything below works on views of the occupied box, then of one region after another.
-    labels = cc3d.connected_components(
-        candidates[occupied], connectivity=CONNECTIVITY, binary_image=True
-    )
+    labels = label_regions(candidates[occupied])
     statistics = cc3d.statistics(labels, no_slice_conversion=True)
     voxel_ml = abs(float(np.linalg.det(affine[:3, :3]))) / 1000.0
     # The tolerance keeps in a region of exactly the minimum, whatever the affine's rounding.
@@ -96,7 +87,7 @@ def label_findings(mask: NDArray[np.uint8], findings: Sequence[Finding]) -> NDAr
     for finding in findings:
         first, last = finding.bounding_box
         box = tuple(slice(low, high + 1) for low, high in zip(first, last, strict=True))
-        labels = cc3d.connected_components(mask[box], connectivity=CONNECTIVITY, binary_image=True)
+        labels = label_regions(mask[box] > 0)
         peak = tuple(at - low for at, low in zip(finding.peak_voxel, first, strict=True))
         ranks[box][labels == labels[peak]] = finding.rank
     return ranks

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 
-import cc3d
 import highdicom as hd
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +11,6 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from d24fad_core import RESEARCH_USE_ONLY, __version__
-from d24fad_core.detection.findings import CONNECTIVITY
 from d24fad_core.detection.result import AnomalyResult, Provenance
 from d24fad_core.export.dicom_codes import (
     CASE_SCORE,
@@ -27,6 +25,7 @@ from d24fad_core.export.dicom_codes import (
     procedure,
 )
 from d24fad_core.export.dicom_source import MANUFACTURER, MODEL_NAME, DicomSource, in_unicode
+from d24fad_core.regions import label_regions
 
 _SERIES_NUMBER = 9003
 _FINAL_SERIES_NUMBER = 9005
@@ -84,7 +83,7 @@ def reviewed_report(
         reviewer: who stored it, a free name.
     """
     marked = label > 0
-    count = int(cc3d.connected_components(marked, connectivity=CONNECTIVITY, return_N=True)[1])
+    count = int(label_regions(marked).max(initial=0))
     regions = []
     if count:
         scores = result.heatmap[marked].astype(np.float64)

@@ -17,14 +17,14 @@ MONAI's functions are not used: they leave out the lowest threshold, give a miss
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cc3d
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from d24fad_core.errors import ConfigurationError, InputError
 from d24fad_core.evaluation.metrics.bootstrap import ROUNDS, Estimate, draw_cases, estimate
-from d24fad_core.evaluation.metrics.scored_image import ScoredImage, label_lesions
+from d24fad_core.evaluation.metrics.scored_image import ScoredImage
+from d24fad_core.regions import label_regions
 
 FROC_RATES = (1 / 8, 1 / 4, 1 / 2, 1.0, 2.0, 4.0, 8.0)
 """False positives a scan at which LUNA16 measures."""
@@ -88,9 +88,8 @@ def scan_lesions(
     highest = ndimage.maximum_filter(scores, size=size, mode="constant", cval=-np.inf)
     peaks = (scores == highest) & np.isfinite(scores)
     # Neighbouring voxels of one height are one candidate.
-    connectivity = 8 if peaks.ndim == 2 else 26
-    plateaus = cc3d.connected_components(peaks, connectivity=connectivity, binary_image=True)
-    labels = label_lesions(image.truth)
+    plateaus = label_regions(peaks)
+    labels = label_regions(image.truth)
     where = np.nonzero(peaks)
     candidates: dict[int, tuple[float, int]] = {}
     for plateau, score, lesion in zip(

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-import cc3d
 import numpy as np
 from numpy.typing import NDArray
 
 from d24fad_core.errors import InputError
+from d24fad_core.regions import label_regions
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,9 +68,9 @@ class ScoredImage:
         """Scores of each lesion: a connected region of the truth.
 
         Pixels that share an edge or a corner (8 neighbours in 2-D, 26 in 3-D) are of one lesion,
-        as in `detection.findings`.
+        as in `d24fad_core.regions`.
         """
-        labels = label_lesions(self.truth)
+        labels = label_regions(self.truth)
         inside = labels > 0
         order = np.argsort(labels[inside], kind="stable")
         sizes = np.bincount(labels[inside])[1:]
@@ -78,12 +78,3 @@ class ScoredImage:
             self.scores[inside][order], np.cumsum(sizes)[:-1]
         )
         return tuple(parts) if len(sizes) else ()
-
-
-def label_lesions(truth: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Number the lesions of a mask from 1; 8 neighbours connect in 2-D, 26 in 3-D."""
-    connectivity = 8 if truth.ndim == 2 else 26
-    labels: NDArray[np.int64] = cc3d.connected_components(
-        np.ascontiguousarray(truth), connectivity=connectivity, binary_image=True
-    ).astype(np.int64)
-    return labels
