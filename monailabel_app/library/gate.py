@@ -1,8 +1,10 @@
 """What is checked of every request before any route sees it, the stock ones included."""
 
+import asyncio
 import hmac
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from starlette.datastructures import Headers
@@ -27,6 +29,7 @@ _CLOSED: tuple[tuple[str, str, str], ...] = (
 
 # Names that the stock routes join to a folder.
 _NAMES = frozenset({"image", "label", "id", "tag", "session_id"})
+_LINGER_SECONDS = 10.0
 _TAG = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -55,9 +58,8 @@ class Gate:
         try:
             self._check(scope)
         except RequestError as refused:
-            headers = {"WWW-Authenticate": "Bearer"} if refused.status == 401 else None
-            answer = JSONResponse(body(refused), refused.status, headers=headers)
-            await answer(scope, receive, send)
+            headers = {"WWW-Authenticate": "Bearer"} if refused.status == 401 else {}
+            await _refuse(refused, headers, scope, receive, send)
             return
         await self._bounded(scope, receive, send)
 
@@ -129,9 +131,31 @@ class Gate:
 
 
 async def _answer_too_large(limit: int, scope: Scope, receive: Receive, send: Send) -> None:
-    refused = too_large(limit)
-    headers = {"Connection": "close"}
-    await JSONResponse(body(refused), refused.status, headers=headers)(scope, receive, send)
+    await _refuse(too_large(limit), {"Connection": "close"}, scope, receive, send)
+
+
+async def _refuse(
+    refused: RequestError, headers: Mapping[str, str], scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Answer at once, then take in what is still being sent, for a while.
+
+    A connection that is closed with unread data may take the answer with it before a proxy has
+    read it.
+    """
+
+    async def unfinished(message: Message) -> None:
+        await send({**message, "more_body": True} if "body" in message else message)
+
+    async def drained() -> None:
+        message = await receive()
+        while message["type"] == "http.request" and message.get("more_body", False):
+            message = await receive()
+
+    answer = JSONResponse(body(refused), refused.status, headers=headers)
+    await answer(scope, receive, unfinished)
+    with suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(drained(), _LINGER_SECONDS)
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def _check_local(scope: Scope, headers: Headers) -> None:
