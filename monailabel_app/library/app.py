@@ -1,5 +1,6 @@
 """The app: builds its parts and hands them to MONAI Label."""
 
+import gc
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -84,6 +85,10 @@ class D24FADApp(MONAILabelApp):
         if server is not None:
             install_routes(server.app, self)
             self.jobs.start(self._runners.by_kind)
+            # What is there now stays. Looking through all of it again and again for garbage would
+            # hold up every answer for a quarter of a second.
+            gc.collect()
+            gc.freeze()
 
     def init_datastore(self) -> Datastore:
         """A folder of volumes and DICOM series, or a PACS behind DICOMweb."""
