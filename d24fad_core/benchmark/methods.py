@@ -11,6 +11,7 @@ from typing import Any
 
 from d24fad_core.benchmark.coreset import CoresetConfig
 from d24fad_core.errors import ConfigurationError
+from d24fad_core.evaluation.methods import without_student as part_without_student
 from d24fad_core.support.scoring import (
     ImageScoringConfig,
     MapKind,
@@ -152,20 +153,7 @@ def without_teacher(scoring: ImageScoringConfig) -> ImageScoringConfig:
 
 def without_student(scoring: ImageScoringConfig) -> ImageScoringConfig:
     """The same without any map of the student."""
-
-    def changed(part: ScoringConfig) -> ScoringConfig:
-        given = part.fusion.get(MapKind.TEACHER_SUPPORT, _NONE)
-        return _with_fusion(
-            part,
-            {
-                MapKind.SELF_DISTILLATION: _NONE,
-                MapKind.TEACHER_STUDENT: _NONE,
-                MapKind.RESIDUAL: _NONE,
-                MapKind.TEACHER_SUPPORT: given if any(given) else _NEAREST,
-            },
-        )
-
-    return _with_parts(scoring, changed)
+    return _with_parts(scoring, part_without_student)
 
 
 def _with_fusion(scoring: ScoringConfig, changed: Mapping[MapKind, Weights]) -> ScoringConfig:
