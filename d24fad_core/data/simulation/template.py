@@ -1,7 +1,7 @@
 """The average brain that every simulated subject is made from."""
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,7 @@ class TissueTemplate:
     texture: NDArray[np.float32]
     affine: NDArray[np.float64]
 
-    @property
+    @cached_property
     def bounding_box(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Lowest and highest corner of the brain, RAS mm."""
         brain = self.grey_matter + self.white_matter + self.fluid > 0.5
