@@ -13,7 +13,7 @@ from d24fad_core.errors import SupportError
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.support.alignment import misalignment
 from d24fad_core.support.comparison import Similarities, distances, similarities
-from d24fad_core.support.features import StudyFeatures, encode_images
+from d24fad_core.support.features import PreparedFeatures, StudyFeatures, encode_images
 from d24fad_core.support.normal_statistics import (
     NormalComparisons,
     NormalStatistics,
@@ -68,6 +68,8 @@ class ImageScorer:
             weight = scoring.place_weight(misalignment([image.slices for image in support]))
             weighted += [(scoring.in_place, weight)] if weight > 0.0 else []
         self._parts = [self._prepare(part, weight) for part, weight in weighted]
+        keys = [key for part in self._parts for key in part.scoring.keys]
+        self._prepared = [PreparedFeatures(image, keys) for image in self._support]
         self._centre, self._spread = self._of_normals()
 
     @property
@@ -79,7 +81,7 @@ class ImageScorer:
         """Similarity of one image to each support image, for each of `scorings`."""
         with torch.inference_mode():
             return tuple(
-                similarities(query.slices, _PLACE, self._support, part.scoring)
+                similarities(query.slices, _PLACE, self._prepared, part.scoring)
                 for part in self._parts
             )
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from d24fad_core.networks.teacher import Features
@@ -132,7 +131,7 @@ class PositionWeighting(nn.Module):
         """Weight of each support image at each position.
 
         Args:
-            similarity: (B, K, H, W), see `nearest_similarity`.
+            similarity: (B, K, H, W), see `networks.nearest_neighbour`.
             scale: which scale's temperature applies.
 
         Returns:
@@ -143,49 +142,3 @@ class PositionWeighting(nn.Module):
     def distance(self, similarity: Tensor, scale: int) -> Tensor:
         """Expected cosine distance to the support under the weights, (B, H, W)."""
         return (self.shares(similarity, scale) * (1.0 - similarity)).sum(dim=1)
-
-
-def nearest_similarity(query: Tensor, support: Tensor, radius: int | None) -> Tensor:
-    """Highest cosine similarity within a search window, per support image.
-
-    Args:
-        query: (B, C, H, W).
-        support: (B, K, C, H, W), or (1, K, C, H, W) shared by the batch.
-        radius: half-width of the window in feature positions; None searches the whole image.
-
-    Returns:
-        (B, K, H, W).
-    """
-    return nearest_unit_similarity(F.normalize(query, dim=1), F.normalize(support, dim=2), radius)
-
-
-def nearest_unit_similarity(query: Tensor, support: Tensor, radius: int | None) -> Tensor:
-    """`nearest_similarity` of features that have length 1 at each position already."""
-    batch, _, height, width = query.shape
-    shots = support.shape[1]
-    offered = support.expand(batch, -1, -1, -1, -1)
-    if radius is None:
-        asked = query.flatten(2).transpose(1, 2)
-        products = asked[:, None] @ offered.flatten(3)
-        return products.amax(dim=-1).view(batch, shots, height, width)
-    # Row by row one matrix product with all columns, of which the window's are kept: far more
-    # arithmetic than needed, and still several times faster than shifting the features about.
-    # Rows come first in memory, so that the rows of a step are taken without a copy.
-    asked = query.permute(2, 0, 3, 1).contiguous()
-    keys = offered.permute(3, 0, 2, 1, 4).flatten(3)
-    columns = torch.arange(width, device=query.device)
-    outside = (columns[:, None] - columns).abs() > radius
-    # No cosine is below -1, so what lies outside never wins.
-    hidden = torch.where(outside, -2.0, 0.0).to(asked)[:, None, :]
-    best = asked.new_full((height, batch, width, shots), -1.0)
-    for step in range(-min(radius, height - 1), min(radius, height - 1) + 1):
-        products = asked[_kept(height, -step)] @ keys[_kept(height, step)]
-        products = products.view(*products.shape[:3], shots, width) + hidden
-        edges = (0, 0, 0, 0, 0, 0, max(-step, 0), max(step, 0))
-        best = torch.maximum(best, F.pad(products.amax(dim=-1), edges, value=-1.0))
-    return best.permute(1, 3, 0, 2)
-
-
-def _kept(length: int, step: int) -> slice:
-    """The part of an axis that a partner `step` positions away can see."""
-    return slice(max(step, 0), length + min(step, 0))

@@ -7,8 +7,14 @@ from torch import Tensor
 
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.networks.maps import distance_maps
-from d24fad_core.networks.weighting import PositionWeighting, nearest_unit_similarity
-from d24fad_core.support.features import SliceFeatures, StudyFeatures, compared_features
+from d24fad_core.networks.nearest_neighbour import highest_similarity
+from d24fad_core.networks.weighting import PositionWeighting
+from d24fad_core.support.features import (
+    PreparedFeatures,
+    SliceFeatures,
+    StudyFeatures,
+    unit_features,
+)
 from d24fad_core.support.scoring import MapKey, MapKind, ScoringConfig
 
 Similarities = dict[MapKey, Tensor]
@@ -17,7 +23,10 @@ teacher where the map needs no support."""
 
 
 def similarities(
-    query: SliceFeatures, places: Tensor, supports: Sequence[StudyFeatures], scoring: ScoringConfig
+    query: SliceFeatures,
+    places: Tensor,
+    supports: Sequence[StudyFeatures | PreparedFeatures],
+    scoring: ScoringConfig,
 ) -> Similarities:
     """Compare a batch of query slices with the slices at the same place of each support study.
 
@@ -27,11 +36,11 @@ def similarities(
         supports: K studies in the same frame.
         scoring: which maps to make and how far to search.
     """
-    slices = places[:, None]
-    if scoring.neighbours:
-        slices = (slices + torch.tensor([-1, 0, 1])).clamp(0, len(supports[0]) - 1)
+    reach = torch.tensor([-1, 0, 1] if scoring.neighbours else [0])
+    offered = (places[:, None] + reach).clamp(0, len(supports[0]) - 1)
     # Neighbouring slices share their neighbours.
-    wanted, where = torch.unique(slices, return_inverse=True)
+    wanted, where = torch.unique(offered, return_inverse=True)
+    spans = [slice(row[0], row[-1] + 1) for row in where.tolist()]
     found: Similarities = {}
     for key in scoring.keys:
         kind, scale = key
@@ -41,18 +50,26 @@ def similarities(
             )[0]
             found[key] = 1.0 - distance[:, None]
             continue
-        asked = compared_features(query, key)
+        asked = [rows.contiguous() for rows in unit_features(query, key).unbind(1)]
         # One study after the other keeps the working set small.
         per_study = [
-            nearest_unit_similarity(
-                asked,
-                compared_features(study.slices, key, wanted)[where],
-                scoring.radius(scale),
-            ).amax(dim=1)
+            _highest(asked, study.units(key, wanted), spans, scoring.radius(scale))
             for study in supports
         ]
         found[key] = torch.stack(per_study, dim=1)
     return found
+
+
+def _highest(
+    asked: Sequence[Tensor], offered: Tensor, spans: Sequence[slice], radius: int | None
+) -> Tensor:
+    """Similarity of each slice, (H, W, C), to its span of a study's, (H, S, W, C): (B, H, W)."""
+    return torch.stack(
+        [
+            highest_similarity(query, offered[:, span], radius)
+            for query, span in zip(asked, spans, strict=True)
+        ]
+    )
 
 
 def distances(

@@ -51,22 +51,25 @@ class SliceFeatures:
         )
 
 
-def compared_features(features: SliceFeatures, key: MapKey, rows: Tensor | None = None) -> Tensor:
-    """What a map compares between query and support, of unit length, (S, C, H, W).
+def unit_features(features: SliceFeatures, key: MapKey, rows: Tensor | None = None) -> Tensor:
+    """What a map compares between query and support, of length 1 at each position.
 
     Args:
         features: of some slices.
         key: a map that compares with the support.
         rows: which slices; None takes all.
+
+    Returns:
+        (H, S, W, C), as the search for the nearest neighbour goes through it.
     """
     kind, scale = key
 
     def unit(part: Mapping[int, Tensor]) -> Tensor:
         values = part[scale] if rows is None else part[scale][rows]
-        return F.normalize(values.float(), dim=1)
+        return F.normalize(values.permute(2, 0, 3, 1).float().contiguous(), dim=-1)
 
     if kind is MapKind.RESIDUAL:
-        return F.normalize(unit(features.teacher) - unit(features.student), dim=1)
+        return F.normalize(unit(features.teacher) - unit(features.student), dim=-1)
     return unit(features.teacher if kind is MapKind.TEACHER_SUPPORT else features.student)
 
 
@@ -121,6 +124,37 @@ class StudyFeatures:
 
     def __len__(self) -> int:
         return len(self.foreground)
+
+    def units(self, key: MapKey, rows: Tensor) -> Tensor:
+        """Unit features of some slices, (H, S, W, C)."""
+        return unit_features(self.slices, key, rows)
+
+
+class PreparedFeatures:
+    """A study of few slices whose unit features are computed once for all queries.
+
+    They take four times the memory, and in volumes each slice is compared once or twice anyway.
+
+    Args:
+        study: the study.
+        keys: the maps that are wanted; those that do not compare with the support are left out.
+    """
+
+    def __init__(self, study: StudyFeatures, keys: Sequence[MapKey]) -> None:
+        self._count = len(study)
+        self._units = {
+            key: unit_features(study.slices, key)
+            for key in keys
+            if key[0] is not MapKind.TEACHER_STUDENT
+        }
+
+    def __len__(self) -> int:
+        return self._count
+
+    def units(self, key: MapKey, rows: Tensor) -> Tensor:
+        """Unit features of some slices, (H, S, W, C)."""
+        kept = self._units[key]
+        return kept if self._count == len(rows) == 1 else kept[:, rows]
 
 
 def encode_study(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from d24fad_core.networks.d24fad import D24FAD
-from d24fad_core.networks.weighting import nearest_similarity
+from d24fad_core.networks.nearest_neighbour import nearest_similarity
 from d24fad_core.support.comparison import distances, similarities, study_shares
 from d24fad_core.support.features import SliceFeatures, StudyFeatures
 from d24fad_core.support.scoring import MapKind, ScoringConfig

@@ -1,0 +1,94 @@
+"""The search for the nearest neighbour of each feature in a window of other images."""
+
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_HIDDEN = -2.0
+"""Added to what lies outside the window: no cosine is below -1, so it never wins."""
+
+
+def nearest_similarity(query: Tensor, support: Tensor, radius: int | None) -> Tensor:
+    """Highest cosine similarity within a search window, per support image; differentiable.
+
+    Args:
+        query: (B, C, H, W).
+        support: (B, K, C, H, W), or (1, K, C, H, W) shared by the batch.
+        radius: half-width of the window in feature positions; None searches the whole image.
+
+    Returns:
+        (B, K, H, W).
+    """
+    query, support = F.normalize(query, dim=1), F.normalize(support, dim=2)
+    batch, _, height, width = query.shape
+    shots = support.shape[1]
+    offered = support.expand(batch, -1, -1, -1, -1)
+    if radius is None:
+        asked = query.flatten(2).transpose(1, 2)
+        products = asked[:, None] @ offered.flatten(3)
+        return products.amax(dim=-1).view(batch, shots, height, width)
+    # Row by row one matrix product with all columns, of which the window's are kept: far more
+    # arithmetic than needed, and still several times faster than shifting the features about.
+    # Rows come first in memory, so that the rows of a step are taken without a copy.
+    asked = query.permute(2, 0, 3, 1).contiguous()
+    keys = offered.permute(3, 0, 2, 1, 4).flatten(3)
+    hidden = _outside(width, radius, 1, query.dtype, query.device)[:, None, :]
+    best = asked.new_full((height, batch, width, shots), -1.0)
+    for step in _steps(height, radius):
+        products = asked[_kept(height, -step)] @ keys[_kept(height, step)]
+        products = products.view(*products.shape[:3], shots, width) + hidden
+        edges = (0, 0, 0, 0, 0, 0, max(-step, 0), max(step, 0))
+        best = torch.maximum(best, F.pad(products.amax(dim=-1), edges, value=-1.0))
+    return best.permute(1, 3, 0, 2)
+
+
+def highest_similarity(query: Tensor, offered: Tensor, radius: int | None) -> Tensor:
+    """The same search for one image in several at once, for inference: what wins in any of them.
+
+    Rows come first in memory and everything is small enough for the processor's cache, which makes
+    it twice as fast as `nearest_similarity`.
+
+    Args:
+        query: (H, W, C), of length 1 at each position.
+        offered: (H, J, W, C), J images of the same kind.
+        radius: half-width of the window in feature positions; None searches the whole image.
+
+    Returns:
+        (H, W).
+    """
+    height, width, channels = query.shape
+    if radius is None:
+        products = query.reshape(-1, channels) @ offered.reshape(-1, channels).T
+        return products.amax(dim=1).view(height, width)
+    keys, asked = offered.reshape(height, -1, channels), query.transpose(1, 2)
+    hidden = _outside(width, radius, offered.shape[1], query.dtype, query.device)
+    best = query.new_full((height, width), -1.0)
+    for step in _steps(height, radius):
+        products = (keys[_kept(height, step)] @ asked[_kept(height, -step)]).add_(hidden)
+        found = best[_kept(height, -step)]
+        torch.maximum(found, products.amax(dim=1), out=found)
+    return best
+
+
+@lru_cache(maxsize=64)
+def _outside(
+    width: int, radius: int, images: int, dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    """(J·W, W): what to add to the similarity of the columns of J images to those of one."""
+    # Kept for training too, which cannot use tensors of inference mode.
+    with torch.inference_mode(False):
+        columns = torch.arange(width, device=device)
+        outside = (columns[:, None] - columns).abs() > radius
+        return torch.where(outside, _HIDDEN, 0.0).to(dtype).repeat(images, 1)
+
+
+def _steps(height: int, radius: int) -> range:
+    reach = min(radius, height - 1)
+    return range(-reach, reach + 1)
+
+
+def _kept(length: int, step: int) -> slice:
+    """The part of an axis that a partner `step` positions away can see."""
+    return slice(max(step, 0), length + min(step, 0))
