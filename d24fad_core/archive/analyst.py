@@ -8,6 +8,7 @@ from pathlib import Path
 from d24fad_core.archive.rows import StudyRow
 from d24fad_core.archive.worklist import ListedStudy
 from d24fad_core.data.reading import read_volume
+from d24fad_core.data.reduction import LARGEST_WHOLE_SCAN
 from d24fad_core.data.volume import Modality
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.options import DetectionOptions
@@ -52,7 +53,7 @@ class AnalystPlan:
         detector = Detector.from_checkpoint(
             self.checkpoint, cache_folder=self.cache_folder, device=self.device
         )
-        studies = [read_volume(path, self.modality) for path in self.support]
+        studies = [read_volume(path, self.modality, LARGEST_WHOLE_SCAN) for path in self.support]
         return Analyst(self, detector, detector.prepare_support(studies, self.options))
 
 
@@ -83,7 +84,7 @@ class Analyst:
         """
         begin = time.perf_counter()
         try:
-            query = read_volume(study.path, self._plan.modality)
+            query = read_volume(study.path, self._plan.modality, LARGEST_WHOLE_SCAN)
             result = self._detector.detect(query, self._support, self._plan.options)
         except D24FADError as error:
             seconds = time.perf_counter() - begin

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.detection.result import AnomalyResult
+from d24fad_core.detection.source_grid import on_source_grid
 from d24fad_core.errors import InputError
 from d24fad_core.files import whole_file
 
@@ -53,6 +54,7 @@ class StudyRow:
     def of(cls, identifier: str, study: str, result: AnomalyResult, seconds: float) -> "StudyRow":
         """The row of a finished analysis."""
         calibration, provenance = result.calibration, result.provenance
+        findings = on_source_grid(result).findings
         return cls(
             identifier=identifier,
             study=study,
@@ -61,9 +63,9 @@ class StudyRow:
             p_value=calibration.p_value,
             normal_patients=calibration.normal_patients,
             threshold=calibration.threshold,
-            peak_scores=[finding.peak_score for finding in result.findings],
-            volumes_ml=[finding.volume_ml for finding in result.findings],
-            centroids_ras_mm=[list(finding.centroid_ras_mm) for finding in result.findings],
+            peak_scores=[finding.peak_score for finding in findings],
+            volumes_ml=[finding.volume_ml for finding in findings],
+            centroids_ras_mm=[list(finding.centroid_ras_mm) for finding in findings],
             content_hash=provenance.query_hash,
             checkpoint_hash=provenance.checkpoint_hash,
         )

@@ -12,6 +12,7 @@ from rich.table import Table
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.cli.messages import progress_bar
 from d24fad_core.cli.studies import read_study, read_support
+from d24fad_core.data.reduction import LARGEST_WHOLE_SCAN
 from d24fad_core.data.volume import Modality, Plane
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.errors import CancelledError, ConfigurationError
@@ -127,6 +128,16 @@ def detect(
         ),
     ] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep no features on disk.")] = False,
+    reduce_above: Annotated[
+        int,
+        typer.Option(
+            min=8,
+            metavar="VOXELS",
+            help="A scan of more voxels is never held whole: while it is read, blocks of voxels "
+            "are averaged until an eighth of this number is left. Heatmap and mask are on the "
+            "scan's own grid all the same.",
+        ),
+    ] = LARGEST_WHOLE_SCAN,
     threads: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="CPU threads to use.", show_default="all"),
@@ -162,8 +173,8 @@ def detect(
         _limit_threads(threads)
     load_detector: Callable[..., Detector] = ctx.obj or Detector.from_checkpoint
     try:
-        query = read_study(image, modality)
-        studies = read_support(support, query, modality)
+        query = read_study(image, modality, reduce_above)
+        studies = read_support(support, query, modality, reduce_above)
         detector = load_detector(
             checkpoint, cache_folder=None if no_cache else cache or default_cache()
         )
@@ -209,18 +220,21 @@ def _limit_threads(count: int) -> None:
 
 def _show(result: AnomalyResult, files: "WrittenFiles") -> None:
     """Print the case score, the findings and the files."""
+    from d24fad_core.detection.source_grid import on_source_grid
+
     console = Console(markup=False, highlight=False)
+    findings = on_source_grid(result).findings
     calibration = result.calibration
     console.print(
         f"{result.provenance.query_name}: case score {result.case_score:.2f} z, "
         f"p = {calibration.p_value:.3f} against {calibration.normal_patients} normal patients"
     )
     console.print(calibration.statement, style="dim")
-    if result.findings:
+    if findings:
         table = Table(title=f"Findings above {calibration.threshold:.2f} z", title_justify="left")
         for heading in ("rank", "volume ml", "peak z", "mean z", "centre RAS mm", "slices"):
             table.add_column(heading, justify="right", no_wrap=True)
-        for finding in result.findings[:_ROWS]:
+        for finding in findings[:_ROWS]:
             first, last = finding.slice_range
             table.add_row(
                 str(finding.rank),
@@ -231,8 +245,8 @@ def _show(result: AnomalyResult, files: "WrittenFiles") -> None:
                 str(first) if first == last else f"{first}-{last}",
             )
         console.print(table)
-        if len(result.findings) > _ROWS:
-            console.print(f"and {len(result.findings) - _ROWS} more in {files.report.name}")
+        if len(findings) > _ROWS:
+            console.print(f"and {len(findings) - _ROWS} more in {files.report.name}")
     else:
         console.print(f"No finding above {calibration.threshold:.2f} z.")
     for path in (files.heatmap, files.mask, files.report, files.overlay):

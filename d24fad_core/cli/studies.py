@@ -8,21 +8,40 @@ from d24fad_core.data.volume import Modality, Volume
 from d24fad_core.errors import SupportError
 
 
-def read_study(path: Path, modality: Modality | None) -> Volume:
-    """Read a study; what is doubtful about its geometry is said on stderr."""
+def read_study(path: Path, modality: Modality | None, largest: int | None = None) -> Volume:
+    """Read a study; what is doubtful about its geometry, and a reduction, is said on stderr.
+
+    Args:
+        path: its file or folder.
+        modality: what the values are, where the file does not say it.
+        largest: voxels above which it is reduced while it is read; None reads it whole.
+    """
     from d24fad_core.data.reading import read_volume
 
     with spoken_warnings():
-        return read_volume(path, modality)
+        study = read_volume(path, modality, largest)
+    if study.reduction is not None:
+        shape, reduced = (
+            " x ".join(str(length) for length in lengths)
+            for lengths in (study.reduction.shape, study.shape)
+        )
+        warn(
+            f"{path} has {shape} voxels; blocks of {study.reduction} were averaged to {reduced} "
+            "for the analysis."
+        )
+    return study
 
 
-def read_support(paths: Sequence[Path], query: Volume, modality: Modality | None) -> list[Volume]:
+def read_support(
+    paths: Sequence[Path], query: Volume, modality: Modality | None, largest: int | None = None
+) -> list[Volume]:
     """Read the support studies; the query itself and copies are left out, and it is said.
 
     Args:
         paths: folders of studies, and single studies.
         query: the study to be analysed; it would find itself normal.
         modality: what the values are, where the files do not say it.
+        largest: voxels above which a study is reduced while it is read.
 
     Raises:
         InputError: a study cannot be read.
@@ -39,7 +58,7 @@ def read_support(paths: Sequence[Path], query: Volume, modality: Modality | None
 
     kept: dict[str, Volume] = {}
     for path in found:
-        study = read_study(path, modality)
+        study = read_study(path, modality, largest)
         twin = kept.get(study.content_hash)
         if study.content_hash == query.content_hash:
             warn(f"{path} is the case itself and was left out of the support.")

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,23 @@ def read_pixels(slices: Sequence[Slice]) -> NDArray[np.float32]:
         for place, frame in members:
             array[place] = frames[frame] * slices[place].slope + slices[place].intercept
     return array.transpose(2, 1, 0)
+
+
+def read_pixel_slabs(slices: Sequence[Slice], depth: int) -> Iterator[NDArray[np.float32]]:
+    """The same in slabs of `depth` slices.
+
+    The frames of a multi-frame image are read together, so that such a series is held whole.
+
+    Raises:
+        InputError: as above.
+    """
+    if len({each.path for each in slices}) == len(slices):
+        for first in range(0, len(slices), depth):
+            yield read_pixels(slices[first : first + depth])
+    else:
+        values = read_pixels(slices)
+        for first in range(0, len(slices), depth):
+            yield values[:, :, first : first + depth]
 
 
 def _stored_values(path: Path) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""One CT or MR series of DICOM images as an array with exact geometry.
+"""One CT or MR series of DICOM images with exact geometry.
 
 Attributes and their meaning: DICOM PS3.3, Image Plane Module (C.7.6.2) and Multi-frame Functional
 Groups (C.7.6.16).
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from d24fad_core.data.damage import reporting_damage
 from d24fad_core.data.dicom_geometry import Slice, stack_geometry
-from d24fad_core.data.dicom_pixels import FRAME_GROUPS, SHARED_GROUPS, read_pixels
+from d24fad_core.data.dicom_pixels import FRAME_GROUPS, SHARED_GROUPS
 from d24fad_core.data.volume import Modality
 from d24fad_core.errors import InputError
 
@@ -46,17 +46,22 @@ _HEADER_TAGS = [
 
 @dataclass(frozen=True, eq=False)
 class DicomSeries:
-    """The images of a series, stacked.
+    """The images of a series, placed but not read.
 
     Attributes:
-        array: rescaled values, float32, shape (columns, rows, slices); slices along their normal.
-        affine: 4x4 matrix from voxel index to RAS mm.
+        slices: along their normal.
+        affine: 4x4 matrix from voxel index (column, row, slice) to RAS mm.
         modality: from the header.
     """
 
-    array: NDArray[np.float32]
+    slices: tuple[Slice, ...]
     affine: NDArray[np.float64]
     modality: Modality
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Columns, rows and slices."""
+        return (*self.slices[0].size, len(self.slices))
 
 
 class _NoGeometryError(ValueError):
@@ -78,8 +83,8 @@ def is_dicom_file(path: Path) -> bool:
     return path.suffix.lower() in DICOM_SUFFIXES or _is_dicom(path)
 
 
-def read_dicom_folder(folder: Path) -> DicomSeries:
-    """Read the CT or MR series in a folder.
+def open_dicom_folder(folder: Path) -> DicomSeries:
+    """Read the headers of the CT or MR series in a folder.
 
     Args:
         folder: holds the images of one CT or MR series; objects of other modalities beside them
@@ -102,16 +107,16 @@ def read_dicom_folder(folder: Path) -> DicomSeries:
             f"{folder}: no DICOM image directly in this folder; give the folder that holds the "
             f"files of one series{where}."
         )
-    return _read_series(files, folder)
+    return _open_series(files, folder)
 
 
-def read_dicom_file(path: Path) -> DicomSeries:
-    """Read a multi-frame CT or MR image.
+def open_dicom_file(path: Path) -> DicomSeries:
+    """Read the header of a multi-frame CT or MR image.
 
     Raises:
         InputError: as for a folder; a file with one slice is refused.
     """
-    return _read_series([path], path)
+    return _open_series([path], path)
 
 
 def _visible_files(folder: Path) -> list[Path]:
@@ -128,7 +133,7 @@ def _is_dicom(path: Path) -> bool:
         return stream.read(132)[128:] == b"DICM"
 
 
-def _read_series(files: Iterable[Path], source: Path) -> DicomSeries:
+def _open_series(files: Iterable[Path], source: Path) -> DicomSeries:
     headers = {path: _read_header(path) for path in files}
     series = _choose_series(headers, source)
     first = headers[series[0]]
@@ -139,7 +144,7 @@ def _read_series(files: Iterable[Path], source: Path) -> DicomSeries:
         )
     slices = [each for path in series for each in _slices(path, headers[path])]
     ordered, affine = stack_geometry(slices, source)
-    return DicomSeries(read_pixels(ordered), affine, Modality(first.Modality))
+    return DicomSeries(tuple(ordered), affine, Modality(first.Modality))
 
 
 def _read_header(path: Path) -> pydicom.Dataset:

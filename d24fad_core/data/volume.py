@@ -1,5 +1,7 @@
 """A scan with its geometry and modality."""
 
+import hashlib
+import math
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -7,8 +9,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from d24fad_core.data.reduction import Reduction
 from d24fad_core.errors import InputError
-from d24fad_core.files import hash_bytes
 
 
 class Modality(str, Enum):
@@ -33,7 +35,7 @@ class Plane(str, Enum):
 
 @dataclass(frozen=True, eq=False)
 class Volume:
-    """A three-dimensional scan on its source grid.
+    """A three-dimensional scan on its source grid, or on a reduced one where that is too large.
 
     Attributes:
         array: voxel values, float32, shape (I, J, K), finite.
@@ -41,6 +43,7 @@ class Volume:
         modality: CT (values in HU) or MR.
         name: what to call the scan in reports; a file or folder name, never a patient's.
         modality_source: how the modality is known: `"header"`, `"given"` or `"guessed"`.
+        reduction: how the scan was reduced while it was read; None where it was not.
     """
 
     array: NDArray[np.float32]
@@ -48,6 +51,7 @@ class Volume:
     modality: Modality
     name: str
     modality_source: str = "given"
+    reduction: Reduction | None = None
 
     def __post_init__(self) -> None:
         if self.array.ndim != 3:
@@ -74,8 +78,7 @@ class Volume:
     @property
     def spacing(self) -> tuple[float, float, float]:
         """Distance in mm between neighbouring voxels along each array axis."""
-        first, second, third = np.linalg.norm(self.affine[:3, :3], axis=0)
-        return float(first), float(second), float(third)
+        return spacing_of(self.affine)
 
     @property
     def voxel_ml(self) -> float:
@@ -85,10 +88,44 @@ class Volume:
     @cached_property
     def content_hash(self) -> str:
         """SHA-256 over voxels, affine and modality: equal scans are equal whatever their file."""
-        return hash_bytes(
-            # Readers yield Fortran order; hashing in that order copies nothing there.
-            np.asfortranarray(self.array).T.data.cast("B"),
-            repr(self.shape).encode(),
-            np.round(self.affine, 6).tobytes(),
-            self.modality.value.encode(),
-        )
+        digest = ContentHash(self.shape)
+        digest.add(self.array)
+        return digest.finish(self.affine, self.modality)
+
+
+class ContentHash:
+    """The hash of a scan's content, taken part by part.
+
+    Args:
+        shape: voxels along each axis of the whole.
+    """
+
+    def __init__(self, shape: tuple[int, int, int]) -> None:
+        self._shape = shape
+        self._digest = hashlib.sha256(_length(4 * math.prod(shape)))
+
+    def add(self, slab: NDArray[np.float32]) -> None:
+        """Take the next slab along the last axis, float32."""
+        # Readers yield Fortran order; hashing in that order copies nothing there.
+        self._digest.update(np.asfortranarray(slab).T.data.cast("B"))
+
+    def finish(self, affine: NDArray[np.float64], modality: Modality) -> str:
+        """The hash, 64 hexadecimal digits."""
+        for part in (
+            repr(self._shape).encode(),
+            np.round(affine, 6).tobytes(),
+            modality.value.encode(),
+        ):
+            self._digest.update(_length(len(part)) + part)
+        return self._digest.hexdigest()
+
+
+def spacing_of(affine: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Distance in mm between neighbouring voxels along each array axis of a grid."""
+    first, second, third = np.linalg.norm(affine[:3, :3], axis=0)
+    return float(first), float(second), float(third)
+
+
+def _length(count: int) -> bytes:
+    """How many bytes follow; it keeps two contents apart that only differ in where a part ends."""
+    return count.to_bytes(8, "little")

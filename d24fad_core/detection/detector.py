@@ -190,6 +190,7 @@ class Detector:
             findings=findings,
             calibration=summarise(score, normals, threshold, held_out=len(normals) > 2),
             provenance=self._provenance(query, support, options, shares, aligned.similarity),
+            reduction=query.reduction,
         )
         progress("done", 1.0)
         return result
@@ -257,9 +258,13 @@ class Detector:
         parameters["modality_source"] = query.modality_source
         parameters["image_size"] = self.card.image_size
         parameters["alignment_similarity"] = round(similarity, 4)
+        query_hash = query.content_hash
+        if query.reduction is not None:
+            parameters["reduction"] = str(query.reduction)
+            query_hash = query.reduction.content_hash
         return Provenance(
             query_name=query.name,
-            query_hash=query.content_hash,
+            query_hash=query_hash,
             checkpoint_name=self.card.name,
             checkpoint_hash=self.checkpoint_hash,
             supports=tuple(

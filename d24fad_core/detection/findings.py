@@ -122,22 +122,21 @@ def _measure(
         volume_ml=len(voxels) * voxel_ml,
         peak_score=float(scores.max()),
         mean_score=float(scores.mean()),
-        centroid_ras_mm=_to_world(affine, centroid),
-        peak_ras_mm=_to_world(affine, peak.astype(np.float64)),
-        peak_voxel=_triple(peak),
+        centroid_ras_mm=to_world(affine, centroid),
+        peak_ras_mm=to_world(affine, peak.astype(np.float64)),
+        peak_voxel=as_voxel(peak),
         slice_range=(int(first[slice_axis]), int(last[slice_axis])),
-        bounding_box=(_triple(first), _triple(last)),
+        bounding_box=(as_voxel(first), as_voxel(last)),
     )
 
 
-def _to_world(
-    affine: NDArray[np.float64], voxel: NDArray[np.float64]
-) -> tuple[float, float, float]:
+def to_world(affine: NDArray[np.float64], voxel: NDArray[np.float64]) -> tuple[float, float, float]:
     """World position, RAS, mm, of a voxel index (3,)."""
     right, anterior, superior = affine[:3, :3] @ voxel + affine[:3, 3]
     return float(right), float(anterior), float(superior)
 
 
-def _triple(index: NDArray[np.int64]) -> tuple[int, int, int]:
+def as_voxel(index: NDArray[np.int64]) -> tuple[int, int, int]:
+    """A voxel index (3,) as plain numbers."""
     first, second, third = index
     return int(first), int(second), int(third)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from d24fad_core.data.reduction import Reduction
 from d24fad_core.data.volume import Plane
 
 
@@ -83,6 +84,9 @@ class Provenance:
 class AnomalyResult:
     """The analysis of one study, on the grid of its source.
 
+    Of a study that was reduced while it was read, everything here is on the reduced grid;
+    `detection.source_grid` and `export` bring it back.
+
     Attributes:
         heatmap: score of each voxel in z units, float32, shape of the source array; 0 outside
             the foreground.
@@ -95,6 +99,7 @@ class AnomalyResult:
         findings: by falling peak score.
         calibration: what the scores are measured against.
         provenance: what is needed to repeat this.
+        reduction: how the study was reduced while it was read; None where it was not.
     """
 
     heatmap: NDArray[np.float32]
@@ -107,3 +112,4 @@ class AnomalyResult:
     findings: tuple[Finding, ...]
     calibration: CalibrationSummary
     provenance: Provenance
+    reduction: Reduction | None = None

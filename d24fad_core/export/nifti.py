@@ -1,8 +1,9 @@
 """The heatmap and the mask as NIfTI files on the grid of the source."""
 
 import gzip
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import nibabel as nib
 import numpy as np
@@ -20,11 +21,14 @@ _QFORM_TOLERANCE_MM = 1e-3
 def write_heatmap(result: AnomalyResult, path: Path) -> None:
     """Write the heatmap as float32 NIfTI, unscaled, shape and affine of the source.
 
+    Of a source that was reduced, each voxel gets the score of its block; no more than a slice of
+    it is held.
+
     Args:
         result: the analysis to write.
         path: ends in `.nii` or `.nii.gz`; written whole or not at all.
     """
-    _write(result.heatmap.astype(np.float32, copy=False), result.affine, "anomaly score, z", path)
+    _write(result, result.heatmap.astype(np.float32, copy=False), "anomaly score, z", path)
 
 
 def write_mask(result: AnomalyResult, path: Path) -> None:
@@ -34,26 +38,42 @@ def write_mask(result: AnomalyResult, path: Path) -> None:
         result: the analysis to write.
         path: ends in `.nii` or `.nii.gz`; written whole or not at all.
     """
-    _write(result.mask.astype(np.uint8, copy=False), result.affine, "findings, 0/1", path)
+    _write(result, result.mask.astype(np.uint8, copy=False), "findings, 0/1", path)
 
 
-def _write(array: NDArray[Any], affine: NDArray[np.float64], description: str, path: Path) -> None:
-    image = nib.Nifti1Image(array, affine)
+def _write(result: AnomalyResult, array: NDArray[Any], description: str, path: Path) -> None:
+    reduction = result.reduction
+    if reduction is None:
+        header = _header(array.dtype, array.shape, result.affine, description)
+        slices = iter(np.moveaxis(array, 2, 0))
+    else:
+        header = _header(array.dtype, reduction.shape, reduction.affine, description)
+        slices = reduction.source_slices(array)
+    with ExitStack() as stack:
+        stream: BinaryIO = stack.enter_context(stack.enter_context(whole_file(path)).open("wb"))
+        if path.suffix == ".gz":
+            # Without name and time in its header, equal results are equal files.
+            packed = gzip.GzipFile("", "wb", _COMPRESSION_LEVEL, stream, mtime=0)
+            stream = cast(BinaryIO, stack.enter_context(packed))
+        header.write_to(stream)
+        for each in slices:
+            stream.write(each.tobytes(order="F"))
+
+
+def _header(
+    dtype: np.dtype[Any], shape: tuple[int, ...], affine: NDArray[np.float64], description: str
+) -> nib.Nifti1Header:
+    image = nib.Nifti1Image(np.broadcast_to(np.zeros((), dtype), shape), affine)
     image.header.set_xyzt_units("mm")
     image.header["descrip"] = f"D24FAD {description}. {RESEARCH_USE_ONLY}"
+    image.header.set_slope_inter(1.0, 0.0)
     image.set_sform(affine, code="scanner")
     image.set_qform(affine, code="scanner")
-    if _largest_deviation_mm(image.get_qform(), affine, array.shape) > _QFORM_TOLERANCE_MM:
+    if _largest_deviation_mm(image.get_qform(), affine, shape) > _QFORM_TOLERANCE_MM:
         # The float32 quaternion is coarse for rotations near 180 degrees and knows no shear; a
         # reader that prefers the qform would be misled, so it is marked as unknown.
         image.set_qform(None, code="unknown")
-    with whole_file(path) as temporary, temporary.open("wb") as stream:
-        if path.suffix != ".gz":
-            image.to_stream(stream)
-            return
-        # Without name and time in its header, equal results are equal files.
-        with gzip.GzipFile("", "wb", _COMPRESSION_LEVEL, stream, mtime=0) as compressed:
-            image.to_stream(compressed)
+    return image.header
 
 
 def _largest_deviation_mm(

@@ -171,8 +171,10 @@ def _draw_slice(
             fontsize=9,
             path_effects=_SHADOW,
         )
+    reduction = result.reduction
+    number = index if reduction is None else reduction.middle_voxel(result.slice_axis, index)
     axes.annotate(
-        f"{display.plane.value} slice {index}  ·  "
+        f"{display.plane.value} slice {number}  ·  "
         f"{display.position(query.affine, query.shape, index)}  ·  "
         f"score {result.slice_scores[index]:.1f}",
         (0.5, 0.0),

@@ -11,6 +11,7 @@ import numpy as np
 
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.detection.result import AnomalyResult
+from d24fad_core.detection.source_grid import on_source_grid
 from d24fad_core.export.report_schema import REPORT_SCHEMA, SCHEMA_VERSION
 from d24fad_core.files import write_text
 
@@ -27,6 +28,7 @@ def report_document(result: AnomalyResult, created: datetime | None = None) -> d
     Returns:
         A document of plain JSON values, in the order a reader wants them.
     """
+    source = on_source_grid(result)
     moment = (created or datetime.now(timezone.utc)).astimezone(timezone.utc)
     document = {
         "schema_version": SCHEMA_VERSION,
@@ -35,15 +37,15 @@ def report_document(result: AnomalyResult, created: datetime | None = None) -> d
         "case_score": result.case_score,
         "planes": [plane.value for plane in result.planes],
         "slice_axis": result.slice_axis,
-        "slice_scores": result.slice_scores,
-        "findings": [asdict(finding) for finding in result.findings],
+        "slice_scores": source.slice_scores,
+        "findings": [asdict(finding) for finding in source.findings],
         "calibration": asdict(result.calibration),
         "geometry": {
             "coordinate_system": "RAS",
-            "shape": result.heatmap.shape,
-            "spacing_mm": np.linalg.norm(result.affine[:3, :3], axis=0).tolist(),
-            "affine": result.affine.tolist(),
-            "orientation": "".join(nib.aff2axcodes(result.affine)),
+            "shape": source.shape,
+            "spacing_mm": np.linalg.norm(source.affine[:3, :3], axis=0).tolist(),
+            "affine": source.affine.tolist(),
+            "orientation": "".join(nib.aff2axcodes(source.affine)),
         },
         "provenance": asdict(result.provenance),
     }

@@ -16,13 +16,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from d24fad_core.data.reading import (
-    GeometryWarning,
-    find_studies,
-    guess_modality,
-    read_volume,
-    study_name,
-)
+from d24fad_core.data.modality import guess_modality
+from d24fad_core.data.reading import GeometryWarning, find_studies, read_volume, study_name
 from d24fad_core.data.volume import Modality, Volume
 from d24fad_core.errors import InputError
 

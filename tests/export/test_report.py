@@ -43,8 +43,8 @@ def test_the_report_holds_everything_of_the_result_but_the_arrays(
     _, result = analysed(affine=affine, plane=Plane.AXIAL)
     document = written_report(result, tmp_path)
 
-    arrays = {"heatmap", "mask", "affine"}
-    assert {field.name for field in fields(AnomalyResult)} - arrays <= set(document)
+    elsewhere = {"heatmap", "mask", "affine", "reduction"}
+    assert {field.name for field in fields(AnomalyResult)} - elsewhere <= set(document)
     assert document["geometry"] == {
         "coordinate_system": "RAS",
         "shape": [24, 28, 12],
