@@ -142,6 +142,7 @@ def evaluate_volumes(
     *,
     options: DetectionOptions | None = None,
     modality: Modality | None = None,
+    rounds: int = ROUNDS,
     progress: Progress = silent,
 ) -> dict[str, VolumeEvaluation]:
     """Analyse every case against all of the support and compare with the masks.
@@ -153,6 +154,7 @@ def evaluate_volumes(
         root: folder with `support`, `cases` and, for the cases with lesions, `masks`.
         options: choices for the analysis.
         modality: what the volumes are, where the files do not say.
+        rounds: resamples of the intervals.
         progress: told of each step.
 
     Raises:
@@ -183,5 +185,5 @@ def evaluate_volumes(
                     volume.spacing,
                 )
             )
-        results[name] = measure_cases(analysed, threshold)
+        results[name] = measure_cases(analysed, threshold, rounds=rounds)
     return results

@@ -1,8 +1,9 @@
 """The detector as a whole, on small bodies: what it refuses, and that its bits depend on the
 study and the support alone."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -32,9 +33,23 @@ def small() -> Detector:
     return detector()
 
 
+Prepared = Callable[..., SupportSet]
+
+
 @pytest.fixture(scope="module")
-def support(small: Detector) -> SupportSet:
-    return small.prepare_support(normals(), ALL_PLANES)
+def prepared(small: Detector) -> Prepared:
+    """Support sets by their options and number of normals; each is prepared once."""
+
+    @cache
+    def prepare(options: DetectionOptions, count: int = 3) -> SupportSet:
+        return small.prepare_support(normals(count), options)
+
+    return prepare
+
+
+@pytest.fixture(scope="module")
+def support(prepared: Prepared) -> SupportSet:
+    return prepared(ALL_PLANES)
 
 
 @pytest.fixture(scope="module")
@@ -81,11 +96,11 @@ def test_preparing_again_gives_the_same_bits(
 
 @pytest.mark.parametrize("plane", Plane)
 def test_a_plane_scores_the_same_beside_others(
-    small: Detector, support: SupportSet, case: Volume, plane: Plane
+    small: Detector, prepared: Prepared, support: SupportSet, case: Volume, plane: Plane
 ) -> None:
     """The support was prepared for all three planes."""
     options = replace(BOXES, planes=(plane,))
-    alone = small.prepare_support(normals(), options)
+    alone = prepared(options)
     assert_same(small.detect(case, alone, options), small.detect(case, support, options))
 
 
@@ -145,12 +160,13 @@ def test_a_slice_scores_the_same_whichever_others_show_the_patient() -> None:
 )
 def test_how_a_study_is_stored_changes_nothing(
     small: Detector,
+    prepared: Prepared,
     order: tuple[int, int, int],
     flips: tuple[bool, bool, bool],
     register: bool,
 ) -> None:
     options = replace(BOXES, register=register)
-    support = small.prepare_support(normals(), options)
+    support = prepared(options)
     case = study(7, lesion=True)
     expected = small.detect(case, support, options)
     found = small.detect(stored_otherwise(case, order, flips), support, options)
@@ -169,10 +185,12 @@ def test_how_a_study_is_stored_changes_nothing(
 
 
 @pytest.mark.parametrize("grid", ["oblique", "1x1x6 mm", "sagittal"])
-def test_the_heatmap_is_zero_outside_the_body(small: Detector, grid: str) -> None:
+def test_the_heatmap_is_zero_outside_the_body(
+    small: Detector, prepared: Prepared, grid: str
+) -> None:
     """Exactly; beyond two voxels of the frame, over which its edge is interpolated."""
     case = scan(replace(GRIDS[grid], extent=150.0), name="case")
-    support = small.prepare_support(normals(), BOXES)
+    support = prepared(BOXES)
     heatmap = small.detect(case, support, BOXES).heatmap
     where = np.moveaxis(np.indices(case.shape), 0, -1) @ case.affine[:3, :3].T
     body = where[case.array > AIR]
@@ -239,7 +257,7 @@ def test_a_map_without_support_needs_no_shares() -> None:
 
 def test_progress_only_moves_forward(small: Detector, support: SupportSet, case: Volume) -> None:
     for run in (
-        lambda report: small.prepare_support(normals(), ALL_PLANES, report),
+        lambda report: small.prepare_support(normals(2), ALL_PLANES, report),
         lambda report: small.detect(case, support, ALL_PLANES, report),
     ):
         told: list[float] = []
@@ -264,8 +282,10 @@ def test_fewer_than_two_normals_are_too_few(small: Detector, count: int) -> None
         small.prepare_support(normals(count), BOXES)
 
 
-def test_two_normals_are_enough_and_said_to_be_optimistic(small: Detector) -> None:
-    support = small.prepare_support(normals(2), BOXES)
+def test_two_normals_are_enough_and_said_to_be_optimistic(
+    small: Detector, prepared: Prepared
+) -> None:
+    support = prepared(BOXES, 2)
     result = small.detect(study(7, lesion=True), support, BOXES)
     assert np.isfinite(result.heatmap).all()
     assert "optimistic" in result.calibration.statement
@@ -294,9 +314,9 @@ def test_modalities_do_not_mix(small: Detector, support: SupportSet) -> None:
     ids=lambda changed: next(iter(changed)),
 )
 def test_the_analysis_needs_the_options_of_the_preparation(
-    small: Detector, case: Volume, changed: dict[str, object]
+    small: Detector, prepared: Prepared, case: Volume, changed: dict[str, object]
 ) -> None:
-    support = small.prepare_support(normals(2), BOXES)
+    support = prepared(BOXES, 2)
     with pytest.raises(SupportError, match="Prepare it with the same options"):
         small.detect(case, support, replace(BOXES, **changed))
 

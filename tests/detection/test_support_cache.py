@@ -1,5 +1,6 @@
 """Features of the support are computed once, for exactly what shapes them."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,12 +25,19 @@ def references(cache: Path) -> dict[str, int]:
     return files(cache / "references")
 
 
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache with the features of three normals, to be read only."""
+    folder = tmp_path_factory.mktemp("filled")
+    detector(folder).prepare_support(normals(), BOXES)
+    assert len(files(folder)) == 3
+    return folder
+
+
 @pytest.fixture
-def cache(tmp_path: Path) -> Path:
-    """A cache with the features of three normals."""
-    detector(tmp_path).prepare_support(normals(), BOXES)
-    assert len(files(tmp_path)) == 3
-    return tmp_path
+def cache(filled: Path, tmp_path: Path) -> Path:
+    """The same, the test's own; times of writing are kept."""
+    return Path(shutil.copytree(filled, tmp_path / "cache"))
 
 
 def test_nothing_is_computed_twice(cache: Path) -> None:

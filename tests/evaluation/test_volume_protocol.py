@@ -66,7 +66,7 @@ def write_cohort(root: Path) -> Path:
 
 def measure(model: D24FAD, root: Path) -> dict[str, VolumeEvaluation]:
     card = ModelCard("untrained", model.config, image_size=64)
-    return evaluate_volumes(model, card, METHODS, root, options=OPTIONS)
+    return evaluate_volumes(model, card, METHODS, root, options=OPTIONS, rounds=50)
 
 
 @pytest.fixture(scope="module")
@@ -191,12 +191,18 @@ def test_nearest_neighbour_takes_nothing_off() -> None:
     assert plain.subtracted == 0.0 and plain.search_radius == (2, 2, 2)
 
 
-def test_a_mask_may_be_of_another_format_than_its_case(
+def test_a_mask_may_be_of_another_format_than_its_case_and_have_a_rounded_affine(
     model: D24FAD, root: Path, measured: dict[str, VolumeEvaluation]
 ) -> None:
+    """As other programs write them."""
     mask = root / "masks" / "sick-0.nii.gz"
     nib.save(nib.load(mask), root / "masks" / "sick-0.nii")
     mask.unlink()
+    mask = root / "masks" / "sick-1.nii.gz"
+    image = nib.load(mask)
+    rounded = image.affine.copy()
+    rounded[:3, 3] += 0.1
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj), rounded), mask)
     assert measure(model, root) == measured
 
 
@@ -236,17 +242,6 @@ def test_a_mask_somewhere_else_in_the_patient_is_named(model: D24FAD, root: Path
     nib.save(nib.Nifti1Image(np.asarray(image.dataobj), flipped), mask)
     with pytest.raises(InputError, match=r"sick-1\.nii\.gz lies up to 92\.0 mm away"):
         measure(model, root)
-
-
-def test_an_affine_rounded_by_another_program_is_accepted(
-    model: D24FAD, root: Path, measured: dict[str, VolumeEvaluation]
-) -> None:
-    mask = root / "masks" / "sick-1.nii.gz"
-    image = nib.load(mask)
-    rounded = image.affine.copy()
-    rounded[:3, 3] += 0.1
-    nib.save(nib.Nifti1Image(np.asarray(image.dataobj), rounded), mask)
-    assert measure(model, root) == measured
 
 
 def test_an_empty_mask_is_named(model: D24FAD, root: Path) -> None:
