@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import time
 import types
 from pathlib import Path
 from typing import Any
@@ -125,4 +126,5 @@ def settle(milliseconds: int = 0) -> None:
     timer.start()
     application.processEvents()
     while timer.elapsed() < milliseconds:
+        time.sleep(0.001)  # leave the processor to the server's threads in this process
         application.processEvents(QtCore.QEventLoop.ProcessEventsFlag.AllEvents, 10)
