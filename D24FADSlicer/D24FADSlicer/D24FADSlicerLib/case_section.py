@@ -6,7 +6,8 @@ from typing import Any
 
 from . import case as cases
 from .case import Delivery
-from .client import STRATEGIES, Client
+from .client import Client
+from .client_images import STRATEGIES
 from .context import Context
 from .findings import Analysis, regions_of
 from .heatmap import snapshot
