@@ -87,4 +87,5 @@ class FakeDetector:
                 parameters={"ct_window": options.ct_window},
                 versions={"d24fad": "0.1.0"},
             ),
+            reduction=query.reduction,
         )

@@ -29,6 +29,13 @@ def detect(folder: Path, *more: str | Path, detector: FakeDetector | None = None
     return CliRunner().invoke(app, [str(argument) for argument in arguments], obj=fake.load)
 
 
+def report(run: Result) -> dict[str, Any]:
+    document = json.loads(run.stdout)
+    jsonschema.validate(document, REPORT_SCHEMA)
+    assert isinstance(document, dict)
+    return document
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
@@ -157,6 +164,42 @@ def test_a_file_without_orientation_is_warned_of_in_one_line(studies: Path) -> N
     run = detect(studies)
     assert run.exit_code == 0
     assert run.stderr.startswith("warning: case.nii.gz:") and run.stderr.count("\n") == 1
+
+
+def test_a_scan_above_the_limit_is_reduced_and_it_is_said(studies: Path) -> None:
+    (whole,) = report(detect(studies, "--json"))["findings"]
+    fake = FakeDetector()
+    run = detect(studies, "--json", "--reduce-above", "7000", detector=fake)
+    assert run.exit_code == 0, run.output
+    said = run.stderr.splitlines()
+    assert len(said) == 4 and all(line.startswith("warning: ") for line in said)
+    assert "case.nii.gz has 24 x 26 x 12 voxels; blocks of 3 x 2 x 2 were averaged" in said[0]
+    assert {study.shape for study in fake.studies} == {(8, 13, 6)}
+
+    source = nib.load(studies / "case.nii.gz")
+    document = report(run)
+    assert document["geometry"]["shape"] == [24, 26, 12]
+    (found,) = document["findings"]
+    np.testing.assert_allclose(found["centroid_ras_mm"], whole["centroid_ras_mm"], atol=6.0)
+    for name in ("heatmap.nii.gz", "mask.nii.gz"):
+        written = nib.load(studies / "out" / name)
+        assert written.shape == source.shape
+        np.testing.assert_allclose(written.affine, source.affine, atol=1e-4)
+    voxel_ml = 12 / 1000
+    assert found["volume_ml"] == pytest.approx(written.get_fdata().sum() * voxel_ml)
+
+
+def test_the_table_counts_slices_of_the_source(studies: Path) -> None:
+    run = detect(studies, "--reduce-above", "7000")
+    document = json.loads((studies / "out" / "report.json").read_text())
+    first, last = document["findings"][0]["slice_range"]
+    assert f"{first}-{last}" in run.stdout and (first, last) == (4, 7)
+
+
+def test_a_reduced_case_among_the_support_is_found_out(studies: Path) -> None:
+    (studies / "normals" / "again.nii.gz").write_bytes((studies / "case.nii.gz").read_bytes())
+    run = detect(studies, "--reduce-above", "7000")
+    assert "is the case itself" in run.stderr
 
 
 def test_a_disk_that_fills_up_leaves_the_earlier_result(studies: Path) -> None:

@@ -258,11 +258,14 @@ CASES: dict[str, tuple[Builder, str]] = {
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("largest", [None, 8], ids=["whole", "reduced"])
 @pytest.mark.parametrize(("build", "message"), CASES.values(), ids=CASES.keys())
-def test_refused_in_one_sentence(build: Builder, message: str, tmp_path: Path) -> None:
+def test_refused_in_one_sentence(
+    build: Builder, message: str, largest: int | None, tmp_path: Path
+) -> None:
     path = build(tmp_path)
     with pytest.raises(InputError, match=message) as caught:
-        read_volume(path)
+        read_volume(path, largest=largest)
     text = str(caught.value)
     assert len(text.splitlines()) == 1
     assert str(path if path.is_dir() else path.name) in text or "affine" in text

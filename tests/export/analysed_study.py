@@ -1,9 +1,12 @@
 """A small study with its analysis, for the tests of this folder."""
 
+from dataclasses import replace
+
 import numpy as np
 from nibabel.orientations import io_orientation
 from numpy.typing import NDArray
 
+from d24fad_core.data.reduction import Reduction, reduced_affine
 from d24fad_core.data.volume import Modality, Plane, Volume
 from d24fad_core.detection.findings import find_findings
 from d24fad_core.detection.result import (
@@ -68,3 +71,31 @@ def analysed(
         ),
     )
     return query, result
+
+
+def reduced_study(
+    factors: tuple[int, int, int],
+    missing: tuple[int, int, int] = (0, 0, 0),
+    affine: NDArray[np.float64] | None = None,
+    plane: Plane = Plane.AXIAL,
+    lesions: tuple[tuple[tuple[int, int, int], float], ...] = (((9, 9, 3), 8.0),),
+) -> tuple[Volume, AnomalyResult]:
+    """A study of 16 x 18 x 10 blocks, and its analysis.
+
+    Args:
+        factors: voxels of a block.
+        missing: voxels that the last block lacks along each axis, at most all but one.
+        affine: of the source.
+        plane: plane of the slices.
+        lesions: as for `analysed`, in blocks.
+    """
+    affine = np.diag([0.5, 0.5, 0.7, 1.0]) if affine is None else affine
+    blocks = (16, 18, 10)
+    first, second, third = (
+        n * factor - min(lack, factor - 1)
+        for n, factor, lack in zip(blocks, factors, missing, strict=True)
+    )
+    reduction = Reduction((first, second, third), affine, factors, "d" * 64)
+    grid = reduced_affine(affine, factors)
+    query, result = analysed(blocks, grid, plane, lesions=lesions)
+    return replace(query, reduction=reduction), replace(result, reduction=reduction)

@@ -2,10 +2,13 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 import pytest
+from matplotlib.axes import Axes
 
 from d24fad_core.export import write_result
-from tests.export.analysed_study import analysed
+from tests.export.analysed_study import analysed, reduced_study
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -47,3 +50,20 @@ def test_when_a_name_is_taken_by_a_folder_nothing_is_left_behind(
     with pytest.raises(OSError, match=r"report\.json"):
         write_result(*analysed(), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+
+
+def test_the_files_of_a_reduced_scan_are_in_the_voxels_of_its_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    captions: list[str] = []
+    monkeypatch.setattr(Axes, "annotate", lambda _, text, *__, **___: captions.append(text))
+    query, result = reduced_study((4, 3, 5), (1, 2, 0))
+    files = write_result(query, result, tmp_path)
+
+    for path in (files.heatmap, files.mask):
+        image = nib.load(path)
+        assert image.shape == (63, 52, 50)
+        np.testing.assert_allclose(image.affine, query.reduction.affine)
+    # The peak is in the block of slices 15 to 19, 0.7 mm apart.
+    assert captions[0].startswith("axial slice 17  ·  11.9 mm superior")
+    assert json.loads(files.report.read_text())["findings"][0]["peak_voxel"][2] == 17

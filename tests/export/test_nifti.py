@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from d24fad_core import RESEARCH_USE_ONLY
+from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.export import write_heatmap, write_mask
-from tests.export.analysed_study import analysed
+from tests.export.analysed_study import analysed, reduced_study
 
 SHAPE = (24, 28, 12)
 
@@ -102,3 +104,22 @@ def test_equal_results_are_equal_files(
     content = (tmp_path / "one.nii.gz").read_bytes()
     assert content == (tmp_path / "two.nii.gz").read_bytes()
     assert content[4:8] == bytes(4)  # gzip's time stamp
+
+
+@pytest.mark.parametrize("name", ["map.nii", "map.nii.gz"])
+@pytest.mark.parametrize("write", [write_heatmap, write_mask])
+def test_a_map_that_is_written_slice_by_slice_is_the_one_that_is_written_whole(
+    write: Callable[[AnomalyResult, Path], None], name: str, tmp_path: Path
+) -> None:
+    affine = np.array([[0, 0, -0.7, 40], [0.5, 0, 0, -9], [0, -0.4, 0, 12], [0, 0, 0, 1]])
+    _, result = reduced_study((4, 3, 2), (1, 2, 0), affine)
+    heatmap, mask = (
+        np.stack(list(result.reduction.source_slices(array)), axis=2)
+        for array in (result.heatmap, result.mask)
+    )
+    whole = replace(result, heatmap=heatmap, mask=mask, affine=affine, reduction=None)
+    write(whole, tmp_path / f"whole-{name}")
+    write(result, tmp_path / f"reduced-{name}")
+    expected = (tmp_path / f"whole-{name}").read_bytes()
+    assert (tmp_path / f"reduced-{name}").read_bytes() == expected
+    assert nib.load(tmp_path / f"reduced-{name}").shape == (63, 52, 20)

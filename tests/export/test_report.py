@@ -11,7 +11,7 @@ from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.data.volume import Plane
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.export import REPORT_SCHEMA, report_document, write_report
-from tests.export.analysed_study import analysed
+from tests.export.analysed_study import analysed, reduced_study
 
 jsonschema = pytest.importorskip("jsonschema")
 
@@ -108,3 +108,15 @@ def test_the_documentation_names_every_field() -> None:
         return found | (names(schema["items"]) if "items" in schema else set())
 
     assert [name for name in sorted(names(REPORT_SCHEMA)) if f"`{name}`" not in text] == []
+
+
+def test_the_report_of_a_reduced_scan_is_in_the_voxels_of_its_source(tmp_path: Path) -> None:
+    _, result = reduced_study((4, 3, 2), (1, 2, 0))
+    document = written_report(result, tmp_path)
+    jsonschema.validate(document, REPORT_SCHEMA)
+    assert document["geometry"]["shape"] == [63, 52, 20]
+    assert document["geometry"]["spacing_mm"] == pytest.approx([0.5, 0.5, 0.7])
+    assert len(document["slice_scores"]) == 20
+    (finding,) = document["findings"]
+    assert finding["peak_voxel"] == [9 * 4 + 1, 9 * 3 + 1, 3 * 2]
+    assert finding["peak_ras_mm"] == pytest.approx([37 * 0.5, 28 * 0.5, 6 * 0.7])
