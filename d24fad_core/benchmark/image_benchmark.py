@@ -38,7 +38,6 @@ from d24fad_core.networks.weighting import PositionWeighting
 from d24fad_core.progress import Progress, silent
 from d24fad_core.support.features import StudyFeatures
 from d24fad_core.training.config import TrainingConfig
-from d24fad_core.training.episodes import EmbeddedImages
 from d24fad_core.training.feature_episodes import FeatureEpisodes
 
 _READ_AT_ONCE = 64
@@ -228,7 +227,7 @@ class _Run:
                 )
                 supports = image_features(
                     model.to(self._benchmark.device),
-                    _choose(task.train, chosen),
+                    task.train.choose(chosen),
                     task.train_foreground[chosen],
                     student=seed is not None,
                 )
@@ -339,9 +338,3 @@ def without_training(network: NetworkConfig, teacher_weights: Path | None = None
 
 def _training_seconds(config: TrainingConfig) -> float:
     return config.epochs * config.steps * _SECONDS_A_STEP
-
-
-def _choose(images: EmbeddedImages, indices: Tensor) -> EmbeddedImages:
-    return EmbeddedImages(
-        tuple(scale[indices] for scale in images.features), images.embedding[indices]
-    )

@@ -55,6 +55,27 @@ class EmbeddedImages:
             tuple(scale.to(device) for scale in self.features), self.embedding.to(device)
         )
 
+    def float(self) -> "EmbeddedImages":
+        """The features as float32."""
+        return EmbeddedImages(
+            tuple(scale.float() for scale in self.features), self.embedding.float()
+        )
+
+    def choose(self, indices: Tensor) -> "EmbeddedImages":
+        """Some of (S,) images.
+
+        Args:
+            indices: of any shape (...), which the images then have.
+        """
+
+        def chosen(values: Tensor) -> Tensor:
+            found = values.index_select(0, indices.flatten())
+            return found.view(*indices.shape, *values.shape[1:])
+
+        return EmbeddedImages(
+            tuple(chosen(scale) for scale in self.features), chosen(self.embedding)
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class EmbeddedEpisode:

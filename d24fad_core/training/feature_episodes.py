@@ -1,7 +1,6 @@
 """Episodes from features that the teacher made once, so that training costs the student alone."""
 
 import numpy as np
-from torch import Tensor
 
 from d24fad_core.errors import ConfigurationError
 from d24fad_core.training.episodes import EmbeddedEpisode, EmbeddedImages, draw_images
@@ -46,14 +45,4 @@ class FeatureEpisodes:
         query, support = draw_images(
             self.name, len(images.embedding), generator, queries, shots, shared=shared
         )
-        return EmbeddedEpisode(_choose(images, query), _choose(images, support))
-
-
-def _choose(images: EmbeddedImages, indices: Tensor) -> EmbeddedImages:
-    def chosen(values: Tensor) -> Tensor:
-        found = values.index_select(0, indices.flatten()).float()
-        return found.view(*indices.shape, *values.shape[1:])
-
-    return EmbeddedImages(
-        tuple(chosen(scale) for scale in images.features), chosen(images.embedding)
-    )
+        return EmbeddedEpisode(images.choose(query).float(), images.choose(support).float())

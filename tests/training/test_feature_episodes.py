@@ -31,6 +31,13 @@ def numbers(images: EmbeddedImages) -> np.ndarray:
     return first.numpy()
 
 
+def test_chosen_images_keep_their_order_and_type() -> None:
+    chosen = numbered(9).choose(torch.tensor([[4, 0, 4], [8, 1, 2]]))
+    np.testing.assert_array_equal(numbers(chosen.float()), [[4, 0, 4], [8, 1, 2]])
+    assert [scale.dtype for scale in chosen.features] == [torch.float16] * 3
+    assert chosen.float().features[0].dtype == torch.float32
+
+
 @pytest.mark.parametrize("shared", [True, False])
 @pytest.mark.parametrize("count", [7, 40])
 def test_episodes_are_those_of_the_images(shared: bool, count: int) -> None:
