@@ -12,6 +12,7 @@ IMAGE_SIZE = 128
 BATCH = 16
 _KEY_SCALE = 1e-3
 _FINENESS = (1.0, 8.0, 2.0, 4.0)
+_LITTLE = 0.02
 
 
 def paper_network() -> D24FAD:
@@ -35,13 +36,21 @@ def paper_network() -> D24FAD:
     return model.eval()
 
 
-def images(count: int, seed: int) -> Tensor:
-    """Noise of several finenesses and contrasts in [0, 1], (count, 3, IMAGE_SIZE, IMAGE_SIZE)."""
+def images(count: int, seed: int, *, alike: bool = False) -> Tensor:
+    """Noise of several finenesses and contrasts in [0, 1], (count, 3, IMAGE_SIZE, IMAGE_SIZE).
+
+    Args:
+        count: how many.
+        seed: of the noise.
+        alike: all show the same, up to a little noise, as images of one organ do.
+    """
     rng = np.random.default_rng(seed)
     made = []
-    for number in range(count):
+    for number in range(1 if alike else count):
         noise = rng.random((3, IMAGE_SIZE, IMAGE_SIZE))
         smooth = ndimage.gaussian_filter(noise, (0, *2 * (_FINENESS[number % len(_FINENESS)],)))
         low, high = np.sort(rng.random(2))
         made.append(low + (high - low) * (smooth - smooth.min()) / np.ptp(smooth))
-    return torch.from_numpy(np.stack(made).astype(np.float32))
+    if alike:
+        made = [made[0] + _LITTLE * rng.random(made[0].shape) for _ in range(count)]
+    return torch.from_numpy(np.stack(made).astype(np.float32)).clamp(0.0, 1.0)

@@ -17,14 +17,16 @@ from benchmarks.machine import alternating_seconds
 from benchmarks.networks import BATCH, IMAGE_SIZE, images, paper_network
 from d24fad_core.detection.image_scorer import ImageScorer, encode_each
 from d24fad_core.detection.paper_scorer import PaperScorer
-from d24fad_core.networks.d24fad import D24FAD, NetworkConfig
+from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.networks.inference import for_inference
 from d24fad_core.networks.teacher import build_teacher
 from d24fad_core.support.scoring import default_image_scoring
+from d24fad_core.training.config import TrainingConfig
 
 SHOTS = 8
 _PAPER = "this project, student of the paper"
-_NEAREST = "this project, nearest neighbour, no student"
+_ALIGNED = "this project, default network and scoring, anatomy"
+_TEXTURE = "this project, default network and scoring, texture"
 _CORESET = 0.1  # anomalib's default
 
 
@@ -37,12 +39,13 @@ def main() -> None:
     paper = PaperScorer(network, support)
     lower = PaperScorer(network, support, torch.bfloat16)
     patchcore, reverse = _patchcore(support), _reverse_distillation()
-    neighbour = _nearest_neighbour(support)
+    aligned, texture = _default(images(SHOTS, seed=3, alike=True)), _default(support)
     in_float32 = {
         "anomalib PatchCore": lambda: patchcore(queries),
         "anomalib Reverse Distillation": lambda: reverse(queries),
         _PAPER: lambda: paper.scores(queries),
-        _NEAREST: lambda: neighbour(queries),
+        _ALIGNED: lambda: aligned(queries),
+        _TEXTURE: lambda: texture(queries),
     }
     works = {(name, "float32"): _inference(work) for name, work in in_float32.items()}
     works |= {
@@ -100,17 +103,19 @@ def _reverse_distillation() -> ReverseDistillationModel:
     ).eval()
 
 
-def _nearest_neighbour(support: torch.Tensor) -> Callable[[torch.Tensor], list[float]]:
-    """The training-free scoring that evaluations show beside every student."""
-    teacher = build_teacher("wide_resnet50_2", pretrained=False)
-    model = for_inference(
-        D24FAD(NetworkConfig("wide_resnet50_2"), teacher).eval().requires_grad_(False)
-    )
-    # Only what this scoring asks for is computed.
-    scoring = replace(default_image_scoring(), in_place=None)
-    scorer = ImageScorer(model, scoring, encode_each(model, support, scoring), IMAGE_SIZE)
+def _default(support: torch.Tensor) -> Callable[[torch.Tensor], list[float]]:
+    """The default network with this teacher, and the default scoring.
+
+    Where the support images do not lie upon each other, as texture, the scoring needs no student.
+    """
+    network = replace(TrainingConfig().network, teacher="wide_resnet50_2")
+    teacher = build_teacher(network.teacher, pretrained=False)
+    model = for_inference(D24FAD(network, teacher).eval().requires_grad_(False))
+    scoring = default_image_scoring()
+    encoded = encode_each(model, support, scoring.keys)
+    scorer = ImageScorer(model, scoring, encoded, IMAGE_SIZE)
     return lambda queries: [
-        scorer.score(features) for features in encode_each(model, queries, scoring)
+        scorer.score(features) for features in encode_each(model, queries, scorer.keys)
     ]
 
 

@@ -68,14 +68,18 @@ class ImageScorer:
             weight = scoring.place_weight(misalignment([image.slices for image in support]))
             weighted += [(scoring.in_place, weight)] if weight > 0.0 else []
         self._parts = [self._prepare(part, weight) for part, weight in weighted]
-        keys = [key for part in self._parts for key in part.scoring.keys]
-        self._prepared = [PreparedFeatures(image, keys) for image in self._support]
+        self._prepared = [PreparedFeatures(image, self.keys) for image in self._support]
         self._centre, self._spread = self._of_normals()
 
     @property
     def scorings(self) -> tuple[ScoringConfig, ...]:
         """The parts that count for this support."""
         return tuple(part.scoring for part in self._parts)
+
+    @property
+    def keys(self) -> tuple[MapKey, ...]:
+        """The maps that count for this support; a query needs features for no others."""
+        return tuple(dict.fromkeys(key for part in self.scorings for key in part.keys))
 
     def compare(self, query: StudyFeatures) -> tuple[Similarities, ...]:
         """Similarity of one image to each support image, for each of `scorings`."""
@@ -143,18 +147,19 @@ class ImageScorer:
         return values[image.foreground[0]] if self._scoring.foreground_only else values.flatten()
 
 
-def encode_each(model: D24FAD, images: Tensor, scoring: ImageScoringConfig) -> list[StudyFeatures]:
+def encode_each(model: D24FAD, images: Tensor, keys: Sequence[MapKey]) -> list[StudyFeatures]:
     """Each image as a study of one slice.
 
     Args:
         model: the network.
         images: (B, 3, N, N) in [0, 1].
-        scoring: which scales are wanted.
+        keys: the maps that are wanted: those of the scoring for support images, those of the
+            scorer for queries.
     """
     inside = foreground(images)
     encoded = [
         chunk[torch.tensor([index])]
-        for chunk in encode_images(model, images, scoring.keys)
+        for chunk in encode_images(model, images, keys)
         for index in range(len(next(iter((*chunk.teacher.values(), *chunk.student.values())))))
     ]
     return [

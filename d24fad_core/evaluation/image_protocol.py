@@ -110,5 +110,5 @@ def _encode(
     found: list[StudyFeatures] = []
     for start in range(0, len(files), 64):
         images = to_unit(load_images(files[start : start + 64], image_size))
-        found.extend(encode_each(model, images, scoring))
+        found.extend(encode_each(model, images, scoring.keys))
     return found

@@ -92,20 +92,19 @@ class Student(nn.Module):
             else None
         )
 
-    def forward(self, embedding: Tensor) -> Features:
+    def forward(self, embedding: Tensor, finest: int = 0) -> Features:
         """Predict features.
 
         Args:
             embedding: the teacher's output at stride 32, (B, C, H/32, W/32).
+            finest: finest scale that is wanted, 0 for stride 4; work on finer ones is left out.
 
         Returns:
-            Features of the teacher's shapes at strides 4, 8 and 16.
+            Features of the teacher's shapes at strides 4, 8 and 16, without those left out.
         """
-        at_16 = self.layer1(embedding)
-        at_8 = self.layer2(at_16)
-        at_4 = self.layer3(at_8)
-        if self.heads is not None:
-            at_16, at_8, at_4 = (
-                head(hidden) for head, hidden in zip(self.heads, (at_16, at_8, at_4), strict=True)
-            )
-        return at_4, at_8, at_16
+        hidden, found = embedding, []
+        stages = (self.layer1, self.layer2, self.layer3)
+        for number, stage in enumerate(stages[: len(stages) - finest]):
+            hidden = stage(hidden)
+            found.append(hidden if self.heads is None else self.heads[number](hidden))
+        return tuple(reversed(found))

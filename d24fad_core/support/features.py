@@ -15,7 +15,7 @@ from d24fad_core.files import whole_file
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.support.scoring import MapKey, MapKind
 
-CHUNK = 8
+CHUNK = 16
 """Slices that go through the network at once. Fixed, and the last chunk is filled up: kernels are
 chosen by batch size, and a score must not depend on the company of its slice, bit for bit."""
 
@@ -94,9 +94,10 @@ def encode_images(model: D24FAD, images: Tensor, keys: Sequence[MapKey]) -> Iter
         with torch.inference_mode():
             if wanted["student"]:
                 teacher, embedding = model.embed(filled.to(device))
-                student = model.student(embedding)
+                finest = min(wanted["student"])
+                student = dict(enumerate(model.student(embedding, finest), finest))
             else:
-                teacher, student = model.teacher_features(filled.to(device)), ()
+                teacher, student = model.teacher_features(filled.to(device)), {}
         yield SliceFeatures(
             {scale: _kept(teacher[scale][: len(part)]) for scale in wanted["teacher"]},
             {scale: _kept(student[scale][: len(part)]) for scale in wanted["student"]},

@@ -48,7 +48,7 @@ def test_mirrored_features_are_those_of_the_mirrored_images(
     found = store.features("discs/train", files, mirrored=True)
     with torch.inference_mode():
         _, embedding = model.embed(to_unit(load_images(files, 64)).flip(-1))
-    torch.testing.assert_close(found.images.embedding, embedding)
+    torch.testing.assert_close(found.images.embedding, embedding, rtol=1e-4, atol=1e-4)
     assert found.key != store.features("discs/train", files).key
 
 

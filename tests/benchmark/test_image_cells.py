@@ -127,10 +127,10 @@ def test_scores_are_those_of_the_product_bit_for_bit(
     (method,) = named(name)
     mine = score(model, task, POSITION_METHODS)
     tests = to_unit(load_images([*files.test_good, *files.test_ungood], 64))
-    queries = encode_each(model, tests, method.recipe)
+    queries = encode_each(model, tests, method.recipe.keys)
     for shots in SETTINGS.shots:
         chosen = [files.train_good[index] for index in DRAW[:shots]]
-        supports = encode_each(model, to_unit(load_images(chosen, 64)), method.recipe)
+        supports = encode_each(model, to_unit(load_images(chosen, 64)), method.recipe.keys)
         scorer = ImageScorer(model, method.recipe, supports, 64)
         theirs = tuple(scorer.score(query) for query in queries)
         assert mine[name, CORRECTED, shots].scores == theirs
@@ -227,12 +227,12 @@ def test_the_official_score_of_the_default_has_an_honest_one_of_the_same_maps(
     scoring = default_image_scoring()
     tests = to_unit(load_images([*files.test_good, *files.test_ungood], 64))
     chosen = [files.train_good[index] for index in DRAW[:4]]
-    supports = encode_each(model, to_unit(load_images(chosen, 64)), scoring)
+    supports = encode_each(model, to_unit(load_images(chosen, 64)), scoring.keys)
     scorer = ImageScorer(model, scoring, supports, 64)
     maps = np.stack(
         [
             scorer.fused_map(scorer.compare(query)).numpy()
-            for query in encode_each(model, tests, scoring)
+            for query in encode_each(model, tests, scoring.keys)
         ]
     )
     published = official_scores(maps, task.labels)

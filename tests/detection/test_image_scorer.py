@@ -28,7 +28,7 @@ def model() -> D24FAD:
 
 def encoded(model: D24FAD, pictures: list[np.ndarray]) -> list[StudyFeatures]:
     images = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2) / 255.0
-    return encode_each(model, images, SCORING)
+    return encode_each(model, images, SCORING.keys)
 
 
 def scorer(model: D24FAD, scoring: ImageScoringConfig = SCORING, shots: int = 4) -> ImageScorer:

@@ -24,10 +24,14 @@ def small_network(teacher: str) -> D24FAD:
     return model.eval()
 
 
-@pytest.mark.parametrize("teacher", sorted(TEACHERS))
-def test_features_are_those_of_the_model(teacher: str) -> None:
+@pytest.mark.parametrize(
+    ("teacher", "size"),
+    # At 192 pixels the deepest features have too many positions for the matrix product.
+    [*((teacher, 64) for teacher in sorted(TEACHERS)), ("resnet18", 192)],
+)
+def test_features_are_those_of_the_model(teacher: str, size: int) -> None:
     model = small_network(teacher)
-    images = torch.rand(2, 3, 64, 64)
+    images = torch.rand(2, 3, size, size)
     with torch.inference_mode():
         expected, found = model.encode(images), for_inference(model).encode(images)
     for one, other in zip(

@@ -51,3 +51,17 @@ def test_predictions_of_other_widths_may_be_negative() -> None:
     info = TEACHERS["efficientnet_lite0"]
     features = Student(info, CONFIGS["own widths"])(torch.randn(2, info.channels[3], 2, 2))
     assert all((each < 0).any() for each in features)
+
+
+@pytest.mark.parametrize("widths", [None, (16, 12, 8)])
+@pytest.mark.parametrize("finest", [0, 1, 2])
+def test_leaving_fine_scales_out_does_not_change_the_others(
+    widths: tuple[int, int, int] | None, finest: int
+) -> None:
+    student = Student(TEACHERS["resnet18"], StudentConfig((1, 1, 1), widths)).eval()
+    embedding = torch.randn(2, TEACHERS["resnet18"].channels[3], 2, 2)
+    with torch.inference_mode():
+        every, some = student(embedding), student(embedding, finest)
+    assert len(some) == 3 - finest
+    for one, other in zip(every[finest:], some, strict=True):
+        assert torch.equal(one, other)

@@ -22,7 +22,7 @@ def model() -> D24FAD:
 
 def measured(model: D24FAD, pictures: list[np.ndarray]) -> float:
     images = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2) / 255.0
-    return misalignment([image.slices for image in encode_each(model, images, SCORING)])
+    return misalignment([image.slices for image in encode_each(model, images, SCORING.keys)])
 
 
 def texture(seed: int) -> np.ndarray:
