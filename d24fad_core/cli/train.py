@@ -63,6 +63,14 @@ def train(
         Preset,
         typer.Option(help="'default', or 'paper' for training as published (needs its teacher)."),
     ] = Preset.DEFAULT,
+    initial: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of a checkpoint whose student goes on learning; its architecture, image "
+            "size and scoring are kept. Without it, training begins with random weights.",
+            show_default=False,
+        ),
+    ] = None,
     teacher_weights: Annotated[
         Path | None,
         typer.Option(
@@ -94,15 +102,30 @@ def train(
     result is OUT/checkpoint, for --checkpoint of the other commands. Watch the losses with
     `tensorboard --logdir OUT/tensorboard`.
     """
-    from d24fad_core.networks.checkpoint import ModelCard
+    from d24fad_core.networks.checkpoint import ModelCard, load_checkpoint
     from d24fad_core.support.scoring import ScoringConfig, default_image_scoring
     from d24fad_core.training.config import PRESETS
     from d24fad_core.training.episodes import EpisodeSource, ImageEpisodes, VolumeEpisodes
     from d24fad_core.training.trainer import train as run_training
 
     base = PRESETS[preset.value]
+    if initial is None:
+        model = None
+        card = ModelCard(
+            name,
+            base.network,
+            base.image_size,
+            ScoringConfig().to_dict(),
+            default_image_scoring().to_dict(),
+        )
+    else:
+        model, former = load_checkpoint(initial, teacher_weights)
+        history = {"weights_hash": former.weights_hash, **former.training}
+        card = replace(former, name=name, training={"continued_from": history}, metrics={})
     config = replace(
         base,
+        network=card.network,
+        image_size=card.image_size,
         seed=seed,
         epochs=epochs or base.epochs,
         steps=steps or base.steps,
@@ -125,13 +148,6 @@ def train(
                     folder.name, studies, Plane.AXIAL, config.image_size, window
                 )
             )
-    card = ModelCard(
-        name,
-        config.network,
-        config.image_size,
-        ScoringConfig().to_dict(),
-        default_image_scoring().to_dict(),
-    )
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -156,6 +172,7 @@ def train(
             sources,
             out,
             card,
+            initial=model,
             device=device,
             teacher_weights=teacher_weights,
             on_step=on_step,

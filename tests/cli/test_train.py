@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from d24fad_core.cli import app
-from d24fad_core.networks.checkpoint import load_checkpoint
+from d24fad_core.networks.checkpoint import load_checkpoint, read_card
 from tests.cli.small_studies import write_study
 from tests.evaluation.small_tasks import write_task
 
@@ -58,6 +58,25 @@ def test_images_and_volumes_train_one_student(images: Path, normals: Path, tmp_p
     assert shown.exit_code == 0 and "mine" in shown.stdout
 
     other = train(*given, "--seed", 4)
+    assert other.exit_code == 2
+    assert "other settings" in other.stderr
+
+
+@pytest.mark.slow
+def test_a_checkpoint_goes_on_learning_with_its_own_architecture(
+    images: Path, untrained: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    given = ("--images", images, "--task", "discs", "--out", out, "--name", "mine", *SHORT)
+    run = train(*given, "--initial", untrained)
+    assert run.exit_code == 0, run.output
+    former, card = read_card(untrained), read_card(out / "checkpoint")
+    assert (card.network, card.image_size) == (former.network, 64)
+    assert (card.name, card.scoring) == ("mine", former.scoring)
+    assert card.training["continued_from"]["weights_hash"] == former.weights_hash
+    assert card.weights_hash != former.weights_hash
+
+    other = train(*given)
     assert other.exit_code == 2
     assert "other settings" in other.stderr
 
@@ -141,6 +160,14 @@ BAD_INPUTS = {
         ("--images", "IMAGES", "--teacher-weights", "WEIGHTS"),
         "belong to another network",
     ),
+    "missing checkpoint to begin with": (
+        ("--images", "IMAGES", "--initial", "NOWHERE"),
+        "no checkpoint at",
+    ),
+    "checkpoint of another teacher": (
+        ("--images", "IMAGES", "--initial", "OTHER_TEACHER"),
+        "has other weights here than when",
+    ),
     "unknown CT window": (
         ("--volumes", "NORMALS", "--modality", "CT", "--window", "knee"),
         "'knee'",
@@ -161,7 +188,11 @@ def test_bad_input_ends_in_one_line_and_trains_nothing(
     (damaged / "discs" / "train" / "good" / "00.png").write_bytes(b"this is no image")
     two = Path(shutil.copytree(normals, tmp_path / "two"))
     (two / "normal-0.nii.gz").unlink()
+    other_teacher = Path(shutil.copytree(untrained, tmp_path / "other_teacher"))
+    card = json.loads((other_teacher / "card.json").read_text())
+    (other_teacher / "card.json").write_text(json.dumps({**card, "teacher_hash": "0" * 64}))
     places = {
+        "OTHER_TEACHER": other_teacher,
         "IMAGES": images,
         "NORMALS": normals,
         "NOWHERE": tmp_path / "nowhere",
