@@ -117,4 +117,6 @@ def study_shares(model: D24FAD, found: Mapping[MapKey, Tensor], studies: int) ->
 def _position_weighting(model: D24FAD) -> PositionWeighting:
     weighting = model.weighting
     # The paper's weighting has no notion of place; its scores follow the nearest study instead.
-    return weighting if isinstance(weighting, PositionWeighting) else PositionWeighting()
+    if isinstance(weighting, PositionWeighting):
+        return weighting
+    return PositionWeighting().requires_grad_(False)

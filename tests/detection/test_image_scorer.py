@@ -9,6 +9,7 @@ import torch
 from d24fad_core.detection.image_scorer import ImageScorer, encode_each
 from d24fad_core.errors import SupportError
 from d24fad_core.networks.d24fad import D24FAD
+from d24fad_core.networks.teacher import build_teacher
 from d24fad_core.support.features import StudyFeatures
 from d24fad_core.support.scoring import ImageScoringConfig, default_image_scoring
 from tests.evaluation.networks import untrained_network
@@ -117,3 +118,12 @@ def test_a_black_image_is_scored_as_a_whole(model: D24FAD) -> None:
 def test_one_support_image_has_no_other_to_be_compared_with(model: D24FAD) -> None:
     with pytest.raises(SupportError, match="1 support image given; at least 2"):
         scorer(model, shots=1)
+
+
+def test_a_network_that_weighs_images_can_score_too() -> None:
+    """As checkpoints of the official code are imported."""
+    config = replace(untrained_network().config, weighting="image")
+    model = D24FAD(config, build_teacher(config.teacher, pretrained=False)).eval()
+    plain, bright = encoded(model, [disc(50), disc(51, abnormal=True)])
+    measure = scorer(model)
+    assert measure.score(bright) > measure.score(plain)
