@@ -36,7 +36,7 @@ def test_findings_are_those_of_the_map_on_the_source_grid(factors, missing, plan
         affine = np.array([[0, 0, -2.8, 40], [2, 0.01, 0, -9], [0, -1.6, 0, 12], [0, 0, 0, 1]])
     # One bump reaches the far corner, where blocks are not whole.
     _, result = reduced_study(
-        factors, missing, affine, plane, lesions=(((9, 9, 3), 8.0), ((15, 17, 9), 5.0))
+        factors, missing, affine, plane, lesions=(((9, 9, 3), 8.0), ((15, 17, 9), 40.0))
     )
     reduction = result.reduction
     assert reduction is not None
