@@ -33,8 +33,9 @@ def summarise(
     count = len(normals)
     smallest = 1 / (count + 1)
     statement = (
-        f"{count} normal patients: the smallest possible p-value is {smallest:.3f}; "
-        "19 other normal patients are needed to certify a false-positive rate of 5 %, 99 for 1 %."
+        f"The p-value counts the {count} normal patients of the support set and cannot fall below "
+        f"{smallest:.3f}; a false-positive rate of 5 % needs 19 normal patients outside the "
+        "support set, 1 % needs 99."
     )
     if not held_out:
         statement += (

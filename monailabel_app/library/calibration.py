@@ -87,11 +87,12 @@ class Calibration:
 
     def statement(self) -> str:
         """What these normals can and cannot certify."""
-        count = f"{self.patients} normal patient{'' if self.patients == 1 else 's'}"
+        plural = "" if self.patients == 1 else "s"
+        count = f"{self.patients} normal patient{plural} outside the support set"
         if self.patients >= 99:
-            return f"{count} support false-positive rates down to {self.smallest:.1%}."
+            return f"{count} allow false-positive rates down to {self.smallest:.1%}."
         if self.patients >= 19:
-            return f"{count} support a false-positive rate of 5 % but not of 1 %, which needs 99."
+            return f"{count} allow a false-positive rate of 5 % but not of 1 %, which needs 99."
         return (
             f"{count} cannot certify a false-positive rate of 5 %, which needs 19; "
             f"the smallest possible p-value is {self.smallest:.3f}."

@@ -75,4 +75,4 @@ def test_the_curve_and_the_threshold_agree(scores: list[float], rate: float) -> 
 def test_the_statement_says_what_cannot_be_certified() -> None:
     assert "cannot certify a false-positive rate of 5 %" in calibration(*range(8)).statement()
     assert "not of 1 %" in calibration(*range(19)).statement()
-    assert "1 normal patient " in calibration(1.0).statement()
+    assert "1 normal patient outside the support set" in calibration(1.0).statement()

@@ -18,7 +18,7 @@ def test_without_normals_nothing_is_certain() -> None:
 def test_the_statement_says_what_so_many_normals_can_certify(count: int, smallest: float) -> None:
     summary = summarise(9.0, [1.0] * count, 3.0, held_out=True)
     assert summary.p_value == pytest.approx(smallest, abs=5e-4)
-    assert summary.statement.startswith(f"{count} normal patients: the smallest possible p-value")
+    assert f"counts the {count} normal patients of the support set" in summary.statement
     assert f"{summary.p_value:.3f}" in summary.statement
     assert "optimistic" not in summary.statement
     assert (summary.normal_patients, summary.threshold, summary.unit) == (count, 3.0, UNIT)

@@ -137,7 +137,7 @@ def test_a_whole_review(driver: Driver, server: Any, tmp_path: Path) -> None:
 
     assert [ui.findingsTable.item(0, column).text() for column in (0, 1, 3)] == ["1", "open", "7.0"]
     assert ui.supportTable.item(0, 2).text() == "50%"
-    assert "no study is confirmed" in ui.rateLabel.text
+    assert "no normal patient outside the support set" in ui.rateLabel.text
 
     finding = driver.panel.context.case.analysis.findings[1]
     ui.findingsTable.selectRow(1)

@@ -280,7 +280,8 @@ class CaseCalibration:
     """How often normal cases reach a case score.
 
     Attributes:
-        normal_patients: how many confirmed normals the rates rest on.
+        normal_patients: how many confirmed normals, none of them in the support set, the rates
+            rest on.
         statement: what these normals can and cannot certify.
         curve: pairs of threshold and conformal false-positive rate, by rising threshold.
     """
@@ -319,10 +320,12 @@ class CaseCalibration:
         """One sentence to stand beside the threshold."""
         rate = self.false_positive_rate(threshold)
         if rate is None:
-            return "Expected false-positive rate unknown: no study is confirmed as normal yet."
-        patients = (
-            "1 normal patient"
-            if self.normal_patients == 1
-            else (f"{self.normal_patients} normal patients")
+            return (
+                "Expected false-positive rate unknown: no normal patient outside the support set "
+                "is confirmed yet."
+            )
+        plural = "" if self.normal_patients == 1 else "s"
+        return (
+            f"At most {rate:.0%} of normal cases reach this score ({self.normal_patients} normal "
+            f"patient{plural} outside the support set)."
         )
-        return f"At most {rate:.0%} of normal cases reach this score ({patients})."
