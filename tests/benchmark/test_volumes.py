@@ -112,7 +112,9 @@ def test_a_plane_is_measured_as_evaluate_measures_it(
     model, card = load_checkpoint(untrained)
     scoring = {DEFAULT: ScoringConfig.from_dict(card.scoring)}
     options = replace(OPTIONS, planes=(Plane.AXIAL,))
-    direct = evaluate_volumes(model, card, scoring, root / "T1", options=options)[DEFAULT]
+    direct = evaluate_volumes(model, card, scoring, root / "T1", options=options, rounds=50)[
+        DEFAULT
+    ]
     found = results[0].evaluation
     for name in ("auroc", "average_precision", "aupro", "best_dice"):
         expected = getattr(direct.voxels, name).value
