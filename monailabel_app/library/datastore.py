@@ -8,6 +8,7 @@ import fnmatch
 import json
 import logging
 import math
+import re
 import shutil
 import tempfile
 import threading
@@ -33,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 VOLUME_PATTERNS = ("*.nii.gz", "*.nii", "*.nrrd", "*.mha")
 _LIST_SECONDS = 30.0
+_DESCRIPTION_LETTERS = 64
 
 
 class StudiesFolder(LocalDatastore):
@@ -144,7 +146,7 @@ class PacsStudies(DICOMWebDatastore, StudiesFolder):
         self, client: DICOMwebClient, cache: str | None, search: Sequence[Mapping[str, Any]]
     ) -> None:
         self._searches = tuple(search)
-        self._listed: tuple[float, list[str]] = (-math.inf, [])
+        self._listed: tuple[float, dict[str, str]] = (-math.inf, {})
         self._fetching = threading.Lock()
         super().__init__(client=client, search_filter=dict(search[0]), cache_path=cache)
 
@@ -154,22 +156,31 @@ class PacsStudies(DICOMWebDatastore, StudiesFolder):
         Raises:
             requests.RequestException: the PACS does not answer and never did.
         """
+        return list(self._titles())
+
+    def title(self, image_id: str) -> str:
+        """What people call a series; it says nothing of the patient. The UID of one not listed."""
+        return self._titles().get(image_id, image_id)
+
+    def _titles(self) -> dict[str, str]:
+        """Titles by series instance UID, sorted by these."""
         asked, known = self._listed
         if time.monotonic() - asked < _LIST_SECONDS:
             return known
         try:
-            found = [
-                str(Dataset.from_json(series).SeriesInstanceUID)
+            series = [
+                Dataset.from_json(found)
                 for search in self._searches
-                for series in self._client.search_for_series(search_filters=dict(search))
+                for found in self._client.search_for_series(search_filters=dict(search))
             ]
+            titles = {str(each.SeriesInstanceUID): series_title(each) for each in series}
         except requests.RequestException as error:
             if not known:
                 raise
             # What was fetched before can still be worked on.
             logger.warning("The PACS did not list its series: %s", type(error).__name__)
-            found = known
-        self._listed = (time.monotonic(), sorted(set(found)))
+            titles = known
+        self._listed = (time.monotonic(), dict(sorted(titles.items())))
         return self._listed[1]
 
     def get_labeled_images(
@@ -224,6 +235,28 @@ class PacsStudies(DICOMWebDatastore, StudiesFolder):
             requests.RequestException: it cannot be reached, or refuses them.
         """
         self._client.store_instances(list(objects))
+
+
+def series_title(series: Dataset) -> str:
+    """Description, modality, date and number of images of a series, and the end of its UID.
+
+    Nothing of the patient is in it but what a scanner's operator wrote into the description; the
+    end of the UID tells series of one protocol apart.
+
+    Args:
+        series: what the PACS says of it (QIDO-RS, DICOM PS3.18, Table 10.6.3-4).
+    """
+    description = "".join(c for c in str(series.get("SeriesDescription") or "") if c.isprintable())
+    date = str(series.get("SeriesDate") or series.get("StudyDate") or "")
+    count = series.get("NumberOfSeriesRelatedInstances")
+    parts = (
+        description.strip()[:_DESCRIPTION_LETTERS],
+        str(series.get("Modality") or ""),
+        f"{date[:4]}-{date[4:6]}-{date[6:]}" if re.fullmatch(r"[0-9]{8}", date) else "",
+        "" if count is None else f"{count} image{'' if int(count) == 1 else 's'}",
+        f"…{str(series.SeriesInstanceUID)[-6:]}",
+    )
+    return ", ".join(part for part in parts if part)
 
 
 def _entry(info: dict[str, Any] | None, name: str, extension: str) -> DataModel:

@@ -94,6 +94,10 @@ class ImageCatalogue:
             return Study(image, self._datastore.series_folder(image))
         return Study(image, Path(self._datastore.get_image_uri(image)))
 
+    def title(self, image: str) -> str:
+        """What people call an image: its id, or what the PACS says of the series."""
+        return self._datastore.title(image) if isinstance(self._datastore, PacsStudies) else image
+
     def find(self, image: str) -> Study | None:
         """The study of an image id, None where there is no such image any more."""
         return self.study(image) if image in self._datastore.list_images() else None

@@ -8,9 +8,15 @@ import nibabel
 import numpy as np
 import pytest
 from monailabel.interfaces.exception import ImageNotFoundException
+from pydicom.dataset import Dataset
 
 from monailabel_app.library import datastore as module
-from monailabel_app.library.datastore import VOLUME_PATTERNS, StudiesFolder
+from monailabel_app.library.datastore import (
+    VOLUME_PATTERNS,
+    PacsStudies,
+    StudiesFolder,
+    series_title,
+)
 from monailabel_app.library.failures import RequestError
 from monailabel_app.library.images import ImageCatalogue
 from tests.data.dicom_builder import write_series
@@ -115,3 +121,58 @@ def test_images_are_named_by_id_only_and_hashes_follow_their_content(
     write_image(folder / "a.nii.gz", 2)
     assert again.hash_if_known("a") is None
     assert again.content_hash(again.study("a")) != first
+
+
+def series(**elements: object) -> Dataset:
+    found = Dataset()
+    found.SeriesInstanceUID = "1.2.826.0.1.999123456"
+    found.PatientName, found.PatientID = "Secret^Patient", "4711"
+    for name, value in elements.items():
+        setattr(found, name, value)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("elements", "title"),
+    [
+        (
+            {
+                "SeriesDescription": "T2 FLAIR\n",
+                "Modality": "MR",
+                "StudyDate": "20260102",
+                "NumberOfSeriesRelatedInstances": 24,
+            },
+            "T2 FLAIR, MR, 2026-01-02, 24 images, …123456",
+        ),
+        (
+            {"SeriesDate": "20260203", "StudyDate": "20260102", "Modality": "CT"},
+            "CT, 2026-02-03, …123456",
+        ),
+        ({"NumberOfSeriesRelatedInstances": 1, "SeriesDescription": ""}, "1 image, …123456"),
+        ({"SeriesDescription": "x" * 90}, f"{'x' * 64}, …123456"),
+        ({}, "…123456"),
+    ],
+)
+def test_a_series_has_a_title_without_its_patient(elements: dict[str, object], title: str) -> None:
+    assert series_title(series(**elements)) == title
+
+
+def test_series_of_a_pacs_are_listed_by_uid_and_called_by_title(tmp_path: Path) -> None:
+    class Pacs:
+        """What the datastore asks of a DICOMweb client."""
+
+        base_url = "http://127.0.0.1/dicom-web"
+
+        def search_for_series(self, search_filters: dict[str, str]) -> list[dict[str, object]]:
+            return [series(**search_filters).to_json_dict()]
+
+    store = PacsStudies(Pacs(), str(tmp_path), [{"Modality": "CT"}, {"Modality": "MR"}])
+    uid = "1.2.826.0.1.999123456"
+    assert store.list_images() == [uid]
+    assert store.title(uid) == "MR, …123456"
+    assert store.title("gone") == "gone"
+    assert ImageCatalogue(store, tmp_path / "hashes.json").title(uid) == "MR, …123456"
+
+
+def test_an_image_of_a_folder_is_called_by_its_id(store: StudiesFolder, tmp_path: Path) -> None:
+    assert ImageCatalogue(store, tmp_path / "hashes.json").title("b.c") == "b.c"

@@ -275,6 +275,7 @@ def test_removing_the_volume_cancels_its_analysis(driver: Driver, server: Any) -
 
 def test_building_a_support_set(driver: Driver, server: Any) -> None:
     ui = driver.ui
+    server.store.titles["normal_2"] = "T2 FLAIR, MR, …000002"
     driver.connect()
     ui.newSetEdit.text = "Brain FLAIR"
     driver.press(ui.newSetButton)
@@ -282,9 +283,10 @@ def test_building_a_support_set(driver: Driver, server: Any) -> None:
     driver.until(lambda: ui.supportSetBox.currentText.startswith("Brain-flair"))
     driver.until(lambda: "At least 2" in ui.supportLabel.text)
     ui.imageBox.setCurrentIndex(2)
+    assert ui.imageBox.currentText == "T2 FLAIR, MR, …000002  unreviewed"
     driver.press(ui.addImageButton)
     driver.until(lambda: ui.supportTable.rowCount == 1)
-    assert ui.supportTable.item(0, 0).text() == "normal_2"
+    assert ui.supportTable.item(0, 0).text() == "T2 FLAIR, MR, …000002"
     node = driver.load()
     ui.supportVolumeSelector.setCurrentNode(node)
     driver.press(ui.addVolumeButton)

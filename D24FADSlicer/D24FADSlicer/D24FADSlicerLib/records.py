@@ -100,9 +100,10 @@ class ServerInfo:
 
 @dataclass(frozen=True)
 class ImageEntry:
-    """An image on the server with its review state."""
+    """An image on the server with its review state; `title` is what people call it."""
 
     image: str
+    title: str
     sha256: str | None
     modality: str | None
     state: str
@@ -115,6 +116,7 @@ class ImageEntry:
         score = document.get("case_score")
         return cls(
             image=text(document, "image"),
+            title=str(document.get("title") or text(document, "image")),
             sha256=document.get("sha256"),
             modality=document.get("modality"),
             state=str(document.get("state", "unreviewed")),

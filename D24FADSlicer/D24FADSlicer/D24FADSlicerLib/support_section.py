@@ -29,6 +29,7 @@ class SupportSection:
         self._context = context
         self._wanted = ""
         self._filling = False
+        self._titles: dict[str, str] = {}
         ui = context.ui
         ui.supportTable.setColumnCount(4)
         ui.supportTable.setHorizontalHeaderLabels(["Study", "Quality", "Weight", "Confirmed"])
@@ -63,6 +64,7 @@ class SupportSection:
         names = [found.name for found in sets]
         if current not in names:
             current = info.default_support_set if info is not None else ""
+        self._titles = {entry.image: entry.title for entry in images}
         self._filling = True
         ui.supportSetBox.clear()
         for found in sets:
@@ -72,7 +74,7 @@ class SupportSection:
             box.clear()
             for entry in images:
                 score = "" if entry.case_score is None else f"  z {entry.case_score:.1f}"
-                box.addItem(f"{entry.image}  {entry.state.replace('_', ' ')}{score}", entry.image)
+                box.addItem(f"{entry.title}  {entry.state.replace('_', ' ')}{score}", entry.image)
         self._filling = False
         self._wanted = ""
         self._chosen(ui.supportSetBox.currentIndex)
@@ -110,7 +112,7 @@ class SupportSection:
         for row, study in enumerate(support_set.studies):
             weight = shares.get(study.image, shares.get(study.content_hash))
             cells = (
-                study.image,
+                self._titles.get(study.image, study.image),
                 _QUALITY.get(study.quality, study.quality),
                 "" if weight is None else f"{weight:.0%}",
                 "yes" if study.confirmed_normal else "",
@@ -195,10 +197,10 @@ class SupportSection:
 
     def _remove(self) -> None:
         client, name, _ = self._prepare()
-        table = self._context.ui.supportTable
-        if table.currentRow() < 0:
+        row, support_set = self._context.ui.supportTable.currentRow(), self._context.support_set
+        if row < 0 or support_set is None:
             raise ExplainedError("No study of the set is selected.", "Select one in the table.")
-        image = table.item(table.currentRow(), 0).text()
+        image = support_set.studies[row].image
 
         def work(task: Task) -> SupportSet:
             return client.remove_support(name, image, task)

@@ -131,7 +131,11 @@ def _set_name(app: D24FADApp, name: str | None) -> str:
 
 
 def _document(app: D24FADApp, entry: Entry) -> dict[str, Any]:
-    return {**asdict(entry), "sha256": app.images.hash_if_known(entry.image)}
+    return {
+        **asdict(entry),
+        "title": app.images.title(entry.image),
+        "sha256": app.images.hash_if_known(entry.image),
+    }
 
 
 def _check_volume(image: str, received: Path) -> None:

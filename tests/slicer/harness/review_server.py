@@ -42,6 +42,7 @@ class Store:
     masks: dict[str, bytes] = field(default_factory=dict)
     finals: dict[str, dict[str, Any]] = field(default_factory=dict)
     normals: list[float] = field(default_factory=list)
+    titles: dict[str, str] = field(default_factory=dict)
 
 
 class ReviewServer:
@@ -337,6 +338,7 @@ def _image(store: Store, name: str) -> dict[str, Any]:
     results = [r for r in store.results.values() if r["image"] == name]
     return {
         "image": name,
+        "title": store.titles.get(name, name),
         "sha256": next((d for d, n in store.hashes.items() if n == name), None),
         "modality": "MR",
         "state": "reviewed" if results and results[-1]["id"] in store.finals else "unreviewed",
