@@ -1,4 +1,4 @@
-"""A studies folder of simulated heads, and the real server over it as a process."""
+"""The real server over a folder of simulated heads, as a process."""
 
 import shutil
 from collections.abc import Iterator
@@ -8,23 +8,7 @@ import numpy as np
 import pytest
 import requests
 
-from d24fad_core.data.simulation import SimulationOptions, simulate_cohort
 from monailabel_app.server_process import ServerProcess
-
-
-@pytest.fixture(scope="session")
-def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four normals for the support, one normal and two lesion cases, 3 mm, in one folder."""
-    folder = tmp_path_factory.mktemp("cohort")
-    simulate_cohort(
-        folder, SimulationOptions(support=4, normals=1, lesions=2, spacing=(3.0, 3.0, 3.0))
-    )
-    flat = folder / "studies"
-    flat.mkdir()
-    for part in ("support", "cases"):
-        for study in (folder / part).iterdir():
-            shutil.copy(study, flat)
-    return folder
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
 """A PACS: an MR and a CT series analysed, results stored and read back, faults told apart."""
 
-import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -16,20 +14,12 @@ import requests
 from numpy.typing import NDArray
 
 from monailabel_app.server_process import ServerProcess
-from tests.app import orthanc as pacs
 from tests.app.api import Api
-from tests.data.dicom_builder import change, write_series
+from tests.app.orthanc import Orthanc
+from tests.app.pacs_series import MR_NAMES, complete
+from tests.data.dicom_builder import write_series
 
-pytestmark = [
-    pytest.mark.server,
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not pacs.available() and "CI" not in os.environ,
-        reason="Debian's orthanc and orthanc-dicomweb are not installed",
-    ),
-]
-
-MR_NAMES = ("support-001", "support-002", "support-003", "lesion-001")
+pytestmark = [pytest.mark.server, pytest.mark.slow]
 
 
 def ct_phantom(seed: int, nodule: bool = False) -> NDArray[np.int16]:
@@ -47,69 +37,28 @@ def ct_phantom(seed: int, nodule: bool = False) -> NDArray[np.int16]:
     return (values + rng.normal(0, 12, values.shape)).astype(np.int16)
 
 
-def complete(folder: Path, patient: str) -> str:
-    """Give a series what a scanner gives it; return its UID."""
-    study, frame = pydicom.uid.generate_uid(), pydicom.uid.generate_uid()
-    for path in folder.iterdir():
-        change(
-            path,
-            PatientID=patient,
-            PatientName=f"Secret^{patient}",
-            StudyInstanceUID=study,
-            FrameOfReferenceUID=frame,
-            StudyDate="20260102",
-            StudyTime="101112",
-            StudyID="1",
-            AccessionNumber="",
-            ReferringPhysicianName="",
-            PatientBirthDate="",
-            PatientSex="O",
-        )
-    return str(pydicom.dcmread(next(folder.iterdir())).SeriesInstanceUID)
-
-
-@pytest.fixture(scope="module")
-def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pacs.Orthanc]:
-    running = pacs.Orthanc(tmp_path_factory.mktemp("orthanc"))
-    yield running
-    running.stop()
-
-
 @pytest.fixture(scope="module")
 def series(
-    orthanc: pacs.Orthanc, cohort: Path, tmp_path_factory: pytest.TempPathFactory
+    orthanc: Orthanc, mr_series: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, str]:
-    """Series instance UIDs by name, all of them in the PACS."""
+    """Series instance UIDs by name, all of them in the PACS: heads and bodies."""
     folder = tmp_path_factory.mktemp("series")
-    uids = {}
-    for name in MR_NAMES:
-        image = nibabel.load(cohort / "studies" / f"{name}.nii.gz")
-        values = np.asarray(image.dataobj).astype(np.int16)
-        write_series(folder / name, values, image.affine)
-        uids[name] = complete(folder / name, name)
-    grid = np.diag([6.0, 6.0, 8.0, 1.0])
-    for number in range(3):
-        name = f"ct-{number}"
-        write_series(folder / name, ct_phantom(number, number == 2), grid, modality="CT")
-        uids[name] = complete(folder / name, name)
-    tilted = np.diag([6.0, 6.0, 8.0, 1.0])
+    uids = dict(mr_series)
+    straight = np.diag([6.0, 6.0, 8.0, 1.0])
+    tilted = straight.copy()
     tilted[1, 2] = 2.0
-    write_series(folder / "tilted", ct_phantom(5), tilted, modality="CT")
-    uids["tilted"] = complete(folder / "tilted", "tilted")
-    for name in uids:
+    bodies = {f"ct-{number}": (ct_phantom(number, number == 2), straight) for number in range(3)}
+    for name, (values, grid) in {**bodies, "tilted": (ct_phantom(5), tilted)}.items():
+        write_series(folder / name, values, grid, modality="CT")
+        uids[name] = complete(folder / name, name)
         orthanc.send(folder / name)
     return uids
 
 
 @pytest.fixture(scope="module")
-def server(
-    orthanc: pacs.Orthanc, series: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ServerProcess]:
-    folder = tmp_path_factory.mktemp("server")
-    environment = {"MONAI_LABEL_DICOMWEB_CACHE_PATH": str(folder / "cache")}
-    running = ServerProcess(orthanc.dicomweb, folder / "server.log", environment=environment)
-    with running:
-        yield running
+def server(series: dict[str, str], pacs_server: ServerProcess) -> ServerProcess:
+    """The server, started when all series were in the PACS."""
+    return pacs_server
 
 
 @pytest.fixture
@@ -121,13 +70,16 @@ def analysed(api: Api, series: dict[str, str], name: str, support: tuple[str, ..
     return api.analysed(series[name], support=[series[each] for each in support])
 
 
-def objects(orthanc: pacs.Orthanc, modality: str) -> list[pydicom.Dataset]:
+def objects(orthanc: Orthanc, modality: str) -> list[pydicom.Dataset]:
     return [pydicom.dcmread(BytesIO(content)) for content in orthanc.instances(modality)]
 
 
 def test_the_series_of_both_modalities_are_listed(api: Api, series: dict[str, str]) -> None:
-    listed = {entry["image"] for entry in api.get("/images")["items"]}
-    assert listed == set(series.values())
+    listed = {entry["image"]: entry["title"] for entry in api.get("/images")["items"]}
+    assert set(listed) == set(series.values())
+    uid = series["ct-0"]
+    assert listed[uid] == f"AX FLAIR, CT, 2026-01-02, 24 images, …{uid[-6:]}"
+    assert "Secret" not in str(listed)
     assert api.get("/")["studies"] == {"kind": "dicomweb", "uploads": False}
 
 
@@ -150,7 +102,7 @@ def test_a_series_is_opened_as_nifti(
 )
 def test_results_are_stored_in_the_pacs_and_read_back(
     api: Api,
-    orthanc: pacs.Orthanc,
+    orthanc: Orthanc,
     series: dict[str, str],
     tmp_path: Path,
     name: str,
@@ -193,7 +145,7 @@ def test_results_are_stored_in_the_pacs_and_read_back(
 
 
 def test_a_normal_study_reviewed_gives_an_empty_segmentation(
-    api: Api, orthanc: pacs.Orthanc, series: dict[str, str]
+    api: Api, orthanc: Orthanc, series: dict[str, str]
 ) -> None:
     result = api.analysed(
         series["support-003"],
@@ -212,7 +164,7 @@ def test_a_normal_study_reviewed_gives_an_empty_segmentation(
 
 
 def test_a_final_label_is_stored_with_a_report(
-    api: Api, orthanc: pacs.Orthanc, series: dict[str, str]
+    api: Api, orthanc: Orthanc, series: dict[str, str]
 ) -> None:
     result = analysed(api, series, "lesion-001", MR_NAMES[:3])
     findings = api.get(f"/results/{result}/report")["findings"]
@@ -296,7 +248,7 @@ def test_uploads_are_refused_and_no_patient_is_in_the_log(api: Api, server: Serv
 
 
 def test_a_pacs_that_went_away_is_told_and_nothing_is_lost(
-    api: Api, orthanc: pacs.Orthanc, series: dict[str, str]
+    api: Api, orthanc: Orthanc, series: dict[str, str]
 ) -> None:
     result = analysed(api, series, "lesion-001", MR_NAMES[:3])
     orthanc.stop()

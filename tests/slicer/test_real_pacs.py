@@ -2,76 +2,23 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
 
 import highdicom as hd
-import nibabel
 import numpy as np
 import pydicom
 import pytest
 from test_panel import Driver
 
 from monailabel_app.server_process import ServerProcess
-from tests.app import orthanc as pacs
-from tests.app.test_pacs import complete
-from tests.data.dicom_builder import write_series
+from tests.app.orthanc import Orthanc
+from tests.app.pacs_series import CASE
 
-pytestmark = [
-    pytest.mark.server,
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not pacs.available() and "CI" not in os.environ,
-        reason="Debian's orthanc and orthanc-dicomweb are not installed",
-    ),
-]
-CASE = "lesion-001"
+pytestmark = [pytest.mark.server, pytest.mark.slow]
 
 
-@pytest.fixture(scope="module")
-def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pacs.Orthanc]:
-    running = pacs.Orthanc(tmp_path_factory.mktemp("orthanc"))
-    yield running
-    running.stop()
-
-
-@pytest.fixture(scope="module")
-def series(orthanc: pacs.Orthanc, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Series instance UIDs by name: three normal heads and one with a lesion, in the PACS."""
-    from d24fad_core.data.simulation import SimulationOptions, simulate_cohort
-
-    folder = tmp_path_factory.mktemp("cohort")
-    options = SimulationOptions(support=3, normals=0, lesions=1, spacing=(3.0, 3.0, 3.0))
-    simulate_cohort(folder, options)
-    uids = {}
-    for path in [*(folder / "support").iterdir(), folder / "cases" / f"{CASE}.nii.gz"]:
-        name, image = path.name.removesuffix(".nii.gz"), nibabel.load(path)
-        target = folder / "series" / name
-        write_series(target, np.asarray(image.dataobj).astype(np.int16), image.affine)
-        uids[name] = complete(target, name)
-        orthanc.send(target)
-    return uids
-
-
-@pytest.fixture(scope="module")
-def server(
-    orthanc: pacs.Orthanc, series: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ServerProcess]:
-    folder = tmp_path_factory.mktemp("server")
-    support = ",".join(uid for name, uid in series.items() if name != CASE)
-    running = ServerProcess(
-        orthanc.dicomweb,
-        folder / "server.log",
-        conf={"support": support},
-        environment={"MONAI_LABEL_DICOMWEB_CACHE_PATH": str(folder / "cache")},
-    )
-    with running:
-        yield running
-
-
-def stored(orthanc: pacs.Orthanc, modality: str) -> list[pydicom.Dataset]:
+def stored(orthanc: Orthanc, modality: str) -> list[pydicom.Dataset]:
     return [pydicom.dcmread(BytesIO(content)) for content in orthanc.instances(modality)]
 
 
@@ -104,18 +51,18 @@ def segmented_voxels(segmentation: pydicom.Dataset) -> np.ndarray:
 
 
 def test_what_is_saved_in_the_panel_is_in_the_pacs(
-    server: ServerProcess, orthanc: pacs.Orthanc, series: dict[str, str], qt: Any, scene: Any
+    pacs_server: ServerProcess, orthanc: Orthanc, mr_series: dict[str, str], qt: Any, scene: Any
 ) -> None:
-    driver = Driver(qt, server)
+    driver = Driver(qt, pacs_server)
     try:
         ui = driver.ui
-        ui.addressEdit.text = server.url
+        ui.addressEdit.text = pacs_server.url
         ui.reviewerEdit.text = "Dr Müller"
         driver.connect()
         driver.press(ui.refreshButton)
-        driver.until(lambda: ui.caseBox.count == len(series), "the list of cases", seconds=60)
+        driver.until(lambda: ui.caseBox.count == len(mr_series), "the list of cases", seconds=60)
         listed = [ui.caseBox.itemData(row) for row in range(ui.caseBox.count)]
-        ui.caseBox.setCurrentIndex(listed.index(series[CASE]))
+        ui.caseBox.setCurrentIndex(listed.index(mr_series[CASE]))
         driver.press(ui.openCaseButton)
         driver.until(lambda: ui.volumeSelector.currentNode() is not None, "the case", seconds=60)
         driver.until(lambda: ui.runButton.enabled)
@@ -123,7 +70,7 @@ def test_what_is_saved_in_the_panel_is_in_the_pacs(
         driver.until(lambda: ui.runButton.enabled, "the analysis", seconds=180)
         case = driver.panel.context.case
         assert case is not None and case.analysis is not None, ui.messageLabel.text
-        assert case.analysis.image == series[CASE]
+        assert case.analysis.image == mr_series[CASE]
 
         driver.press(ui.saveButton)
         assert "undecided" in ui.messageLabel.text
@@ -139,7 +86,7 @@ def test_what_is_saved_in_the_panel_is_in_the_pacs(
 
         (written,) = stored(orthanc, "SEG")
         (report,) = stored(orthanc, "SR")
-        assert written.ReferencedSeriesSequence[0].SeriesInstanceUID == series[CASE]
+        assert written.ReferencedSeriesSequence[0].SeriesInstanceUID == mr_series[CASE]
         assert len(written.SegmentSequence) == 1
         np.testing.assert_allclose(segmented_voxels(written), accepted_voxels(case), atol=0.02)
         content = hd.sr.ComprehensiveSR.from_dataset(report).content
