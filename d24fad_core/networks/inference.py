@@ -64,7 +64,7 @@ class _FewPositionsConvolution(nn.Module):
         batch, channels, height, width = features.shape
         height, width = height + 2 * above, width + 2 * beside
         rows, columns = (height - tall) // down + 1, (width - wide) // across + 1
-        if rows * columns > _FEW_POSITIONS or features.is_cuda:
+        if rows * columns > _FEW_POSITIONS or features.device.type != "cpu":
             output: Tensor = conv(features)
             return output
         padded = F.pad(features.permute(0, 2, 3, 1), (0, 0, beside, beside, above, above))
