@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.meta_learning_data import (
+from benchmarks.meta_learning.data import (
     SHOTS,
     MetaTask,
     Table,
@@ -18,7 +18,7 @@ from benchmarks.meta_learning_data import (
     support_rows,
     tables_of,
 )
-from benchmarks.meta_learning_fusion import (
+from benchmarks.meta_learning.fusion import (
     FixedWeights,
     FusionConfig,
     image_pairs,
@@ -27,8 +27,8 @@ from benchmarks.meta_learning_fusion import (
     pixel_pairs,
     restricted,
 )
-from benchmarks.meta_learning_maps import STUDENT_KEYS, TEACHER_KEYS
-from benchmarks.meta_learning_metric import MetricConfig, image_scores, learn_metric
+from benchmarks.meta_learning.maps import STUDENT_KEYS, TEACHER_KEYS
+from benchmarks.meta_learning.metric import MetricConfig, image_scores, learn_metric
 from d24fad_core.benchmark.results import CORRECTED, ImageScores, read_scores, write_scores
 from d24fad_core.files import hash_bytes
 from d24fad_core.networks.checkpoint import load_checkpoint

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.meta_learning_cells import OWN, REAL, TEST, HeldOutCells, Variant
-from benchmarks.meta_learning_data import load_task
-from benchmarks.meta_learning_fusion import DEFAULT, NEAREST_NEIGHBOUR, FusionConfig
-from benchmarks.meta_learning_metric import MetricConfig
-from benchmarks.meta_learning_table import table
+from benchmarks.meta_learning.cells import OWN, REAL, TEST, HeldOutCells, Variant
+from benchmarks.meta_learning.data import load_task
+from benchmarks.meta_learning.fusion import DEFAULT, NEAREST_NEIGHBOUR, FusionConfig
+from benchmarks.meta_learning.metric import MetricConfig
+from benchmarks.meta_learning.table import table
 from d24fad_core.benchmark.image_benchmark import without_training
 from d24fad_core.benchmark.results import ImageScores
 from d24fad_core.data.image_folder import list_tasks

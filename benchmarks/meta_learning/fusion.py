@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy import optimize
 from torch import Tensor
 
-from benchmarks.meta_learning_data import Table
-from benchmarks.meta_learning_maps import MapKey
+from benchmarks.meta_learning.data import Table
+from benchmarks.meta_learning.maps import MapKey
 from d24fad_core.support.scoring import MapKind
 
 _NEAREST_NEIGHBOUR: dict[tuple[MapKey, bool], float] = {

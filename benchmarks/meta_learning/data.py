@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from benchmarks.meta_learning_anomalies import EFFECTS, paste_anomaly
-from benchmarks.meta_learning_maps import (
+from benchmarks.meta_learning.anomalies import EFFECTS, paste_anomaly
+from benchmarks.meta_learning.maps import (
     GRID,
     STUDENT_KEYS,
     Compared,

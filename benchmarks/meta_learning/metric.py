@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.meta_learning_data import ImageSet, MetaTask, episode_rows, place_weight
-from benchmarks.meta_learning_maps import mean_weights
+from benchmarks.meta_learning.data import ImageSet, MetaTask, episode_rows, place_weight
+from benchmarks.meta_learning.maps import mean_weights
 from d24fad_core.networks.teacher import TeacherInfo
 
 SCALES = (1, 2)

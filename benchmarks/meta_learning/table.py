@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks.meta_learning_cells import PASTED, Variant
-from benchmarks.meta_learning_data import SHOTS
-from benchmarks.meta_learning_fusion import FixedWeights
+from benchmarks.meta_learning.cells import PASTED, Variant
+from benchmarks.meta_learning.data import SHOTS
+from benchmarks.meta_learning.fusion import FixedWeights
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.benchmark.paired import DifferenceRow, differences
 from d24fad_core.benchmark.results import ImageScores

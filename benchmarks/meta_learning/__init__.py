@@ -1,0 +1,1 @@
+"""Learning the comparison from anomalies pasted into normal images, an experiment."""
