@@ -15,18 +15,19 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.machine import alternating_seconds
 from benchmarks.networks import BATCH, IMAGE_SIZE, images, paper_network
+from d24fad_core.benchmark.methods import without_student
 from d24fad_core.detection.image_scorer import ImageScorer, encode_each
 from d24fad_core.detection.paper_scorer import PaperScorer
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.networks.inference import for_inference
 from d24fad_core.networks.teacher import build_teacher
-from d24fad_core.support.scoring import default_image_scoring
+from d24fad_core.support.scoring import ImageScoringConfig, default_image_scoring
 from d24fad_core.training.config import TrainingConfig
 
 SHOTS = 8
 _PAPER = "this project, student of the paper"
-_ALIGNED = "this project, default network and scoring, anatomy"
-_TEXTURE = "this project, default network and scoring, texture"
+_DEFAULT = "this project, default network and scoring"
+_NO_STUDENT = "this project, default scoring without the student"
 _CORESET = 0.1  # anomalib's default
 
 
@@ -39,13 +40,15 @@ def main() -> None:
     paper = PaperScorer(network, support)
     lower = PaperScorer(network, support, torch.bfloat16)
     patchcore, reverse = _patchcore(support), _reverse_distillation()
-    aligned, texture = _default(images(SHOTS, seed=3, alike=True)), _default(support)
+    scoring = default_image_scoring()
+    alike = images(SHOTS, seed=3, alike=True)
+    default, no_student = _default(alike, scoring), _default(alike, without_student(scoring))
     in_float32 = {
         "anomalib PatchCore": lambda: patchcore(queries),
         "anomalib Reverse Distillation": lambda: reverse(queries),
         _PAPER: lambda: paper.scores(queries),
-        _ALIGNED: lambda: aligned(queries),
-        _TEXTURE: lambda: texture(queries),
+        _DEFAULT: lambda: default(queries),
+        _NO_STUDENT: lambda: no_student(queries),
     }
     works = {(name, "float32"): _inference(work) for name, work in in_float32.items()}
     works |= {
@@ -103,15 +106,13 @@ def _reverse_distillation() -> ReverseDistillationModel:
     ).eval()
 
 
-def _default(support: torch.Tensor) -> Callable[[torch.Tensor], list[float]]:
-    """The default network with this teacher, and the default scoring.
-
-    Where the support images do not lie upon each other, as texture, the scoring needs no student.
-    """
+def _default(
+    support: torch.Tensor, scoring: ImageScoringConfig
+) -> Callable[[torch.Tensor], list[float]]:
+    """The default network with this teacher; only what the scoring asks for is computed."""
     network = replace(TrainingConfig().network, teacher="wide_resnet50_2")
     teacher = build_teacher(network.teacher, pretrained=False)
     model = for_inference(D24FAD(network, teacher).eval().requires_grad_(False))
-    scoring = default_image_scoring()
     encoded = encode_each(model, support, scoring.keys)
     scorer = ImageScorer(model, scoring, encoded, IMAGE_SIZE)
     return lambda queries: [

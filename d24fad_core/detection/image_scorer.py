@@ -12,8 +12,8 @@ from d24fad_core.detection.fusion import blur, fuse, top_mean
 from d24fad_core.errors import SupportError
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.support.alignment import misalignment
-from d24fad_core.support.comparison import Similarities, distances, similarities
-from d24fad_core.support.features import PreparedFeatures, StudyFeatures, encode_images
+from d24fad_core.support.comparison import Similarities, distances, image_similarities
+from d24fad_core.support.features import PreparedImages, StudyFeatures, encode_images
 from d24fad_core.support.normal_statistics import (
     NormalComparisons,
     NormalStatistics,
@@ -68,7 +68,7 @@ class ImageScorer:
             weight = scoring.place_weight(misalignment([image.slices for image in support]))
             weighted += [(scoring.in_place, weight)] if weight > 0.0 else []
         self._parts = [self._prepare(part, weight) for part, weight in weighted]
-        self._prepared = [PreparedFeatures(image, self.keys) for image in self._support]
+        self._prepared = PreparedImages(self._support, self.keys)
         self._centre, self._spread = self._of_normals()
 
     @property
@@ -85,7 +85,7 @@ class ImageScorer:
         """Similarity of one image to each support image, for each of `scorings`."""
         with torch.inference_mode():
             return tuple(
-                similarities(query.slices, _PLACE, self._prepared, part.scoring)
+                image_similarities(query.slices, self._prepared, part.scoring)
                 for part in self._parts
             )
 

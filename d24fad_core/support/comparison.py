@@ -1,6 +1,6 @@
 """Distances between a query's features and those of the support, map by map."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from d24fad_core.networks.maps import distance_maps
 from d24fad_core.networks.nearest_neighbour import highest_similarity
 from d24fad_core.networks.weighting import PositionWeighting
 from d24fad_core.support.features import (
-    PreparedFeatures,
+    PreparedImages,
     SliceFeatures,
     StudyFeatures,
     unit_features,
@@ -23,10 +23,7 @@ teacher where the map needs no support."""
 
 
 def similarities(
-    query: SliceFeatures,
-    places: Tensor,
-    supports: Sequence[StudyFeatures | PreparedFeatures],
-    scoring: ScoringConfig,
+    query: SliceFeatures, places: Tensor, supports: Sequence[StudyFeatures], scoring: ScoringConfig
 ) -> Similarities:
     """Compare a batch of query slices with the slices at the same place of each support study.
 
@@ -37,10 +34,48 @@ def similarities(
         scoring: which maps to make and how far to search.
     """
     reach = torch.tensor([-1, 0, 1] if scoring.neighbours else [0])
-    offered = (places[:, None] + reach).clamp(0, len(supports[0]) - 1)
+    slices = (places[:, None] + reach).clamp(0, len(supports[0]) - 1)
     # Neighbouring slices share their neighbours.
-    wanted, where = torch.unique(offered, return_inverse=True)
-    spans = [slice(row[0], row[-1] + 1) for row in where.tolist()]
+    wanted, where = torch.unique(slices, return_inverse=True)
+
+    def searched(key: MapKey) -> Tensor:
+        asked, radius = unit_features(query, key), scoring.radius(key[1])
+        # One study after the other keeps the working set small.
+        return torch.cat(
+            [
+                highest_similarity(
+                    asked, unit_features(study.slices, key, wanted)[:, where][:, :, None], radius
+                )
+                for study in supports
+            ],
+            dim=1,
+        )
+
+    return _similarities(query, scoring, searched)
+
+
+def image_similarities(
+    query: SliceFeatures, supports: PreparedImages, scoring: ScoringConfig
+) -> Similarities:
+    """Compare one image with each support image.
+
+    Args:
+        query: its features, one slice.
+        supports: K images.
+        scoring: which maps to make and how far to search.
+    """
+
+    def searched(key: MapKey) -> Tensor:
+        return highest_similarity(
+            unit_features(query, key), supports.offered(key), scoring.radius(key[1])
+        )
+
+    return _similarities(query, scoring, searched)
+
+
+def _similarities(
+    query: SliceFeatures, scoring: ScoringConfig, searched: Callable[[MapKey], Tensor]
+) -> Similarities:
     found: Similarities = {}
     for key in scoring.keys:
         kind, scale = key
@@ -49,27 +84,9 @@ def similarities(
                 (query.student[scale].float(),), (query.teacher[scale].float(),)
             )[0]
             found[key] = 1.0 - distance[:, None]
-            continue
-        asked = [rows.contiguous() for rows in unit_features(query, key).unbind(1)]
-        # One study after the other keeps the working set small.
-        per_study = [
-            _highest(asked, study.units(key, wanted), spans, scoring.radius(scale))
-            for study in supports
-        ]
-        found[key] = torch.stack(per_study, dim=1)
+        else:
+            found[key] = searched(key)
     return found
-
-
-def _highest(
-    asked: Sequence[Tensor], offered: Tensor, spans: Sequence[slice], radius: int | None
-) -> Tensor:
-    """Similarity of each slice, (H, W, C), to its span of a study's, (H, S, W, C): (B, H, W)."""
-    return torch.stack(
-        [
-            highest_similarity(query, offered[:, span], radius)
-            for query, span in zip(asked, spans, strict=True)
-        ]
-    )
 
 
 def distances(

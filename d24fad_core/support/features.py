@@ -126,36 +126,25 @@ class StudyFeatures:
     def __len__(self) -> int:
         return len(self.foreground)
 
-    def units(self, key: MapKey, rows: Tensor) -> Tensor:
-        """Unit features of some slices, (H, S, W, C)."""
-        return unit_features(self.slices, key, rows)
 
-
-class PreparedFeatures:
-    """A study of few slices whose unit features are computed once for all queries.
-
-    They take four times the memory, and in volumes each slice is compared once or twice anyway.
+class PreparedImages:
+    """Support images, one slice each, whose unit features are computed once for all queries.
 
     Args:
-        study: the study.
+        images: the support.
         keys: the maps that are wanted; those that do not compare with the support are left out.
     """
 
-    def __init__(self, study: StudyFeatures, keys: Sequence[MapKey]) -> None:
-        self._count = len(study)
+    def __init__(self, images: Sequence[StudyFeatures], keys: Sequence[MapKey]) -> None:
         self._units = {
-            key: unit_features(study.slices, key)
+            key: torch.cat([unit_features(image.slices, key) for image in images], dim=1)
             for key in keys
             if key[0] is not MapKind.TEACHER_STUDENT
         }
 
-    def __len__(self) -> int:
-        return self._count
-
-    def units(self, key: MapKey, rows: Tensor) -> Tensor:
-        """Unit features of some slices, (H, S, W, C)."""
-        kept = self._units[key]
-        return kept if self._count == len(rows) == 1 else kept[:, rows]
+    def offered(self, key: MapKey) -> Tensor:
+        """Unit features as the search takes them, (H, 1, K, 1, W, C)."""
+        return self._units[key][:, None, :, None]
 
 
 def encode_study(

@@ -1,5 +1,7 @@
 """The search for the nearest neighbour, against loops that spell it out."""
 
+from unittest import mock
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -7,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from d24fad_core.networks.nearest_neighbour import highest_similarity, nearest_similarity
+from d24fad_core.networks import nearest_neighbour
+from d24fad_core.networks.nearest_neighbour import nearest_similarity
 
 
 def cosine(one: Tensor, other: Tensor) -> float:
@@ -63,21 +66,24 @@ def test_features_of_zero_resemble_nothing() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    sizes=st.tuples(*[st.integers(1, 3)] * 2, *[st.integers(1, 6)] * 2),
+    sizes=st.tuples(*[st.integers(1, 3)] * 4, *[st.integers(1, 6)] * 2),
     radius=st.one_of(st.none(), st.integers(0, 7)),
+    cached=st.sampled_from([1, 1 << 19]),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_highest_similarity_is_the_best_of_all_images(
-    sizes: tuple[int, int, int, int], radius: int | None, seed: int
+def test_highest_similarity_is_the_best_of_a_studys_slices(
+    sizes: tuple[int, int, int, int, int, int], radius: int | None, cached: int, seed: int
 ) -> None:
-    images, channels, height, width = sizes
+    batch, shots, slices, channels, height, width = sizes
     generator = torch.Generator().manual_seed(seed)
-    query = torch.randn(1, channels, height, width, generator=generator)
-    offered = torch.randn(1, images, channels, height, width, generator=generator)
-    found = highest_similarity(
-        F.normalize(query, dim=1)[0].permute(1, 2, 0),
-        F.normalize(offered, dim=2)[0].permute(2, 0, 3, 1),
-        radius,
-    )
-    expected = naive_nearest_similarity(query, offered, radius)[0].amax(dim=0)
+    query = torch.randn(batch, channels, height, width, generator=generator)
+    offered = torch.randn(batch, shots, slices, channels, height, width, generator=generator)
+    with mock.patch.object(nearest_neighbour, "_CACHED", cached):
+        found = nearest_neighbour.highest_similarity(
+            F.normalize(query, dim=1).permute(2, 0, 3, 1),
+            F.normalize(offered, dim=3).permute(4, 0, 1, 2, 5, 3),
+            radius,
+        )
+    expected = naive_nearest_similarity(query, offered.flatten(1, 2), radius)
+    expected = expected.view(batch, shots, slices, height, width).amax(dim=2)
     torch.testing.assert_close(found, expected, rtol=0, atol=2e-6)
