@@ -83,6 +83,7 @@ def _analyse(case: Path, cohort: Path, shots: int, cache: Path) -> Measured:
 def _alone(case: str, support: str, shots: str, cache: str, threads: str) -> Measured:
     """One analysis; imports are counted apart, since a server has them behind it."""
     begin = time.perf_counter()
+    from d24fad_core.cli.studies import read_studies
     from d24fad_core.data.reading import find_studies, read_volume
     from d24fad_core.detection.detector import Detector
     from d24fad_core.export import write_result
@@ -91,7 +92,7 @@ def _alone(case: str, support: str, shots: str, cache: str, threads: str) -> Mea
     imported = time.perf_counter()
     detector = Detector.from_checkpoint(cache_folder=Path(cache))
     loaded = time.perf_counter()
-    normals = [read_volume(path) for path in find_studies(Path(support))[: int(shots)]]
+    normals = read_studies(find_studies(Path(support))[: int(shots)], None)
     prepared_support = detector.prepare_support(normals)
     prepared = time.perf_counter()
     query = read_volume(Path(case))
