@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from d24fad_core.benchmark.image_maps import ComparedImage, ImageMaps, prepare_maps
+from d24fad_core.benchmark.image_maps import ComparedImage, ImageMaps, PreparedDraw, prepare_maps
 from d24fad_core.benchmark.methods import Method, PaperMap
 from d24fad_core.benchmark.official import corrected_scores, official_scores
 from d24fad_core.benchmark.results import CORRECTED, OFFICIAL, ImageScores
@@ -199,9 +199,10 @@ def score_draw(
         for method in methods
         for shots in settings.shots
     ]
+    prepared = PreparedDraw(supports)
     for number, query in enumerate(queries):
         progress(f"{task.name}: draw {draw}", number / len(queries))
-        compared = ComparedImage(query, supports)
+        compared = ComparedImage(query, prepared)
         for cell in cells:
             cell.add(compared, keep=OFFICIAL in settings.protocols)
     found: dict[str, list[ImageScores]] = {method.name: [] for method in methods}

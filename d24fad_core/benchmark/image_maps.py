@@ -17,8 +17,13 @@ from d24fad_core.errors import ConfigurationError
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.networks.maps import distance_maps, paper_anomaly_map, to_image_size
 from d24fad_core.networks.weighting import ImageWeighting
-from d24fad_core.support.comparison import Similarities, similarities
-from d24fad_core.support.features import SliceFeatures, StudyFeatures, needed_scales
+from d24fad_core.support.comparison import Similarities, image_similarities
+from d24fad_core.support.features import (
+    PreparedImages,
+    SliceFeatures,
+    StudyFeatures,
+    needed_scales,
+)
 from d24fad_core.support.scoring import (
     ImageScoringConfig,
     MapKey,
@@ -26,7 +31,6 @@ from d24fad_core.support.scoring import (
     ScoringConfig,
 )
 
-_PLACE = torch.zeros(1, dtype=torch.long)
 _AFTER_COMPARING = (
     "fusion",
     "subtracted",
@@ -40,18 +44,36 @@ _AFTER_COMPARING = (
 """Options of a scoring that act on similarities, not on how they come about."""
 
 
+class PreparedDraw:
+    """The support images of one draw, made ready once for all test images.
+
+    Args:
+        supports: all support images of the draw; fewer shots take the first of them.
+    """
+
+    def __init__(self, supports: Sequence[StudyFeatures]) -> None:
+        self._supports = tuple(supports)
+        self._prepared: dict[tuple[int, MapKey], PreparedImages] = {}
+
+    def first(self, shots: int, key: MapKey) -> PreparedImages:
+        """The first support images, ready for one map."""
+        if (shots, key) not in self._prepared:
+            self._prepared[shots, key] = PreparedImages(self._supports[:shots], [key])
+        return self._prepared[shots, key]
+
+
 class ComparedImage:
     """One test image and what it was compared with; each comparison is made once.
 
     Args:
         study: the image, with features of all scales that any method wants.
-        supports: all support images of the draw; fewer shots take the first of them.
+        draw: the support images.
     """
 
-    def __init__(self, study: StudyFeatures, supports: Sequence[StudyFeatures]) -> None:
+    def __init__(self, study: StudyFeatures, draw: PreparedDraw) -> None:
         self.study, self.features = study, study.slices
-        self._supports = supports
-        self._found: dict[tuple[str, MapKey], Tensor] = {}
+        self._draw = draw
+        self._found: dict[tuple[str, MapKey, int], Tensor] = {}
 
     def similarities(self, scoring: ScoringConfig, options: str, shots: int) -> Similarities:
         """Similarity to the first supports.
@@ -63,18 +85,18 @@ class ComparedImage:
         """
         result: Similarities = {}
         for key in scoring.keys:
-            name = (options, key)
+            name = (options, key, shots)
             if name not in self._found:
                 alone = dict.fromkeys(MapKind, (0.0, 0.0, 0.0))
                 first, second, third = (float(scale == key[1]) for scale in range(3))
                 alone[key[0]] = (first, second, third)
+                supports = self._draw.first(shots, key)
                 with torch.inference_mode():
-                    found = similarities(
-                        self.features, _PLACE, self._supports, replace(scoring, fusion=alone)
+                    found = image_similarities(
+                        self.features, supports, replace(scoring, fusion=alone)
                     )
                 self._found[name] = found[key]
-            every = self._found[name]
-            result[key] = every if key[0] is MapKind.TEACHER_STUDENT else every[:, :shots]
+            result[key] = self._found[name]
         return result
 
 
