@@ -85,7 +85,8 @@ class ComparedImage:
         """
         result: Similarities = {}
         for key in scoring.keys:
-            name = (options, key, shots)
+            # The student against the teacher is the same with any support.
+            name = (options, key, 0 if key[0] is MapKind.TEACHER_STUDENT else shots)
             if name not in self._found:
                 alone = dict.fromkeys(MapKind, (0.0, 0.0, 0.0))
                 first, second, third = (float(scale == key[1]) for scale in range(3))
