@@ -1,13 +1,14 @@
 """A network made ready to be run: the same results in fewer passes over memory."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.utils.hooks import RemovableHandle
 
 from d24fad_core.networks.d24fad import D24FAD
 
@@ -101,9 +102,7 @@ def _deepest_convolutions(model: D24FAD) -> list[tuple[str, nn.Conv2d]]:
         and module.dilation == (1, 1)
         and not isinstance(module.padding, str)
     ]
-    _probe(model)
-    for hook in hooks:
-        hook.remove()
+    _probe(model, hooks)
     return list(found.items())
 
 
@@ -137,15 +136,16 @@ def _normalised_convolutions(model: D24FAD) -> list[tuple[str, str]]:
             hooks.append(module.register_forward_hook(remember(name)))
         elif isinstance(module, nn.BatchNorm2d):
             hooks.append(module.register_forward_pre_hook(match(name)))
-    _probe(model)
-    for hook in hooks:
-        hook.remove()
+    _probe(model, hooks)
     return pairs
 
 
-def _probe(model: D24FAD) -> None:
+def _probe(model: D24FAD, hooks: Sequence[RemovableHandle]) -> None:
+    """Run a small image through for what the hooks see, and take them off again."""
     with torch.inference_mode():
         model.encode(torch.zeros(1, 3, _PROBE_SIZE, _PROBE_SIZE, device=model.mean.device))
+    for hook in hooks:
+        hook.remove()
 
 
 def _what_follows(normalisation: nn.Module) -> nn.Module:
