@@ -7,7 +7,7 @@ from torch import Tensor
 
 from d24fad_core.errors import ConfigurationError
 from d24fad_core.networks.d24fad import D24FAD
-from d24fad_core.networks.inference import for_inference
+from d24fad_core.networks.inference import for_inference, with_folded_normalisations
 from d24fad_core.networks.maps import paper_anomaly_map
 from d24fad_core.networks.weighting import ImageWeighting
 
@@ -39,7 +39,8 @@ class PaperScorer:
                 "this network weighs positions, not images, so the paper's score is not defined "
                 "for it; score with ImageScorer, or build it with weighting 'image'."
             )
-        self._model = for_inference(model)
+        ready = for_inference if precision is torch.float32 else with_folded_normalisations
+        self._model = ready(model)
         self._weighting = model.weighting
         self._precision = precision
         with torch.inference_mode():

@@ -10,7 +10,7 @@ from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.errors import ConfigurationError
 from d24fad_core.files import whole_file
 from d24fad_core.networks.d24fad import D24FAD
-from d24fad_core.networks.inference import for_inference
+from d24fad_core.networks.inference import with_folded_normalisations
 
 INPUT = "images"
 OUTPUTS = tuple(
@@ -52,7 +52,7 @@ def export_onnx(model: D24FAD, image_size: int, path: Path) -> None:
             "exporting needs the package onnx, which is not installed; "
             "pip install 'd24fad[export]'."
         ) from error
-    encoder = _Encoder(for_inference(model)).eval()
+    encoder = _Encoder(with_folded_normalisations(model)).eval()
     images = torch.rand(2, 3, image_size, image_size)
     with whole_file(path) as temporary:
         with warnings.catch_warnings():

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_CACHED = 1 << 19
+_CACHED = 1 << 18
 """Products that fit the processor's second cache together."""
 
 _HIDDEN = -2.0
@@ -50,8 +50,8 @@ def nearest_similarity(query: Tensor, support: Tensor, radius: int | None) -> Te
 def highest_similarity(query: Tensor, offered: Tensor, radius: int | None) -> Tensor:
     """The same search for inference, where what wins in any of several slices of a study counts.
 
-    Rows come first in memory, slices are taken by as many as the processor's cache holds, and
-    nothing is copied: twice as fast as `nearest_similarity`.
+    Rows come first in memory and slices are taken by as many as the processor's cache holds: two to
+    three times as fast as `nearest_similarity`.
 
     Args:
         query: (H, B, W, C), of length 1 at each position.
@@ -73,24 +73,29 @@ def highest_similarity(query: Tensor, offered: Tensor, radius: int | None) -> Te
 
 def _highest(query: Tensor, offered: Tensor, radius: int | None) -> Tensor:
     height, batch, width, channels = query.shape
-    shots = offered.shape[2]
+    shots, slices = offered.shape[2:4]
     if radius is None:
+        # One axis after the other: over two that lie apart, `amax` goes value by value.
         every = [
             (offered[:, one].reshape(-1, channels) @ query[:, one].reshape(-1, channels).T)
             .view(height, shots, -1, height * width)
-            .amax(dim=(0, 2))
+            .amax(dim=0)
+            .amax(dim=1)
             for one in range(batch)
         ]
         return torch.stack(every).view(batch, shots, height, width)
-    keys, asked = offered.flatten(2, 4), query.transpose(2, 3)
-    hidden = _outside(width, radius, offered.shape[3], query.dtype, query.device)
-    best = query.new_full((height, batch, shots, width), -1.0)
+    # Copied at most once here, and not for each step by the matrix product.
+    keys = offered.reshape(height * batch, shots * slices * width, channels)
+    asked = query.reshape(height * batch, width, channels).transpose(1, 2)
+    hidden = _outside(width, radius, shots * slices, query.dtype, query.device)
+    best = query.new_full((height * batch, shots, width), -1.0)
     for step in _steps(height, radius):
-        products = keys[_kept(height, step)] @ asked[_kept(height, -step)]
-        products = products.view(*products.shape[:2], shots, -1, width).add_(hidden)
-        found = best[_kept(height, -step)]
-        torch.maximum(found, products.amax(dim=3), out=found)
-    return best.permute(1, 2, 0, 3)
+        above, below = _kept(height, step, batch), _kept(height, -step, batch)
+        products = (keys[above] @ asked[below]).add_(hidden)
+        found = best[below]
+        nearest = products.view(len(products), shots, -1, width).amax(dim=2)
+        torch.maximum(found, nearest, out=found)
+    return best.view(height, batch, shots, width).permute(1, 2, 0, 3)
 
 
 @lru_cache(maxsize=64)
@@ -110,6 +115,6 @@ def _steps(height: int, radius: int) -> range:
     return range(-reach, reach + 1)
 
 
-def _kept(length: int, step: int) -> slice:
-    """The part of an axis that a partner `step` positions away can see."""
-    return slice(max(step, 0), length + min(step, 0))
+def _kept(length: int, step: int, entries: int = 1) -> slice:
+    """The part of an axis that a partner `step` positions away can see, `entries` a position."""
+    return slice(max(step, 0) * entries, (length + min(step, 0)) * entries)
