@@ -19,7 +19,7 @@ from d24fad_core.benchmark.methods import without_student
 from d24fad_core.detection.image_scorer import ImageScorer, encode_each
 from d24fad_core.detection.paper_scorer import PaperScorer
 from d24fad_core.networks.d24fad import D24FAD
-from d24fad_core.networks.inference import for_inference
+from d24fad_core.networks.inference import fast_embedding_precision, for_inference
 from d24fad_core.networks.teacher import build_teacher
 from d24fad_core.support.scoring import ImageScoringConfig, default_image_scoring
 from d24fad_core.training.config import TrainingConfig
@@ -27,6 +27,7 @@ from d24fad_core.training.config import TrainingConfig
 SHOTS = 8
 _PAPER = "this project, student of the paper"
 _DEFAULT = "this project, default network and scoring"
+_LOWER = "bfloat16 in the embedding"
 _NO_STUDENT = "this project, default scoring without the student"
 _CORESET = 0.1  # anomalib's default
 
@@ -43,6 +44,7 @@ def main() -> None:
     scoring = default_image_scoring()
     alike = images(SHOTS, seed=3, alike=True)
     default, no_student = _default(alike, scoring), _default(alike, without_student(scoring))
+    shipped = _default(alike, scoring, fast_embedding_precision())
     in_float32 = {
         "anomalib PatchCore": lambda: patchcore(queries),
         "anomalib Reverse Distillation": lambda: reverse(queries),
@@ -52,6 +54,7 @@ def main() -> None:
     }
     works = {(name, "float32"): _inference(work) for name, work in in_float32.items()}
     works |= {
+        (_DEFAULT, _LOWER): _inference(lambda: shipped(queries)),
         ("anomalib PatchCore", "bfloat16"): _bfloat16(lambda: patchcore(queries)),
         ("anomalib Reverse Distillation", "bfloat16"): _bfloat16(lambda: reverse(queries)),
         (_PAPER, "bfloat16"): lambda: lower.scores(queries),
@@ -107,12 +110,15 @@ def _reverse_distillation() -> ReverseDistillationModel:
 
 
 def _default(
-    support: torch.Tensor, scoring: ImageScoringConfig
+    support: torch.Tensor,
+    scoring: ImageScoringConfig,
+    embedding_precision: torch.dtype = torch.float32,
 ) -> Callable[[torch.Tensor], list[float]]:
     """The default network with this teacher; only what the scoring asks for is computed."""
     network = replace(TrainingConfig().network, teacher="wide_resnet50_2")
     teacher = build_teacher(network.teacher, pretrained=False)
-    model = for_inference(D24FAD(network, teacher).eval().requires_grad_(False))
+    trained = D24FAD(network, teacher).eval().requires_grad_(False)
+    model = for_inference(trained, embedding_precision)
     encoded = encode_each(model, support, scoring.keys)
     scorer = ImageScorer(model, scoring, encoded, IMAGE_SIZE)
     return lambda queries: [

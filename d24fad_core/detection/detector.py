@@ -23,7 +23,7 @@ from d24fad_core.errors import SupportError
 from d24fad_core.files import hash_bytes
 from d24fad_core.networks.checkpoint import ModelCard, checkpoint_hash, load_checkpoint
 from d24fad_core.networks.d24fad import D24FAD
-from d24fad_core.networks.inference import for_inference
+from d24fad_core.networks.inference import fast_embedding_precision, for_inference
 from d24fad_core.progress import Progress, silent
 from d24fad_core.support.features import (
     StudyFeatures,
@@ -59,7 +59,8 @@ class Detector:
         scoring: ScoringConfig | None = None,
     ) -> None:
         self.model = model
-        self._network = for_inference(model)
+        self._embedding_precision = fast_embedding_precision()
+        self._network = for_inference(model, self._embedding_precision)
         self.card = card
         self.scoring = scoring or ScoringConfig.from_dict(card.scoring)
         self.checkpoint_hash = checkpoint_hash(replace(card, scoring=self.scoring.to_dict()))
@@ -235,7 +236,13 @@ class Detector:
     ) -> Path | None:
         if self._cache_folder is None:
             return None
-        shaping = (plane.value, options.ct_window, options.register, self.card.image_size)
+        shaping = (
+            plane.value,
+            options.ct_window,
+            options.register,
+            self.card.image_size,
+            self._embedding_precision,
+        )
         key = hash_bytes(
             study.content_hash.encode(),
             frame.content_hash.encode(),

@@ -20,11 +20,17 @@ class FewPositionsConvolution(nn.Module):
 
     Kernels for convolutions divide their work by position; with 4 x 4 of them and a thousand
     channels they reach a third of the processor's arithmetic.
+
+    Args:
+        convolution: a dense one, neither dilated nor padded by name.
+        precision: what is multiplied in; sums, bias and result are float32.
     """
 
-    def __init__(self, convolution: nn.Conv2d) -> None:
+    def __init__(self, convolution: nn.Conv2d, precision: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.convolution = convolution
+        self._precision = precision
+        self._lowered: Tensor | None = None
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, H, W) to the convolution's own output."""
@@ -44,11 +50,21 @@ class FewPositionsConvolution(nn.Module):
             (batch, rows, columns, tall, wide, channels),
             (image, row * down, column * across, row, column, channel),
         ).reshape(batch * rows * columns, -1)
-        # Of weights that lie channels-last this is a view.
-        weight = conv.weight.permute(0, 2, 3, 1).reshape(conv.out_channels, -1).T
         bias = conv.bias if conv.bias is not None else features.new_zeros(())
-        products = torch.addmm(bias, patches, weight)
+        products = self._multiplied(patches, bias)
         return products.view(batch, rows, columns, -1).permute(0, 3, 1, 2)
+
+    def _multiplied(self, patches: Tensor, bias: Tensor) -> Tensor:
+        if self._precision is torch.float32:
+            return torch.addmm(bias, patches, self._weight_columns())
+        if self._lowered is None:
+            self._lowered = self._weight_columns().to(self._precision)
+        return (patches.to(self._precision) @ self._lowered).float().add_(bias)
+
+    def _weight_columns(self) -> Tensor:
+        """(C·h·w, C'), of weights that lie channels-last a view."""
+        weight = self.convolution.weight.permute(0, 2, 3, 1)
+        return weight.reshape(self.convolution.out_channels, -1).T
 
 
 class WinogradConvolution(nn.Module):

@@ -1,7 +1,7 @@
 """A network made ready to be run: the same results in fewer passes over memory."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,10 +14,12 @@ from d24fad_core.networks.fast_convolutions import FewPositionsConvolution, Wino
 
 _PROBE_SIZE = 64
 _DEEPEST_STRIDE = 32
+_LARGE = 1 << 20
+"""Weights of a convolution that are worth a lower precision."""
 _CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 
 
-def for_inference(model: D24FAD) -> D24FAD:
+def for_inference(model: D24FAD, embedding_precision: torch.dtype = torch.float32) -> D24FAD:
     """A copy that makes the same features faster; results differ by rounding alone.
 
     Batch normalisations are folded, see `with_folded_normalisations`. On the CPU, convolutions of
@@ -25,6 +27,8 @@ def for_inference(model: D24FAD) -> D24FAD:
 
     Args:
         model: left as it is; the copy shares the parameters that need no change.
+        embedding_precision: what the large convolutions at the teacher's deepest stride multiply
+            in. Only the student reads them, and no map compares them.
 
     Returns:
         The copy, in eval mode, on the model's device; it cannot be trained or saved.
@@ -34,11 +38,28 @@ def for_inference(model: D24FAD) -> D24FAD:
         return ready
     deepest = _deepest_convolutions(ready)
     for name, convolution in _plain_convolutions(ready):
-        if WinogradConvolution.is_suited(convolution):
+        lowered = (
+            embedding_precision is not torch.float32
+            and name in deepest
+            and convolution.weight.numel() >= _LARGE
+        )
+        if WinogradConvolution.is_suited(convolution) and not lowered:
             ready.set_submodule(name, WinogradConvolution(convolution))
         elif name in deepest:
-            ready.set_submodule(name, FewPositionsConvolution(convolution))
+            precision = embedding_precision if lowered else torch.float32
+            ready.set_submodule(name, FewPositionsConvolution(convolution, precision))
     return ready
+
+
+def fast_embedding_precision() -> torch.dtype:
+    """What to multiply in where maps may move by less than 1e-2 z: measured, see docs/speed.md.
+
+    bfloat16 on processors with matrix units for it (Intel AMX), four times as fast there; else
+    float32.
+    """
+    # Older versions of PyTorch do not tell.
+    capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return torch.bfloat16 if capabilities.get("amx_bf16") else torch.float32
 
 
 def with_folded_normalisations(model: D24FAD) -> D24FAD:

@@ -2,12 +2,17 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
+from d24fad_core.detection.image_scorer import ImageScorer, encode_each
+from d24fad_core.networks import inference
+from d24fad_core.networks.checkpoint import load_checkpoint
 from d24fad_core.networks.d24fad import D24FAD, NetworkConfig
 from d24fad_core.networks.inference import for_inference
 from d24fad_core.networks.student import StudentConfig
 from d24fad_core.networks.teacher import TEACHERS, build_teacher
+from d24fad_core.support.scoring import default_image_scoring
 
 
 def small_network(teacher: str) -> D24FAD:
@@ -50,3 +55,45 @@ def test_no_normalisation_is_left_and_the_model_keeps_its_own(teacher: str) -> N
     for name, value in model.state_dict().items():
         assert torch.equal(value, before[name]), name
     assert any(parameter.requires_grad for parameter in model.student.parameters())
+
+
+def test_lower_precision_of_the_embedding_hardly_moves_a_map(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By less than 1e-2 standard deviations of the normals, and by something: with trained weights,
+    since random ones amplify rounding."""
+    monkeypatch.setattr(inference, "_LARGE", 0)
+    model, _ = load_checkpoint()
+    images, scoring = alike_images(7), default_image_scoring()
+    maps = []
+    for precision in (torch.float32, torch.bfloat16):
+        ready = for_inference(model, precision)
+        support = encode_each(ready, images[:4], scoring.keys)
+        scorer = ImageScorer(ready, scoring, support, 128)
+        assert len(scorer.scorings) == 2, "the student must take part"
+        queries = encode_each(ready, images[4:], scorer.keys)
+        maps.append(torch.stack([scorer.maps(query) for query in queries]))
+    difference = float((maps[0] - maps[1]).abs().max())
+    assert 0.0 < difference < 1e-2
+
+
+def alike_images(count: int) -> torch.Tensor:
+    """The same coarse picture with fine differences, (count, 3, 128, 128) in [0, 1]."""
+    torch.manual_seed(1)
+    coarse = torch.rand(1, 3, 8, 8)
+    fine = torch.rand(count, 3, 32, 32)
+    return 0.6 * F.interpolate(coarse, 128, mode="bicubic").clamp(0, 1) + 0.4 * F.interpolate(
+        fine, 128, mode="bilinear"
+    )
+
+
+def test_only_large_convolutions_of_the_embedding_lose_precision() -> None:
+    for teacher, lowered in (("wide_resnet50_2", True), ("efficientnet_lite0", False)):
+        model = small_network(teacher)
+        images = torch.rand(2, 3, 128, 128)
+        with torch.inference_mode():
+            exact = for_inference(model).embed(images)
+            lower = for_inference(model, torch.bfloat16).embed(images)
+        for one, other in zip(exact[0], lower[0], strict=True):
+            assert torch.equal(one, other), "what maps compare stays as it is"
+        assert torch.equal(exact[1], lower[1]) is not lowered
