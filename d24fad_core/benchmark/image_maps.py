@@ -22,6 +22,7 @@ from d24fad_core.support.features import (
     PreparedImages,
     SliceFeatures,
     StudyFeatures,
+    UnitFeatures,
     needed_scales,
 )
 from d24fad_core.support.scoring import (
@@ -72,6 +73,7 @@ class ComparedImage:
 
     def __init__(self, study: StudyFeatures, draw: PreparedDraw) -> None:
         self.study, self.features = study, study.slices
+        self._unit = UnitFeatures(study.slices)
         self._draw = draw
         self._found: dict[tuple[str, MapKey, int], Tensor] = {}
 
@@ -94,7 +96,7 @@ class ComparedImage:
                 supports = self._draw.first(shots, key)
                 with torch.inference_mode():
                     found = image_similarities(
-                        self.features, supports, replace(scoring, fusion=alone)
+                        self.features, self._unit, supports, replace(scoring, fusion=alone)
                     )
                 self._found[name] = found[key]
             result[key] = self._found[name]

@@ -13,7 +13,7 @@ from d24fad_core.errors import SupportError
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.support.alignment import misalignment
 from d24fad_core.support.comparison import Similarities, distances, image_similarities
-from d24fad_core.support.features import PreparedImages, StudyFeatures, encode_images
+from d24fad_core.support.features import PreparedImages, StudyFeatures, UnitFeatures, encode_images
 from d24fad_core.support.normal_statistics import (
     NormalComparisons,
     NormalStatistics,
@@ -83,9 +83,10 @@ class ImageScorer:
 
     def compare(self, query: StudyFeatures) -> tuple[Similarities, ...]:
         """Similarity of one image to each support image, for each of `scorings`."""
+        unit = UnitFeatures(query.slices)
         with torch.inference_mode():
             return tuple(
-                image_similarities(query.slices, self._prepared, part.scoring)
+                image_similarities(query.slices, unit, self._prepared, part.scoring)
                 for part in self._parts
             )
 

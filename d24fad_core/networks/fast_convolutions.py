@@ -43,8 +43,8 @@ class FewPositionsConvolution(nn.Module):
         if rows * columns > _FEW_POSITIONS or features.device.type != "cpu":
             output: Tensor = conv(features)
             return output
-        padded = F.pad(features.permute(0, 2, 3, 1), (0, 0, beside, beside, above, above))
-        padded = padded.contiguous()
+        lying = features.to(self._precision).permute(0, 2, 3, 1)
+        padded = F.pad(lying, (0, 0, beside, beside, above, above)).contiguous()
         image, row, column, channel = padded.stride()
         patches = padded.as_strided(
             (batch, rows, columns, tall, wide, channels),
@@ -59,7 +59,7 @@ class FewPositionsConvolution(nn.Module):
             return torch.addmm(bias, patches, self._weight_columns())
         if self._lowered is None:
             self._lowered = self._weight_columns().to(self._precision)
-        return (patches.to(self._precision) @ self._lowered).float().add_(bias)
+        return (patches @ self._lowered).float().add_(bias)
 
     def _weight_columns(self) -> Tensor:
         """(C·h·w, C'), of weights that lie channels-last a view."""

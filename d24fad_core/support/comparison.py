@@ -13,7 +13,7 @@ from d24fad_core.support.features import (
     PreparedImages,
     SliceFeatures,
     StudyFeatures,
-    unit_features,
+    UnitFeatures,
 )
 from d24fad_core.support.scoring import MapKey, MapKind, ScoringConfig
 
@@ -37,14 +37,17 @@ def similarities(
     slices = (places[:, None] + reach).clamp(0, len(supports[0]) - 1)
     # Neighbouring slices share their neighbours.
     wanted, where = torch.unique(slices, return_inverse=True)
+    unit = UnitFeatures(query)
 
     def searched(key: MapKey) -> Tensor:
-        asked, radius = unit_features(query, key), scoring.radius(key[1])
+        asked, radius = unit.of(key), scoring.radius(key[1])
         # One study after the other keeps the working set small.
         return torch.cat(
             [
                 highest_similarity(
-                    asked, unit_features(study.slices, key, wanted)[:, where][:, :, None], radius
+                    asked,
+                    UnitFeatures(study.slices, wanted).of(key)[:, where][:, :, None],
+                    radius,
                 )
                 for study in supports
             ],
@@ -55,20 +58,19 @@ def similarities(
 
 
 def image_similarities(
-    query: SliceFeatures, supports: PreparedImages, scoring: ScoringConfig
+    query: SliceFeatures, unit: UnitFeatures, supports: PreparedImages, scoring: ScoringConfig
 ) -> Similarities:
     """Compare one image with each support image.
 
     Args:
         query: its features, one slice.
+        unit: the same of length 1, for all scorings that it is compared by.
         supports: K images.
         scoring: which maps to make and how far to search.
     """
 
     def searched(key: MapKey) -> Tensor:
-        return highest_similarity(
-            unit_features(query, key), supports.offered(key), scoring.radius(key[1])
-        )
+        return highest_similarity(unit.of(key), supports.offered(key), scoring.radius(key[1]))
 
     return _similarities(query, scoring, searched)
 

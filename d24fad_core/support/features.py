@@ -51,26 +51,34 @@ class SliceFeatures:
         )
 
 
-def unit_features(features: SliceFeatures, key: MapKey, rows: Tensor | None = None) -> Tensor:
-    """What a map compares between query and support, of length 1 at each position.
+class UnitFeatures:
+    """What maps compare between query and support, of length 1 at each position.
+
+    Each is made when first asked for and kept: several maps are made of the same.
 
     Args:
         features: of some slices.
-        key: a map that compares with the support.
         rows: which slices; None takes all.
-
-    Returns:
-        (H, S, W, C), as the search for the nearest neighbour goes through it.
     """
-    kind, scale = key
 
-    def unit(part: Mapping[int, Tensor]) -> Tensor:
-        values = part[scale] if rows is None else part[scale][rows]
-        return F.normalize(values.permute(2, 0, 3, 1).float().contiguous(), dim=-1)
+    def __init__(self, features: SliceFeatures, rows: Tensor | None = None) -> None:
+        self._features, self._rows = features, rows
+        self._found: dict[MapKey, Tensor] = {}
 
-    if kind is MapKind.RESIDUAL:
-        return F.normalize(unit(features.teacher) - unit(features.student), dim=-1)
-    return unit(features.teacher if kind is MapKind.TEACHER_SUPPORT else features.student)
+    def of(self, key: MapKey) -> Tensor:
+        """For a map that compares with the support, as the search goes through it, (H, S, W, C)."""
+        if key not in self._found:
+            self._found[key] = self._made(*key)
+        return self._found[key]
+
+    def _made(self, kind: MapKind, scale: int) -> Tensor:
+        if kind is MapKind.RESIDUAL:
+            explained = self.of((MapKind.SELF_DISTILLATION, scale))
+            return F.normalize(self.of((MapKind.TEACHER_SUPPORT, scale)) - explained, dim=-1)
+        of_teacher = kind is MapKind.TEACHER_SUPPORT
+        values = (self._features.teacher if of_teacher else self._features.student)[scale]
+        chosen = values if self._rows is None else values[self._rows]
+        return F.normalize(chosen.permute(2, 0, 3, 1).float().contiguous(), dim=-1)
 
 
 def needed_scales(keys: Sequence[MapKey]) -> dict[str, set[int]]:
@@ -136,8 +144,9 @@ class PreparedImages:
     """
 
     def __init__(self, images: Sequence[StudyFeatures], keys: Sequence[MapKey]) -> None:
+        units = [UnitFeatures(image.slices) for image in images]
         self._units = {
-            key: torch.cat([unit_features(image.slices, key) for image in images], dim=1)
+            key: torch.cat([each.of(key) for each in units], dim=1)
             for key in keys
             if key[0] is not MapKind.TEACHER_STUDENT
         }
