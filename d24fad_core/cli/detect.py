@@ -138,6 +138,10 @@ def detect(
             "scan's own grid all the same.",
         ),
     ] = LARGEST_WHOLE_SCAN,
+    device: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Where the network runs: cpu, or cuda for a GPU."),
+    ] = "cpu",
     threads: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="CPU threads to use.", show_default="all"),
@@ -176,7 +180,9 @@ def detect(
         query = read_study(image, modality, reduce_above)
         studies = read_support(support, query, modality, reduce_above)
         detector = load_detector(
-            checkpoint, cache_folder=None if no_cache else cache or default_cache()
+            checkpoint,
+            cache_folder=None if no_cache else cache or default_cache(),
+            device=device,
         )
         with progress_bar("support", quiet=quiet) as progress:
             support_set = detector.prepare_support(studies, options, progress)

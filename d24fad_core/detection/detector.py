@@ -23,6 +23,7 @@ from d24fad_core.errors import SupportError
 from d24fad_core.files import hash_bytes
 from d24fad_core.networks.checkpoint import ModelCard, checkpoint_hash, load_checkpoint
 from d24fad_core.networks.d24fad import D24FAD
+from d24fad_core.networks.device import check_device
 from d24fad_core.networks.inference import fast_embedding_precision, for_inference
 from d24fad_core.progress import Progress, silent
 from d24fad_core.support.features import (
@@ -85,7 +86,9 @@ class Detector:
 
         Raises:
             CheckpointError: the checkpoint or its teacher cannot be loaded.
+            ConfigurationError: there is no such device here.
         """
+        check_device(device)
         model, card = load_checkpoint(checkpoint, teacher_weights)
         return cls(model.to(device), card, cache_folder)
 

@@ -137,7 +137,9 @@ class PositionWeighting(nn.Module):
         Returns:
             (B, K, H, W), summing to 1 over K.
         """
-        return (similarity / self.log_temperature[scale].exp()).softmax(dim=1)
+        # Similarities may lie on the CPU while the network is on a GPU.
+        temperature = self.log_temperature[scale].exp().to(similarity.device)
+        return (similarity / temperature).softmax(dim=1)
 
     def distance(self, similarity: Tensor, scale: int) -> Tensor:
         """Expected cosine distance to the support under the weights, (B, H, W)."""

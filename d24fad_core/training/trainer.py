@@ -25,6 +25,7 @@ from d24fad_core.errors import (
 from d24fad_core.files import whole_file, write_text
 from d24fad_core.networks.checkpoint import ModelCard, read_card, save_checkpoint, state_hash
 from d24fad_core.networks.d24fad import D24FAD
+from d24fad_core.networks.device import check_device
 from d24fad_core.networks.teacher import build_teacher
 from d24fad_core.training.config import TrainingConfig
 from d24fad_core.training.episodes import EpisodeSource, EpisodeStream
@@ -83,7 +84,7 @@ def train(
     """
     if not sources:
         raise InputError("no training data given; name image tasks or folders of normal volumes.")
-    _check_device(device)
+    check_device(device)
     begun_with = None if initial is None else _check_initial(initial, config)
     shared = config.network.weighting == "position"
     for source in sources:
@@ -244,16 +245,6 @@ def _schedule(
             optimizer, config.learning_rate, total_steps=config.epochs * config.steps + 1
         )
     return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
-
-
-def _check_device(name: str) -> None:
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).partition("\n")[0].rstrip(".")
-        raise ConfigurationError(
-            f"device '{name}' cannot be used here ({reason}); give 'cpu', or install torch for it."
-        ) from error
 
 
 def _check_initial(initial: D24FAD, config: TrainingConfig) -> str:

@@ -26,14 +26,19 @@ class FakeDetector:
     fault: BaseException | None = None
     checkpoint: Path | None = None
     cache_folder: Path | None = None
+    device: str | None = None
     options: DetectionOptions | None = None
     studies: list[Volume] = field(default_factory=list)
 
     def load(
-        self, checkpoint: Path | None = None, *, cache_folder: Path | None = None
+        self,
+        checkpoint: Path | None = None,
+        *,
+        cache_folder: Path | None = None,
+        device: str = "cpu",
     ) -> "FakeDetector":
         """Stand in for `Detector.from_checkpoint`."""
-        self.checkpoint, self.cache_folder = checkpoint, cache_folder
+        self.checkpoint, self.cache_folder, self.device = checkpoint, cache_folder, device
         return self
 
     def prepare_support(

@@ -91,7 +91,7 @@ def test_options_reach_the_detector(studies: Path) -> None:
     fake = FakeDetector()
     more: list[str | Path] = ["--plane", "sagittal", "--plane", "axial", "--window", "lung"]
     more += ["--threshold", "3.5", "--minimum-volume", "0.3", "--no-register", "--modality", "ct"]
-    more += ["--checkpoint", studies / "model", "--cache", studies / "kept"]
+    more += ["--checkpoint", studies / "model", "--cache", studies / "kept", "--device", "cuda:1"]
     run = detect(studies, *more, detector=fake)
     assert run.exit_code == 0, run.output
 
@@ -101,6 +101,7 @@ def test_options_reach_the_detector(studies: Path) -> None:
     assert options.register is False
     assert fake.checkpoint == studies / "model"
     assert fake.cache_folder == studies / "kept"
+    assert fake.device == "cuda:1"
     assert {study.modality for study in fake.studies} == {Modality.CT}
 
 

@@ -343,3 +343,8 @@ def test_an_empty_query_is_named(small: Detector, support: SupportSet) -> None:
     empty = replace(study(0), array=np.full(study(0).shape, AIR, np.float32), name="empty")
     with pytest.raises(InputError, match="empty: no foreground"):
         small.detect(empty, support, ALL_PLANES)
+
+
+def test_a_device_that_is_not_there_is_named() -> None:
+    with pytest.raises(ConfigurationError, match=r"device 'abacus' cannot be used here"):
+        Detector.from_checkpoint(device="abacus")

@@ -4,7 +4,8 @@ import math
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch._subclasses import FakeTensorMode
 
 from d24fad_core.networks.weighting import (
     ImageWeighting,
@@ -103,3 +104,11 @@ def test_a_prepared_support_is_weighed_alike(normalised_logits: bool) -> None:
     other = weighting.weigh(query, weighting.prepare((support,)))
     torch.testing.assert_close(other.shares[0], one.shares[0])
     torch.testing.assert_close(other.features[0], one.features[0])
+
+
+def test_similarities_on_the_cpu_are_weighed_by_a_network_on_a_gpu() -> None:
+    # Tensors without values know their device, so no GPU is needed.
+    with FakeTensorMode():
+        weighting = PositionWeighting()
+        weighting.log_temperature = nn.Parameter(torch.empty(3, device="cuda"))
+        assert weighting.distance(torch.empty(1, 4, 8, 8), 1).device.type == "cpu"
