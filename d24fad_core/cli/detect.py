@@ -118,6 +118,15 @@ def detect(
             "position along the body, a little faster and much less exact.",
         ),
     ] = True,
+    translate: Annotated[
+        bool,
+        typer.Option(
+            "--translate",
+            help="For normals of another scanner or sequence: what differs everywhere is learnt "
+            "from the case itself, and the normals are translated into its look. Uses the "
+            "teacher alone, takes seconds more a plane.",
+        ),
+    ] = False,
     cache: Annotated[
         Path | None,
         typer.Option(
@@ -171,6 +180,7 @@ def detect(
         threshold=threshold,
         minimum_volume_ml=minimum_volume,
         register=register,
+        translate=translate,
     )
     _check_output(out)
     if threads is not None:

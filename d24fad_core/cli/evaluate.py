@@ -1,6 +1,7 @@
 """`d24fad evaluate`: measure the detector beside the training-free baseline."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -54,6 +55,14 @@ def evaluate(
     register: Annotated[
         bool, typer.Option(help="Volumes: align by registration, or by relative position only.")
     ] = True,
+    translate: Annotated[
+        bool,
+        typer.Option(
+            "--translate",
+            help="Volumes: measure too with the normals translated into the look of each case, "
+            "as detect --translate does.",
+        ),
+    ] = False,
     checkpoint: Annotated[
         Path | None,
         typer.Option(help="Checkpoint folder.", show_default="the shipped one"),
@@ -98,7 +107,7 @@ def evaluate(
                 ct_window=window,
                 register=register,
             )
-            document |= _volumes(model, card, volumes, options, modality, report)
+            document |= _volumes(model, card, volumes, options, translate, modality, report)
     _print(document)
     if json_file is not None:
         write_text(json_file, json.dumps(document, indent=2, allow_nan=False) + "\n")
@@ -153,9 +162,20 @@ def _images(
 
 
 def _volumes(
-    model: Any, card: Any, root: Path, options: Any, modality: Modality | None, report: Any
+    model: Any,
+    card: Any,
+    root: Path,
+    options: Any,
+    translate: bool,
+    modality: Modality | None,
+    report: Any,
 ) -> dict[str, Any]:
-    from d24fad_core.evaluation.methods import DEFAULT, NEAREST_NEIGHBOUR, nearest_neighbour
+    from d24fad_core.evaluation.methods import (
+        DEFAULT,
+        NEAREST_NEIGHBOUR,
+        TRANSLATED,
+        nearest_neighbour,
+    )
     from d24fad_core.evaluation.volume_protocol import evaluate_volumes
     from d24fad_core.support.scoring import ScoringConfig
 
@@ -164,6 +184,16 @@ def _volumes(
     results = evaluate_volumes(
         model, card, methods, root, options=options, modality=modality, progress=report
     )
+    if translate:
+        results |= evaluate_volumes(
+            model,
+            card,
+            {TRANSLATED: scoring},
+            root,
+            options=replace(options, translate=True),
+            modality=modality,
+            progress=report,
+        )
     return {
         "data": {
             "volumes": root.name,

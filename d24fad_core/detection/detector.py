@@ -16,8 +16,8 @@ from d24fad_core.detection.calibration import summarise
 from d24fad_core.detection.findings import find_findings
 from d24fad_core.detection.fusion import slice_scores
 from d24fad_core.detection.options import DetectionOptions, check_prepared, check_support
-from d24fad_core.detection.plane_scores import PlaneScores, score_plane
-from d24fad_core.detection.reference import prepare_plane
+from d24fad_core.detection.plane_scores import PlaneScores, score_plane, score_translated_plane
+from d24fad_core.detection.reference import prepare_plane, prepare_translated_plane
 from d24fad_core.detection.result import AnomalyResult, Provenance, SupportUse
 from d24fad_core.errors import SupportError
 from d24fad_core.files import hash_bytes
@@ -36,6 +36,7 @@ from d24fad_core.support.frame import Frame, align, make_frame, to_source
 from d24fad_core.support.reference_file import load_reference, save_reference
 from d24fad_core.support.scoring import ScoringConfig
 from d24fad_core.support.support_set import PlaneReference, SupportSet, SupportStudy
+from d24fad_core.support.translation import translated_scoring
 
 _REFERENCES = "references"
 """Folder inside the cache for what comparing the normals gave."""
@@ -103,6 +104,7 @@ class Detector:
         Raises:
             SupportError: fewer than two different studies, or of several modalities.
             InputError: a study has no foreground.
+            ConfigurationError: normals are to be translated, and this model cannot.
         """
         options = options or DetectionOptions()
         check_support(studies)
@@ -121,10 +123,17 @@ class Detector:
         for plane in options.planes:
             grid = SliceGrid(plane, frame.shape, frame.spacing, size)
             keys = [self._cache_path(study, frame, plane, options) for study in studies]
-            references.append(self._reference(grid, features[plane], keys))
+            references.append(self._reference(grid, features[plane], keys, options.translate))
         progress("support ready", 1.0)
-        modality = studies[0].modality
-        return SupportSet(tuple(kept), modality, frame, window, options.register, tuple(references))
+        return SupportSet(
+            studies=tuple(kept),
+            modality=studies[0].modality,
+            frame=frame,
+            ct_window=window,
+            register=options.register,
+            translate=options.translate,
+            references=tuple(references),
+        )
 
     def detect(
         self,
@@ -164,9 +173,9 @@ class Detector:
                 progress(step, 0.1 + 0.7 * (number + fraction) / len(options.planes))
 
             stack = slice_volume(aligned.volume, plane, self.card.image_size, options.ct_window)
-            scored.append(
-                score_plane(self._network, stack, references[plane], self.scoring, report)
-            )
+            score = score_translated_plane if options.translate else score_plane
+            scoring = self._scoring(options.translate)
+            scored.append(score(self._network, stack, references[plane], scoring, report))
 
         progress("back to the source grid", 0.8)
         fused = np.mean([part.heatmap for part in scored], axis=0, dtype=np.float32)
@@ -180,7 +189,7 @@ class Detector:
         mask, findings = find_findings(
             heatmap, max(threshold, 0.0), query.affine, slice_axis, options.minimum_volume_ml
         )
-        score = float(np.mean([part.case_score for part in scored]))
+        case_score = float(np.mean([part.case_score for part in scored]))
         normals = np.mean([reference.case_scores for reference in chosen], axis=0).tolist()
         shares = np.mean([part.shares for part in scored], axis=0).tolist()
         result = AnomalyResult(
@@ -190,9 +199,9 @@ class Detector:
             planes=options.planes,
             slice_axis=slice_axis,
             slice_scores=slice_scores(heatmap, slice_axis, self.scoring),
-            case_score=score,
+            case_score=case_score,
             findings=findings,
-            calibration=summarise(score, normals, threshold, held_out=len(normals) > 2),
+            calibration=summarise(case_score, normals, threshold, held_out=len(normals) > 2),
             provenance=self._provenance(query, support, options, shares, aligned.similarity),
             reduction=query.reduction,
         )
@@ -220,17 +229,27 @@ class Detector:
                 save_features(features[plane], path)
         return aligned.similarity, features
 
+    def _scoring(self, translate: bool) -> ScoringConfig:
+        return translated_scoring(self.scoring) if translate else self.scoring
+
     def _reference(
-        self, grid: SliceGrid, features: Sequence[StudyFeatures], keys: Sequence[Path | None]
+        self,
+        grid: SliceGrid,
+        features: Sequence[StudyFeatures],
+        keys: Sequence[Path | None],
+        translate: bool,
     ) -> PlaneReference:
         """What the normals teach in one plane, from the cache where it has it."""
+        prepare = prepare_translated_plane if translate else prepare_plane
+        scoring = self._scoring(translate)
         named = [key.name.encode() for key in keys if key is not None]
         if self._cache_folder is None or len(named) < len(features):
-            return prepare_plane(self._network, grid, features, self.scoring)
-        path = self._cache_folder / _REFERENCES / f"{hash_bytes(*named)}.safetensors"
+            return prepare(self._network, grid, features, scoring)
+        name = hash_bytes(*named, *([b"translated"] if translate else []))
+        path = self._cache_folder / _REFERENCES / f"{name}.safetensors"
         found = load_reference(path, grid.plane, features)
         if found is None:
-            found = prepare_plane(self._network, grid, features, self.scoring)
+            found = prepare(self._network, grid, features, scoring)
             save_reference(found, path)
         return found
 

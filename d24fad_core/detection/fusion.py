@@ -46,6 +46,12 @@ def blur(maps: Tensor, scoring: ScoringConfig, thickness: float | None) -> Tenso
     return torch.from_numpy(np.ascontiguousarray(blurred))
 
 
+def centred(maps: Tensor, foreground: Tensor) -> Tensor:
+    """Maps, (S, N, N), less their mean over the foreground: what a case has all over."""
+    inside = maps[foreground]
+    return maps - inside.mean() if inside.numel() else maps
+
+
 def top_mean(values: Tensor, fraction: float) -> float:
     """Mean of the highest share of values, of one value at least; 0 where there are none."""
     if values.numel() == 0:

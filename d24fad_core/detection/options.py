@@ -21,6 +21,8 @@ class DetectionOptions:
         minimum_volume_ml: smaller regions are no findings.
         register: align every study by affine registration; otherwise foreground boxes are laid
             upon each other, so that slices match by relative position.
+        translate: the normals are from another scanner or sequence; translate them into the look
+            of the case first, see `support.translation`.
     """
 
     planes: tuple[Plane, ...] = (Plane.AXIAL,)
@@ -28,6 +30,7 @@ class DetectionOptions:
     threshold: float | None = None
     minimum_volume_ml: float = 0.1
     register: bool = True
+    translate: bool = False
 
     def __post_init__(self) -> None:
         if not self.planes:
@@ -78,18 +81,20 @@ def check_prepared(support: SupportSet, options: DetectionOptions) -> None:
     """Refuse a support set that was prepared with other options.
 
     Raises:
-        SupportError: planes, window or alignment differ.
+        SupportError: planes, window, alignment or translation differ.
     """
     prepared = {reference.plane for reference in support.references}
     missing = [plane.value for plane in options.planes if plane not in prepared]
-    differs = missing or (support.ct_window, support.register) != (
+    differs = missing or (support.ct_window, support.register, support.translate) != (
         options.ct_window,
         options.register,
+        options.translate,
     )
     if differs:
         raise SupportError(
             f"the support was prepared for planes {', '.join(sorted(p.value for p in prepared))}, "
-            f"window {support.ct_window}, registration {support.register}; the analysis asks for "
+            f"window {support.ct_window}, registration {support.register}, translation "
+            f"{support.translate}; the analysis asks for "
             f"{', '.join(p.value for p in options.planes)}, {options.ct_window}, "
-            f"{options.register}. Prepare it with the same options."
+            f"{options.register}, {options.translate}. Prepare it with the same options."
         )

@@ -8,13 +8,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from d24fad_core.data.slices import SliceStack
-from d24fad_core.detection.fusion import blur, case_score, fuse
+from d24fad_core.detection.fusion import blur, case_score, centred, fuse
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.progress import Progress
 from d24fad_core.support.comparison import distances, similarities, study_shares
-from d24fad_core.support.features import CHUNK, SliceFeatures, encode_images
+from d24fad_core.support.features import CHUNK, SliceFeatures, encode_images, encode_study
 from d24fad_core.support.scoring import ScoringConfig
 from d24fad_core.support.support_set import PlaneReference
+from d24fad_core.support.translation import translated_distances
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,11 +60,54 @@ def score_plane(
         shares += part * len(here) / len(places)
         done += len(here)
     smooth = blur(fused, scoring, stack.grid.thickness)
+    return _finished(smooth, tuple(shares.tolist()), stack, reference, scoring)
+
+
+def score_translated_plane(
+    model: D24FAD,
+    stack: SliceStack,
+    reference: PlaneReference,
+    scoring: ScoringConfig,
+    progress: Progress,
+) -> PlaneScores:
+    """The same with normals that are translated into the look of the query, which needs all of it.
+
+    Every normal has the same share.
+
+    Args:
+        model: the network.
+        stack: the query's slices in the frame.
+        reference: from `prepare_translated_plane`.
+        scoring: see `translated_scoring`.
+        progress: told of both steps.
+    """
+    places = torch.nonzero(stack.foreground.any(dim=(1, 2)))[:, 0]
+    progress("looking at the study", 0.0)
+    shown = SliceStack(stack.images[places], stack.foreground[places], stack.grid)
+    query = encode_study(model, shown, 1.0, scoring.keys)
+    progress("translating the normals", 0.2)
+    fused = torch.zeros(stack.images.shape)
+    with torch.inference_mode():
+        found = translated_distances(query, places, reference.features, scoring)
+        standardised = reference.statistics.standardise(found, places)
+        fused[places] = fuse(standardised, scoring, model.teacher.info, stack.grid.image_size)
+    shares = (1.0 / len(reference.features),) * len(reference.features)
+    smooth = centred(blur(fused, scoring, stack.grid.thickness), stack.foreground)
+    return _finished(smooth, shares, stack, reference, scoring)
+
+
+def _finished(
+    smooth: Tensor,
+    shares: tuple[float, ...],
+    stack: SliceStack,
+    reference: PlaneReference,
+    scoring: ScoringConfig,
+) -> PlaneScores:
     scores = (smooth - reference.centre) / reference.spread * stack.foreground
     return PlaneScores(
         heatmap=stack.grid.to_volume(scores),
         case_score=case_score(scores, stack.foreground, scoring),
-        shares=tuple(shares.tolist()),
+        shares=shares,
     )
 
 

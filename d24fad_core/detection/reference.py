@@ -7,12 +7,19 @@ from torch import Tensor
 
 from d24fad_core.data.slices import SliceGrid
 from d24fad_core.detection.calibration import NORMAL_VOXEL_SHARE
-from d24fad_core.detection.fusion import blur, case_score, fuse
+from d24fad_core.detection.fusion import blur, case_score, centred, fuse
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.support.features import StudyFeatures
-from d24fad_core.support.normal_statistics import compare_normals, summarise_normals
+from d24fad_core.support.normal_statistics import (
+    NormalStatistics,
+    compare_normals,
+    compared_places,
+    statistics_of,
+    summarise_normals,
+)
 from d24fad_core.support.scoring import ScoringConfig
 from d24fad_core.support.support_set import PlaneReference
+from d24fad_core.support.translation import translated_distances
 
 
 def prepare_plane(
@@ -47,7 +54,50 @@ def prepare_plane(
         fused = fuse(standardised, scoring, model.teacher.info, grid.image_size)
         held_out.append(blur(fused, scoring, thickness))
 
-    pairs = list(zip(held_out, comparisons.foreground, strict=True))
+    return _reference(grid, features, statistics, held_out, comparisons.foreground, scoring)
+
+
+def prepare_translated_plane(
+    model: D24FAD, grid: SliceGrid, features: Sequence[StudyFeatures], scoring: ScoringConfig
+) -> PlaneReference:
+    """The same where normals are translated into the look of each case.
+
+    Each normal is scored against the others, translated to it. All share their units.
+
+    Args:
+        model: the network.
+        grid: the frame's slices in one plane.
+        features: at least two studies.
+        scoring: see `translated_scoring`.
+    """
+    places = compared_places(len(features[0]))
+    runs, foregrounds = [], []
+    for number, study in enumerate(features):
+        others = [other for index, other in enumerate(features) if index != number]
+        chosen = StudyFeatures(study.slices[places], study.foreground[places], study.similarity)
+        with torch.inference_mode():
+            runs.append(translated_distances(chosen, places, others, scoring))
+        foregrounds.append(chosen.foreground)
+    statistics = statistics_of(model, runs, places, len(features[0]), scoring)
+    thickness = grid.thickness * len(features[0]) / len(places)
+    held_out = []
+    for run, foreground in zip(runs, foregrounds, strict=True):
+        standardised = statistics.standardise(run, places)
+        fused = fuse(standardised, scoring, model.teacher.info, grid.image_size)
+        held_out.append(centred(blur(fused, scoring, thickness), foreground))
+    return _reference(grid, features, statistics, held_out, foregrounds, scoring)
+
+
+def _reference(
+    grid: SliceGrid,
+    features: Sequence[StudyFeatures],
+    statistics: NormalStatistics,
+    held_out: Sequence[Tensor],
+    foregrounds: Sequence[Tensor],
+    scoring: ScoringConfig,
+) -> PlaneReference:
+    """Units, threshold and scores from each normal's fused map against the others."""
+    pairs = list(zip(held_out, foregrounds, strict=True))
     inside = torch.cat([maps[foreground] for maps, foreground in pairs])
     centre, spread = float(inside.mean()), float(inside.std().clamp_min(1e-6))
     highest = inside.topk(max(1, round(NORMAL_VOXEL_SHARE * inside.numel()))).values

@@ -7,6 +7,7 @@ from d24fad_core.support.scoring import ImageScoringConfig, MapKind, ScoringConf
 DEFAULT = "default"
 NEAREST_NEIGHBOUR = "nearest_neighbour"
 WITHOUT_STUDENT = "without_student"
+TRANSLATED = "translated_normals"
 
 _NEAREST = {
     MapKind.SELF_DISTILLATION: (0.0, 0.0, 0.0),

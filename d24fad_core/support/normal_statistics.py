@@ -66,10 +66,15 @@ class NormalComparisons:
         return distances(model, self.similarity[study], others)
 
 
+def compared_places(slices: int) -> Tensor:
+    """(P,) the slices of a frame that normals are compared at."""
+    return torch.linspace(0, slices - 1, min(slices, SLICES)).round().long()
+
+
 def compare_normals(studies: Sequence[StudyFeatures], scoring: ScoringConfig) -> NormalComparisons:
     """Compare every support study with every other at up to `SLICES` evenly spaced slices."""
     count = len(studies[0])
-    places = torch.linspace(0, count - 1, min(count, SLICES)).round().long()
+    places = compared_places(count)
     collected = []
     for query in studies:
         parts = []
@@ -96,13 +101,32 @@ def summarise_normals(
         comparisons.leave_one_out(model, study, [other for other in members if other != study])
         for study in members
     ]
-    nearest = torch.linspace(0, len(comparisons.places) - 1, comparisons.slices).round().long()
+    return statistics_of(model, runs, comparisons.places, comparisons.slices, scoring)
+
+
+def statistics_of(
+    model: D24FAD,
+    runs: Sequence[dict[MapKey, Tensor]],
+    places: Tensor,
+    slices: int,
+    scoring: ScoringConfig,
+) -> NormalStatistics:
+    """Units from distance maps of normals against other normals.
+
+    Args:
+        model: whose teacher has the strides.
+        runs: (P, H, W) a map, for each normal.
+        places: (P,) the slices that were compared.
+        slices: number of slices in the frame.
+        scoring: how much to take off, and how smooth.
+    """
+    nearest = torch.linspace(0, len(places) - 1, slices).round().long()
     offset, unit = {}, {}
     for key in scoring.keys:
         mean = torch.stack([run[key] for run in runs]).mean(dim=0)
         stride = model.teacher.info.strides[key[1]]
         sigma = scoring.mean_blur / stride
-        through = scoring.mean_blur_slices if comparisons.slices > 1 else 0.0
+        through = scoring.mean_blur_slices if slices > 1 else 0.0
         smooth = ndimage.gaussian_filter(mean.numpy(), (through, sigma, sigma), mode="nearest")
         smooth = torch.from_numpy(np.ascontiguousarray(smooth))
         offset[key] = (scoring.subtracted * smooth)[nearest]

@@ -58,6 +58,7 @@ class SupportSet:
         frame: the space that all are aligned in.
         ct_window: window that CT is seen in.
         register: whether studies are registered or matched by relative position.
+        translate: whether the units are those of translated normals.
         references: one entry a plane.
     """
 
@@ -66,4 +67,5 @@ class SupportSet:
     frame: Frame
     ct_window: str
     register: bool
+    translate: bool
     references: tuple[PlaneReference, ...]
