@@ -58,7 +58,8 @@ def main(
         if answer.image in studies.real:
             console.print(
                 "[dim]This real scan was compared with simulated normals, so it differs from them "
-                "as a whole; use normals from the same scanner and sequence.[/]"
+                "as a whole; use normals from the same scanner and sequence, or "
+                "d24fad detect --translate.[/]"
             )
     _print_next_steps(answers, studies, time.monotonic() - begin)
 
