@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from d24fad_core.detection.fusion import blur, case_score, fuse, slice_scores, top_mean
+from d24fad_core.detection.fusion import blur, case_score, centred, fuse, slice_scores, top_mean
 from d24fad_core.networks.maps import to_image_size
 from d24fad_core.networks.teacher import TEACHERS
 from d24fad_core.support.scoring import MapKey, MapKind, ScoringConfig
@@ -70,6 +70,18 @@ def test_a_blurred_slice_does_not_depend_on_how_many_there_are() -> None:
     whole = blur(maps, SCORING, None)
     for index in (0, 5, 8):
         assert torch.equal(blur(maps[index : index + 1], SCORING, None)[0], whole[index])
+
+
+def test_what_a_case_has_all_over_is_taken_off() -> None:
+    maps = torch.arange(24.0).view(2, 3, 4)
+    foreground = (maps >= 4) & (maps < 20)  # mean 11.5, over both slices
+    assert torch.equal(centred(maps, foreground), maps - 11.5)
+    torch.testing.assert_close(centred(maps + 5.0, foreground), centred(maps, foreground))
+
+
+def test_without_foreground_there_is_nothing_to_take_off() -> None:
+    maps = torch.arange(24.0).view(2, 3, 4)
+    assert torch.equal(centred(maps, torch.zeros(2, 3, 4, dtype=torch.bool)), maps)
 
 
 @pytest.mark.parametrize(

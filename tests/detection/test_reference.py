@@ -1,5 +1,7 @@
 """What the normals say of themselves, each scored in units that come from the others."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,12 +10,13 @@ from torch import Tensor
 from d24fad_core.data.slices import SliceGrid
 from d24fad_core.data.volume import Plane
 from d24fad_core.detection.calibration import NORMAL_VOXEL_SHARE
-from d24fad_core.detection.fusion import blur, fuse, top_mean
-from d24fad_core.detection.reference import prepare_plane
+from d24fad_core.detection.fusion import blur, centred, fuse, top_mean
+from d24fad_core.detection.reference import prepare_plane, prepare_translated_plane
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.support.comparison import distances, similarities
 from d24fad_core.support.features import StudyFeatures
 from d24fad_core.support.normal_statistics import compare_normals, summarise_normals
+from d24fad_core.support.translation import translated_distances, translated_scoring
 from tests.evaluation.networks import untrained_network
 from tests.support.test_normal_statistics import SCORING, study
 
@@ -93,3 +96,43 @@ def test_two_normals_share_their_units(model: D24FAD) -> None:
     reference = prepare_plane(model, grid(6), [study(0), study(1)], SCORING)
     assert np.isfinite(reference.case_scores).all()
     assert reference.spread > 0
+
+
+@pytest.mark.parametrize(("slices", "thickness"), [(6, 3.0), (96, 6.0)])
+def test_every_normal_is_held_out_of_its_own_translation(
+    model: D24FAD, slices: int, thickness: float
+) -> None:
+    scoring = translated_scoring(SCORING)
+    studies = [study(seed, slices) for seed in range(3)]
+    reference = prepare_translated_plane(model, grid(slices), studies, scoring)
+    places = compare_normals(studies, scoring).places
+    runs = [
+        translated_distances(
+            replace(each, slices=each.slices[places], foreground=each.foreground[places]),
+            places,
+            [other for other in studies if other is not each],
+            scoring,
+        )
+        for each in studies
+    ]
+    for key in scoring.keys:
+        mean = torch.stack([run[key] for run in runs]).mean()
+        assert reference.statistics.unit[key] == pytest.approx(float(mean), rel=1e-4)
+        assert len(reference.statistics.offset[key]) == slices
+    maps, shown = [], [each.foreground[places] for each in studies]
+    for run, foreground in zip(runs, shown, strict=True):
+        standardised = reference.statistics.standardise(run, places)
+        fused = fuse(standardised, scoring, model.teacher.info, SIZE)
+        maps.append(centred(blur(fused, scoring, thickness), foreground))
+    inside = torch.cat([each[where] for each, where in zip(maps, shown, strict=True)])
+
+    assert reference.plane is Plane.AXIAL
+    assert reference.centre == pytest.approx(0.0, abs=1e-4)
+    assert reference.spread == pytest.approx(float(inside.std()), rel=1e-3)
+    z = inside / reference.spread
+    assert float((z >= reference.threshold - 1e-3).float().mean()) == pytest.approx(
+        NORMAL_VOXEL_SHARE, rel=0.1
+    )
+    for number, score in enumerate(reference.case_scores):
+        own = maps[number][shown[number]] / reference.spread
+        assert score == pytest.approx(top_mean(own, scoring.case_fraction), rel=1e-2)

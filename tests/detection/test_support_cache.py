@@ -66,6 +66,32 @@ def test_normals_are_compared_once(cache: Path, monkeypatch: pytest.MonkeyPatch)
     assert references(cache) == before
 
 
+def test_translated_normals_are_compared_once_and_kept_apart(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features, plain = files(cache), references(cache)
+    translate = replace(BOXES, translate=True)
+    first = detector(cache).prepare_support(normals(), translate).references[0]
+    assert files(cache) == features
+    both = references(cache)
+    assert len(both) == 2 and plain.items() <= both.items()
+
+    def refuse(*_arguments: object) -> None:
+        raise AssertionError("compared again")
+
+    monkeypatch.setattr("d24fad_core.detection.detector.prepare_plane", refuse)
+    monkeypatch.setattr("d24fad_core.detection.detector.prepare_translated_plane", refuse)
+    again = detector(cache).prepare_support(normals(), translate).references[0]
+    other = detector(cache).prepare_support(normals(), BOXES).references[0]
+    assert references(cache) == both
+    assert again.case_scores == first.case_scores != other.case_scores
+    assert (again.centre, again.spread, again.threshold) == (
+        first.centre,
+        first.spread,
+        first.threshold,
+    )
+
+
 @pytest.mark.parametrize(
     "other", [normals()[:2], [*normals(), study(3)], normals()[::-1]], ids=["less", "more", "order"]
 )
