@@ -105,6 +105,16 @@ def test_options_reach_the_detector(studies: Path) -> None:
     assert {study.modality for study in fake.studies} == {Modality.CT}
 
 
+@pytest.mark.parametrize(("more", "expected"), [((), False), (("--translate",), True)])
+def test_normals_are_translated_on_demand_alone(
+    studies: Path, more: tuple[str, ...], expected: bool
+) -> None:
+    fake = FakeDetector()
+    run = detect(studies, *more, detector=fake)
+    assert run.exit_code == 0, run.output
+    assert fake.options is not None and fake.options.translate is expected
+
+
 def test_features_are_kept_in_the_cache_of_the_user_unless_told_otherwise(
     studies: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

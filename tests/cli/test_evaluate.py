@@ -100,6 +100,23 @@ def test_volumes_are_measured_beside_nearest_neighbour(
     assert document["data"] == {"volumes": "cohort", "planes": ["axial"], "register": False}
 
 
+def test_translated_normals_are_measured_too_on_demand(
+    cohort: Path, untrained: Path, tmp_path: Path
+) -> None:
+    document = figures(
+        *("--volumes", cohort, "--no-register", "--checkpoint", untrained, "--translate"),
+        target=tmp_path / "figures.json",
+    )
+    methods = document["methods"]
+    assert list(methods) == ["default", "nearest_neighbour", "translated_normals"]
+    translated = methods["translated_normals"]
+    assert_share(translated["voxel_auroc"])
+    scores = translated["case_scores"]
+    assert scores.keys() == {"plain.nii.gz", "sick.nii.gz"}
+    assert scores["sick.nii.gz"] > scores["plain.nii.gz"]
+    assert scores != methods["default"]["case_scores"]
+
+
 def test_the_same_command_gives_the_same_figures(
     tasks: Path, untrained: Path, tmp_path: Path
 ) -> None:
