@@ -87,7 +87,7 @@ def _measured(
         condition.lesion,
         result.heatmap,
         result.calibration.threshold,
-        f"{case.name}, {condition.described}, {method}, three planes, z above the threshold. "
+        f"{case.name}, {condition.described}, {method}, three planes. "
         f"{RESEARCH_USE_ONLY}",
         out / f"{number}-{'translated' if translate else 'default'}.png",
     )

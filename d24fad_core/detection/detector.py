@@ -107,6 +107,7 @@ class Detector:
             ConfigurationError: normals are to be translated, and this model cannot.
         """
         options = options or DetectionOptions()
+        self._scoring(options.translate)  # refuses before minutes are spent
         check_support(studies)
         size, window = self.card.image_size, options.ct_window
         frame = make_frame(studies[0], size, window)
