@@ -87,8 +87,7 @@ def _measured(
         condition.lesion,
         result.heatmap,
         result.calibration.threshold,
-        f"{case.name}, {condition.described}, {method}, three planes. "
-        f"{RESEARCH_USE_ONLY}",
+        f"{case.name}, {condition.described}, {method}, three planes. {RESEARCH_USE_ONLY}",
         out / f"{number}-{'translated' if translate else 'default'}.png",
     )
     return f"| {case.name} | {condition.described} | {method} | {' | '.join(figures)} |"
