@@ -97,7 +97,7 @@ def _conditions(volumes: Path, out: Path) -> Iterator[Condition]:
     sclerosis = read_volume(volumes / "ms_patient07" / "flair.nii.gz")
     sclerosis = replace(sclerosis, name="ms_patient07")
     lesions = read_volume(volumes / "ms_patient07" / "lesions.nii.gz").array > 0
-    for seed, millimetres in ((33, 1.0), (7, 2.0), (202, 2.0)):
+    for seed, millimetres in ((33, 1.0), (7, 1.0), (202, 1.0), (7, 2.0), (202, 2.0)):
         normals = _simulated(out, Contrast.FLAIR, seed, millimetres, 5)
         described = f"5 simulated FLAIR, {millimetres:g} mm, seed {seed}"
         yield Condition(sclerosis, lesions, sclerosis.array > 0, normals, described)
