@@ -17,7 +17,11 @@ from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.support.comparison import distances, similarities
 from d24fad_core.support.features import SliceFeatures, StudyFeatures
 from d24fad_core.support.scoring import MapKey, MapKind, ScoringConfig
-from d24fad_core.support.translation import translated_distances, translated_scoring
+from d24fad_core.support.translation import (
+    _trimmed_fit,
+    translated_distances,
+    translated_scoring,
+)
 from tests.evaluation.networks import untrained_network
 
 SLICES, NORMALS = 8, 3
@@ -163,6 +167,17 @@ def test_a_large_lesion_does_not_teach_the_translation(
     for scale in range(3):
         assert heights[0.05][scale] > 3.3
         assert heights[0.05][scale] > 0.9 * heights[0.01][scale]
+
+
+def test_the_map_is_linear_with_a_constant_and_ignores_what_it_explains_worst() -> None:
+    generator = torch.Generator().manual_seed(0)
+    given = torch.randn(2000, 4, generator=generator)
+    wanted = given @ torch.randn(4, 3, generator=generator) + torch.tensor([5.0, -3.0, 0.5])
+    spoiled = wanted.clone()
+    spoiled[:100] += 20.0
+    fitted, kept = _trimmed_fit(given, spoiled, 1e-6)
+    torch.testing.assert_close(fitted(given), wanted, rtol=1e-3, atol=1e-3)
+    assert not kept[:100].any()
 
 
 def test_tissue_that_differs_much_in_this_case_counts_half() -> None:
