@@ -252,11 +252,11 @@ _COLUMNS = {
 
 def _print(document: dict[str, Any]) -> None:
     table = Table(title=f"checkpoint {document['checkpoint']['name']}", caption=RESEARCH_USE_ONLY)
-    table.add_column("method", no_wrap=True)
     methods = document["methods"]
     if "image_auroc" in next(iter(methods.values())):
         data = document["data"]
         table.title = f"{data['task']}, {data['shots']} shots, {data['draws']} draws"
+        table.add_column("method", no_wrap=True)
         for heading in ("image AUROC", "lowest", "highest", "95 % interval", "image AP"):
             table.add_column(heading, justify="right")
         for name, figures in methods.items():
@@ -271,9 +271,11 @@ def _print(document: dict[str, Any]) -> None:
                 f"{figures['image_ap']['mean']:.3f}",
             )
     else:
-        for heading in _COLUMNS.values():
-            table.add_column(heading, justify="right")
-        for name, figures in methods.items():
-            shown = [figures[key] for key in _COLUMNS]
-            table.add_row(name, *("-" if value is None else f"{value:.4f}" for value in shown))
+        # Methods side by side: so few columns fit a terminal of 80 characters.
+        table.add_column("", no_wrap=True)
+        for name in methods:
+            table.add_column(name, justify="right", no_wrap=True)
+        for key, heading in _COLUMNS.items():
+            shown = [figures[key] for figures in methods.values()]
+            table.add_row(heading, *("-" if value is None else f"{value:.4f}" for value in shown))
     Console().print(table)
