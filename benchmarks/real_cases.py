@@ -118,7 +118,7 @@ def _conditions(volumes: Path, out: Path) -> Iterator[Condition]:
 def _simulated(
     out: Path, contrast: Contrast, seed: int, millimetres: float, count: int
 ) -> list[Volume]:
-    folder = out / f"{contrast.value}-{seed}"
+    folder = out / f"{contrast.value}-{seed}-{millimetres:g}mm"
     options = SimulationOptions(contrast, 8, 0, 0, (millimetres,) * 3, seed)
     simulate_cohort(folder, options)
     return [read_volume(path) for path in find_studies(folder / "support")[:count]]

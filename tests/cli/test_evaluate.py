@@ -31,10 +31,11 @@ def figures(*arguments: object, target: Path) -> dict[str, Any]:
     assert RESEARCH_USE_ONLY in run.stdout
     for method in ("default", "nearest_neighbour"):
         assert method in run.stdout
+    document: dict[str, Any] = json.loads(target.read_text())
     for measured in document["methods"].values():
         if "voxel_auroc" in measured:
             assert f"{measured['voxel_auroc']:.4f}" in run.stdout, "cut off at 80 columns"
-    return json.loads(target.read_text())
+    return document
 
 
 @pytest.fixture
