@@ -245,12 +245,22 @@ def test_a_study_is_opened_analysed_and_its_finding_painted_where_it_is(
     )
     mask_file.write_bytes(answer.content)
     mask = canonical(mask_file)
-    for name, number in numbers.items():
-        after = views.picture(name)
-        changed = (np.abs(after - before[name]) > 20).any(axis=2)
-        expected = np.zeros_like(changed)
-        expected[head(before[name])] = views.drawn(name, number, before[name], of=mask) > 0
-        assert expected.sum() > 300, name
-        # The outline is drawn around the voxels, a few pixels wide.
-        assert dice(changed, expected) > 0.85, name
+
+    def overlaps() -> dict[str, float]:
+        """How well what was painted in each view covers the mask's outline."""
+        found = {}
+        for name, number in numbers.items():
+            changed = (np.abs(views.picture(name) - before[name]) > 20).any(axis=2)
+            expected = np.zeros_like(changed)
+            expected[head(before[name])] = views.drawn(name, number, before[name], of=mask) > 0
+            assert expected.sum() > 300, name
+            found[name] = dice(changed, expected)
+        return found
+
+    # Views are painted one after the other, on a busy machine seconds apart. The outline is drawn
+    # around the voxels, a few pixels wide.
+    end = time.monotonic() + PATIENCE_SECONDS
+    while min((found := overlaps()).values()) <= 0.85 and time.monotonic() < end:
+        time.sleep(0.5)
+    assert min(found.values()) > 0.85, found
     browser.save_screenshot(str(SCREENSHOT))
