@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import nibabel
 import numpy as np
 import SimpleITK as sitk
 from nilearn.datasets import load_mni152_brain_mask
@@ -25,8 +24,7 @@ from d24fad_core.data.volume import Modality, Plane, Volume
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.files import write_text
-
-_ROTATION_TO_SIMPLEITK = np.diag([-1.0, -1.0, 1.0])
+from d24fad_core.support.frame import to_simpleitk
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,8 +125,8 @@ def _simulated(
 def _brain(case: Volume, healthy: Volume) -> NDArray[np.bool_]:
     """The MNI brain, brought to a case by registering a head that lies in MNI space."""
     fixed, moving = (
-        _to_simpleitk(case.array, case.affine),
-        _to_simpleitk(healthy.array, healthy.affine),
+        to_simpleitk(case.array, case.affine),
+        to_simpleitk(healthy.array, healthy.affine),
     )
     registration = sitk.ImageRegistrationMethod()
     registration.SetMetricAsMattesMutualInformation(50)
@@ -145,20 +143,10 @@ def _brain(case: Volume, healthy: Volume) -> NDArray[np.bool_]:
     registration.SetInterpolator(sitk.sitkLinear)
     transform = registration.Execute(fixed, moving)
     mask = load_mni152_brain_mask(resolution=1)
-    atlas = _to_simpleitk(np.asarray(mask.dataobj, dtype=np.float32), mask.affine)
+    atlas = to_simpleitk(np.asarray(mask.dataobj, dtype=np.float32), mask.affine)
     found = sitk.Resample(atlas, fixed, transform, sitk.sitkNearestNeighbor)
     brain: NDArray[np.bool_] = sitk.GetArrayFromImage(found).transpose() > 0
     return brain
-
-
-def _to_simpleitk(array: NDArray[np.float32], affine: NDArray[np.float64]) -> sitk.Image:
-    image = sitk.GetImageFromArray(array.transpose())
-    spacing = nibabel.affines.voxel_sizes(affine)
-    directions = _ROTATION_TO_SIMPLEITK @ (affine[:3, :3] / spacing)
-    image.SetSpacing(spacing.tolist())
-    image.SetDirection(directions.ravel().tolist())
-    image.SetOrigin((_ROTATION_TO_SIMPLEITK @ affine[:3, 3]).tolist())
-    return image
 
 
 if __name__ == "__main__":

@@ -131,7 +131,7 @@ def align(study: Volume, frame: Frame, ct_window: str, *, register: bool) -> Ali
         if registered is not None and reached > similarity:
             transform, similarity = registered, reached
     resampled = sitk.Resample(
-        _image(study.array, study.affine),
+        to_simpleitk(study.array, study.affine),
         _grid(frame.shape, frame.affine),
         transform,
         sitk.sitkLinear,
@@ -155,7 +155,7 @@ def to_source(
         source: the study as read.
     """
     resampled = sitk.Resample(
-        _image(heatmap, frame.affine),
+        to_simpleitk(heatmap, frame.affine),
         _grid(source.shape, source.affine),
         aligned.to_study.GetInverse(),
         sitk.sitkLinear,
@@ -234,11 +234,11 @@ def _coarse(study: Volume, body: _Body) -> sitk.Image:
     low, high = body.limits
     wanted = np.maximum(np.round(_REGISTRATION_MM / np.array(study.spacing)), 1)
     factors = np.minimum(wanted, study.shape).astype(int)
-    shrunk = sitk.BinShrink(_image(study.array, study.affine), factors.tolist())
+    shrunk = sitk.BinShrink(to_simpleitk(study.array, study.affine), factors.tolist())
     return sitk.Clamp((shrunk - low) / (high - low), sitk.sitkFloat32, 0.0, 1.0)
 
 
-def _image(array: NDArray[np.float32], affine: NDArray[np.float64]) -> sitk.Image:
+def to_simpleitk(array: NDArray[np.float32], affine: NDArray[np.float64]) -> sitk.Image:
     """An array with its RAS affine as a SimpleITK image, which is LPS."""
     image = sitk.GetImageFromArray(np.ascontiguousarray(array.transpose(2, 1, 0)))
     return _placed(image, affine)

@@ -66,9 +66,7 @@ def translated_distances(
     Returns:
         (P, H, W) a map; what lies outside the foreground has the median.
     """
-    scales = [scale for _, scale in scoring.keys]
-    # One normal after the other: its features of length 1 take several times their size on disk.
-    means = {scale: _mean_normal(supports, scale) for scale in scales}
+    means = {scale: _mean_normal(supports, scale) for _, scale in scoring.keys}
     return {
         (kind, scale): _distance(query, places, supports, means, scale)
         for kind, scale in scoring.keys
