@@ -7,6 +7,7 @@ from pathlib import Path
 
 from d24fad_core.archive.rows import StudyRow
 from d24fad_core.archive.worklist import ListedStudy
+from d24fad_core.data.known_studies import KnownStudies
 from d24fad_core.data.reading import read_volume
 from d24fad_core.data.reduction import LARGEST_WHOLE_SCAN
 from d24fad_core.data.volume import Modality
@@ -53,7 +54,8 @@ class AnalystPlan:
         detector = Detector.from_checkpoint(
             self.checkpoint, cache_folder=self.cache_folder, device=self.device
         )
-        studies = [read_volume(path, self.modality, LARGEST_WHOLE_SCAN) for path in self.support]
+        known = KnownStudies(self.cache_folder)
+        studies = [known.open(path, self.modality, LARGEST_WHOLE_SCAN) for path in self.support]
         return Analyst(self, detector, detector.prepare_support(studies, self.options))
 
 

@@ -183,17 +183,14 @@ def detect(
         translate=translate,
     )
     _check_output(out)
+    cache = None if no_cache else cache or default_cache()
     if threads is not None:
         _limit_threads(threads)
     load_detector: Callable[..., Detector] = ctx.obj or Detector.from_checkpoint
     try:
         query = read_study(image, modality, reduce_above)
-        studies = read_support(support, query, modality, reduce_above)
-        detector = load_detector(
-            checkpoint,
-            cache_folder=None if no_cache else cache or default_cache(),
-            device=device,
-        )
+        studies = read_support(support, query, modality, reduce_above, cache)
+        detector = load_detector(checkpoint, cache_folder=cache, device=device)
         with progress_bar("support", quiet=quiet) as progress:
             support_set = detector.prepare_support(studies, options, progress)
         with progress_bar("study", quiet=quiet) as progress:

@@ -1,13 +1,19 @@
 """Studies that a command was given by path."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from d24fad_core.cli.messages import spoken_warnings, warn
 from d24fad_core.data.volume import Modality, Volume
 from d24fad_core.errors import SupportError
+
+if TYPE_CHECKING:
+    from d24fad_core.data.known_studies import StudySource
+
+_Study = TypeVar("_Study")
 
 
 def read_study(path: Path, modality: Modality | None, largest: int | None = None) -> Volume:
@@ -24,41 +30,34 @@ def read_study(path: Path, modality: Modality | None, largest: int | None = None
 def read_studies(
     paths: Sequence[Path], modality: Modality | None, largest: int | None = None
 ) -> list[Volume]:
-    """Read several studies at once, as `read_study` does; unpacking takes most of the time."""
+    """Read several studies at once, as `read_study` does."""
     from d24fad_core.data.reading import read_volume
 
-    # Warnings are caught for the whole process, so around all threads.
-    with spoken_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        studies = list(pool.map(lambda path: read_volume(path, modality, largest), paths))
-    for path, study in zip(paths, studies, strict=True):
-        if study.reduction is not None:
-            shape, reduced = (
-                " x ".join(str(length) for length in lengths)
-                for lengths in (study.reduction.shape, study.shape)
-            )
-            warn(
-                f"{path} has {shape} voxels; blocks of {study.reduction} were averaged to "
-                f"{reduced} for the analysis."
-            )
-    return studies
+    return _opened(paths, lambda path: read_volume(path, modality, largest))
 
 
 def read_support(
-    paths: Sequence[Path], query: Volume, modality: Modality | None, largest: int | None = None
-) -> list[Volume]:
-    """Read the support studies; the query itself and copies are left out, and it is said.
+    paths: Sequence[Path],
+    query: Volume,
+    modality: Modality | None,
+    largest: int | None = None,
+    cache: Path | None = None,
+) -> "list[StudySource]":
+    """Open the support studies; the query itself and copies are left out, and it is said.
 
     Args:
         paths: folders of studies, and single studies.
         query: the study to be analysed; it would find itself normal.
         modality: what the values are, where the files do not say it.
         largest: voxels above which a study is reduced while it is read.
+        cache: folder of what earlier analyses kept; a study that is known there is not read.
 
     Raises:
         InputError: a study cannot be read.
         SupportError: without the query and copies, fewer than 2 studies are left.
     """
-    from d24fad_core.data.reading import find_studies
+    from d24fad_core.data.known_studies import KnownStudies
+    from d24fad_core.data.reading import find_studies, read_volume
     from d24fad_core.support.support_set import MINIMUM_STUDIES
 
     found: list[Path] = []
@@ -67,8 +66,10 @@ def read_support(
         # A folder without studies may itself be one DICOM series.
         found.extend(inside or [path])
 
-    kept: dict[str, Volume] = {}
-    for path, study in zip(found, read_studies(found, modality, largest), strict=True):
+    opener = read_volume if cache is None else KnownStudies(cache).open
+    kept: dict[str, StudySource] = {}
+    opened = _opened(found, lambda path: opener(path, modality, largest))
+    for path, study in zip(found, opened, strict=True):
         twin = kept.get(study.content_hash)
         if study.content_hash == query.content_hash:
             warn(f"{path} is the case itself and was left out of the support.")
@@ -84,3 +85,21 @@ def read_support(
             "other patients."
         )
     return list(kept.values())
+
+
+def _opened(paths: Sequence[Path], opener: Callable[[Path], _Study]) -> list[_Study]:
+    """Open studies at once, since unpacking takes most of the time; say what is to be known."""
+    # Warnings are caught for the whole process, so around all threads.
+    with spoken_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
+        studies = list(pool.map(opener, paths))
+    for path, study in zip(paths, studies, strict=True):
+        if isinstance(study, Volume) and study.reduction is not None:
+            shape, reduced = (
+                " x ".join(str(length) for length in lengths)
+                for lengths in (study.reduction.shape, study.shape)
+            )
+            warn(
+                f"{path} has {shape} voxels; blocks of {study.reduction} were averaged to "
+                f"{reduced} for the analysis."
+            )
+    return studies

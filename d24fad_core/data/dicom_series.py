@@ -70,17 +70,26 @@ class _NoGeometryError(ValueError):
 
 def dicom_files(folder: Path) -> list[Path]:
     """The DICOM images directly in a folder, by name; a DICOMDIR is none."""
-    return [path for path in _visible_files(folder) if _is_dicom(path)]
+    return [path for path in visible_files(folder) if _is_dicom(path)]
 
 
 def holds_dicom(folder: Path) -> bool:
     """Whether there is a DICOM image directly in a folder."""
-    return any(_is_dicom(path) for path in _visible_files(folder))
+    return any(_is_dicom(path) for path in visible_files(folder))
 
 
 def is_dicom_file(path: Path) -> bool:
     """Whether a file's name or content says DICOM."""
     return path.suffix.lower() in DICOM_SUFFIXES or _is_dicom(path)
+
+
+def visible_files(folder: Path) -> list[Path]:
+    """The files that a series may lie in, by name: neither hidden ones nor a DICOMDIR."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.is_file() and not path.name.startswith(".") and path.name != "DICOMDIR"
+    )
 
 
 def open_dicom_folder(folder: Path) -> DicomSeries:
@@ -94,7 +103,7 @@ def open_dicom_folder(folder: Path) -> DicomSeries:
         InputError: no series, several, another modality, or a stack that is not a regular grid.
     """
     files = dicom_files(folder)
-    for path in _visible_files(folder):
+    for path in visible_files(folder):
         if path.suffix.lower() in DICOM_SUFFIXES and path not in files:
             raise InputError(
                 f"{path}: is named like a DICOM image but is none (damaged or empty); copy the "
@@ -117,14 +126,6 @@ def open_dicom_file(path: Path) -> DicomSeries:
         InputError: as for a folder; a file with one slice is refused.
     """
     return _open_series([path], path)
-
-
-def _visible_files(folder: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.is_file() and not path.name.startswith(".") and path.name != "DICOMDIR"
-    )
 
 
 def _is_dicom(path: Path) -> bool:

@@ -31,16 +31,32 @@ def find_voxels(
         None where they are laid out in an unusual way: as text, spread over several files, with
         another packing or behind something else.
     """
-    nrrd = path.suffix.lower() in (".nrrd", ".nhdr")
+    nrrd = _is_nrrd(path)
     fields, start = _read_header(path, _nrrd_field if nrrd else _meta_field)
     compressed = _nrrd_packing(fields) if nrrd else _meta_packing(fields)
-    beside = fields.get("datafile") if nrrd else fields.get("elementdatafile", "LIST")
+    beside = _beside(fields, nrrd=nrrd)
     if compressed is None or (beside and (beside.startswith("LIST") or "%" in beside)):
         return None
     if beside and beside != "LOCAL":
         path, start = path.parent / beside, 0
     big = fields.get("endian", "little") == "big" if nrrd else _meta_is_big(fields)
     return StoredVoxels(path, shape, dtype.newbyteorder(">" if big else "<"), start, compressed)
+
+
+def lies_alone(path: Path) -> bool:
+    """Whether the voxels are in the file itself, which may be no file that can be read."""
+    nrrd = _is_nrrd(path)
+    fields, _ = _read_header(path, _nrrd_field if nrrd else _meta_field)
+    return _beside(fields, nrrd=nrrd) in (None, "LOCAL")
+
+
+def _is_nrrd(path: Path) -> bool:
+    return path.suffix.lower() in (".nrrd", ".nhdr")
+
+
+def _beside(fields: _Fields, *, nrrd: bool) -> str | None:
+    """Where the header says that the voxels are; None where a NRRD header does not say it."""
+    return fields.get("datafile") if nrrd else fields.get("elementdatafile", "LIST")
 
 
 def _read_header(path: Path, parse: Callable[[str], tuple[str, str] | None]) -> tuple[_Fields, int]:

@@ -57,6 +57,16 @@ def read_volume(path: Path, modality: Modality | None = None, largest: int | Non
     Warns:
         GeometryWarning: the file states voxel sizes but no orientation.
     """
+    volume, doubt = read_volume_and_doubt(path, modality, largest)
+    if doubt is not None:
+        warnings.warn(doubt, GeometryWarning, stacklevel=2)
+    return volume
+
+
+def read_volume_and_doubt(
+    path: Path, modality: Modality | None, largest: int | None
+) -> tuple[Volume, str | None]:
+    """As `read_volume`, with what it would warn of instead of the warning."""
     name = study_name(path)
     try:
         if not path.exists():
@@ -83,9 +93,7 @@ def read_volume(path: Path, modality: Modality | None = None, largest: int | Non
         raise InputError(
             f"{path}: too large for the memory of this computer; crop or resample it first."
         ) from error
-    if scan.doubt is not None:
-        warnings.warn(scan.doubt, GeometryWarning, stacklevel=2)
-    return volume
+    return volume, scan.doubt
 
 
 def _read_whole(scan: StoredScan, path: Path, name: str, modality: Modality | None) -> Volume:
@@ -118,7 +126,7 @@ def find_studies(folder: Path) -> list[Path]:
         path
         for path in folder.iterdir()
         if not path.name.startswith(".")
-        and (holds_dicom(path) if path.is_dir() else _suffix(path) is not None)
+        and (holds_dicom(path) if path.is_dir() else image_suffix(path) is not None)
     )
 
 
@@ -129,10 +137,10 @@ def study_name(path: Path) -> str:
         return name
     if path.suffix.lower() in DICOM_SUFFIXES:
         return path.stem
-    return name[: -len(_suffix(path) or "")] or name
+    return name[: -len(image_suffix(path) or "")] or name
 
 
-def _suffix(path: Path) -> str | None:
+def image_suffix(path: Path) -> str | None:
     """The suffix of a supported image file as it stands in the name; None for all others."""
     for suffix in (*NIFTI_SUFFIXES, *ITK_SUFFIXES):
         if path.name.lower().endswith(suffix):
@@ -141,9 +149,9 @@ def _suffix(path: Path) -> str | None:
 
 
 def _open(path: Path) -> StoredScan:
-    if path.is_dir() or (_suffix(path) is None and is_dicom_file(path)):
+    if path.is_dir() or (image_suffix(path) is None and is_dicom_file(path)):
         return _stored_series(open_dicom_folder(path) if path.is_dir() else open_dicom_file(path))
-    suffix = _suffix(path)
+    suffix = image_suffix(path)
     if suffix is None:
         raise InputError(f"{path}: not a format that can be read; give {FORMATS}.")
     return open_nifti(path) if suffix.lower() in NIFTI_SUFFIXES else open_itk(path)

@@ -10,36 +10,27 @@ import numpy as np
 import torch
 
 from d24fad_core import __version__
-from d24fad_core.data.slices import SliceGrid, slice_volume
+from d24fad_core.data.known_studies import StudySource
+from d24fad_core.data.slices import slice_volume
 from d24fad_core.data.volume import Plane, Volume
 from d24fad_core.detection.calibration import summarise
 from d24fad_core.detection.findings import find_findings
 from d24fad_core.detection.fusion import slice_scores
-from d24fad_core.detection.options import DetectionOptions, check_prepared, check_support
+from d24fad_core.detection.options import DetectionOptions, check_prepared
 from d24fad_core.detection.plane_scores import PlaneScores, score_plane, score_translated_plane
-from d24fad_core.detection.reference import prepare_plane, prepare_translated_plane
 from d24fad_core.detection.result import AnomalyResult, Provenance, SupportUse
+from d24fad_core.detection.support_cache import SupportCache
+from d24fad_core.detection.support_preparation import SupportPreparation
 from d24fad_core.errors import SupportError
-from d24fad_core.files import hash_bytes
 from d24fad_core.networks.checkpoint import ModelCard, checkpoint_hash, load_checkpoint
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.networks.device import check_device
 from d24fad_core.networks.inference import fast_embedding_precision, for_inference
 from d24fad_core.progress import Progress, silent
-from d24fad_core.support.features import (
-    StudyFeatures,
-    encode_study,
-    load_features,
-    save_features,
-)
-from d24fad_core.support.frame import Frame, align, make_frame, to_source
-from d24fad_core.support.reference_file import load_reference, save_reference
+from d24fad_core.support.frame import align, to_source
 from d24fad_core.support.scoring import ScoringConfig
-from d24fad_core.support.support_set import PlaneReference, SupportSet, SupportStudy
+from d24fad_core.support.support_set import SupportSet
 from d24fad_core.support.translation import translated_scoring
-
-_REFERENCES = "references"
-"""Folder inside the cache for what comparing the normals gave."""
 
 
 class Detector:
@@ -61,12 +52,13 @@ class Detector:
         scoring: ScoringConfig | None = None,
     ) -> None:
         self.model = model
-        self._embedding_precision = fast_embedding_precision()
-        self._network = for_inference(model, self._embedding_precision)
+        precision = fast_embedding_precision()
+        self._network = for_inference(model, precision)
         self.card = card
         self.scoring = scoring or ScoringConfig.from_dict(card.scoring)
         self.checkpoint_hash = checkpoint_hash(replace(card, scoring=self.scoring.to_dict()))
-        self._cache_folder = cache_folder
+        cache = SupportCache(cache_folder, self.checkpoint_hash, card.image_size, precision)
+        self._preparation = SupportPreparation(self._network, self.scoring, cache)
 
     @classmethod
     def from_checkpoint(
@@ -95,46 +87,24 @@ class Detector:
 
     def prepare_support(
         self,
-        studies: Sequence[Volume],
+        studies: Sequence[StudySource],
         options: DetectionOptions | None = None,
         progress: Progress = silent,
     ) -> SupportSet:
         """Compute, or fetch from the cache, what is needed of the normal studies.
 
+        Args:
+            studies: the normals. Of those that `KnownStudies` knows, only what the cache lacks is
+                read.
+            options: choices for the analyses.
+            progress: told of each step.
+
         Raises:
             SupportError: fewer than two different studies, or of several modalities.
-            InputError: a study has no foreground.
+            InputError: a study has no foreground, or one that is known cannot be read any more.
             ConfigurationError: normals are to be translated, and this model cannot.
         """
-        options = options or DetectionOptions()
-        self._scoring(options.translate)  # refuses before minutes are spent
-        check_support(studies)
-        size, window = self.card.image_size, options.ct_window
-        frame = make_frame(studies[0], size, window)
-        kept: list[SupportStudy] = []
-        features: dict[Plane, list[StudyFeatures]] = {plane: [] for plane in options.planes}
-        for index, study in enumerate(studies):
-            progress(f"reading support {study.name}", index / (len(studies) + 1))
-            similarity, by_plane = self._study_features(study, frame, options)
-            kept.append(SupportStudy(study.name, study.content_hash, similarity))
-            for plane in options.planes:
-                features[plane].append(by_plane[plane])
-        progress("comparing the normals", len(studies) / (len(studies) + 1))
-        references = []
-        for plane in options.planes:
-            grid = SliceGrid(plane, frame.shape, frame.spacing, size)
-            keys = [self._cache_path(study, frame, plane, options) for study in studies]
-            references.append(self._reference(grid, features[plane], keys, options.translate))
-        progress("support ready", 1.0)
-        return SupportSet(
-            studies=tuple(kept),
-            modality=studies[0].modality,
-            frame=frame,
-            ct_window=window,
-            register=options.register,
-            translate=options.translate,
-            references=tuple(references),
-        )
+        return self._preparation.prepare(studies, options or DetectionOptions(), progress)
 
     def detect(
         self,
@@ -209,70 +179,8 @@ class Detector:
         progress("done", 1.0)
         return result
 
-    def _study_features(
-        self, study: Volume, frame: Frame, options: DetectionOptions
-    ) -> tuple[float, dict[Plane, StudyFeatures]]:
-        """Alignment similarity and features by plane, from the cache where it has them."""
-        paths = {plane: self._cache_path(study, frame, plane, options) for plane in options.planes}
-        cached = {plane: load_features(path) for plane, path in paths.items() if path is not None}
-        features = {plane: found for plane, found in cached.items() if found is not None}
-        if len(features) == len(options.planes):
-            return features[options.planes[0]].similarity, features
-        aligned = align(study, frame, options.ct_window, register=options.register)
-        for plane, path in paths.items():
-            if plane in features:
-                continue
-            stack = slice_volume(aligned.volume, plane, self.card.image_size, options.ct_window)
-            features[plane] = encode_study(
-                self._network, stack, aligned.similarity, self.scoring.keys
-            )
-            if path is not None:
-                save_features(features[plane], path)
-        return aligned.similarity, features
-
     def _scoring(self, translate: bool) -> ScoringConfig:
         return translated_scoring(self.scoring) if translate else self.scoring
-
-    def _reference(
-        self,
-        grid: SliceGrid,
-        features: Sequence[StudyFeatures],
-        keys: Sequence[Path | None],
-        translate: bool,
-    ) -> PlaneReference:
-        """What the normals teach in one plane, from the cache where it has it."""
-        prepare = prepare_translated_plane if translate else prepare_plane
-        scoring = self._scoring(translate)
-        named = [key.name.encode() for key in keys if key is not None]
-        if self._cache_folder is None or len(named) < len(features):
-            return prepare(self._network, grid, features, scoring)
-        name = hash_bytes(*named, *([b"translated"] if translate else []))
-        path = self._cache_folder / _REFERENCES / f"{name}.safetensors"
-        found = load_reference(path, grid.plane, features)
-        if found is None:
-            found = prepare(self._network, grid, features, scoring)
-            save_reference(found, path)
-        return found
-
-    def _cache_path(
-        self, study: Volume, frame: Frame, plane: Plane, options: DetectionOptions
-    ) -> Path | None:
-        if self._cache_folder is None:
-            return None
-        shaping = (
-            plane.value,
-            options.ct_window,
-            options.register,
-            self.card.image_size,
-            self._embedding_precision,
-        )
-        key = hash_bytes(
-            study.content_hash.encode(),
-            frame.content_hash.encode(),
-            self.checkpoint_hash.encode(),
-            repr((shaping, __version__)).encode(),
-        )
-        return self._cache_folder / f"{key}.safetensors"
 
     def _provenance(
         self,

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from d24fad_core.data.known_studies import StudySource
 from d24fad_core.data.preprocessing import CT_WINDOWS
-from d24fad_core.data.volume import Plane, Volume
+from d24fad_core.data.volume import Plane
 from d24fad_core.errors import ConfigurationError, SupportError
 from d24fad_core.support.support_set import MINIMUM_STUDIES, SupportSet
 
@@ -51,7 +52,7 @@ class DetectionOptions:
             )
 
 
-def check_support(studies: Sequence[Volume]) -> None:
+def check_support(studies: Sequence[StudySource]) -> None:
     """Refuse a support set that nothing can be compared with.
 
     Raises:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from d24fad_core import __version__
-from d24fad_core.data.volume import Volume
+from d24fad_core.data.known_studies import KnownStudies, StudySource
 from d24fad_core.detection.detector import Detector
 from d24fad_core.errors import SupportError
 from d24fad_core.files import hash_bytes
@@ -46,10 +46,14 @@ class Analyses:
         detector: the model.
         images: finds content hashes.
         store: where results are kept.
+        known: normal studies that need not be read again.
     """
 
-    def __init__(self, detector: Detector, images: ImageCatalogue, store: ResultStore) -> None:
+    def __init__(
+        self, detector: Detector, images: ImageCatalogue, store: ResultStore, known: KnownStudies
+    ) -> None:
         self.detector = detector
+        self._known = known
         self._images = images
         self._store = store
         self._running = threading.Lock()
@@ -134,13 +138,13 @@ class Analyses:
         if key in self._prepared:
             self._prepared.move_to_end(key)
             return self._prepared[key]
-        volumes: list[Volume] = []
+        studies: list[StudySource] = []
         for number, study in enumerate(request.support):
             progress("Reading the support studies", 0.3 * number / len(request.support))
-            volumes.append(study.volume(request.parameters.modality))
+            studies.append(study.source(self._known, request.parameters.modality))
         try:
             prepared = self.detector.prepare_support(
-                volumes, request.parameters.options, part(progress, 0.3, 1.0)
+                studies, request.parameters.options, part(progress, 0.3, 1.0)
             )
         except SupportError as error:
             raise RequestError(

@@ -16,6 +16,7 @@ from monailabel.interfaces.tasks.strategy import Strategy as StrategyTask
 from monailabel.interfaces.tasks.train import TrainTask
 
 from d24fad_core import RESEARCH_USE_ONLY, __version__
+from d24fad_core.data.known_studies import KnownStudies
 from d24fad_core.detection.detector import Detector
 from monailabel_app.library.analyses import Analyses
 from monailabel_app.library.checkpoints import Checkpoints
@@ -119,12 +120,13 @@ class D24FADApp(MONAILabelApp):
         self.reviews = ReviewLog(state / "reviews")
         self.reviewed_masks = ReviewedMasks(state / "reviews" / "masks")
         self.checkpoints = Checkpoints(state / "checkpoints", configuration.checkpoint)
+        cache = state / "features"
         detector = Detector.from_checkpoint(
             self.checkpoints.path(self.checkpoints.served),
-            cache_folder=state / "features",
+            cache_folder=cache,
             device=configuration.device,
         )
-        self.analyses = Analyses(detector, self.images, self.results)
+        self.analyses = Analyses(detector, self.images, self.results, KnownStudies(cache))
         self.alignments = Alignments(self.images)
         self.resolve = AnalysisResolver(self.images, self.support_sets)
         self.quality = QualityControl(

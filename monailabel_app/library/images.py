@@ -4,8 +4,9 @@ import fnmatch
 import json
 import math
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import nibabel
@@ -13,6 +14,7 @@ import SimpleITK
 from monailabel.interfaces.datastore import Datastore
 from nibabel.filebasedimages import ImageFileError
 
+from d24fad_core.data.known_studies import KnownStudies, StudySource
 from d24fad_core.data.reading import read_volume
 from d24fad_core.data.volume import Modality, Volume
 from d24fad_core.errors import InputError
@@ -43,21 +45,41 @@ class Study:
             RequestError: it cannot be read as a volume.
         """
         _check_extent(self)
-        try:
-            volume = read_volume(self.path, modality)
-        except InputError as error:
-            raise RequestError(
-                "unreadable_image", *sentence_and_remedy(self.without_path(str(error)))
-            ) from error
-        return Volume(
-            volume.array, volume.affine, volume.modality, self.name, volume.modality_source
-        )
+        with self._told_without_path():
+            return self._named(read_volume(self.path, modality))
+
+    def source(self, known: KnownStudies, modality: Modality | None = None) -> StudySource:
+        """The study as a normal one, which is not read where it is known.
+
+        Raises:
+            RequestError: it cannot be read as a volume.
+        """
+        _check_extent(self)
+        with self._told_without_path():
+            study = known.open(self.path, modality)
+        if isinstance(study, Volume):
+            return self._named(study)
+        return replace(study, name=self.name, reader=lambda: self.volume(modality))
 
     def without_path(self, words: str) -> str:
         """A message with the study's name for its path: the server's folders are no business of
         a client.
         """
         return words.replace(str(self.path), self.name).replace(self.path.name, self.name)
+
+    def _named(self, volume: Volume) -> Volume:
+        return Volume(
+            volume.array, volume.affine, volume.modality, self.name, volume.modality_source
+        )
+
+    @contextmanager
+    def _told_without_path(self) -> Iterator[None]:
+        try:
+            yield
+        except InputError as error:
+            raise RequestError(
+                "unreadable_image", *sentence_and_remedy(self.without_path(str(error)))
+            ) from error
 
 
 class ImageCatalogue:

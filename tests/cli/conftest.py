@@ -36,3 +36,15 @@ def same_threads_afterwards() -> Iterator[None]:
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache-home")
+
+
+@pytest.fixture(autouse=True)
+def cache_of_nobody(cache_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cache of whoever runs the tests is neither read nor filled."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache_home))
+    monkeypatch.delenv("D24FAD_CACHE", raising=False)

@@ -1,12 +1,14 @@
 """Features of the support are computed once, for exactly what shapes them."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from d24fad_core.data.known_studies import KnownStudy
 from d24fad_core.data.volume import Modality, Plane, Volume
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.options import DetectionOptions
@@ -61,7 +63,7 @@ def test_normals_are_compared_once(cache: Path, monkeypatch: pytest.MonkeyPatch)
     def refuse(*_arguments: object) -> None:
         raise AssertionError("compared again")
 
-    monkeypatch.setattr("d24fad_core.detection.detector.prepare_plane", refuse)
+    monkeypatch.setattr("d24fad_core.detection.support_preparation.prepare_plane", refuse)
     detector(cache).prepare_support(normals(), BOXES)
     assert references(cache) == before
 
@@ -79,8 +81,10 @@ def test_translated_normals_are_compared_once_and_kept_apart(
     def refuse(*_arguments: object) -> None:
         raise AssertionError("compared again")
 
-    monkeypatch.setattr("d24fad_core.detection.detector.prepare_plane", refuse)
-    monkeypatch.setattr("d24fad_core.detection.detector.prepare_translated_plane", refuse)
+    monkeypatch.setattr("d24fad_core.detection.support_preparation.prepare_plane", refuse)
+    monkeypatch.setattr(
+        "d24fad_core.detection.support_preparation.prepare_translated_plane", refuse
+    )
     again = detector(cache).prepare_support(normals(), translate).references[0]
     other = detector(cache).prepare_support(normals(), BOXES).references[0]
     assert references(cache) == both
@@ -128,6 +132,64 @@ def test_the_cache_changes_no_bit_of_a_result(cache: Path) -> None:
     assert fresh.case_score == cached.case_score
     assert fresh.calibration == cached.calibration
     assert fresh.provenance == cached.provenance
+
+
+def known(study: Volume, reader: Callable[[], Volume]) -> KnownStudy:
+    """The study as one that was read before."""
+    return KnownStudy(study.name, study.content_hash, study.modality, reader)
+
+
+def test_known_studies_are_not_read_where_all_is_kept(cache: Path) -> None:
+    studies = [known(each, lambda: pytest.fail("read")) for each in normals()]
+    case, results = study(7, lesion=True), []
+    for source in (studies, normals()):
+        each = detector(cache if source is studies else None)
+        results.append(each.detect(case, each.prepare_support(source, BOXES), BOXES))
+    of_known, of_volumes = results
+    np.testing.assert_array_equal(of_known.heatmap, of_volumes.heatmap)
+    assert of_known.calibration == of_volumes.calibration
+    assert of_known.provenance == of_volumes.provenance
+
+
+@pytest.mark.parametrize("lost", ["features", "frame"])
+def test_a_known_study_is_read_where_something_is_lacking(cache: Path, lost: str) -> None:
+    read: list[str] = []
+
+    def reader(study: Volume) -> Callable[[], Volume]:
+        return lambda: read.append(study.name) or study  # type: ignore[func-returns-value]
+
+    if lost == "frame":
+        (path,) = (cache / "frames").iterdir()
+    else:
+        fresh = detector(cache.parent / "two")
+        fresh.prepare_support(normals()[:2], BOXES)
+        (name,) = files(cache).keys() - files(cache.parent / "two").keys()
+        path = cache / name
+    content = path.read_bytes()
+    path.unlink()
+    studies = [known(each, reader(each)) for each in normals()]
+    detector(cache).prepare_support(studies, BOXES)
+    assert read == [normals()[0 if lost == "frame" else 2].name]
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("content", [b"", b"junk", "half"])
+def test_a_damaged_frame_is_made_again(cache: Path, content: bytes | str) -> None:
+    (path,) = (cache / "frames").iterdir()
+    whole = path.read_bytes()
+    path.write_bytes(content if isinstance(content, bytes) else whole[: len(whole) // 2])
+    detector(cache).prepare_support(normals(), BOXES)
+    assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    ("card", "options"), [({}, {"ct_window": "lung"}), ({"image_size": 64}, {})]
+)
+def test_whatever_shapes_the_frame_makes_another(
+    cache: Path, card: dict[str, object], options: dict[str, object]
+) -> None:
+    detector(cache, **card).prepare_support(normals(), replace(BOXES, **options))
+    assert len(list((cache / "frames").iterdir())) == 2
 
 
 def test_a_new_study_leaves_the_others_alone(cache: Path) -> None:
