@@ -83,8 +83,8 @@ def _analyse(case: Path, cohort: Path, shots: int, cache: Path) -> Measured:
 def _alone(case: str, support: str, shots: str, cache: str, threads: str) -> Measured:
     """One analysis; imports are counted apart, since a server has them behind it."""
     begin = time.perf_counter()
-    from d24fad_core.cli.studies import read_studies
-    from d24fad_core.data.reading import find_studies, read_volume
+    from d24fad_core.cli.studies import read_study, read_support
+    from d24fad_core.data.reading import find_studies
     from d24fad_core.detection.detector import Detector
     from d24fad_core.export import write_result
 
@@ -92,10 +92,13 @@ def _alone(case: str, support: str, shots: str, cache: str, threads: str) -> Mea
     imported = time.perf_counter()
     detector = Detector.from_checkpoint(cache_folder=Path(cache))
     loaded = time.perf_counter()
-    normals = read_studies(find_studies(Path(support))[: int(shots)], None)
+    query = read_study(Path(case), None)
+    normals = read_support(
+        find_studies(Path(support))[: int(shots)], query, None, None, Path(cache)
+    )
+    read = time.perf_counter()
     prepared_support = detector.prepare_support(normals)
     prepared = time.perf_counter()
-    query = read_volume(Path(case))
     result = detector.detect(query, prepared_support)
     analysed = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
@@ -105,7 +108,8 @@ def _alone(case: str, support: str, shots: str, cache: str, threads: str) -> Mea
         "shape": list(query.shape),
         "import": imported - begin,
         "load": loaded - imported,
-        "prepare": prepared - loaded,
+        "read": read - loaded,
+        "prepare": prepared - read,
         "analyse": analysed - prepared,
         "write": written - analysed,
         "in_all": written - begin,
@@ -115,11 +119,11 @@ def _alone(case: str, support: str, shots: str, cache: str, threads: str) -> Mea
 
 def table(measured: Measured) -> str:
     """As Markdown."""
-    parts = ("import", "load", "prepare", "analyse", "write", "in_all")
+    parts = ("import", "load", "read", "prepare", "analyse", "write", "in_all")
     lines = [
-        "| volume | imports, s | load model | support | read, analyse | write | in all "
+        "| volume | imports, s | load model | read files | support | analyse | write | in all "
         "| peak memory, GiB |",
-        "|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, row in measured["rows"].items():
         shape = " x ".join(str(length) for length in row["shape"])

@@ -102,13 +102,14 @@ def _highest(query: Tensor, offered: Tensor, radius: int) -> Tensor:
         seen = slice(max(0, first - radius), min(width, last + radius))
         # Copied at most once here, and not for each step by the matrix product.
         keys = offered[:, :, :, :, seen].reshape(height * batch, -1, channels)
+        here = asked[:, :, first:last].contiguous()
         parts = (shots, slices, seen.stop - seen.start, last - first)
         # What the window hides of the columns is the same at each step, so it can wait.
-        best = _products(keys, asked[:, :, first:last], parts)
+        best = _products(keys, here, parts)
         for step in _steps(height, radius):
             if step:
                 above, below = _kept(height, step, batch), _kept(height, -step, batch)
-                products = _products(keys[above], asked[below, :, first:last], parts)
+                products = _products(keys[above], here[below], parts)
                 torch.maximum(best[below], products, out=best[below])
         found.append(best.add_(hidden[seen, first:last]).amax(dim=2))
     return torch.cat(found, dim=2).view(height, batch, shots, width).permute(1, 2, 0, 3)

@@ -20,6 +20,9 @@ CHUNK = 16
 chosen by batch size, and a score must not depend on the company of its slice, bit for bit."""
 
 _PARTS = ("teacher", "student")
+_LEAST = 1e-12
+"""Length below which features count as zero, as in `F.normalize`."""
+
 _NEEDED = {
     MapKind.SELF_DISTILLATION: ("student",),
     MapKind.TEACHER_STUDENT: ("teacher", "student"),
@@ -78,7 +81,11 @@ class UnitFeatures:
         of_teacher = kind is MapKind.TEACHER_SUPPORT
         values = (self._features.teacher if of_teacher else self._features.student)[scale]
         chosen = values if self._rows is None else values[self._rows]
-        return F.normalize(chosen.permute(2, 0, 3, 1).float().contiguous(), dim=-1)
+        # Turned while they are small, and divided in place: `F.normalize` without its copies.
+        turned = chosen.permute(2, 0, 3, 1).contiguous().float()
+        return turned.div_(
+            torch.linalg.vector_norm(turned, dim=-1, keepdim=True).clamp_min_(_LEAST)
+        )
 
 
 def needed_scales(keys: Sequence[MapKey]) -> dict[str, set[int]]:
