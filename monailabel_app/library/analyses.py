@@ -3,9 +3,10 @@
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from d24fad_core import __version__
@@ -15,6 +16,7 @@ from d24fad_core.errors import SupportError
 from d24fad_core.files import hash_bytes
 from d24fad_core.progress import Progress, silent
 from d24fad_core.support import SupportSet
+from monailabel_app.library.analysis_thread import AnalysisThread
 from monailabel_app.library.failures import RequestError
 from monailabel_app.library.images import ImageCatalogue, Study
 from monailabel_app.library.parameters import AnalysisParameters
@@ -43,19 +45,30 @@ class Analyses:
     """Runs one analysis at a time, which bounds the memory, and keeps every result.
 
     Args:
-        detector: the model.
+        load: loads the detector of a checkpoint folder.
+        checkpoint: the folder to begin with.
         images: finds content hashes.
         store: where results are kept.
         known: normal studies that need not be read again.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be loaded.
     """
 
     def __init__(
-        self, detector: Detector, images: ImageCatalogue, store: ResultStore, known: KnownStudies
+        self,
+        load: Callable[[Path], Detector],
+        checkpoint: Path,
+        images: ImageCatalogue,
+        store: ResultStore,
+        known: KnownStudies,
     ) -> None:
-        self.detector = detector
-        self._known = known
+        self._thread = AnalysisThread()
+        self._load = load
+        self.detector = self._thread.run(lambda: load(checkpoint))
         self._images = images
         self._store = store
+        self._known = known
         self._running = threading.Lock()
         self._prepared: OrderedDict[str, SupportSet] = OrderedDict()
 
@@ -83,12 +96,18 @@ class Analyses:
             return found
         with self.turn(progress):
             found = self.stored(request)  # it may have been analysed while we waited
-            return found if found is not None else self._run(request, progress)
+            if found is None:
+                found = self._thread.run(lambda: self._run(request, progress))
+            return found
 
-    def serve(self, detector: Detector) -> None:
-        """Analyse with another checkpoint from the next analysis on."""
+    def serve(self, checkpoint: Path) -> None:
+        """Analyse with another checkpoint from the next analysis on.
+
+        Raises:
+            CheckpointError: it cannot be loaded.
+        """
         with self.turn():
-            self.detector = detector
+            self.detector = self._thread.run(lambda: self._load(checkpoint))
             self._prepared.clear()
 
     @contextmanager

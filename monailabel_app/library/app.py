@@ -121,12 +121,15 @@ class D24FADApp(MONAILabelApp):
         self.reviewed_masks = ReviewedMasks(state / "reviews" / "masks")
         self.checkpoints = Checkpoints(state / "checkpoints", configuration.checkpoint)
         cache = state / "features"
-        detector = Detector.from_checkpoint(
+        self.analyses = Analyses(
+            lambda folder: Detector.from_checkpoint(
+                folder, cache_folder=cache, device=configuration.device
+            ),
             self.checkpoints.path(self.checkpoints.served),
-            cache_folder=cache,
-            device=configuration.device,
+            self.images,
+            self.results,
+            KnownStudies(cache),
         )
-        self.analyses = Analyses(detector, self.images, self.results, KnownStudies(cache))
         self.alignments = Alignments(self.images)
         self.resolve = AnalysisResolver(self.images, self.support_sets)
         self.quality = QualityControl(

@@ -8,7 +8,6 @@ from typing import Any
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.train import TrainTask
 
-from d24fad_core.detection.detector import Detector
 from d24fad_core.networks.checkpoint import read_card
 from d24fad_core.progress import Progress
 from monailabel_app.library.checkpoints import Checkpoints
@@ -43,7 +42,7 @@ class MetaTraining:
         results: knows which images were scored with a set.
         normals: knows whose image is whose.
         checkpoints: where training begins, and where its result goes.
-        serve: puts a detector in the place of the served one.
+        serve: loads a checkpoint from its folder and puts it in the place of the served one.
         served_anew: called with the support set's name after that.
     """
 
@@ -57,7 +56,7 @@ class MetaTraining:
         results: ResultStore,
         normals: NormalPatients,
         checkpoints: Checkpoints,
-        serve: Callable[[Detector], None],
+        serve: Callable[[Path], None],
         served_anew: Callable[[str], None],
     ) -> None:
         self._folder = folder
@@ -146,13 +145,8 @@ class MetaTraining:
         """
         if identifier == self._checkpoints.served:
             return
-        self._checkpoints.serve(identifier, self._load)
+        self._checkpoints.serve(identifier, self._serve)
         self._served_anew(support_set)
-
-    def _load(self, folder: Path) -> None:
-        features = self._folder.parent / "features"
-        device = self._configuration.device
-        self._serve(Detector.from_checkpoint(folder, cache_folder=features, device=device))
 
     def _normal_studies(self, support_set: str) -> list[NormalStudy]:
         """Studies confirmed as normal that were scored with the set and are not in it."""
