@@ -14,7 +14,7 @@ from monailabel_app.library.infer_tasks import HEATMAP_MODEL
 from monailabel_app.server_process import ServerProcess
 
 SHOTS = (2, 4, 8)
-IMAGES = ("normal-001", "normal-002", "normal-003")
+IMAGES = tuple(f"normal-{number:03}" for number in range(1, 8))
 
 
 def measure() -> Measured:
