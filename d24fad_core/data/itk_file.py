@@ -35,10 +35,7 @@ def open_itk(path: Path) -> StoredScan:
             "(colour, vectors or complex numbers); give a grey-value image."
         )
     placed = kind != "NRRD" or "NRRD_space" in header.GetMetaDataKeys()
-    doubt = (
-        f"{path.name}: the NRRD header names no space; its axes are taken for left, posterior, "
-        "superior."
-    )
+    doubt = "the NRRD header names no space; its axes are taken for left, posterior, superior."
     return StoredScan(
         shape=header.GetSize(),
         affine=_affine(header),

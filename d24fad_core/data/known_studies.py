@@ -108,7 +108,7 @@ class KnownStudies:
                 lambda: read_volume_and_doubt(path, modality, largest)[0],
             )
         if doubt is not None:
-            warnings.warn(doubt, GeometryWarning, stacklevel=2)
+            warnings.warn(f"{path.name}: {doubt}", GeometryWarning, stacklevel=2)
         return study
 
     def _entry(self, path: Path, modality: Modality | None, largest: int | None) -> Path | None:

@@ -39,8 +39,8 @@ def open_nifti(path: Path) -> StoredScan:
         affine[:3] *= _UNITS_IN_MM.get(image.header.get_xyzt_units()[0], 1.0)
         oriented = int(image.header["sform_code"]) or int(image.header["qform_code"])
     doubt = (
-        f"{path.name}: the NIfTI header has no orientation (sform and qform code 0); its voxel "
-        "sizes are used, left and right are a guess."
+        "the NIfTI header has no orientation (sform and qform code 0); its voxel sizes are used, "
+        "left and right are a guess."
     )
     return StoredScan(
         shape=image.shape,

@@ -59,7 +59,7 @@ def read_volume(path: Path, modality: Modality | None = None, largest: int | Non
     """
     volume, doubt = read_volume_and_doubt(path, modality, largest)
     if doubt is not None:
-        warnings.warn(doubt, GeometryWarning, stacklevel=2)
+        warnings.warn(f"{path.name}: {doubt}", GeometryWarning, stacklevel=2)
     return volume
 
 

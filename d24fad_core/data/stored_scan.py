@@ -21,7 +21,7 @@ class StoredScan:
             number of slices of a slab. The shape without trailing axes of length 1 must have
             three.
         modality: where the header says it.
-        doubt: what the header does not say about the geometry, as a sentence.
+        doubt: what the header does not say about the geometry; a sentence for behind its name.
     """
 
     shape: tuple[int, ...]

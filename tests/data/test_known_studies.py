@@ -111,9 +111,12 @@ def test_a_doubt_about_the_geometry_is_told_at_every_opening(
     image.header.set_zooms((2.0, 2.0, 2.0))
     image.to_filename(tmp_path / "placeless.nii")
     for kind in (Volume, KnownStudy):
-        with pytest.warns(GeometryWarning, match="no orientation"):
+        with pytest.warns(GeometryWarning, match="^placeless.nii: .* no orientation"):
             study = known.open(tmp_path / "placeless.nii")
         assert isinstance(study, kind)
+    copy = shutil.copy(tmp_path / "placeless.nii", tmp_path / "copy.nii")
+    with pytest.warns(GeometryWarning, match="^copy.nii: "):
+        assert isinstance(known.open(Path(copy)), KnownStudy)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         known.open(write_nifti(tmp_path, array(), np.eye(4)))
