@@ -11,8 +11,9 @@ from typer.testing import CliRunner, Result
 
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.cli import app
+from d24fad_core.data.known_studies import KnownStudy
 from d24fad_core.data.preprocessing import CT_WINDOWS
-from d24fad_core.data.volume import Modality, Plane
+from d24fad_core.data.volume import Modality, Plane, Volume
 from d24fad_core.export import REPORT_SCHEMA
 from tests.cli.fake_detector import FakeDetector
 from tests.cli.small_studies import write_study
@@ -124,6 +125,18 @@ def test_features_are_kept_in_the_cache_of_the_user_unless_told_otherwise(
     assert fake.cache_folder == studies / "user-cache" / "d24fad"
     detect(studies, "--no-cache", detector=fake)
     assert fake.cache_folder is None
+
+
+def test_a_support_study_is_read_once_unless_nothing_may_be_kept(studies: Path) -> None:
+    kinds, hashes = [], []
+    for more in (("--no-cache",), ("--cache", studies / "kept"), ("--cache", studies / "kept")):
+        fake = FakeDetector()
+        run = detect(studies, *more, detector=fake)
+        assert run.exit_code == 0, run.output
+        kinds.append({type(study) for study in fake.studies})
+        hashes.append([(study.name, study.content_hash) for study in fake.studies])
+    assert kinds == [{Volume}, {Volume}, {KnownStudy}]
+    assert hashes[0] == hashes[1] == hashes[2]
 
 
 def test_support_studies_can_be_named_one_by_one_and_by_folder(studies: Path) -> None:

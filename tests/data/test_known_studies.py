@@ -87,6 +87,18 @@ def test_a_slice_that_is_added_to_a_series_is_noticed(known: KnownStudies, tmp_p
     assert known.open(path).content_hash == read_volume(path).content_hash != before
 
 
+def test_a_file_that_gets_the_name_of_an_image_is_noticed(
+    known: KnownStudies, tmp_path: Path
+) -> None:
+    path = write_dicom(tmp_path, array(), np.eye(4))
+    (path / "notes").write_text("no image")
+    known.open(path)
+    assert isinstance(known.open(path), KnownStudy)
+    (path / "notes").rename(path / "notes.dcm")
+    with pytest.raises(InputError, match="named like a DICOM image but is none"):
+        known.open(path)
+
+
 def test_a_copy_elsewhere_is_known_by_its_own_name(known: KnownStudies, tmp_path: Path) -> None:
     path = write_nifti(tmp_path, array(), np.eye(4))
     known.open(path)

@@ -69,16 +69,21 @@ def test_features_of_zero_resemble_nothing() -> None:
     sizes=st.tuples(*[st.integers(1, 3)] * 4, *[st.integers(1, 6)] * 2),
     radius=st.one_of(st.none(), st.integers(0, 7)),
     cached=st.sampled_from([1, 1 << 19]),
+    columns=st.sampled_from([1, 2, 16]),
     seed=st.integers(0, 2**32 - 1),
 )
 def test_highest_similarity_is_the_best_of_a_studys_slices(
-    sizes: tuple[int, int, int, int, int, int], radius: int | None, cached: int, seed: int
+    sizes: tuple[int, int, int, int, int, int],
+    radius: int | None,
+    cached: int,
+    columns: int,
+    seed: int,
 ) -> None:
     batch, shots, slices, channels, height, width = sizes
     generator = torch.Generator().manual_seed(seed)
     query = torch.randn(batch, channels, height, width, generator=generator)
     offered = torch.randn(batch, shots, slices, channels, height, width, generator=generator)
-    with mock.patch.object(nearest_neighbour, "_CACHED", cached):
+    with mock.patch.multiple(nearest_neighbour, _CACHED=cached, _COLUMNS=columns):
         found = nearest_neighbour.highest_similarity(
             F.normalize(query, dim=1).permute(2, 0, 3, 1),
             F.normalize(offered, dim=3).permute(4, 0, 1, 2, 5, 3),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -15,6 +16,7 @@ from d24fad_core.support.features import (
     CHUNK,
     SliceFeatures,
     StudyFeatures,
+    UnitFeatures,
     encode_images,
     load_features,
     save_features,
@@ -130,6 +132,18 @@ def test_features_survive_their_file(features: StudyFeatures, tmp_path: Path) ->
         assert found.keys() == expected.keys()
         assert all(torch.equal(found[scale], expected[scale]) for scale in expected)
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_unit_features_have_length_one_and_zeros_stay(features: StudyFeatures) -> None:
+    values = {scale: maps.clone() for scale, maps in features.slices.teacher.items()}
+    scale = next(iter(values))
+    values[scale][0, :, 0, 0] = 0
+    rows = torch.tensor([1, 0])
+    unit = UnitFeatures(SliceFeatures(values, features.slices.student), rows)
+    found = unit.of((MapKind.TEACHER_SUPPORT, scale))
+    expected = F.normalize(values[scale][rows].float(), dim=1).permute(2, 0, 3, 1)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+    assert not found[0, 1, 0].any()
 
 
 def test_slices_are_picked_from_every_scale(features: StudyFeatures) -> None:
