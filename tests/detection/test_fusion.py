@@ -74,8 +74,8 @@ def test_a_blurred_slice_does_not_depend_on_how_many_there_are() -> None:
 
 def test_what_a_case_has_all_over_is_taken_off() -> None:
     maps = torch.arange(24.0).view(2, 3, 4)
-    foreground = (maps >= 4) & (maps < 20)  # mean 11.5, over both slices
-    assert torch.equal(centred(maps, foreground), maps - 11.5)
+    foreground = (maps >= 8) & (maps < 22)  # mean 14.5, over both slices; of all 11.5
+    assert torch.equal(centred(maps, foreground), maps - 14.5)
     torch.testing.assert_close(centred(maps + 5.0, foreground), centred(maps, foreground))
 
 
