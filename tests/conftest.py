@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from d24fad_core.data.simulation import SimulationOptions, simulate_cohort
+from d24fad_core.simulation import SimulationOptions, simulate_cohort
 from monailabel_app.server_process import ServerProcess
 from tests.app.orthanc import Orthanc, available
 from tests.app.pacs_series import CASE, MR_NAMES, write_head

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from d24fad_core.losses import self_distillation_loss, teacher_student_loss
+from d24fad_core.models.official import official_state
 from d24fad_core.networks.d24fad import D24FAD, PAPER
 from d24fad_core.networks.maps import paper_anomaly_map
-from d24fad_core.networks.official import official_state
 from d24fad_core.networks.teacher import Features, build_teacher
+from d24fad_core.training.losses import self_distillation_loss, teacher_student_loss
 
 PARITY = Path(__file__).parents[3] / "shared" / "parity"
 pytestmark = [
