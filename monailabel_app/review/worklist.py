@@ -6,9 +6,12 @@ from enum import Enum
 
 from monailabel.interfaces.datastore import Datastore
 
-from monailabel_app.analysis.results import ResultRecord, ResultStore
+from monailabel_app.analysis.results import ResultRecord
 from monailabel_app.normals.support_sets import SupportSets
+from monailabel_app.review.review_states import ReviewStates
 from monailabel_app.review.reviews import Review, ReviewLog, review_of
+from monailabel_app.store.database import Database
+from monailabel_app.store.schema import RESULTS
 from monailabel_app.studies.images import ImageCatalogue
 
 
@@ -46,6 +49,15 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class _Score:
+    """A result of an image; `case_score` and `threshold` in z units."""
+
+    result: str
+    case_score: float
+    threshold: float
+
+
+@dataclass(frozen=True)
 class Choice:
     """The next case.
 
@@ -66,8 +78,9 @@ class Worklist:
     Args:
         images: the studies of the server.
         datastore: MONAI Label's, for the labels.
-        results: the stored results.
+        database: knows the results.
         reviews: the review logs.
+        states: where each review stands.
         support_sets: the support sets.
     """
 
@@ -75,40 +88,42 @@ class Worklist:
         self,
         images: ImageCatalogue,
         datastore: Datastore,
-        results: ResultStore,
+        database: Database,
         reviews: ReviewLog,
+        states: ReviewStates,
         support_sets: SupportSets,
     ) -> None:
         self._images = images
         self._datastore = datastore
-        self._results = results
+        self._database = database
         self._reviews = reviews
+        self._states = states
         self._support_sets = support_sets
 
     def entries(self, support_set: str) -> list[Entry]:
         """Every image, sorted by id."""
-        records = self._results.records()
-        sets = {name: self._support_sets.get(name).members for name in self._support_sets.names()}
-        by_image: dict[str, list[ResultRecord]] = {}
-        for record in records:
-            by_image.setdefault(record.image, []).append(record)
+        scores = self._latest_scores(support_set)
+        reviews = self._states.by_image()
+        sets: dict[str, list[str]] = {}
+        normal = {image for image, review in reviews.items() if review.confirmed_normal}
+        for name in self._support_sets.names():
+            for member in self._support_sets.get(name).members:
+                sets.setdefault(member.image, []).append(name)
+                if member.confirmed_normal:
+                    normal.add(member.image)
         entries = []
         for image in self._images.identifiers():
-            own = by_image.get(image, [])
-            latest = next((record for record in own if record.support_set == support_set), None)
-            review = self._review(own)
-            members = [m for found in sets.values() for m in found if m.image == image]
+            score = scores.get(image)
             entries.append(
                 Entry(
                     image,
-                    review.state if review else "unreviewed",
+                    reviews[image].state if image in reviews else "unreviewed",
                     tuple(sorted(self._datastore.get_labels_by_image_id(image))),
-                    latest.id if latest else None,
-                    latest.case_score if latest else None,
-                    latest.threshold if latest else None,
-                    tuple(n for n, found in sets.items() if any(m.image == image for m in found)),
-                    bool(review and review.confirmed_normal)
-                    or any(member.confirmed_normal for member in members),
+                    score.result if score else None,
+                    score.case_score if score else None,
+                    score.threshold if score else None,
+                    tuple(sets.get(image, ())),
+                    image in normal,
                 )
             )
         return entries
@@ -117,10 +132,16 @@ class Worklist:
         """The review of a result."""
         return review_of(record.finding_count, self._reviews.events(record.id))
 
-    def _review(self, records: Sequence[ResultRecord]) -> Review | None:
-        """The review of an image: of its result that was reviewed last."""
-        reviewed = [review for review in map(self.review, records) if review.events]
-        return max(reviewed, key=lambda review: review.events[-1].time, default=None)
+    def _latest_scores(self, support_set: str) -> dict[str, _Score]:
+        """The score of each image's latest result with a support set."""
+        rows = self._database.select(
+            "SELECT image, key, json_extract(document, '$.case_score'), "
+            # Of a group, SQLite takes the other columns from the row with the maximum.
+            "json_extract(document, '$.threshold'), max(created) "
+            f"FROM {RESULTS} WHERE support_set = ? GROUP BY image",
+            (support_set,),
+        )
+        return {image: _Score(*values) for image, *values, _ in rows}
 
     def next(
         self, strategy: Strategy, support_set: str, exclude: Collection[str] = ()

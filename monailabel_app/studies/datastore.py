@@ -38,10 +38,16 @@ _DESCRIPTION_LETTERS = 64
 
 
 class StudiesFolder(LocalDatastore):
-    """A folder of volumes, every file of it whole at any time."""
+    """A folder of volumes, every file of it whole at any time.
+
+    Attributes:
+        damaged: indices that could not be read at the start, under their new names; what is in
+            the folder was listed anew.
+    """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._changing = threading.RLock()
+        self.damaged: list[Path] = []
         super().__init__(*args, **options)
 
     def save_label(
@@ -79,6 +85,17 @@ class StudiesFolder(LocalDatastore):
         # The watcher and the request threads both come here.
         with self._changing:
             super()._reconcile_datastore()
+
+    def _init_from_datastore_file(self, throw_exception: bool = False) -> None:
+        """As the stock method, but a damaged index is no reason not to start."""
+        try:
+            super()._init_from_datastore_file(throw_exception)
+        except ValueError as error:
+            index = Path(self._datastore_config_path)
+            aside = index.with_name(f"{index.name}.damaged-{time.time_ns()}")
+            index.rename(aside)
+            self.damaged.append(aside)
+            logger.warning("The index is damaged (%s); it is now %s", type(error).__name__, aside)
 
     def _add_non_existing_images(self) -> int:
         """As the stock method, and folders that hold a DICOM series."""

@@ -1,9 +1,7 @@
 """The studies that clients can name: MONAI Label's datastore, seen by image id only."""
 
 import fnmatch
-import json
 import math
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,12 +13,13 @@ from monailabel.interfaces.datastore import Datastore
 from nibabel.filebasedimages import ImageFileError
 
 from d24fad_core.errors import InputError
-from d24fad_core.files import hash_bytes, hash_file, write_text
+from d24fad_core.files import hash_bytes
 from d24fad_core.io.known_studies import KnownStudies, StudySource
 from d24fad_core.io.reading import read_volume
 from d24fad_core.volumes.volume import Modality, Volume
 from monailabel_app.failures import RequestError, sentence_and_remedy
 from monailabel_app.studies.datastore import PacsStudies
+from monailabel_app.studies.file_hashes import FileHashes
 
 LARGEST_VOXELS = 1 << 30
 """1024 x 1024 x 1024, 4 GiB in memory; the largest scans of today have less."""
@@ -87,14 +86,12 @@ class ImageCatalogue:
 
     Args:
         datastore: where MONAI Label keeps the studies.
-        hashes: file in which the hashes outlive the server.
+        hashes: of the files' content, which outlive the server.
     """
 
-    def __init__(self, datastore: Datastore, hashes: Path) -> None:
+    def __init__(self, datastore: Datastore, hashes: FileHashes) -> None:
         self._datastore = datastore
-        self._hashes_file = hashes
-        self._hashes = _read_hashes(hashes)
-        self._lock = threading.Lock()
+        self._hashes = hashes
 
     def identifiers(self) -> tuple[str, ...]:
         """All image ids, sorted."""
@@ -136,21 +133,16 @@ class ImageCatalogue:
             path = self._cached_path(image)
             if path is None:
                 continue
-            if self.known_hash(path) == sha256:
+            if self._hashes.known(path) == sha256:
                 return image
-            if length == path.stat().st_size and self._file_hash(path) == sha256:
+            if length == path.stat().st_size and self._hashes.of(path) == sha256:
                 return image
         return None
 
     def hash_if_known(self, image: str) -> str | None:
         """The hash of an image's file, where it was computed before; nothing is read."""
         path = self._cached_path(image)
-        return self.known_hash(path) if path is not None else None
-
-    def known_hash(self, path: Path) -> str | None:
-        """The hash of a file, if it was computed before and the file has not changed."""
-        with self._lock:
-            return self._hashes.get(_key(path))
+        return self._hashes.known(path) if path is not None else None
 
     def _cached_path(self, image: str) -> Path | None:
         """The file of an image that lies on this disk; nothing is fetched from a PACS."""
@@ -170,21 +162,12 @@ class ImageCatalogue:
     def content_hash(self, study: Study) -> str:
         """SHA-256 of a study's file, or over the files of its folder; kept until they change."""
         files = sorted(study.path.iterdir()) if study.path.is_dir() else [study.path]
-        hashes = [self._file_hash(file) for file in files if file.is_file()]
+        hashes = [self._hashes.of(file) for file in files if file.is_file()]
         return hashes[0] if len(hashes) == 1 else hash_bytes(*map(str.encode, hashes))
 
     def support_hash(self, support: Sequence[Study]) -> str:
         """A hash over the content of support studies, in whatever order."""
         return hash_bytes(*sorted(self.content_hash(study).encode() for study in support))
-
-    def _file_hash(self, path: Path) -> str:
-        known = self.known_hash(path)
-        if known is None:
-            known = hash_file(path)
-            with self._lock:
-                self._hashes[_key(path)] = known
-                write_text(self._hashes_file, json.dumps(self._hashes, indent=0))
-        return known
 
 
 def _check_extent(study: Study) -> None:
@@ -211,13 +194,3 @@ def _check_extent(study: Study) -> None:
             f"into memory ({LARGEST_VOXELS}).",
             "Crop or resample it first.",
         )
-
-
-def _key(path: Path) -> str:
-    """A file as it is now: a change of content changes size or time."""
-    status = path.stat()
-    return f"{path}|{status.st_size}|{status.st_mtime_ns}"
-
-
-def _read_hashes(path: Path) -> dict[str, str]:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

@@ -15,6 +15,7 @@ from monailabel_app.analysis.analysis_thread import AnalysisThread
 from monailabel_app.analysis.parameters import AnalysisParameters
 from monailabel_app.analysis.results import ResultStore
 from monailabel_app.failures import RequestError
+from monailabel_app.store.database import Database
 
 
 def test_all_work_is_done_in_one_other_thread_that_does_not_hold_up_the_end() -> None:
@@ -63,7 +64,7 @@ def test_a_result_is_not_kept_until_the_next_work() -> None:
     assert held() is None
 
 
-def test_every_part_of_an_analysis_is_done_there(tmp_path: Path) -> None:
+def test_every_part_of_an_analysis_is_done_there(tmp_path: Path, database: Database) -> None:
     places: list[threading.Thread] = []
 
     class StandIn:
@@ -89,7 +90,7 @@ def test_every_part_of_an_analysis_is_done_there(tmp_path: Path) -> None:
         return stand_in
 
     stand_in: Any = StandIn()
-    known, store = KnownStudies(tmp_path), ResultStore(tmp_path / "results")
+    known, store = KnownStudies(tmp_path), ResultStore(tmp_path / "results", database)
     analyses = Analyses(load, tmp_path, stand_in, store, known)
     analyses.serve(tmp_path)
     with pytest.raises(RequestError, match="seen enough"):
