@@ -49,7 +49,7 @@ class Analyses:
         checkpoint: the folder to begin with.
         images: finds content hashes.
         store: where results are kept.
-        known: normal studies that need not be read again.
+        known: normal studies that need not be read again; None where nothing can be kept.
 
     Raises:
         CheckpointError: the checkpoint cannot be loaded.
@@ -61,7 +61,7 @@ class Analyses:
         checkpoint: Path,
         images: ImageCatalogue,
         store: ResultStore,
-        known: KnownStudies,
+        known: KnownStudies | None,
     ) -> None:
         self._thread = AnalysisThread()
         self._load = load
@@ -160,7 +160,12 @@ class Analyses:
         studies: list[StudySource] = []
         for number, study in enumerate(request.support):
             progress("Reading the support studies", 0.3 * number / len(request.support))
-            studies.append(study.source(self._known, request.parameters.modality))
+            modality = request.parameters.modality
+            studies.append(
+                study.volume(modality)
+                if self._known is None
+                else study.source(self._known, modality)
+            )
         try:
             prepared = self.detector.prepare_support(
                 studies, request.parameters.options, part(progress, 0.3, 1.0)
