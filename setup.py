@@ -35,6 +35,7 @@ SERVER = [
     "pynetdicom<3",  # pynetdicom 3 needs pydicom 3
     "dicomweb-client>=0.60,<0.61",  # 0.61 needs pydicom 3
     "requests",
+    "fastapi-offline>=1.7",  # ships Swagger UI, which the page /docs shows in a closed network
 ]
 DICOM = [
     "highdicom>=0.22,<0.23",  # the last line that takes pydicom 2
@@ -70,7 +71,10 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.13",
     packages=find_packages(include=["d24fad_core*", "monailabel_app*"]),
-    package_data={"d24fad_core": ["py.typed", "checkpoints/*/*"]},
+    package_data={
+        "d24fad_core": ["py.typed", "checkpoints/*/*"],
+        "monailabel_app": ["api/pages/*"],
+    },
     install_requires=CORE,
     extras_require={
         "server": SERVER,

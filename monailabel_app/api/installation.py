@@ -26,6 +26,7 @@ from monailabel_app.api import (
     infer_routes,
     job_routes,
     match_routes,
+    page_routes,
     proxy_routes,
     result_routes,
     review_routes,
@@ -34,6 +35,7 @@ from monailabel_app.api import (
     task_routes,
 )
 from monailabel_app.api.gate import Gate
+from monailabel_app.api.openapi import describe_routes
 from monailabel_app.failures import RequestError, body, refusal, refusal_of_status
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ _PARTS = (
     datastore_routes,
     task_routes,
     proxy_routes,
+    page_routes,
 )
 
 
@@ -78,6 +81,7 @@ def install_routes(server: FastAPI, app: D24FADApp) -> None:
         server.include_router(part.router(app))
         added = server.router.routes[before:]
         server.router.routes[:] = [*added, *server.router.routes[:before]]
+    describe_routes(server, token=bool(app.configuration.token))
     for kind in (RequestError, D24FADError, MONAILabelException, OSError, ValueError, Exception):
         server.add_exception_handler(kind, _answer_error)
     server.add_exception_handler(HTTPException, _answer_status)

@@ -44,7 +44,7 @@ def mask_file(tmp_path: Path) -> Path:
         ("POST", "/activelearning/nothing", 400),
         ("GET", "/logs/gpu", 403),
         ("GET", "/datastore/dataset", 404),
-        ("GET", "/session/nothing", 404),
+        ("GET", "/session/nothing", 403),
         ("GET", "/no/such/route", 404),
         ("PATCH", "/info/", 405),
     ],
