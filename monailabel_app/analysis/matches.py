@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import nibabel
@@ -147,10 +148,11 @@ class Alignments:
             RequestError: a study of the result is no longer there, or has changed.
         """
         with self._lock:
-            if not stored.alignment.is_file():
+            alignment = _read_alignment(stored.alignment)
+            if alignment is None:
                 alignment = self._align(stored)
                 write_text(stored.alignment, json.dumps(asdict(alignment)))
-            return Alignment.from_dict(json.loads(stored.alignment.read_text(encoding="utf-8")))
+            return alignment
 
     def _align(self, stored: StoredResult) -> Alignment:
         record = stored.record
@@ -179,6 +181,14 @@ class Alignments:
         for study in (*supports[1:], query):
             grids.append(AlignedGrid.of(read(study), frame, window, register=register))
         return Alignment(frame.shape, _rows(frame.affine), grids[-1], tuple(grids[:-1]))
+
+
+def _read_alignment(path: Path) -> Alignment | None:
+    """What was kept; None where it is absent or damaged, which only costs aligning again."""
+    try:
+        return Alignment.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _rows(matrix: Any) -> tuple[tuple[float, ...], ...]:

@@ -58,6 +58,25 @@ def test_a_bad_request_gets_json_and_the_server_lives_on(
     assert requests.get(f"{server.url}/info/", timeout=10).status_code == 200
 
 
+def test_the_pages_and_the_list_of_routes(server: ServerProcess) -> None:
+    for page in ("/", "/docs", "/docs/", "/logs/"):
+        answer = requests.get(server.url + page, timeout=30)
+        assert answer.headers["content-type"].startswith("text/html")
+        assert "http://" not in answer.text.replace("http://127.0.0.1", ""), page
+        assert "https://" not in answer.text, page
+        assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "Research use only" in requests.get(server.url, timeout=30).text
+    document = requests.get(f"{server.url}/openapi.json", timeout=30).json()
+    paths = document["paths"]
+    assert "/d24fad/v1/images" in paths and "/infer/{model}" in paths
+    closed = ("/session/", "/session/{session_id}", "/logs/gpu", "/infer/wsi_v2/{model}")
+    assert not set(closed) & set(paths)
+    assert set(paths["/model/{model}"]) == {"get"}
+    assert document["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
+    sent = requests.put(f"{server.url}/session/", files={"files": ("x", b"x")}, timeout=30)
+    assert sent.status_code == 403
+
+
 def test_a_label_cannot_be_written_outside(
     server: ServerProcess, mask_file: Path, tmp_path: Path
 ) -> None:
