@@ -50,7 +50,7 @@ def router(app: D24FADApp) -> APIRouter:
             ],
             "database": {
                 "schema": len(MIGRATIONS),
-                "bytes": app.database.path.stat().st_size,
+                "bytes": app.database.size,
             },
             "cache": {"kept": app.cache is not None},
         }

@@ -17,6 +17,8 @@ from monailabel_app.times import now
 logger = logging.getLogger(__name__)
 
 _BUSY_SECONDS = 30.0
+# Of SQLite's log, what follows a changed byte is dropped without a word: keep it short.
+_LOG_PAGES = 64
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ def connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
     return connection
 
 
@@ -116,6 +119,15 @@ class Database:
         ]
         return sorted(notes, key=lambda note: note.time)
 
+    @property
+    def size(self) -> int:
+        """Bytes that it takes, its log not counted."""
+        ((pages,), *_), ((size,), *_) = (
+            self.select("PRAGMA page_count"),
+            self.select("PRAGMA page_size"),
+        )
+        return int(pages) * int(size)
+
     def close(self) -> None:
         """Close it; nothing may be asked of it afterwards."""
         with self._lock:
@@ -126,11 +138,17 @@ class Database:
         """SQLite's word for a full or failing disk, as any other file would say it."""
         try:
             yield
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
             number = _DISK_ERRORS.get(str(error).partition(" (")[0])
             if number is None:
                 raise
             raise OSError(number, str(error), str(self.path)) from error
 
 
-_DISK_ERRORS = {"database or disk is full": errno.ENOSPC, "disk I/O error": errno.EIO}
+_DISK_ERRORS = {
+    "database or disk is full": errno.ENOSPC,
+    "disk I/O error": errno.EIO,
+    # Damaged while the server runs: the next start rebuilds it.
+    "database disk image is malformed": errno.EIO,
+    "file is not a database": errno.EIO,
+}

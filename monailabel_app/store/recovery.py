@@ -58,6 +58,7 @@ def open_database(path: Path) -> Database:
         if salvage is not None:
             _report(database, salvage)
         _back_up(connection, path)
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     except BaseException:
         connection.close()
         raise

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import nibabel
@@ -62,8 +63,8 @@ def test_the_pages_and_the_list_of_routes(server: ServerProcess) -> None:
     for page in ("/", "/docs", "/docs/", "/logs/"):
         answer = requests.get(server.url + page, timeout=30)
         assert answer.headers["content-type"].startswith("text/html")
-        assert "http://" not in answer.text.replace("http://127.0.0.1", ""), page
-        assert "https://" not in answer.text, page
+        for part in re.findall(r"(?:src|href)=\"([^\"]+)\"", answer.text):
+            assert not re.match(r"[a-z]+:|//", part), (page, part)
         assert answer.headers["x-content-type-options"] == "nosniff"
     assert "Research use only" in requests.get(server.url, timeout=30).text
     document = requests.get(f"{server.url}/openapi.json", timeout=30).json()

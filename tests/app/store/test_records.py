@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import sqlite3
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,3 +118,13 @@ def test_review_events_are_neither_changed_nor_deleted(database: Database) -> No
     for statement in ("DELETE FROM review_events", "UPDATE review_events SET document = '{}'"):
         with pytest.raises(Exception, match="never"), database.transaction() as connection:
             connection.execute(statement)
+
+
+def test_a_database_that_is_damaged_while_the_server_runs_is_an_error_of_the_disk(
+    database: Database, records: Records[Thing]
+) -> None:
+    """As such the workers log it and live on."""
+    with pytest.raises(OSError, match="malformed") as damaged, database.transaction():
+        raise sqlite3.DatabaseError("database disk image is malformed")
+    assert damaged.value.filename == str(database.path)
+    records.put("k", Thing("n", 1))

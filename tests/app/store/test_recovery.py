@@ -168,3 +168,17 @@ def test_opening_again_changes_nothing(filled: Path, tmp_path: Path) -> None:
         assert database.all_set_aside() == []
         database.close()
     assert not (path.parent / DAMAGED_FOLDER).exists()
+
+
+def test_the_log_is_empty_after_a_start_and_short_while_the_server_runs(tmp_path: Path) -> None:
+    """What a changed byte in SQLite's log could take away is little."""
+    path = tmp_path / "state.sqlite3"
+    log = path.with_name("state.sqlite3-wal")
+    database = open_database(path)
+    assert log.stat().st_size == 0
+    for number in range(300):
+        things(database).put(str(number), thing(number))
+    assert 0 < log.stat().st_size < 100 * 4200
+    assert database.size > 10 * 4096
+    database.close()
+    assert not log.exists()
