@@ -1,6 +1,5 @@
 """The app: builds its parts and hands them to MONAI Label."""
 
-import atexit
 import gc
 import sys
 from collections.abc import Mapping
@@ -127,7 +126,6 @@ class D24FADApp(MONAILabelApp):
         if _SERVER in sys.modules:
             remove_leftovers(self.studies_folder, state)
         self.database = open_database(state / "state.sqlite3")
-        atexit.register(self.database.close)  # which empties SQLite's log
         for damaged in datastore.damaged:
             reason = "it could not be read, and was made anew from the files; it lies beside it"
             self.database.set_aside("datastore index", damaged.name, reason)
