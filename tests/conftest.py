@@ -7,14 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from d24fad_core.data.simulation import SimulationOptions, simulate_cohort
+from d24fad_core.simulation import SimulationOptions, simulate_cohort
 from monailabel_app.server_process import ServerProcess
 from tests.app.orthanc import Orthanc, available
 from tests.app.pacs_series import CASE, MR_NAMES, write_head
 from tests.left_out import last_line
 
 TESTS = Path(__file__).parent
-NUMERICAL = [TESTS / name for name in ("benchmark", "detection", "networks", "support", "training")]
+NUMERICAL = [
+    TESTS / name
+    for name in (
+        *("benchmark", "comparison", "detection", "images"),
+        *("models", "networks", "support", "training"),
+    )
+]
 """What is in these folders depends on how a processor rounds, and is marked `numerical`."""
 
 

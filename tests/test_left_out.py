@@ -116,7 +116,7 @@ def test_a_run_ends_with_what_it_left_out(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text("from tests.conftest import pytest_sessionfinish\n")
     (tmp_path / "test_skips.py").write_text(
         "import pytest\n"
-        "def test_pacs():\n    pytest.skip(\"Debian's orthanc is not installed\")\n"
+        'def test_pacs():\n    pytest.skip("Debian\'s orthanc is not installed")\n'
         "@pytest.mark.skipif(True, reason='cmake is not installed')\n"
         "def test_build():\n    pass\n"
         "def test_other():\n    pytest.skip('needs the moon')\n"

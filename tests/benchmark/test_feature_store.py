@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from d24fad_core.benchmark.feature_store import FeatureStore
-from d24fad_core.data.image_folder import find_task, load_images, to_unit
 from d24fad_core.errors import InputError
+from d24fad_core.images.image_folder import find_task, load_images, to_unit
 from d24fad_core.networks.d24fad import D24FAD
 from tests.evaluation.networks import untrained_network
 from tests.evaluation.small_tasks import write_task

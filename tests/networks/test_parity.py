@@ -12,12 +12,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from d24fad_core.losses import self_distillation_loss, teacher_student_loss
+from d24fad_core.models.official import official_state
 from d24fad_core.networks.d24fad import D24FAD, PAPER
 from d24fad_core.networks.maps import paper_anomaly_map
-from d24fad_core.networks.official import official_state
 from d24fad_core.networks.teacher import Features, build_teacher
 from d24fad_core.networks.weighting import WeightedSupport
+from d24fad_core.training.losses import self_distillation_loss, teacher_student_loss
 from tests.rounding import in_float64, largest_error, sum_error
 
 PARITY = Path(__file__).parents[3] / "shared" / "parity"
@@ -219,7 +219,10 @@ def test_float32_misses_float64_by_rounding(
     for name, value in exact.values.items():
         if name.startswith(("teacher", "student", "loss_tsd")):
             torch.testing.assert_close(
-                rounded.values[name].double(), value, rtol=1e-4, atol=1e-4 * float(value.abs().max())
+                rounded.values[name].double(),
+                value,
+                rtol=1e-4,
+                atol=1e-4 * float(value.abs().max()),
             )
     # The map of the same features: a cosine is a sum of C products over two norms.
     weighted = tuple(features.double() for features in rounded.weighted.features)
