@@ -15,21 +15,22 @@ from tests.left_out import last_line
 
 TESTS = Path(__file__).parent
 NUMERICAL = [
-    TESTS / name
-    for name in (
-        *("benchmark", "comparison", "detection", "images"),
-        *("models", "networks", "support", "training"),
-    )
+    *(TESTS / name for name in ("benchmark", "comparison", "detection", "images")),
+    *(TESTS / name for name in ("models", "networks", "support")),
+    *(
+        TESTS / "training" / f"test_{name}.py"
+        for name in ("feature_episodes", "losses", "objective")
+    ),
 ]
-"""What is in these folders depends on how a processor rounds, and is marked `numerical`."""
+"""Tests in these folders and files depend on how a processor rounds and are marked `numerical`."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for folder in NUMERICAL:
-        if not folder.is_dir():
-            raise pytest.UsageError(f"{folder} of numerical tests is gone; see tests/conftest.py.")
+    for place in NUMERICAL:
+        if not place.exists():
+            raise pytest.UsageError(f"numerical tests are gone from {place}; see tests/conftest.py")
     for item in items:
-        if any(folder in item.path.parents for folder in NUMERICAL):
+        if not {item.path, *item.path.parents}.isdisjoint(NUMERICAL):
             item.add_marker(pytest.mark.numerical)
 
 

@@ -8,7 +8,6 @@ the number of summands.
 import copy
 import math
 
-import torch
 from torch import Tensor
 
 from d24fad_core.networks.d24fad import D24FAD
