@@ -17,7 +17,8 @@ from d24fad_core.volumes.slices import SliceStack
 
 CHUNK = 16
 """Slices that go through the network at once. Fixed, and the last chunk is filled up: kernels are
-chosen by batch size, and a score must not depend on the company of its slice, bit for bit."""
+chosen by batch size, and on one machine a score must not depend on the company of its slice, bit
+for bit. Other processors have other kernels, and round otherwise."""
 
 _PARTS = ("teacher", "student")
 _LEAST = 1e-12
