@@ -96,7 +96,25 @@ def make_frame(study: Volume, image_size: int, ct_window: str) -> Frame:
     """
     body = _find_body(study, ct_window)
     pixel = float((body.size * body.spacing).max()) * _MARGIN / image_size
-    steps = np.maximum(pixel / body.spacing, 1.0)
+    return _frame(study, body, pixel, ct_window)
+
+
+def make_frame_of_voxels(study: Volume, voxel_mm: float, ct_window: str) -> Frame:
+    """Make the common space with voxels of a given size, or the study's own where those are larger.
+
+    Args:
+        study: the first support study.
+        voxel_mm: side of a voxel in mm.
+        ct_window: window that CT is seen in.
+
+    Raises:
+        InputError: the study has no foreground.
+    """
+    return _frame(study, _find_body(study, ct_window), voxel_mm, ct_window)
+
+
+def _frame(study: Volume, body: "_Body", voxel_mm: float, ct_window: str) -> Frame:
+    steps = np.maximum(voxel_mm / body.spacing, 1.0)
     shape = np.ceil(body.size * _MARGIN / steps).astype(int)
     to_body = np.diag([*steps, 1.0])
     to_body[:3, 3] = body.centre - (shape - 1) / 2.0 * steps
