@@ -135,7 +135,8 @@ def _recoloured(
     if kind == "shift":
         return intensities + share * (sign * float(rng.uniform(0.08, 0.5)) + texture)
     if kind == "relative":
-        return intensities * (1.0 + share * sign * float(rng.uniform(0.1, 0.5))) + share * texture
+        factor: Tensor = 1.0 + share * (sign * float(rng.uniform(0.1, 0.5)))
+        return intensities * factor + share * texture
     if kind == "texture":
         return intensities + share * (donor - intensities)
     core = (share > rng.uniform(0.55, 0.95)).float()

@@ -26,6 +26,8 @@ _FIRST_SLICE = 4
 _EMPTY = 0.004
 _FURTHEST_DONOR = 25
 _FURTHEST_DONOR_SLICE = 12
+# Voxels; normal people differ by their ventricles and sulci more than the few normals show.
+_LARGEST_DISPLACEMENT = 1.6
 _NORMAL_SHARE = 0.2
 _TWO_ANOMALIES_SHARE = 0.2
 _CONTRAST_SHARE = 0.45
@@ -102,7 +104,7 @@ def _episode(
         donor = contrast(donor)
     query = heads[0]
     if rng.random() < 0.7:
-        query = pose_again(rng, query, rng.uniform(0.2, 1.0))
+        query = pose_again(rng, query, rng.uniform(0.2, _LARGEST_DISPLACEMENT))
     inside = query > _EMPTY
     if rng.random() < 0.3:
         inside = eroded(inside)

@@ -22,6 +22,8 @@ from d24fad_core.volumes.volume import Modality, Volume
 
 SPACING_MM = 2.0
 _WINDOW = "body"
+_FEWEST_PEOPLE = 8
+_HELD_OUT_EVERY = 4
 _SIMULATION_SEED = 7000
 _CONTRAST_SHARES = {Contrast.FLAIR: 0.35, Contrast.T2: 0.25, Contrast.T1: 0.2, Contrast.PD: 0.2}
 
@@ -66,6 +68,31 @@ def teaching_frame() -> Frame:
     return make_frame_of_voxels(template, SPACING_MM, _WINDOW)
 
 
+def teaching_studies(folder: Path) -> list[Path]:
+    """The people of a folder who teach: all but every fourth, see `held_out_studies`.
+
+    Raises:
+        InputError: fewer than eight people.
+    """
+    held_out = set(held_out_studies(folder))
+    return [path for path in find_studies(folder) if path not in held_out]
+
+
+def held_out_studies(folder: Path) -> list[Path]:
+    """Every fourth person of a folder: they do not teach, and the threshold is chosen on them.
+
+    Raises:
+        InputError: fewer than eight people.
+    """
+    paths = sorted(find_studies(folder))
+    if len(paths) < _FEWEST_PEOPLE:
+        raise InputError(
+            f"{folder} holds {len(paths)} studies; at least {_FEWEST_PEOPLE} people of one scanner "
+            "are needed, of whom a quarter is held out; 30 and more are better."
+        )
+    return paths[::_HELD_OUT_EVERY]
+
+
 def read_teaching_data(
     people: Sequence[Path],
     lesion_shapes: Path | None,
@@ -83,17 +110,12 @@ def read_teaching_data(
         progress: told of each study.
 
     Raises:
-        InputError: a folder holds fewer than four studies, or a file cannot be read.
+        InputError: a folder holds fewer than eight studies, or a file cannot be read.
     """
     frame = teaching_frame()
     groups, sources = [], {}
     for folder in people:
-        paths = find_studies(folder)
-        if len(paths) < 4:
-            raise InputError(
-                f"{folder} holds {len(paths)} studies; at least 4 people of one scanner are "
-                "needed to teach, 20 and more are better."
-            )
+        paths = teaching_studies(folder)
         volumes = []
         for index, path in enumerate(paths):
             progress(f"aligning {path.name}", index / len(paths))
