@@ -60,7 +60,10 @@ class CalibrationSummary:
 
 @dataclass(frozen=True)
 class SupportUse:
-    """One support study and the share that learn-to-weight gave it, averaged over the slices."""
+    """One support study and its share of the weight, averaged over the slices.
+
+    The provenance's parameter `weighting` says whether the shares were learnt or are equal.
+    """
 
     name: str
     content_hash: str

@@ -1,6 +1,7 @@
 """From normal studies to a support set, and what of it is kept for the next time."""
 
 from collections.abc import Callable, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,7 +14,7 @@ from d24fad_core.comparison.features import (
 from d24fad_core.comparison.scoring import ScoringConfig
 from d24fad_core.comparison.translation import translated_scoring
 from d24fad_core.detection.options import DetectionOptions, check_support
-from d24fad_core.detection.reference import prepare_plane, prepare_translated_plane
+from d24fad_core.detection.reference import prepare_plane, prepare_translated_plane, score_scale
 from d24fad_core.detection.support_cache import SupportCache
 from d24fad_core.io.known_studies import StudySource, volume_of
 from d24fad_core.networks.d24fad import D24FAD
@@ -67,6 +68,11 @@ class SupportPreparation:
             references.append(
                 self._reference(frame, plane, features[plane], path, scoring, options.translate)
             )
+        scales = [
+            score_scale(chosen, frame.shape, frame.spacing, self._cache.image_size, scoring)
+            for count in range(1, len(references) + 1)
+            for chosen in combinations(references, count)
+        ]
         progress("support ready", 1.0)
         return SupportSet(
             studies=tuple(kept),
@@ -76,6 +82,7 @@ class SupportPreparation:
             register=options.register,
             translate=options.translate,
             references=tuple(references),
+            scales=tuple(scales),
         )
 
     def _frame(self, first: StudySource, ct_window: str) -> Frame:

@@ -17,6 +17,9 @@ from d24fad_core.files import hash_bytes
 from d24fad_core.volumes.preprocessing import find_foreground, intensity_range
 from d24fad_core.volumes.volume import Volume
 
+FRAME_SCHEMA = 1
+"""Raised whenever `make_frame` makes another frame of the same study: kept ones are then void."""
+
 _MARGIN = 1.06
 _REGISTRATION_MM = 4.0
 _SAMPLED_SHARE = 0.3
