@@ -20,6 +20,7 @@ from d24fad_core.detection.findings import find_findings
 from d24fad_core.detection.options import DetectionOptions, check_prepared
 from d24fad_core.detection.plane_scores import PlaneScores, score_plane, score_translated_plane
 from d24fad_core.detection.result import AnomalyResult, Provenance, SupportUse
+from d24fad_core.detection.study_checks import check_study
 from d24fad_core.detection.support_cache import SupportCache
 from d24fad_core.detection.support_preparation import SupportPreparation
 from d24fad_core.errors import SupportError
@@ -165,6 +166,7 @@ class Detector:
         mask, findings = find_findings(
             heatmap, max(threshold, 0.0), query.affine, slice_axis, options.minimum_volume_ml
         )
+        marked = float((inside > scale.threshold).float().mean()) if inside.numel() else 0.0
         shares = np.mean([part.shares for part in scored], axis=0).tolist()
         result = AnomalyResult(
             heatmap=heatmap,
@@ -179,6 +181,7 @@ class Detector:
                 case_score, scale.case_scores, threshold, translated=options.translate
             ),
             provenance=self._provenance(query, support, options, shares, aligned.similarity),
+            warnings=check_study(query.name, aligned.profile, support, scale.case_scores, marked),
             reduction=query.reduction,
         )
         progress("done", 1.0)

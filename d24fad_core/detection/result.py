@@ -1,6 +1,7 @@
 """What an analysis of one study yields; every edge (files, server, Slicer) consumes this type."""
 
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,6 +84,35 @@ class Provenance:
     versions: dict[str, str]
 
 
+class WarningCode(str, Enum):
+    """What makes a result doubtful."""
+
+    CASE_IN_SUPPORT = "case_in_support"
+    DIFFERS_EVERYWHERE = "differs_everywhere"
+    OTHER_SIZE = "other_size"
+    OTHER_RESOLUTION = "other_resolution"
+    SUPPORTS_ALIKE = "supports_alike"
+    ABNORMAL_SUPPORT = "abnormal_support"
+
+
+@dataclass(frozen=True)
+class AnalysisWarning:
+    """A reason to doubt a result.
+
+    Attributes:
+        code: what kind of reason.
+        sentence: what is strange, with the values.
+        remedy: what to do about it.
+    """
+
+    code: WarningCode
+    sentence: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.sentence} {self.remedy}"
+
+
 @dataclass(frozen=True, eq=False)
 class AnomalyResult:
     """The analysis of one study, on the grid of its source.
@@ -102,6 +132,7 @@ class AnomalyResult:
         findings: by falling peak score.
         calibration: what the scores are measured against.
         provenance: what is needed to repeat this.
+        warnings: reasons to doubt it; see `detection.study_checks`.
         reduction: how the study was reduced while it was read; None where it was not.
     """
 
@@ -115,4 +146,5 @@ class AnomalyResult:
     findings: tuple[Finding, ...]
     calibration: CalibrationSummary
     provenance: Provenance
+    warnings: tuple[AnalysisWarning, ...] = ()
     reduction: Reduction | None = None

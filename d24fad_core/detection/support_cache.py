@@ -12,6 +12,7 @@ from d24fad_core.detection.reference import REFERENCE_SCHEMA
 from d24fad_core.files import hash_bytes
 from d24fad_core.io.known_studies import StudySource
 from d24fad_core.support.frame import FRAME_SCHEMA, Frame
+from d24fad_core.support.profile import PROFILE_SCHEMA
 from d24fad_core.volumes.volume import Plane
 
 
@@ -35,6 +36,16 @@ class SupportCache:
         """The frame that lies on the first study."""
         shaping = repr((ct_window, self.image_size, FRAME_SCHEMA))
         return self._file("frames", first.content_hash.encode(), shaping.encode())
+
+    def profile(self, study: StudySource, frame: Frame, options: DetectionOptions) -> Path | None:
+        """What of a study in a frame is compared as a whole."""
+        shaping = (options.ct_window, options.register, PROFILE_SCHEMA, FEATURES_SCHEMA)
+        return self._file(
+            "profiles",
+            study.content_hash.encode(),
+            frame.content_hash.encode(),
+            repr(shaping).encode(),
+        )
 
     def features(
         self, study: StudySource, frame: Frame, plane: Plane, options: DetectionOptions

@@ -8,6 +8,7 @@ from torch import Tensor
 from d24fad_core.comparison.features import StudyFeatures
 from d24fad_core.comparison.normal_statistics import NormalStatistics
 from d24fad_core.support.frame import Frame
+from d24fad_core.support.profile import StudyProfile
 from d24fad_core.volumes.volume import Modality, Plane
 
 MINIMUM_STUDIES = 2
@@ -20,12 +21,12 @@ class SupportStudy:
     Attributes:
         name: what to call it in reports.
         content_hash: hash of its voxels, affine and modality.
-        similarity: correlation with the first study after alignment.
+        profile: what of it is compared as a whole.
     """
 
     name: str
     content_hash: str
-    similarity: float
+    profile: StudyProfile
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +85,7 @@ class SupportSet:
         register: whether studies are registered or matched by relative position.
         translate: whether the units are those of translated normals.
         references: one entry a plane.
+        alike: names of every two studies that look like scans of one person.
         scales: one entry for each choice among the planes.
     """
 
@@ -95,6 +97,7 @@ class SupportSet:
     translate: bool
     references: tuple[PlaneReference, ...]
     scales: tuple[ScoreScale, ...]
+    alike: tuple[tuple[str, str], ...] = ()
 
     def scale(self, planes: Sequence[Plane]) -> ScoreScale:
         """What scores in some of the planes are measured against."""
