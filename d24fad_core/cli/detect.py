@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from d24fad_core import RESEARCH_USE_ONLY
-from d24fad_core.cli.messages import progress_bar
+from d24fad_core.cli.messages import progress_bar, warn
 from d24fad_core.cli.studies import read_study, read_support
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.errors import CancelledError, ConfigurationError
@@ -164,8 +164,8 @@ def detect(
 ) -> None:
     """Analyse a study against a few normal ones and show where it differs.
 
-    Scores are absolute: so many standard deviations from what normal patients show, never scaled
-    by the case itself. Writes a heatmap and a mask on the study's own grid, a report with the list
+    Scores are absolute: so many standard deviations from what normal patients show, not scaled by
+    the case itself (but for --translate, which fits the normals to it). Writes a heatmap and a mask on the study's own grid, a report with the list
     of findings, and a picture.
     """
     # PyTorch takes seconds to import; `--help` and wrong options need not wait for it.
@@ -198,6 +198,8 @@ def detect(
         files = write_result(query, result, out)
     except KeyboardInterrupt:
         raise CancelledError("stopped; nothing was written") from None
+    for warning in result.warnings:
+        warn(str(warning))
     if json:
         typer.echo(report_text(report_document(result)), nl=False)
     elif not quiet:

@@ -8,16 +8,19 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from d24fad_core import __version__
-from d24fad_core.comparison.fusion import slice_scores
+from d24fad_core.comparison.fusion import slice_scores, top_mean
 from d24fad_core.comparison.scoring import ScoringConfig
+from d24fad_core.comparison.similarity import learnt_shares
 from d24fad_core.comparison.translation import translated_scoring
 from d24fad_core.detection.calibration import summarise
 from d24fad_core.detection.findings import find_findings
 from d24fad_core.detection.options import DetectionOptions, check_prepared
 from d24fad_core.detection.plane_scores import PlaneScores, score_plane, score_translated_plane
 from d24fad_core.detection.result import AnomalyResult, Provenance, SupportUse
+from d24fad_core.detection.study_checks import check_study
 from d24fad_core.detection.support_cache import SupportCache
 from d24fad_core.detection.support_preparation import SupportPreparation
 from d24fad_core.errors import SupportError
@@ -28,9 +31,12 @@ from d24fad_core.networks.device import check_device
 from d24fad_core.networks.inference import fast_embedding_precision, for_inference
 from d24fad_core.progress import Progress, silent
 from d24fad_core.support.frame import align, to_source
-from d24fad_core.support.support_set import SupportSet
+from d24fad_core.support.support_set import ScoreScale, SupportSet
 from d24fad_core.volumes.slices import slice_volume
 from d24fad_core.volumes.volume import Plane, Volume
+
+RESULT_SCHEMA = 1
+"""Raised whenever the same inputs give another result: kept ones are then void."""
 
 
 class Detector:
@@ -149,19 +155,18 @@ class Detector:
             scored.append(score(self._network, stack, references[plane], scoring, report))
 
         progress("back to the source grid", 0.8)
-        fused = np.mean([part.heatmap for part in scored], axis=0, dtype=np.float32)
+        scale = support.scale(options.planes)
+        fused = _fused(scored, scale)
+        inside = torch.from_numpy(fused[fused != 0])
+        case_score = top_mean(inside, self.scoring.case_fraction)
         heatmap = to_source(fused, support.frame, aligned, query)
-        chosen = [references[plane] for plane in options.planes]
-        threshold = options.threshold
-        if threshold is None:
-            threshold = float(np.mean([reference.threshold for reference in chosen]))
+        threshold = scale.threshold if options.threshold is None else options.threshold
         progress("findings", 0.9)
         slice_axis = _source_axis(query, options.planes[0])
         mask, findings = find_findings(
             heatmap, max(threshold, 0.0), query.affine, slice_axis, options.minimum_volume_ml
         )
-        case_score = float(np.mean([part.case_score for part in scored]))
-        normals = np.mean([reference.case_scores for reference in chosen], axis=0).tolist()
+        marked = float((inside > scale.threshold).float().mean()) if inside.numel() else 0.0
         shares = np.mean([part.shares for part in scored], axis=0).tolist()
         result = AnomalyResult(
             heatmap=heatmap,
@@ -172,8 +177,11 @@ class Detector:
             slice_scores=slice_scores(heatmap, slice_axis, self.scoring),
             case_score=case_score,
             findings=findings,
-            calibration=summarise(case_score, normals, threshold, held_out=len(normals) > 2),
+            calibration=summarise(
+                case_score, scale.case_scores, threshold, translated=options.translate
+            ),
             provenance=self._provenance(query, support, options, shares, aligned.similarity),
+            warnings=check_study(query.name, aligned.profile, support, scale.case_scores, marked),
             reduction=query.reduction,
         )
         progress("done", 1.0)
@@ -195,6 +203,8 @@ class Detector:
         parameters["modality"] = query.modality.value
         parameters["modality_source"] = query.modality_source
         parameters["image_size"] = self.card.image_size
+        learnt = learnt_shares(self.model) and not options.translate
+        parameters["weighting"] = "learnt" if learnt else "equal"
         parameters["alignment_similarity"] = round(similarity, 4)
         query_hash = query.content_hash
         if query.reduction is not None:
@@ -217,6 +227,14 @@ class Detector:
                 "python": platform.python_version(),
             },
         )
+
+
+def _fused(scored: Sequence[PlaneScores], scale: ScoreScale) -> NDArray[np.float32]:
+    """The heatmap of all planes in the frame, 0 outside the foreground."""
+    mean = np.mean([part.heatmap for part in scored], axis=0, dtype=np.float32)
+    inside = mean != 0
+    mean[inside] = (mean[inside] - scale.centre) / scale.spread
+    return mean
 
 
 def _source_axis(volume: Volume, plane: Plane) -> int:

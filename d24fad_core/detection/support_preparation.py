@@ -1,6 +1,7 @@
 """From normal studies to a support set, and what of it is kept for the next time."""
 
 from collections.abc import Callable, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,13 +14,15 @@ from d24fad_core.comparison.features import (
 from d24fad_core.comparison.scoring import ScoringConfig
 from d24fad_core.comparison.translation import translated_scoring
 from d24fad_core.detection.options import DetectionOptions, check_support
-from d24fad_core.detection.reference import prepare_plane, prepare_translated_plane
+from d24fad_core.detection.reference import prepare_plane, prepare_translated_plane, score_scale
 from d24fad_core.detection.support_cache import SupportCache
 from d24fad_core.io.known_studies import StudySource, volume_of
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.progress import Progress
 from d24fad_core.support.frame import Frame, align, make_frame
 from d24fad_core.support.frame_file import load_frame, save_frame
+from d24fad_core.support.likeness import SAME_PERSON, likeness
+from d24fad_core.support.profile import StudyProfile, load_profile, save_profile
 from d24fad_core.support.reference_file import load_reference, save_reference
 from d24fad_core.support.support_set import PlaneReference, SupportSet, SupportStudy
 from d24fad_core.volumes.slices import SliceGrid, slice_volume
@@ -55,8 +58,8 @@ class SupportPreparation:
         features: dict[Plane, list[StudyFeatures]] = {plane: [] for plane in options.planes}
         for index, study in enumerate(studies):
             progress(f"reading support {study.name}", index / (len(studies) + 1))
-            similarity, by_plane = self._features(study, frame, options)
-            kept.append(SupportStudy(study.name, study.content_hash, similarity))
+            profile, by_plane = self._features(study, frame, options)
+            kept.append(SupportStudy(study.name, study.content_hash, profile))
             for plane in options.planes:
                 features[plane].append(by_plane[plane])
         progress("comparing the normals", len(studies) / (len(studies) + 1))
@@ -67,6 +70,11 @@ class SupportPreparation:
             references.append(
                 self._reference(frame, plane, features[plane], path, scoring, options.translate)
             )
+        scales = [
+            score_scale(chosen, frame.shape, frame.spacing, self._cache.image_size, scoring)
+            for count in range(1, len(references) + 1)
+            for chosen in combinations(references, count)
+        ]
         progress("support ready", 1.0)
         return SupportSet(
             studies=tuple(kept),
@@ -76,6 +84,12 @@ class SupportPreparation:
             register=options.register,
             translate=options.translate,
             references=tuple(references),
+            scales=tuple(scales),
+            alike=tuple(
+                (one.name, other.name)
+                for one, other in combinations(kept, 2)
+                if likeness(one.profile, other.profile) >= SAME_PERSON
+            ),
         )
 
     def _frame(self, first: StudySource, ct_window: str) -> Frame:
@@ -88,15 +102,17 @@ class SupportPreparation:
 
     def _features(
         self, study: StudySource, frame: Frame, options: DetectionOptions
-    ) -> tuple[float, dict[Plane, StudyFeatures]]:
-        """Alignment similarity and features by plane; the study is aligned once for all planes."""
+    ) -> tuple[StudyProfile, dict[Plane, StudyFeatures]]:
+        """Profile and features by plane; the study is aligned once for all."""
         paths = {
             plane: self._cache.features(study, frame, plane, options) for plane in options.planes
         }
         cached = {plane: load_features(path) for plane, path in paths.items() if path is not None}
         features = {plane: found for plane, found in cached.items() if found is not None}
-        if len(features) == len(options.planes):
-            return features[options.planes[0]].similarity, features
+        profile_path = self._cache.profile(study, frame, options)
+        profile = None if profile_path is None else load_profile(profile_path)
+        if profile is not None and len(features) == len(options.planes):
+            return profile, features
         size, window = self._cache.image_size, options.ct_window
         aligned = align(volume_of(study), frame, window, register=options.register)
         for plane, path in paths.items():
@@ -108,7 +124,9 @@ class SupportPreparation:
             )
             if path is not None:
                 save_features(features[plane], path)
-        return aligned.similarity, features
+        if profile_path is not None and profile is None:
+            save_profile(aligned.profile, profile_path)
+        return aligned.profile, features
 
     def _reference(
         self,
