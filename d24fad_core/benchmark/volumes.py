@@ -10,6 +10,7 @@ from pathlib import Path
 
 from d24fad_core.benchmark.held_out_training import NormalImages, train_without
 from d24fad_core.benchmark.volume_cells import analyse_case
+from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.comparison.scoring import ScoringConfig
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.options import DetectionOptions, check_support
@@ -55,7 +56,11 @@ class VolumeBenchmark:
     tested: tuple[str, ...]
     out: Path
     shots: int | None = 4
-    options: DetectionOptions = field(default_factory=lambda: DetectionOptions(planes=tuple(Plane)))
+    options: DetectionOptions = field(
+        default_factory=lambda: DetectionOptions(
+            planes=tuple(Plane), comparison=ComparisonKind.WINDOW
+        )
+    )
     training: TrainingConfig = field(default_factory=TrainingConfig)
     checkpoint: Path | None = None
     teacher_weights: Path | None = None

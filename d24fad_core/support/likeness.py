@@ -10,6 +10,9 @@ share one anatomy, .68; the same person turned by 10 degrees, with noise, anothe
 slices .9 and more.
 """
 
+from collections.abc import Sequence
+from itertools import combinations
+
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
@@ -17,6 +20,7 @@ from scipy import ndimage
 
 from d24fad_core.support.frame import register_affinely
 from d24fad_core.support.profile import StudyProfile
+from d24fad_core.support.support_set import SupportStudy
 
 SAME_PERSON = 0.8
 """Likeness from which two studies are taken for scans of one person."""
@@ -40,6 +44,15 @@ def likeness(one: StudyProfile, other: StudyProfile) -> float:
         return direct
     moved = sitk.GetArrayFromImage(sitk.Resample(moving, fixed, transform, sitk.sitkLinear, 0.0))
     return max(direct, _correlation(one.picture, moved, spacing))
+
+
+def alike_studies(studies: Sequence[SupportStudy]) -> tuple[tuple[str, str], ...]:
+    """Names of every two studies that look like scans of one person."""
+    return tuple(
+        (one.name, other.name)
+        for one, other in combinations(studies, 2)
+        if likeness(one.profile, other.profile) >= SAME_PERSON
+    )
 
 
 def _correlation(

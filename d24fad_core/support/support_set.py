@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from d24fad_core.comparison.features import StudyFeatures
+from d24fad_core.comparison.kind import ComparisonKind
+from d24fad_core.comparison.normal_stack import NormalStack
 from d24fad_core.comparison.normal_statistics import NormalStatistics
 from d24fad_core.support.frame import Frame
 from d24fad_core.support.profile import StudyProfile
@@ -83,10 +85,11 @@ class SupportSet:
         frame: the space that all are aligned in.
         ct_window: window that CT is seen in.
         register: whether studies are registered or matched by relative position.
-        translate: whether the units are those of translated normals.
-        references: one entry a plane.
-        alike: names of every two studies that look like scans of one person.
+        comparison: how studies are compared with them.
+        references: one entry a plane; empty for a learned comparison.
         scales: one entry for each choice among the planes.
+        stack: the studies side by side, for a learned comparison alone.
+        alike: names of every two studies that look like scans of one person.
     """
 
     studies: tuple[SupportStudy, ...]
@@ -94,11 +97,17 @@ class SupportSet:
     frame: Frame
     ct_window: str
     register: bool
-    translate: bool
+    comparison: ComparisonKind
     references: tuple[PlaneReference, ...]
     scales: tuple[ScoreScale, ...]
+    stack: NormalStack | None = None
     alike: tuple[tuple[str, str], ...] = ()
 
     def scale(self, planes: Sequence[Plane]) -> ScoreScale:
-        """What scores in some of the planes are measured against."""
+        """What scores in some of the planes are measured against.
+
+        A learned comparison always takes all planes.
+        """
+        if self.comparison is ComparisonKind.LEARNED:
+            return self.scales[0]
         return next(scale for scale in self.scales if scale.planes == set(planes))

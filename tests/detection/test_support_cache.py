@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.comparison.scoring import MapKind, ScoringConfig
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.options import DetectionOptions
@@ -63,7 +64,7 @@ def test_normals_are_compared_once(cache: Path, monkeypatch: pytest.MonkeyPatch)
     def refuse(*_arguments: object) -> None:
         raise AssertionError("compared again")
 
-    monkeypatch.setattr("d24fad_core.detection.support_preparation.prepare_plane", refuse)
+    monkeypatch.setattr("d24fad_core.detection.feature_comparison.prepare_plane", refuse)
     detector(cache).prepare_support(normals(), BOXES)
     assert references(cache) == before
 
@@ -72,7 +73,7 @@ def test_translated_normals_are_compared_once_and_kept_apart(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     features, plain = files(cache), references(cache)
-    translate = replace(BOXES, translate=True)
+    translate = replace(BOXES, comparison=ComparisonKind.TRANSLATED)
     first = detector(cache).prepare_support(normals(), translate)
     assert files(cache) == features
     both = references(cache)
@@ -81,10 +82,8 @@ def test_translated_normals_are_compared_once_and_kept_apart(
     def refuse(*_arguments: object) -> None:
         raise AssertionError("compared again")
 
-    monkeypatch.setattr("d24fad_core.detection.support_preparation.prepare_plane", refuse)
-    monkeypatch.setattr(
-        "d24fad_core.detection.support_preparation.prepare_translated_plane", refuse
-    )
+    monkeypatch.setattr("d24fad_core.detection.feature_comparison.prepare_plane", refuse)
+    monkeypatch.setattr("d24fad_core.detection.feature_comparison.prepare_translated_plane", refuse)
     again = detector(cache).prepare_support(normals(), translate)
     other = detector(cache).prepare_support(normals(), BOXES)
     assert references(cache) == both

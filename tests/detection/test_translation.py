@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.comparison.scoring import MapKind, ScoringConfig
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.options import DetectionOptions
@@ -18,7 +19,7 @@ from tests.detection.small_studies import LESION, detector, normals, study
 from tests.support.phantom import AIR, positions
 
 PLAIN = DetectionOptions(register=False)
-TRANSLATED = replace(PLAIN, translate=True)
+TRANSLATED = replace(PLAIN, comparison=ComparisonKind.TRANSLATED)
 
 Curve = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 CURVES: dict[str, Curve] = {

@@ -135,8 +135,9 @@ def _recoloured(
     if kind == "shift":
         return intensities + share * (sign * float(rng.uniform(0.08, 0.5)) + texture)
     if kind == "relative":
-        factor: Tensor = 1.0 + share * (sign * float(rng.uniform(0.1, 0.5)))
-        return intensities * factor + share * texture
+        factor = share * (sign * float(rng.uniform(0.1, 0.5))) + 1.0
+        relative: Tensor = intensities * factor + share * texture
+        return relative
     if kind == "texture":
         return intensities + share * (donor - intensities)
     core = (share > rng.uniform(0.55, 0.95)).float()

@@ -1,9 +1,13 @@
-"""From normal studies to a support set, and what of it is kept for the next time."""
+"""Comparing studies by the features of teacher and student, in a window or translated."""
 
 from collections.abc import Callable, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
 
 from d24fad_core.comparison.features import (
     StudyFeatures,
@@ -11,48 +15,67 @@ from d24fad_core.comparison.features import (
     load_features,
     save_features,
 )
+from d24fad_core.comparison.fusion import top_mean
+from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.comparison.scoring import ScoringConfig
+from d24fad_core.comparison.similarity import learnt_shares
 from d24fad_core.comparison.translation import translated_scoring
-from d24fad_core.detection.options import DetectionOptions, check_support
+from d24fad_core.detection.comparison import ComparedStudy, ModelIdentity
+from d24fad_core.detection.options import DetectionOptions
+from d24fad_core.detection.plane_scores import PlaneScores, score_plane, score_translated_plane
 from d24fad_core.detection.reference import prepare_plane, prepare_translated_plane, score_scale
 from d24fad_core.detection.support_cache import SupportCache
 from d24fad_core.io.known_studies import StudySource, volume_of
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.progress import Progress
-from d24fad_core.support.frame import Frame, align, make_frame
+from d24fad_core.support.frame import AlignedStudy, Frame, align, make_frame
 from d24fad_core.support.frame_file import load_frame, save_frame
-from d24fad_core.support.likeness import SAME_PERSON, likeness
+from d24fad_core.support.likeness import alike_studies
 from d24fad_core.support.profile import StudyProfile, load_profile, save_profile
 from d24fad_core.support.reference_file import load_reference, save_reference
-from d24fad_core.support.support_set import PlaneReference, SupportSet, SupportStudy
+from d24fad_core.support.support_set import (
+    PlaneReference,
+    ScoreScale,
+    SupportSet,
+    SupportStudy,
+)
 from d24fad_core.volumes.slices import SliceGrid, slice_volume
 from d24fad_core.volumes.volume import Plane
 
 _Kept = TypeVar("_Kept")
 
 
-class SupportPreparation:
-    """Prepares support sets with one model.
+class FeatureComparison:
+    """Compares the features of one model; see `detection.comparison.Comparison`.
 
     Args:
         network: the model, as `for_inference` gives it.
+        identity: of the model and its scoring.
         scoring: how it scores; translated normals follow `translated_scoring` of it.
         cache: where things are kept.
+        translate: translate the normals into the look of each study.
     """
 
-    def __init__(self, network: D24FAD, scoring: ScoringConfig, cache: SupportCache) -> None:
+    def __init__(
+        self,
+        network: D24FAD,
+        identity: ModelIdentity,
+        scoring: ScoringConfig,
+        cache: SupportCache,
+        *,
+        translate: bool,
+    ) -> None:
+        self.identity = identity
         self._network = network
         self._scoring = scoring
         self._cache = cache
+        self._translate = translate
 
     def prepare(
         self, studies: Sequence[StudySource], options: DetectionOptions, progress: Progress
     ) -> SupportSet:
-        """See `Detector.prepare_support`."""
-        scoring = self._scoring
-        if options.translate:
-            scoring = translated_scoring(scoring)  # refuses before minutes are spent
-        check_support(studies)
+        """See `Comparison.prepare`."""
+        scoring = self._plane_scoring()  # refuses before minutes are spent
         frame = self._frame(studies[0], options.ct_window)
         kept: list[SupportStudy] = []
         features: dict[Plane, list[StudyFeatures]] = {plane: [] for plane in options.planes}
@@ -66,10 +89,8 @@ class SupportPreparation:
         references = []
         for plane in options.planes:
             paths = [self._cache.features(study, frame, plane, options) for study in studies]
-            path = self._cache.reference(paths, translate=options.translate)
-            references.append(
-                self._reference(frame, plane, features[plane], path, scoring, options.translate)
-            )
+            path = self._cache.reference(paths, translate=self._translate)
+            references.append(self._reference(frame, plane, features[plane], path, scoring))
         scales = [
             score_scale(chosen, frame.shape, frame.spacing, self._cache.image_size, scoring)
             for count in range(1, len(references) + 1)
@@ -82,15 +103,43 @@ class SupportPreparation:
             frame=frame,
             ct_window=options.ct_window,
             register=options.register,
-            translate=options.translate,
+            comparison=(ComparisonKind.TRANSLATED if self._translate else ComparisonKind.WINDOW),
             references=tuple(references),
             scales=tuple(scales),
-            alike=tuple(
-                (one.name, other.name)
-                for one, other in combinations(kept, 2)
-                if likeness(one.profile, other.profile) >= SAME_PERSON
-            ),
+            alike=alike_studies(kept),
         )
+
+    def compare(
+        self,
+        study: AlignedStudy,
+        support: SupportSet,
+        options: DetectionOptions,
+        progress: Progress,
+    ) -> ComparedStudy:
+        """See `Comparison.compare`."""
+        references = {reference.plane: reference for reference in support.references}
+        score = score_translated_plane if self._translate else score_plane
+        scored: list[PlaneScores] = []
+        for number, plane in enumerate(options.planes):
+
+            def report(step: str, fraction: float, number: int = number) -> None:
+                progress(step, (number + fraction) / len(options.planes))
+
+            size, window = self._cache.image_size, options.ct_window
+            stack = slice_volume(study.volume, plane, size, window)
+            scoring = self._plane_scoring()
+            scored.append(score(self._network, stack, references[plane], scoring, report))
+        heatmap = _fused(scored, support.scale(options.planes))
+        inside = torch.from_numpy(heatmap[heatmap != 0])
+        return ComparedStudy(
+            heatmap=heatmap,
+            case_score=top_mean(inside, self._scoring.case_fraction),
+            shares=tuple(np.mean([part.shares for part in scored], axis=0).tolist()),
+            learnt_shares=learnt_shares(self._network) and not self._translate,
+        )
+
+    def _plane_scoring(self) -> ScoringConfig:
+        return translated_scoring(self._scoring) if self._translate else self._scoring
 
     def _frame(self, first: StudySource, ct_window: str) -> Frame:
         return _kept(
@@ -135,10 +184,9 @@ class SupportPreparation:
         features: Sequence[StudyFeatures],
         path: Path | None,
         scoring: ScoringConfig,
-        translate: bool,
     ) -> PlaneReference:
         """What the normals teach in one plane."""
-        prepare = prepare_translated_plane if translate else prepare_plane
+        prepare = prepare_translated_plane if self._translate else prepare_plane
         grid = SliceGrid(plane, frame.shape, frame.spacing, self._cache.image_size)
         return _kept(
             path,
@@ -146,6 +194,14 @@ class SupportPreparation:
             lambda: prepare(self._network, grid, features, scoring),
             save_reference,
         )
+
+
+def _fused(scored: Sequence[PlaneScores], scale: ScoreScale) -> NDArray[np.float32]:
+    """The heatmap of all planes in the frame, 0 outside the foreground."""
+    mean: NDArray[np.float32] = np.mean([part.heatmap for part in scored], axis=0, dtype=np.float32)
+    inside = mean != 0
+    mean[inside] = (mean[inside] - scale.centre) / scale.spread
+    return mean
 
 
 def _kept(
