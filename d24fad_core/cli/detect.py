@@ -73,6 +73,14 @@ def detect(
             show_default="the shipped model",
         ),
     ] = None,
+    decoder: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Decoder for the learned comparison: the folder that d24fad train-decoder wrote.",
+            show_default="the shipped decoder",
+        ),
+    ] = None,
     plane: Annotated[
         list[Plane] | None,
         typer.Option(
@@ -201,7 +209,7 @@ def detect(
     try:
         query = read_study(image, modality, reduce_above)
         studies = read_support(support, query, modality, reduce_above, cache)
-        detector = load_detector(checkpoint, cache_folder=cache, device=device)
+        detector = load_detector(checkpoint, cache_folder=cache, device=device, decoder=decoder)
         with progress_bar("support", quiet=quiet) as progress:
             support_set = detector.prepare_support(studies, options, progress)
         with progress_bar("study", quiet=quiet) as progress:

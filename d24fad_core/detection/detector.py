@@ -87,6 +87,7 @@ class Detector:
         cache_folder: Path | None = None,
         device: str = "cpu",
         teacher_weights: Path | None = None,
+        decoder: Path | None = None,
     ) -> "Detector":
         """Load a detector.
 
@@ -95,6 +96,7 @@ class Detector:
             cache_folder: see the class.
             device: torch device of the network, such as `cpu` or `cuda`.
             teacher_weights: a file with the teacher's weights.
+            decoder: see the class.
 
         Raises:
             CheckpointError: the checkpoint or its teacher cannot be loaded.
@@ -102,7 +104,7 @@ class Detector:
         """
         check_device(device)
         model, card = load_checkpoint(checkpoint, teacher_weights)
-        return cls(model.to(device), card, cache_folder)
+        return cls(model.to(device), card, cache_folder, decoder=decoder)
 
     def prepare_support(
         self,

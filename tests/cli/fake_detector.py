@@ -36,6 +36,7 @@ class FakeDetector:
         *,
         cache_folder: Path | None = None,
         device: str = "cpu",
+        decoder: Path | None = None,
     ) -> "FakeDetector":
         """Stand in for `Detector.from_checkpoint`."""
         self.checkpoint, self.cache_folder, self.device = checkpoint, cache_folder, device
