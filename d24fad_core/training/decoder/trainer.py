@@ -130,7 +130,8 @@ def _read_state(path: Path, identity: str) -> dict[str, Any]:
         saved = state["identity"]
     except (OSError, RuntimeError, EOFError, KeyError, ValueError, UnpicklingError) as error:
         raise CheckpointError(
-            f"{path} is no state of a run ({type(error).__name__}); remove it to begin again, or give another --out."
+            f"{path} is no state of a run ({type(error).__name__}); remove it to begin again, or "
+            "give another --out."
         ) from error
     if saved != identity:
         raise ConfigurationError(

@@ -59,7 +59,7 @@ def test_a_damaged_state_is_named(data: TeachingData, tmp_path: Path) -> None:
 def test_teaching_lowers_the_loss_on_people_who_do_not_teach(
     data: TeachingData, tmp_path: Path
 ) -> None:
-    options = replace(OPTIONS, steps=80, episodes=2, slices=4, warm_up=10)
+    options = replace(OPTIONS, steps=250, episodes=2, slices=4, warm_up=10)
     taught = train_decoder(data, options, tmp_path)
     untaught = SupportDecoder(OPTIONS.network).eval()
     people = torch.stack([person(seed) for seed in range(20, 28)])
