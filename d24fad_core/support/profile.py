@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 from d24fad_core.files import whole_file
 
 PROFILE_SCHEMA = 1
-"""Raised whenever the same study in the same frame gets another profile: kept ones are then void."""
+"""Raised whenever the same study in the same frame gets another profile: kept ones are void."""
 
 _TRIPLES = ("spacing_mm", "extent_mm", "picture_spacing_mm")
 
