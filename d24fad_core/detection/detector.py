@@ -166,7 +166,7 @@ class Detector:
         mask, findings = find_findings(
             heatmap, max(threshold, 0.0), query.affine, slice_axis, options.minimum_volume_ml
         )
-        marked = float((inside > scale.threshold).float().mean()) if inside.numel() else 0.0
+        middle_score = float(inside.median()) if inside.numel() else 0.0
         shares = np.mean([part.shares for part in scored], axis=0).tolist()
         result = AnomalyResult(
             heatmap=heatmap,
@@ -181,7 +181,9 @@ class Detector:
                 case_score, scale.case_scores, threshold, translated=options.translate
             ),
             provenance=self._provenance(query, support, options, shares, aligned.similarity),
-            warnings=check_study(query.name, aligned.profile, support, scale.case_scores, marked),
+            warnings=check_study(
+                query.name, aligned.profile, support, scale.case_scores, middle_score
+            ),
             reduction=query.reduction,
         )
         progress("done", 1.0)

@@ -43,9 +43,9 @@ def warned(
     case: StudyProfile,
     normals: SupportSet | None = None,
     scores: tuple[float, ...] = SCORES,
-    marked: float = 0.001,
+    middle: float = 0.1,
 ) -> list[AnalysisWarning]:
-    return list(check_study("case-7", case, normals or support(), scores, marked))
+    return list(check_study("case-7", case, normals or support(), scores, middle))
 
 
 CASE = normal_profile(9, similarity=0.87)
@@ -54,7 +54,7 @@ CASE = normal_profile(9, similarity=0.87)
 def test_an_ordinary_case_needs_no_warning() -> None:
     assert warned(CASE) == []
     assert warned(replace(CASE, spacing_mm=(0.5, 0.5, 2.3)), support()) == []
-    assert warned(CASE, marked=0.05) == []
+    assert warned(CASE, middle=0.6) == []
 
 
 def test_the_case_among_its_normals_is_named() -> None:
@@ -72,12 +72,12 @@ def test_alike_normals_are_named() -> None:
     assert "normal-0 and copy look like scans of one person" in warning.sentence
 
 
-@pytest.mark.parametrize(("similarity", "marked"), [(0.5, 0.001), (0.9, 0.4)])
-def test_a_study_that_differs_everywhere_is_said_to(similarity: float, marked: float) -> None:
-    (warning,) = warned(replace(CASE, similarity=similarity), marked=marked)
+@pytest.mark.parametrize(("similarity", "middle"), [(0.5, 0.1), (0.9, 3.5)])
+def test_a_study_that_differs_everywhere_is_said_to(similarity: float, middle: float) -> None:
+    (warning,) = warned(replace(CASE, similarity=similarity), middle=middle)
     assert warning.code is WarningCode.DIFFERS_EVERYWHERE
     assert warning.sentence.startswith("This study differs from the normals everywhere")
-    assert f"{similarity:.2f}" in warning.sentence and f"{100 * marked:.0f} %" in warning.sentence
+    assert f"{similarity:.2f}" in warning.sentence and f"above {middle:.1f} z" in warning.sentence
 
 
 def test_what_counts_as_similar_follows_the_normals() -> None:
