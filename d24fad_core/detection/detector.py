@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from d24fad_core import __version__
-from d24fad_core.comparison.fusion import slice_scores, top_mean
+from d24fad_core.comparison.fusion import case_score, slice_scores
 from d24fad_core.comparison.scoring import ScoringConfig
 from d24fad_core.comparison.similarity import learnt_shares
 from d24fad_core.comparison.translation import translated_scoring
@@ -158,7 +158,7 @@ class Detector:
         scale = support.scale(options.planes)
         fused = _fused(scored, scale)
         inside = torch.from_numpy(fused[fused != 0])
-        case_score = top_mean(inside, self.scoring.case_fraction)
+        overall = case_score(inside, self.scoring)
         heatmap = to_source(fused, support.frame, aligned, query)
         threshold = scale.threshold if options.threshold is None else options.threshold
         progress("findings", 0.9)
@@ -175,10 +175,10 @@ class Detector:
             planes=options.planes,
             slice_axis=slice_axis,
             slice_scores=slice_scores(heatmap, slice_axis, self.scoring),
-            case_score=case_score,
+            case_score=overall,
             findings=findings,
             calibration=summarise(
-                case_score, scale.case_scores, threshold, translated=options.translate
+                overall, scale.case_scores, threshold, translated=options.translate
             ),
             provenance=self._provenance(query, support, options, shares, aligned.similarity),
             warnings=check_study(
