@@ -184,8 +184,9 @@ def detect(
     """Analyse a study against a few normal ones and show where it differs.
 
     Scores are absolute: so many standard deviations from what normal patients show, not scaled by
-    the case itself (but for --translate, which fits the normals to it). Writes a heatmap and a
-    mask on the study's own grid, a report with the list of findings, and a picture.
+    the case itself (but for --translate, which fits the normals to it). Writes a heatmap and a mask
+    on the study's own grid, a report with the list of findings, and a picture. What makes a result
+    doubtful is said at the end and in each of them.
     """
     # PyTorch takes seconds to import; `--help` and wrong options need not wait for it.
     from d24fad_core.detection.detector import Detector

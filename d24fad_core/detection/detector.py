@@ -176,7 +176,7 @@ class Detector:
         mask, findings = find_findings(
             heatmap, max(threshold, 0.0), query.affine, slice_axis, options.minimum_volume_ml
         )
-        marked = float((inside > scale.threshold).mean()) if inside.size else 0.0
+        middle_score = float(np.median(inside)) if inside.size else 0.0
         result = AnomalyResult(
             heatmap=heatmap,
             mask=mask,
@@ -193,7 +193,9 @@ class Detector:
                 translated=support.comparison is ComparisonKind.TRANSLATED,
             ),
             provenance=self._provenance(query, support, options, compared, aligned.similarity),
-            warnings=check_study(query.name, aligned.profile, support, scale.case_scores, marked),
+            warnings=check_study(
+                query.name, aligned.profile, support, scale.case_scores, middle_score
+            ),
             reduction=query.reduction,
         )
         progress("done", 1.0)
