@@ -19,6 +19,7 @@ import SimpleITK as sitk
 from numpy.typing import ArrayLike
 
 from d24fad_core.comparison.features import FEATURES_SCHEMA, StudyFeatures, encode_study
+from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.detection.detector import RESULT_SCHEMA
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.detection.reference import REFERENCE_SCHEMA
@@ -132,7 +133,11 @@ def test_features() -> None:
 def test_references_and_results(translate: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     # Which precision is fast depends on the processor.
     monkeypatch.setattr("d24fad_core.detection.detector.fast_embedding_precision", lambda: None)
-    options = DetectionOptions(register=False, planes=BOXES.planes, translate=translate)
+    options = DetectionOptions(
+        register=False,
+        planes=BOXES.planes,
+        comparison=ComparisonKind.TRANSLATED if translate else ComparisonKind.WINDOW,
+    )
     small = detector()
     support = small.prepare_support(normals(), options)
     of_references: Values = {}

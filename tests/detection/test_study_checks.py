@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.detection.result import AnalysisWarning, WarningCode
 from d24fad_core.detection.study_checks import check_study, outlier_limit
 from d24fad_core.support.frame import Frame
@@ -36,7 +37,9 @@ def support(alike: tuple[tuple[str, str], ...] = (), **changes: object) -> Suppo
     studies = tuple(
         SupportStudy(f"normal-{n}", str(n), normal_profile(n, **changes)) for n in range(4)
     )
-    return SupportSet(studies, Modality.MR, FRAME, "body", True, False, (), (), alike)
+    return SupportSet(
+        studies, Modality.MR, FRAME, "body", True, ComparisonKind.WINDOW, (), (), alike=alike
+    )
 
 
 def warned(

@@ -97,7 +97,11 @@ def test_planes_are_averaged_in_units_of_the_normals_mean(small: Detector) -> No
         small.detect(case, support, replace(TRANSLATED, planes=chosen)).heatmap
         for chosen in (planes, planes[:1], planes[1:])
     ]
-    mean = (maps[1] + maps[2]) / 2
+    in_plane = []
+    for heatmap, plane in zip(maps[1:], planes, strict=True):
+        own = support.scale((plane,))
+        in_plane.append(np.where(heatmap != 0, heatmap * own.spread + own.centre, 0.0))
+    mean = np.mean(in_plane, axis=0)
     scale = support.scale(planes)
     inside = ndimage.binary_erosion(mean != 0, iterations=2)
     expected = (mean[inside] - scale.centre) / scale.spread
