@@ -55,14 +55,15 @@ def plan(cohort: Cohort, number: int) -> Iterator[tuple[str, int, str, Kind | No
 
     The generators take turns, and so do the kinds, in an order of their own, over all draws.
     """
-    deck = list(np.random.default_rng((RECIPE, len(cohort.people))).permutation(list(Kind)))
+    kinds = list(Kind)
+    order = np.random.default_rng((RECIPE, len(cohort.people))).permutation(len(kinds))
     people = draw(cohort, number)
     planted = people.planted(_FEWEST_SHOTS)
     for index, person in enumerate(planted):
         turn = number * len(planted) + index
         # Odd draws begin with the other generator, so that small tests have both.
         if (index + number) % 2 == 0:
-            kind = Kind(deck[(turn // 2) % len(deck)])
+            kind = kinds[order[(turn // 2) % len(kinds)]]
             yield person, people.order.index(person), PATHOLOGY, kind
         else:
             yield person, people.order.index(person), PLAQUES, None
