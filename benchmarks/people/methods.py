@@ -80,11 +80,15 @@ class StatisticsMethod:
     def __init__(self, name: str, statistic: Brightness | VoxelwiseZ) -> None:
         self.name = name
         self._statistic = statistic
+        self._known: tuple[tuple[str, ...], float] | None = None
 
     def score(self, case: Study, normals: Sequence[Study]) -> Score:
         """Score one case inside its brain mask."""
         heatmap = self._statistic.heatmap(case, normals)
-        threshold = self._statistic.threshold(normals)
+        hashes = tuple(study.volume.content_hash for study in normals)
+        if self._known is None or self._known[0] != hashes:
+            self._known = (hashes, self._statistic.threshold(normals))
+        threshold = self._known[1]
         highest = np.sort(heatmap[case.brain])[::-1]
         count = max(1, round(_CASE_SHARE * len(highest)))
         return Score(heatmap, heatmap > threshold, float(highest[:count].mean()), threshold)
