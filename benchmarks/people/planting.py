@@ -12,11 +12,13 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+from numpy.typing import NDArray
 
-from benchmarks.people.cohorts import COHORTS, Cohort, Study, draw, read_study
+from benchmarks.people.cohorts import COHORTS, Cohort, Study, draw, read_mask, read_study
 from benchmarks.people.pathology import Kind, PlantedStudy, plant_pathology
 from benchmarks.people.plaques import plant_plaques
 from d24fad_core.files import whole_file, write_text
+from d24fad_core.io.reading import read_volume
 
 RECIPE = 1
 """Raised whenever equal draws would give other lesions than before."""
@@ -145,11 +147,8 @@ def _write(source: Path, planted: PlantedStudy, out: Path, name: str) -> None:
         nibabel.save(mask, temporary)
 
 
-def read_planted(case: PlantedCase, source: Study, folder: Path) -> tuple[Study, np.ndarray]:
+def read_planted(case: PlantedCase, source: Study, folder: Path) -> tuple[Study, NDArray[np.bool_]]:
     """A planted case, with its person's brain, and where its lesions are."""
-    from benchmarks.people.cohorts import read_mask
-    from d24fad_core.io.reading import read_volume
-
     volume = read_volume(folder / f"{case.case}.nii.gz", source.volume.modality)
     return Study(volume, source.brain), read_mask(folder / f"{case.case}-mask.nii.gz", volume)
 

@@ -78,7 +78,7 @@ def test_a_perfect_method_reaches_everything() -> None:
 
 def test_marks_in_untouched_people_count() -> None:
     heat = np.where(person(2).brain, 0.1, 0)
-    heat[20:24, 24:28, 18:22] = 1.0
+    heat[20:24, 24:28, 18:22] = 1.1
     cases = [_scored(0, True), _scored(1, False), _scored(2, False, heat)]
     measures = measure(cases, rounds=20)
     assert measures.untouched_ml.value == pytest.approx(64 * 0.064 / 2)
