@@ -22,6 +22,7 @@ from d24fad_core.detection.support_cache import SupportCache
 from d24fad_core.detection.support_preparation import SupportPreparation
 from d24fad_core.errors import SupportError
 from d24fad_core.io.known_studies import StudySource
+from d24fad_core.masking.application import zero_outside
 from d24fad_core.models.checkpoint import ModelCard, checkpoint_hash, load_checkpoint
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.networks.device import check_device
@@ -150,7 +151,7 @@ class Detector:
 
         progress("back to the source grid", 0.8)
         fused = np.mean([part.heatmap for part in scored], axis=0, dtype=np.float32)
-        heatmap = to_source(fused, support.frame, aligned, query)
+        heatmap = zero_outside(to_source(fused, support.frame, aligned, query), query.mask)
         chosen = [references[plane] for plane in options.planes]
         threshold = options.threshold
         if threshold is None:
@@ -196,7 +197,8 @@ class Detector:
         parameters["modality_source"] = query.modality_source
         parameters["image_size"] = self.card.image_size
         parameters["alignment_similarity"] = round(similarity, 4)
-        query_hash = query.content_hash
+        parameters["mask"] = query.mask.kind.value if query.mask else "none"
+        query_hash = query.mask.content_hash if query.mask else query.content_hash
         if query.reduction is not None:
             parameters["reduction"] = str(query.reduction)
             query_hash = query.reduction.content_hash
