@@ -272,6 +272,9 @@ def _show(result: AnomalyResult, files: "WrittenFiles") -> None:
         f"p = {calibration.p_value:.3f} against {calibration.normal_patients} normal patients"
     )
     console.print(calibration.statement, style="dim")
+    mask = result.provenance.parameters.get("mask", "none")
+    if mask != "none":
+        console.print(f"Analysed inside a mask alone: {mask}.", style="dim")
     if findings:
         table = Table(title=f"Findings above {calibration.threshold:.2f} z", title_justify="left")
         for heading in ("rank", "volume ml", "peak z", "mean z", "centre RAS mm", "slices"):

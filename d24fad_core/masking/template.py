@@ -18,9 +18,11 @@ from scipy import ndimage
 from d24fad_core.errors import InputError
 from d24fad_core.support.frame import to_simpleitk
 from d24fad_core.volumes.preprocessing import find_foreground
+from d24fad_core.volumes.reduction import block_means, reduced_affine
 from d24fad_core.volumes.volume import Volume, spacing_of
 
 _SPACING_MM = 4.0
+_FINE = 2
 _SKULL_MM = 8.0
 _SCALP_MM = 14.0
 _LEVELS = {"grey": 0.7, "white": 1.0, "fluid": 0.25, "skull": 0.1, "scalp": 0.85}
@@ -89,25 +91,30 @@ def _head_model() -> _HeadModel:
 
     template = average_brain()
     low, high = template.bounding_box
-    pad = int(_SCALP_MM) + 6
-    grey, white, fluid = (
-        np.pad(part, pad) for part in (template.grey_matter, template.white_matter, template.fluid)
-    )
+    maps = [template.grey_matter, template.white_matter, template.fluid]
+    fine = (_FINE,) * 3
+    pad = int(_SCALP_MM / _FINE) + 3
+    grey, white, fluid = (np.pad(block_means(part, fine), pad) for part in maps)
+    affine = reduced_affine(template.affine, fine)
+    affine[:3, 3] -= affine[:3, :3] @ np.full(3, pad)
     brain = ndimage.binary_fill_holes(grey + white + fluid > 0.5)
-    outside = ndimage.distance_transform_edt(~brain)
-    depth = np.where(brain, ndimage.distance_transform_edt(brain) - 0.5, 0.5 - outside)
+    outside = ndimage.distance_transform_edt(~brain) * _FINE
+    depth = np.where(brain, ndimage.distance_transform_edt(brain) * _FINE, -outside)
+    depth -= np.sign(depth) * _FINE / 2  # distances are to voxel centres beyond the surface
     image = _LEVELS["grey"] * grey + _LEVELS["white"] * white + _LEVELS["fluid"] * fluid
     image = np.where((outside > 0) & (outside <= _SKULL_MM), _LEVELS["skull"], image)
     image = np.where((outside > _SKULL_MM) & (outside <= _SCALP_MM), _LEVELS["scalp"], image)
-    affine = template.affine.copy()
-    affine[:3, 3] = (template.affine @ np.array([-pad, -pad, -pad, 1.0]))[:3]
-    factor = int(_SPACING_MM)
-    coarse = [
-        sitk.BinShrink(to_simpleitk(part.astype(np.float32), affine), [factor] * 3)
+    coarse_image, coarse_rim = (
+        sitk.BinShrink(to_simpleitk(part.astype(np.float32), affine), [2] * 3)
         for part in (image, outside <= _SCALP_MM)
-    ]
-    fine = sitk.BinShrink(to_simpleitk(depth.astype(np.float32), affine), [2] * 3)
-    return _HeadModel(coarse[0], sitk.Cast(coarse[1] > 0.5, sitk.sitkUInt8), fine, low, high)
+    )
+    return _HeadModel(
+        coarse_image,
+        sitk.Cast(coarse_rim > 0.5, sitk.sitkUInt8),
+        to_simpleitk(depth.astype(np.float32), affine),
+        low,
+        high,
+    )
 
 
 def _coarse_head(volume: Volume) -> _Head:

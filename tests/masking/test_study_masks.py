@@ -90,7 +90,9 @@ def test_a_ct_loses_its_table() -> None:
     scan = Volume(array, np.diag([4.0, 4.0, 4.0, 1.0]), Modality.CT, "ct")
     case, (normal,) = run(StudyMasks(), scan, [replace(scan, name="other")])
     assert case.mask is not None and case.mask.kind is MaskKind.BODY
-    assert case.mask.inside[15:45, 20:50].all() and not case.mask.inside[:, 4:6].any()
+    # Only sharp edges are rounded off, which no body has.
+    assert case.mask.inside[15:45, 20:50].mean() > 0.98 and not case.mask.inside[:, 4:6].any()
+    assert case.mask.inside[16:44, 21:49].all()
     assert (case.array[:, 4:6] == -1000).all()
     assert volume_of(normal).mask is not None
     assert run(StudyMasks(BrainMask.NONE), scan, [scan])[0] is scan
