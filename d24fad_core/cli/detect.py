@@ -10,11 +10,13 @@ from rich.console import Console
 from rich.table import Table
 
 from d24fad_core import RESEARCH_USE_ONLY
+from d24fad_core.cli.masks import MaskChoice, mask_studies
 from d24fad_core.cli.messages import progress_bar, warn
 from d24fad_core.cli.studies import read_study, read_support
 from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.errors import CancelledError, ConfigurationError
+from d24fad_core.masking.choice import BrainMask
 from d24fad_core.volumes.reduction import LARGEST_WHOLE_SCAN
 from d24fad_core.volumes.volume import Modality, Plane
 
@@ -146,6 +148,31 @@ def detect(
             show_default="learned for brains in MR, window elsewhere",
         ),
     ] = None,
+    mask: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Mask of IMAGE on its own grid; only what is inside is analysed.",
+            show_default=False,
+        ),
+    ] = None,
+    support_mask: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Masks of the normals, one each: a file named as the study, such as NAME.nii.gz "
+            "or NAME-mask.nii.gz.",
+            show_default=False,
+        ),
+    ] = None,
+    brain: Annotated[
+        BrainMask,
+        typer.Option(
+            help="How heads are stripped to the brain. auto: where they are compared with studies "
+            "of the brain alone, by deepbet if it is installed, else by template; a CT loses its "
+            "table. deepbet, template: every head.",
+        ),
+    ] = BrainMask.AUTO,
     cache: Annotated[
         Path | None,
         typer.Option(
@@ -210,11 +237,13 @@ def detect(
     try:
         query = read_study(image, modality, reduce_above)
         studies = read_support(support, query, modality, reduce_above, cache)
+        masks = MaskChoice(mask, support_mask, brain)
+        case, studies = mask_studies(query, studies, masks, cache, reduce_above)
         detector = load_detector(checkpoint, cache_folder=cache, device=device, decoder=decoder)
         with progress_bar("support", quiet=quiet) as progress:
             support_set = detector.prepare_support(studies, options, progress)
         with progress_bar("study", quiet=quiet) as progress:
-            result = detector.detect(query, support_set, options, progress)
+            result = detector.detect(case, support_set, options, progress)
         files = write_result(query, result, out)
     except KeyboardInterrupt:
         raise CancelledError("stopped; nothing was written") from None
@@ -265,6 +294,9 @@ def _show(result: AnomalyResult, files: "WrittenFiles") -> None:
         f"p = {calibration.p_value:.3f} against {calibration.normal_patients} normal patients"
     )
     console.print(calibration.statement, style="dim")
+    mask = result.provenance.parameters.get("mask", "none")
+    if mask != "none":
+        console.print(f"Analysed inside a mask alone: {mask}.", style="dim")
     if findings:
         table = Table(title=f"Findings above {calibration.threshold:.2f} z", title_justify="left")
         for heading in ("rank", "volume ml", "peak z", "mean z", "centre RAS mm", "slices"):

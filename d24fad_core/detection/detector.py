@@ -24,6 +24,7 @@ from d24fad_core.detection.study_checks import check_study
 from d24fad_core.detection.support_cache import SupportCache
 from d24fad_core.errors import SupportError
 from d24fad_core.io.known_studies import StudySource
+from d24fad_core.masking.application import zero_outside
 from d24fad_core.models.checkpoint import ModelCard, checkpoint_hash, load_checkpoint
 from d24fad_core.models.decoder_checkpoint import load_decoder
 from d24fad_core.networks.d24fad import D24FAD
@@ -169,7 +170,9 @@ class Detector:
         progress("back to the source grid", 0.8)
         scale = support.scale(options.planes)
         inside = compared.heatmap[compared.heatmap != 0]
-        heatmap = to_source(compared.heatmap, support.frame, aligned, query)
+        heatmap = zero_outside(
+            to_source(compared.heatmap, support.frame, aligned, query), query.mask
+        )
         threshold = scale.threshold if options.threshold is None else options.threshold
         progress("findings", 0.9)
         slice_axis = _source_axis(query, options.planes[0])
@@ -233,7 +236,8 @@ class Detector:
         parameters["comparison"] = support.comparison.value
         parameters["weighting"] = "learnt" if compared.learnt_shares else "equal"
         parameters["alignment_similarity"] = round(similarity, 4)
-        query_hash = query.content_hash
+        parameters["mask"] = query.mask.kind.value if query.mask else "none"
+        query_hash = query.mask.content_hash if query.mask else query.content_hash
         if query.reduction is not None:
             parameters["reduction"] = str(query.reduction)
             query_hash = query.reduction.content_hash

@@ -121,6 +121,7 @@ class D24FADApp(MONAILabelApp):
         self.reviewed_masks = ReviewedMasks(state / "reviews" / "masks")
         self.checkpoints = Checkpoints(state / "checkpoints", configuration.checkpoint)
         cache = state / "features"
+        known = KnownStudies(cache)
         self.analyses = Analyses(
             lambda folder: Detector.from_checkpoint(
                 folder, cache_folder=cache, device=configuration.device
@@ -128,9 +129,10 @@ class D24FADApp(MONAILabelApp):
             self.checkpoints.path(self.checkpoints.served),
             self.images,
             self.results,
-            KnownStudies(cache),
+            known,
+            cache,
         )
-        self.alignments = Alignments(self.images)
+        self.alignments = Alignments(self.images, known, cache)
         self.resolve = AnalysisResolver(self.images, self.support_sets)
         self.quality = QualityControl(
             state / "quality", self.support_sets, self.images, self.analyses

@@ -90,7 +90,7 @@ def test_every_part_of_an_analysis_is_done_there(tmp_path: Path) -> None:
 
     stand_in: Any = StandIn()
     known, store = KnownStudies(tmp_path), ResultStore(tmp_path / "results")
-    analyses = Analyses(load, tmp_path, stand_in, store, known)
+    analyses = Analyses(load, tmp_path, stand_in, store, known, tmp_path)
     analyses.serve(tmp_path)
     with pytest.raises(RequestError, match="seen enough"):
         analyses.run(AnalysisRequest(stand_in, (stand_in, stand_in), AnalysisParameters()))
