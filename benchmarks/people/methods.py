@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from benchmarks.people.cohorts import Study
 from benchmarks.people.voxel_statistics import Brightness, VoxelwiseZ
+from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.errors import ConfigurationError
 from d24fad_core.evaluation.methods import nearest_neighbour
+from d24fad_core.masking.application import apply_mask
 from d24fad_core.support.support_set import SupportSet
-from d24fad_core.volumes.volume import Plane
+from d24fad_core.volumes.volume import MaskKind, Plane, Volume
 
 CHECKPOINT_PREFIX = "checkpoint:"
 
@@ -53,25 +55,39 @@ class DetectorMethod:
         name: what to call it.
         detector: the detector.
         options: choices for the analyses.
+        brain_alone: restrict heads to their brain masks, as `d24fad detect --brain` does.
     """
 
-    def __init__(self, name: str, detector: Detector, options: DetectionOptions) -> None:
+    def __init__(
+        self,
+        name: str,
+        detector: Detector,
+        options: DetectionOptions,
+        *,
+        brain_alone: bool = False,
+    ) -> None:
         self.name = name
         self._detector, self._options = detector, options
+        self._brain_alone = brain_alone
         self._normals: tuple[str, ...] = ()
         self._support: SupportSet | None = None
 
     def score(self, case: Study, normals: Sequence[Study]) -> Score:
-        """Score one case as `d24fad detect` does; the brain masks are not used."""
+        """Score one case as `d24fad detect` does."""
         hashes = tuple(study.volume.content_hash for study in normals)
         if self._support is None or hashes != self._normals:
-            volumes = [study.volume for study in normals]
+            volumes = [self._seen(study) for study in normals]
             self._support = self._detector.prepare_support(volumes, self._options)
             self._normals = hashes
-        result = self._detector.detect(case.volume, self._support, self._options)
+        result = self._detector.detect(self._seen(case), self._support, self._options)
         return Score(
             result.heatmap, result.mask > 0, result.case_score, result.calibration.threshold
         )
+
+    def _seen(self, study: Study) -> Volume:
+        if not self._brain_alone:
+            return study.volume
+        return apply_mask(study.volume, study.brain, MaskKind.DEEPBET)
 
 
 class StatisticsMethod:
@@ -102,8 +118,9 @@ def make_method(name: str) -> Method:
     """A method by its name.
 
     Args:
-        name: brightness, z, nearest, default, three-planes, translate, or checkpoint:FOLDER for
-            the detector with another checkpoint.
+        name: brightness, z, nearest, default (what `d24fad detect` does on its own), window,
+            three-planes (window), translate, learned (in the brain alone), or checkpoint:FOLDER
+            for the window with another checkpoint.
 
     Raises:
         ConfigurationError: there is no such method.
@@ -114,23 +131,30 @@ def make_method(name: str) -> Method:
     if name == "z":
         return StatisticsMethod(name, VoxelwiseZ())
     options = DetectionOptions()
+    window = replace(options, comparison=ComparisonKind.WINDOW)
     if name.startswith(CHECKPOINT_PREFIX):
         folder = Path(name.removeprefix(CHECKPOINT_PREFIX))
-        return DetectorMethod(folder.name, Detector.from_checkpoint(folder), options)
+        return DetectorMethod(folder.name, Detector.from_checkpoint(folder), window)
     detector = Detector.from_checkpoint()
     if name == "default":
         return DetectorMethod(name, detector, options)
+    if name == "window":
+        return DetectorMethod(name, detector, window)
     if name == "three-planes":
-        return DetectorMethod(name, detector, replace(options, planes=tuple(Plane)))
+        return DetectorMethod(name, detector, replace(window, planes=tuple(Plane)))
     if name == "translate":
-        return DetectorMethod(name, detector, replace(options, translate=True))
+        translated = replace(options, comparison=ComparisonKind.TRANSLATED)
+        return DetectorMethod(name, detector, translated)
+    if name == "learned":
+        learned = replace(options, comparison=ComparisonKind.LEARNED)
+        return DetectorMethod(name, detector, learned, brain_alone=True)
     if name == "nearest":
         scoring = nearest_neighbour(detector.scoring)
         nearest = Detector(detector.model, detector.card, scoring=scoring)
-        return DetectorMethod(name, nearest, options)
+        return DetectorMethod(name, nearest, window)
     raise ConfigurationError(
-        f"no method '{name}'; give brightness, z, nearest, default, three-planes, translate or "
-        f"{CHECKPOINT_PREFIX}FOLDER."
+        f"no method '{name}'; give brightness, z, nearest, default, window, three-planes, "
+        f"translate, learned or {CHECKPOINT_PREFIX}FOLDER."
     )
 
 
