@@ -1,5 +1,6 @@
 """`d24fad train-decoder`: teach the decoder that is shown the normals."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -37,10 +38,19 @@ def train_decoder(
             show_default=False,
         ),
     ] = None,
+    initial: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="A decoder that goes on learning. Without it, teaching begins anew.",
+            show_default=False,
+        ),
+    ] = None,
     name: Annotated[str, typer.Option(help="Name of the decoder on its card.")] = (
         "d24fad-support-decoder"
     ),
     steps: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 5000,
+    learning_rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 2e-3,
     seed: Annotated[int, typer.Option(help="Equal seeds give equal decoders on one machine.")] = 0,
     threads: Annotated[
         int | None,
@@ -56,7 +66,7 @@ def train_decoder(
     """
     import torch
 
-    from d24fad_core.models.decoder_checkpoint import DecoderCard, save_decoder
+    from d24fad_core.models.decoder_checkpoint import DecoderCard, load_decoder, save_decoder
     from d24fad_core.training.decoder.config import DecoderTraining
     from d24fad_core.training.decoder.people import (
         SPACING_MM,
@@ -68,14 +78,17 @@ def train_decoder(
 
     if threads is not None:
         torch.set_num_threads(threads)
-    options = DecoderTraining(steps=steps, seed=seed)
+    options = DecoderTraining(steps=steps, seed=seed, learning_rate=learning_rate)
+    start, start_card = (None, None) if initial is None else load_decoder(initial)
+    if start_card is not None:
+        options = replace(options, network=start_card.network)
     with progress_bar("people", quiet=quiet) as progress:
         data = read_teaching_data(
             people, lesion_shapes, options.simulated_people, options.people_share, progress
         )
         held_out = read_held_out(people, progress)
     with progress_bar("teaching", quiet=quiet) as progress:
-        decoder = teach(data, options, out, progress)
+        decoder = teach(data, options, out, progress, start)
     with progress_bar("threshold", quiet=quiet) as progress:
         chosen = choose_threshold(decoder, held_out, SPACING_MM**3 / 1000.0, progress)
     card = DecoderCard(
@@ -85,6 +98,7 @@ def train_decoder(
         threshold=chosen.log_odds,
         training={
             "options": options.to_dict(),
+            "initial": None if start_card is None else start_card.weights_hash,
             "people": [folder.name for folder in people],
             "sha256": data.sources,
             "threshold": (

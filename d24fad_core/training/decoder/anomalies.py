@@ -20,7 +20,8 @@ from d24fad_core.training.decoder.fields import displaced, positions, smooth_noi
 _LARGEST_RADIUS = 20.0
 _FEWEST_PLACES = 20
 _LEAST_SHARE = 0.4
-_LEAST_CHANGE = 0.035
+# A share of the brightest tissue that a reader sees; fainter labels only teach doubt.
+_LEAST_CHANGE = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,16 +127,16 @@ def _recoloured(
     kind = rng.choice(
         ["value", "shift", "relative", "texture", "composite"], p=[0.4, 0.2, 0.1, 0.12, 0.18]
     )
-    strength = float(rng.uniform(0.35, 1.0))
+    strength = float(rng.uniform(0.5, 1.0))
     sign = float(rng.choice([-1.0, 1.0]))
     texture = smooth_noise(rng, share.shape, rng.uniform(1.2, 6.0)) * float(rng.uniform(0.0, 0.08))
     if kind == "value":
         target = float(rng.uniform(0.0, 1.35)) + texture
         return intensities + strength * share * (target - intensities)
     if kind == "shift":
-        return intensities + share * (sign * float(rng.uniform(0.08, 0.5)) + texture)
+        return intensities + share * (sign * float(rng.uniform(0.15, 0.5)) + texture)
     if kind == "relative":
-        factor = share * (sign * float(rng.uniform(0.1, 0.5))) + 1.0
+        factor = share * (sign * float(rng.uniform(0.2, 0.6))) + 1.0
         relative: Tensor = intensities * factor + share * texture
         return relative
     if kind == "texture":

@@ -27,7 +27,7 @@ _EMPTY = 0.004
 _FURTHEST_DONOR = 25
 _FURTHEST_DONOR_SLICE = 12
 # Voxels; normal people differ by their ventricles and sulci more than the few normals show.
-_LARGEST_DISPLACEMENT = 1.6
+_LARGEST_DISPLACEMENT = 1.2
 _NORMAL_SHARE = 0.2
 _TWO_ANOMALIES_SHARE = 0.2
 _CONTRAST_SHARE = 0.45

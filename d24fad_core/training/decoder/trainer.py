@@ -12,6 +12,7 @@ from torch import Tensor
 
 from d24fad_core.errors import CheckpointError, ConfigurationError
 from d24fad_core.files import hash_bytes, whole_file
+from d24fad_core.models.checkpoint import state_hash
 from d24fad_core.networks.support_decoder import SupportDecoder
 from d24fad_core.progress import Progress, silent
 from d24fad_core.training.decoder.config import DecoderTraining
@@ -26,7 +27,11 @@ _DICE_PIXELS = 20.0
 
 
 def train_decoder(
-    data: TeachingData, options: DecoderTraining, folder: Path, progress: Progress = silent
+    data: TeachingData,
+    options: DecoderTraining,
+    folder: Path,
+    progress: Progress = silent,
+    initial: SupportDecoder | None = None,
 ) -> SupportDecoder:
     """Teach a decoder; a run that was stopped goes on from its last saved state.
 
@@ -35,6 +40,7 @@ def train_decoder(
         options: the run.
         folder: where its state is kept.
         progress: told of each step.
+        initial: a decoder of the same architecture that goes on learning; None begins anew.
 
     Returns:
         The decoder with the average of its weights over the last steps, in eval mode.
@@ -44,11 +50,13 @@ def train_decoder(
     """
     torch.manual_seed(options.seed)
     network = SupportDecoder(options.network).to(memory_format=torch.channels_last)
+    if initial is not None:
+        network.load_state_dict(initial.state_dict())
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
     )
     average = {name: value.clone() for name, value in network.state_dict().items()}
-    identity = _identity(data, options)
+    identity = _identity(data, options, initial)
     path = folder / _STATE
     first = 0
     if path.is_file():
@@ -117,11 +125,12 @@ def _update(average: dict[str, Tensor], network: SupportDecoder, keep: float) ->
             average[name].copy_(value)
 
 
-def _identity(data: TeachingData, options: DecoderTraining) -> str:
+def _identity(data: TeachingData, options: DecoderTraining, initial: SupportDecoder | None) -> str:
     """A hash of all that shapes a run but where it is stopped."""
     values = options.to_dict()
     del values["save_every"]
-    return hash_bytes(json.dumps([values, data.sources], sort_keys=True).encode())
+    begin = None if initial is None else state_hash(initial)
+    return hash_bytes(json.dumps([values, data.sources, begin], sort_keys=True).encode())
 
 
 def _read_state(path: Path, identity: str) -> dict[str, Any]:
