@@ -75,6 +75,10 @@ class SupportPreparation:
             for count in range(1, len(references) + 1)
             for chosen in combinations(references, count)
         ]
+        likenesses = {
+            (one, other): likeness(kept[one].profile, kept[other].profile)
+            for one, other in combinations(range(len(kept)), 2)
+        }
         progress("support ready", 1.0)
         return SupportSet(
             studies=tuple(kept),
@@ -86,9 +90,13 @@ class SupportPreparation:
             references=tuple(references),
             scales=tuple(scales),
             alike=tuple(
-                (one.name, other.name)
-                for one, other in combinations(kept, 2)
-                if likeness(one.profile, other.profile) >= SAME_PERSON
+                (kept[one].name, kept[other].name)
+                for (one, other), value in likenesses.items()
+                if value >= SAME_PERSON
+            ),
+            usual_likeness=min(
+                max(value for pair, value in likenesses.items() if number in pair)
+                for number in range(len(kept))
             ),
         )
 

@@ -86,6 +86,7 @@ class SupportSet:
         translate: whether the units are those of translated normals.
         references: one entry a plane.
         alike: names of every two studies that look like scans of one person.
+        usual_likeness: that each of them reaches with another of them at least.
         scales: one entry for each choice among the planes.
     """
 
@@ -98,6 +99,7 @@ class SupportSet:
     references: tuple[PlaneReference, ...]
     scales: tuple[ScoreScale, ...]
     alike: tuple[tuple[str, str], ...] = ()
+    usual_likeness: float = 0.0
 
     def scale(self, planes: Sequence[Plane]) -> ScoreScale:
         """What scores in some of the planes are measured against."""
