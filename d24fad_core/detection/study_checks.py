@@ -1,7 +1,7 @@
 """Whether an analysis can be trusted: what is strange about a case or about its normals.
 
-Limits of likeness rest on 24 real heads (IXI) and 12 brains (ds002748), the middle score on a few of
-the former, size and resolution on no measurement; see `tests/detection/test_real_people.py`.
+Limits of likeness rest on 24 real heads (IXI) and 12 brains (ds002748), the middle score on a few
+of the former, size and resolution on no measurement; see `tests/detection/test_real_people.py`.
 """
 
 from collections.abc import Iterator, Sequence

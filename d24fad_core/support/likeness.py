@@ -4,10 +4,10 @@ Once the broad shapes that all bodies share are taken off, two pictures of one p
 alike than those of two people ever are. Correlation does not depend on the scale of intensities,
 and the alignment has undone orientation.
 
-Measured on 24 heads (IXI) and 12 brains (ds002748), see `tests/support/test_likeness.py`: two people
-reach .60 at most, simulated people, who share one anatomy, .68; the same person with noise, another
-gamma or thick slices .94 and more, turned by 5 to 10 degrees .65 to .97 before the two are laid upon
-each other.
+Measured on 24 heads (IXI) and 12 brains (ds002748), see `tests/support/test_likeness.py`: two
+people reach .60 at most, simulated people, who share one anatomy, .68; the same person with noise,
+another gamma or thick slices .94 and more, turned by 5 to 10 degrees .65 to .97 before the two are
+laid upon each other.
 """
 
 import numpy as np
