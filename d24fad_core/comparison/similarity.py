@@ -112,11 +112,9 @@ def distances(
             chosen = similarity if members is None else similarity[:, list(members)]
             # Slice by slice: threads divide a batch by its size, and a value is rounded by where
             # it lies in its thread's part.
+            rows = [chosen[row : row + 1] for row in range(len(chosen))]
             result[key] = torch.cat(
-                [
-                    expected_distance(_shares(model, each, key[1]), each)
-                    for each in torch.split(chosen, 1)
-                ]
+                [expected_distance(_shares(model, row, key[1]), row) for row in rows]
             )
     return result
 

@@ -30,7 +30,7 @@ from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.progress import Progress
 from d24fad_core.support.frame import AlignedStudy, Frame, align, make_frame
 from d24fad_core.support.frame_file import load_frame, save_frame
-from d24fad_core.support.likeness import alike_studies
+from d24fad_core.support.likeness import mutual_likeness
 from d24fad_core.support.profile import StudyProfile, load_profile, save_profile
 from d24fad_core.support.reference_file import load_reference, save_reference
 from d24fad_core.support.support_set import (
@@ -96,6 +96,7 @@ class FeatureComparison:
             for count in range(1, len(references) + 1)
             for chosen in combinations(references, count)
         ]
+        likenesses = mutual_likeness(kept)
         progress("support ready", 1.0)
         return SupportSet(
             studies=tuple(kept),
@@ -106,7 +107,8 @@ class FeatureComparison:
             comparison=(ComparisonKind.TRANSLATED if self._translate else ComparisonKind.WINDOW),
             references=tuple(references),
             scales=tuple(scales),
-            alike=alike_studies(kept),
+            alike=likenesses.alike,
+            usual_likeness=likenesses.usual,
         )
 
     def compare(

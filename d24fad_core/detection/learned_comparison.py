@@ -32,7 +32,7 @@ from d24fad_core.support.frame import (
     make_frame_of_voxels,
 )
 from d24fad_core.support.frame_file import load_frame, save_frame
-from d24fad_core.support.likeness import alike_studies
+from d24fad_core.support.likeness import mutual_likeness
 from d24fad_core.support.placed_file import PLACED_SCHEMA, load_placed, save_placed
 from d24fad_core.support.profile import (
     PROFILE_SCHEMA,
@@ -106,6 +106,7 @@ class LearnedComparison:
             placed.append(on_grid)
         stack = stack_normals(placed)
         scale = self._scale(studies, frame, stack, options, progress)
+        likenesses = mutual_likeness(members)
         progress("support ready", 1.0)
         return SupportSet(
             studies=tuple(members),
@@ -125,7 +126,8 @@ class LearnedComparison:
                 ),
             ),
             stack=stack,
-            alike=alike_studies(members),
+            alike=likenesses.alike,
+            usual_likeness=likenesses.usual,
         )
 
     def compare(

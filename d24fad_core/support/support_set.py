@@ -90,6 +90,7 @@ class SupportSet:
         scales: one entry for each choice among the planes.
         stack: the studies side by side, for a learned comparison alone.
         alike: names of every two studies that look like scans of one person.
+        usual_likeness: that each of them reaches with another of them at least.
     """
 
     studies: tuple[SupportStudy, ...]
@@ -102,6 +103,7 @@ class SupportSet:
     scales: tuple[ScoreScale, ...]
     stack: NormalStack | None = None
     alike: tuple[tuple[str, str], ...] = ()
+    usual_likeness: float = 0.0
 
     def scale(self, planes: Sequence[Plane]) -> ScoreScale:
         """What scores in some of the planes are measured against.

@@ -1,7 +1,4 @@
-"""Warnings on real heads: none of doubt about a normal one, and what a trial got in without a word.
-
-The heads took no part in choosing a limit.
-"""
+"""Warnings on real heads: none about a normal one, and some where a trial met none."""
 
 from dataclasses import replace
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from numpy.typing import NDArray
 
 from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.detection.result import AnalysisWarning, WarningCode
@@ -38,7 +39,16 @@ def support(alike: tuple[tuple[str, str], ...] = (), **changes: object) -> Suppo
         SupportStudy(f"normal-{n}", str(n), normal_profile(n, **changes)) for n in range(4)
     )
     return SupportSet(
-        studies, Modality.MR, FRAME, "body", True, ComparisonKind.WINDOW, (), (), alike=alike
+        studies,
+        Modality.MR,
+        FRAME,
+        "body",
+        True,
+        ComparisonKind.WINDOW,
+        (),
+        (),
+        alike=alike,
+        usual_likeness=0.1,
     )
 
 
@@ -75,21 +85,26 @@ def test_alike_normals_are_named() -> None:
     assert "normal-0 and copy look like scans of one person" in warning.sentence
 
 
-@pytest.mark.parametrize(("similarity", "middle"), [(0.5, 0.1), (0.9, 3.5)])
-def test_a_study_that_differs_everywhere_is_said_to(similarity: float, middle: float) -> None:
-    (warning,) = warned(replace(CASE, similarity=similarity), middle=middle)
+NOISE = np.random.default_rng(0).random((44, 40, 36)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("shown", "middle"), [(NOISE, 0.1), (CASE.picture, 3.5)], ids=["likeness", "middle"]
+)
+def test_a_study_that_differs_everywhere_is_said_to(
+    shown: NDArray[np.float32], middle: float
+) -> None:
+    (warning,) = warned(replace(CASE, picture=shown), middle=middle)
     assert warning.code is WarningCode.DIFFERS_EVERYWHERE
     assert warning.sentence.startswith("This study differs from the normals everywhere")
-    assert f"{similarity:.2f}" in warning.sentence and f"above {middle:.1f} z" in warning.sentence
+    assert f"half of its voxels score above {middle:.1f} z" in warning.sentence
 
 
 def test_what_counts_as_similar_follows_the_normals() -> None:
     """Bodies that hardly resemble one another are not strange for it."""
-    loose = support()
-    studies = tuple(
-        replace(study, profile=replace(study.profile, similarity=0.5)) for study in loose.studies
-    )
-    assert warned(replace(CASE, similarity=0.48), replace(loose, studies=studies)) == []
+    noise = replace(CASE, picture=NOISE)
+    assert warned(noise, replace(support(), usual_likeness=-0.1)) == []
+    assert warned(noise, replace(support(), translate=True)) == []
 
 
 @pytest.mark.parametrize("factor", [0.01, 0.5, 1.6, 100.0])

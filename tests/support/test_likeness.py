@@ -102,7 +102,7 @@ def stored_otherwise(volume: Volume) -> Volume:
 @pytest.mark.slow
 @pytest.mark.parametrize("cohort", ["normal_t1_ixi", "normal_t1_ds002748"])
 def test_real_people(cohort: str) -> None:
-    """Those who did not take part in choosing the limit: every second one from the second on."""
+    """The limit lies far from what two people reach and from what one person reaches."""
     paths = sorted((PEOPLE / cohort).glob("*.nii.gz"))[1::2][:6]
     if not paths:
         pytest.skip(f"{PEOPLE / cohort} is not here")
