@@ -1,9 +1,9 @@
 """Brain masks by deepbet (Fisch et al. 2024), networks for T1 heads that are installed apart.
 
 https://github.com/wwu-mmll/deepbet, MIT; the weights come with its package. Of its two networks
-only the first is run, which sees the whole scan in 128 voxels a side. The second looks again at 256,
-takes more than twice as long in all and moves the border by a fraction of the analysis's pixels:
-the masks of both agree with a Dice of .99.
+only the first is run, which sees the whole scan in 128 voxels a side. The second looks again at
+256, takes more than twice as long in all and moves the border by a fraction of the analysis's
+pixels: the masks of both agree with a Dice of .99.
 """
 
 from collections.abc import Callable
