@@ -92,7 +92,7 @@ def _head_model() -> _HeadModel:
     template = average_brain()
     low, high = template.bounding_box
     maps = [template.grey_matter, template.white_matter, template.fluid]
-    fine = (_FINE,) * 3
+    fine = (_FINE, _FINE, _FINE)
     pad = int(_SCALP_MM / _FINE) + 3
     grey, white, fluid = (np.pad(block_means(part, fine), pad) for part in maps)
     affine = reduced_affine(template.affine, fine)
