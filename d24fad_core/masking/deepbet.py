@@ -20,12 +20,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from d24fad_core.errors import ConfigurationError, InputError
-from d24fad_core.volumes.volume import Volume, spacing_of
+from d24fad_core.volumes.volume import Volume
 
 _SIDE = (128, 128, 128)
 _PERCENTILES = (0.5, 99.5)
 _THRESHOLD = 0.5
-_CLOSING_MM = 12.0
 
 
 def deepbet_version() -> str | None:
@@ -54,10 +53,6 @@ def deepbet_brain(volume: Volume) -> NDArray[np.bool_]:
     scan = torch.from_numpy(np.ascontiguousarray(canonical))
     coarse = functional.interpolate(scan[None, None], _SIDE, mode="nearest-exact")[0, 0]
     chances = _brain_chances(coarse)
-    spacing = spacing_of(
-        volume.affine @ nibabel.orientations.inv_ornt_aff(orientation, volume.shape)
-    )
-    sizes = np.array(canonical.shape) / _SIDE * spacing
     labels, count = ndimage.label(chances.numpy() > _THRESHOLD)
     if count == 0:
         raise InputError(
@@ -66,31 +61,14 @@ def deepbet_brain(volume: Volume) -> NDArray[np.bool_]:
         )
     largest = labels == np.bincount(labels.ravel())[1:].argmax() + 1
     other = torch.from_numpy((labels > 0) & ~largest)
-    whole = ndimage.binary_fill_holes(_without_dents(largest, sizes))
-    filled = torch.from_numpy(whole & ~largest)
-    brain = chances.masked_fill(other, 0.0).masked_fill(filled, 1.0)
+    holes = torch.from_numpy(ndimage.binary_fill_holes(largest) & ~largest)
+    brain = chances.masked_fill(other, 0.0).masked_fill(holes, 1.0)
     fine = functional.interpolate(brain[None, None], canonical.shape, mode="trilinear")[0, 0]
     back = nibabel.orientations.ornt_transform([[0, 1], [1, 1], [2, 1]], orientation)
     inside: NDArray[np.bool_] = nibabel.orientations.apply_orientation(
         fine.numpy() > _THRESHOLD, back
     )
     return inside
-
-
-def _without_dents(brain: NDArray[np.bool_], sizes: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """A mask, closed: a lesion at the surface looks like no brain and leaves a dent in it.
-
-    Args:
-        brain: the mask.
-        sizes: of its voxels, mm.
-    """
-    margin = [(int(length), int(length)) for length in np.ceil(_CLOSING_MM / sizes) + 1]
-    padded = np.pad(brain, margin)
-    reached = ndimage.distance_transform_edt(~padded, sizes) <= _CLOSING_MM
-    closed = ndimage.distance_transform_edt(reached, sizes) > _CLOSING_MM
-    inner = tuple(slice(first, -last) for first, last in margin)
-    result: NDArray[np.bool_] = (closed | padded)[inner]
-    return result
 
 
 def _brain_chances(coarse: Tensor) -> Tensor:
