@@ -10,8 +10,8 @@ from d24fad_core.masking.deepbet import deepbet_brain, deepbet_version
 from d24fad_core.masking.template import template_brain
 from d24fad_core.volumes.volume import MaskKind, Volume
 
-TEMPLATE_VERSION = 1
-"""Raised whenever the template gives another mask of the same head: kept ones are then void."""
+MASK_VERSION = 1
+"""Raised whenever a method gives another mask of the same head: kept ones are then void."""
 
 
 def brain_mask_kind(choice: BrainMask) -> MaskKind:
@@ -32,7 +32,8 @@ def brain_mask_kind(choice: BrainMask) -> MaskKind:
 
 def method_version(kind: MaskKind) -> str:
     """What a kept mask depends on beside its scan."""
-    return deepbet_version() or "" if kind is MaskKind.DEEPBET else str(TEMPLATE_VERSION)
+    installed = deepbet_version() if kind is MaskKind.DEEPBET else None
+    return f"{MASK_VERSION} {installed or ''}"
 
 
 def brain_mask(volume: Volume, kind: MaskKind) -> NDArray[np.bool_]:

@@ -2,8 +2,8 @@
 
 https://github.com/wwu-mmll/deepbet, MIT; the weights come with its package. Of its two networks
 only the first is run, which sees the whole scan in 128 voxels a side. The second looks again at
-256, takes more than twice as long in all and moves the border by a fraction of the analysis's pixels:
-the masks of both agree with a Dice of .99.
+256, takes more than twice as long in all and moves the border by a fraction of the analysis's
+pixels: the masks of both agree with a Dice of .99.
 """
 
 from collections.abc import Callable
