@@ -56,6 +56,7 @@ class FindingReview:
         time: when.
         note: the latest remark.
         mask: hash of the outline drawn for it; None for the detector's own.
+        added: whether a reviewer added it; the others are the detector's.
     """
 
     finding: int
@@ -64,6 +65,7 @@ class FindingReview:
     time: str | None = None
     note: str = ""
     mask: str | None = None
+    added: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,9 +140,10 @@ def review_of(finding_count: int, events: Sequence[ReviewEvent]) -> Review:
         before[event.event] = Before(at, note)
         if event.finding is None:
             note = event.note
-        elif event.action == "add" or at is not None:
-            # Otherwise it is about a region whose `add` was taken back.
-            findings[event.finding] = _after(at, event, finding_count)
+        elif event.action == "add":
+            findings[event.finding] = _after(FindingReview(event.finding, added=True), event)
+        elif at is not None:  # otherwise it is about a region whose `add` was taken back
+            findings[event.finding] = _after(at, event)
     return Review(
         state=_state(events, standing),
         findings=tuple(findings[number] for number in sorted(findings)),
@@ -207,21 +210,25 @@ def require_nothing_marked(review: Review) -> None:
     )
 
 
-def _after(before: FindingReview | None, event: ReviewEvent, finding_count: int) -> FindingReview:
-    number = event.finding or 0
-    before = before or FindingReview(number)
+def _after(before: FindingReview, event: ReviewEvent) -> FindingReview:
     if event.action == "note":
         return replace(before, note=event.note)
     # Whoever accepts a finding accepts the outline that is shown: the one drawn for it, if any.
     mask = event.mask or before.mask
     if event.action in ("reject", "reopen"):
         state = "rejected" if event.action == "reject" else "open"
-    elif number > finding_count:
+    elif before.added:
         state = "added"
     else:
         state = "accepted" if mask is None else "edited"
-    note = event.note or before.note
-    return FindingReview(number, state, event.reviewer, event.time, note, mask)
+    return replace(
+        before,
+        state=state,
+        reviewer=event.reviewer,
+        time=event.time,
+        note=event.note or before.note,
+        mask=mask,
+    )
 
 
 def _state(events: Sequence[ReviewEvent], standing: Sequence[ReviewEvent]) -> str:

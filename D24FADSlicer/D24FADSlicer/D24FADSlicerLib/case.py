@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from . import heatmap, segments, views
 from .findings import Analysis
 from .parameters import CaseNode
-from .review import Action, Event, Review
+from .review import Action, Review, ServerReview, State
 from .volume_file import VolumeData
 
 
@@ -25,14 +25,14 @@ class Delivery:
         analysis: findings, scores, calibration.
         heatmap: z units.
         regions: voxels (k, j, i) of each finding.
-        events: the review so far.
+        review: the review so far.
         masks: outlines that reviewers drew, by finding.
     """
 
     analysis: Analysis
     heatmap: VolumeData
     regions: Mapping[int, NDArray]
-    events: tuple[Event, ...]
+    review: ServerReview = ServerReview()
     masks: Mapping[int, VolumeData] = field(default_factory=dict)
 
 
@@ -47,7 +47,7 @@ def receive(case: CaseNode, delivery: Delivery, reviewer: str, opacity: float) -
     former, former_review = case.analysis, case.review
     case.heatmap = heatmap.show_heatmap(volume, delivery.heatmap, analysis, case.heatmap)
     same = former is not None and former.result == analysis.result
-    review = Review(delivery.events, former_review.waiting if same else ())
+    review, _ = Review(waiting=former_review.waiting if same else ()).rebased(delivery.review)
     if case.segmentation is None:
         case.segmentation = segments.new_segmentation(volume)
         case.segmentation.SetName(slicer.mrmlScene.GenerateUniqueName("Findings"))
@@ -57,8 +57,7 @@ def receive(case: CaseNode, delivery: Delivery, reviewer: str, opacity: float) -
         )
         if not same:
             review = _carry(review, carried, reviewer)
-        for finding, mask in delivery.masks.items():
-            segments.show_drawn(case.segmentation, volume, finding, mask)
+        _show_masks(case, delivery)
     case.analysis = analysis
     case.review = review
     case.image = analysis.image
@@ -68,16 +67,41 @@ def receive(case: CaseNode, delivery: Delivery, reviewer: str, opacity: float) -
     heatmap.show_legend(case.heatmap)
 
 
+def show_outlines(case: CaseNode, delivery: Delivery) -> None:
+    """Show the outlines that the server has now where the scene shows others.
+
+    What the reviewer drew and has not sent stays.
+
+    Args:
+        case: the case under review.
+        delivery: its result, with the review and the outlines as they are now.
+    """
+    outdated = segments.outdated(case.segmentation, case.volume, delivery.review)
+    for finding in outdated:
+        region = delivery.regions.get(finding)
+        segments.show_original(case.segmentation, case.volume, finding, region)
+    masks = {f: mask for f, mask in delivery.masks.items() if f in outdated}
+    _show_masks(case, replace(delivery, masks=masks))
+    segments.apply_states(case.segmentation, case.volume, case.review)
+
+
+def _show_masks(case: CaseNode, delivery: Delivery) -> None:
+    digests = delivery.review.masks
+    for finding, mask in delivery.masks.items():
+        digest = digests[finding]
+        segments.show_drawn(case.segmentation, case.volume, finding, mask, digest)
+
+
 def _has_all(segmentation: Any, analysis: Analysis) -> bool:
     ranks = [finding.rank for finding in analysis.findings]
     return all(segments.segment_of(segmentation, rank) is not None for rank in ranks)
 
 
 def _carry(review: Review, carried: list[segments.CarriedDecision], reviewer: str) -> Review:
-    decided = review.findings()
     for decision in carried:
         # Added regions are written when their outline is sent.
-        if decision.action is not Action.ADD and decision.finding not in decided:
+        is_open = review.of(decision.finding).state is State.OPEN
+        if decision.action is not Action.ADD and is_open:
             note = "carried over from an earlier analysis"
             review = review.append(decision.action, decision.finding, reviewer, note)
     return review

@@ -14,7 +14,6 @@ from .heatmap import snapshot
 from .jobs import Progress, Task
 from .messages import ExplainedError
 from .parameters import CaseNode
-from .review import Review
 from .uploads import Stored, ensure_stored
 from .volume_file import VolumeData, content_of
 
@@ -28,17 +27,16 @@ _PLANES = {
 
 def fetch_delivery(client: Client, analysis: Analysis, task: Task) -> Delivery:
     """Fetch everything of a result; for a worker."""
-    events = client.review(analysis.result, task)
+    review = client.review(analysis.result, task)
     masks = {
-        finding: client.fetch_mask(analysis.result, found.mask, task)
-        for finding, found in Review(events).findings().items()
-        if found.mask is not None
+        finding: client.fetch_mask(analysis.result, digest, task)
+        for finding, digest in review.masks.items()
     }
     return Delivery(
         analysis,
         client.heatmap(analysis.result, task),
         regions_of(client.finding_labels(analysis.result, task).array),
-        events,
+        review,
         masks,
     )
 
