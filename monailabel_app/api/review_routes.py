@@ -137,11 +137,16 @@ def _telling_the_review(app: D24FADApp, stored: StoredResult) -> Iterator[None]:
 
 
 def _document(stored: StoredResult, review: Review) -> dict[str, Any]:
-    address = f"{PREFIX}/results/{stored.record.id}/review"
+    return review_document(stored.record.id, stored.record.image, review)
+
+
+def review_document(result: str, image: str, review: Review) -> dict[str, Any]:
+    """A review as clients see it."""
+    address = f"{PREFIX}/results/{result}/review"
     final = review.final
     return {
-        "result": stored.record.id,
-        "image": stored.record.image,
+        "result": result,
+        "image": image,
         "version": review.version,
         "state": review.state,
         "confirmed_normal": review.confirmed_normal,

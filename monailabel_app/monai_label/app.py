@@ -23,7 +23,7 @@ from monailabel_app.analysis.dicom_results import DicomResults
 from monailabel_app.analysis.matches import Alignments
 from monailabel_app.analysis.parameters import AnalysisParameters
 from monailabel_app.analysis.results import ResultStore
-from monailabel_app.api import install_routes
+from monailabel_app.api.installation import install_routes
 from monailabel_app.calibration.normal_scores import NormalPatients
 from monailabel_app.configuration import ServerConfiguration
 from monailabel_app.failures import RequestError

@@ -103,8 +103,15 @@ class Reviews:
                 fit, somebody else has written meanwhile, or the event does not fit the review.
         """
         self._require_unchanged(stored.record)
-        if event.mask is not None:
-            self.masks.of_result(event.mask, stored)
+        if (
+            event.mask is not None
+            and not read_mask(self.masks.of_result(event.mask, stored))[0].any()
+        ):
+            raise RequestError(
+                "unsuitable_image",
+                "The outline has no voxel.",
+                "Reject the finding, or draw its outline.",
+            )
         record = stored.record
         return self.log.append(record.id, record.finding_count, event, expected)
 

@@ -157,12 +157,12 @@ def test_a_whole_review(driver: Driver, server: Any, tmp_path: Path) -> None:
     driver.press(ui.acceptButton)
     driver.until(lambda: ui.saveLabel.text == "All decisions are on the server.")
     (result,) = server.store.results
-    actions = [event["action"] for event in server.store.events[result]]
+    actions = [event["action"] for event in server.events[result]]
     assert actions == ["note", "reject", "accept", "undo", "accept"]
 
     driver.press(ui.saveButton)
     driver.until(lambda: ui.saveLabel.text.startswith("Saved:"))
-    assert server.store.finals[result]["reviewer"] == "AB"
+    assert server.reviews.review(result)["final"]["reviewer"] == "AB"
 
     path = tmp_path / "case.mrb"
     assert slicer.util.saveScene(str(path))
@@ -226,7 +226,7 @@ def test_a_server_that_dies_loses_no_decision(driver: Driver, server: Any) -> No
     assert "2 decisions" in driver.ui.saveLabel.text
     server.start()
     driver.until(lambda: driver.ui.saveLabel.text == "All decisions are on the server.")
-    (events,) = server.store.events.values()
+    (events,) = server.events.values()
     assert [(event["action"], event["finding"]) for event in events] == [
         ("accept", 1),
         ("reject", 2),
@@ -375,7 +375,7 @@ def test_an_edited_outline_is_kept_sent_and_opened_again(driver: Driver, server:
     driver.press(ui.rejectButton)
     driver.press(ui.saveButton)
     driver.until(lambda: ui.saveLabel.text.startswith("Saved:"))
-    (mask,) = server.store.masks.values()
+    (mask,) = server.masks
     from harness.review_server import read_bytes
 
     expected = volumes.labels_of(volumes.scan(volumes.GRIDS["plain"])).array == 1
@@ -410,7 +410,7 @@ def test_an_edited_outline_is_kept_sent_and_opened_again(driver: Driver, server:
 def test_saving_says_what_the_pacs_has(
     driver: Driver, server: Any, pacs: dict[str, Any], words: str
 ) -> None:
-    server.pacs = pacs
+    server.reviews.pacs = pacs
     driver.connect()
     driver.load()
     driver.analyse()
@@ -473,14 +473,14 @@ def test_two_cases_keep_their_own_reviews(driver: Driver, server: Any) -> None:
     driver.analyse()
     driver.press(driver.ui.rejectButton)
     assert driver.state(0) == "✗ rejected"
-    driver.until(lambda: len(server.store.events) == 2)
+    driver.until(lambda: len(server.events) == 2)
     server.stop()
     driver.press(driver.ui.undoButton)
     driver.until(lambda: "reconnecting" in driver.ui.connectionLabel.text.lower())
     driver.ui.volumeSelector.setCurrentNode(first)
     assert [driver.state(row) for row in (0, 1)] == ["✓ accepted", "open"]
     server.start()
-    driver.until(lambda: sum(map(len, server.store.events.values())) == 3, "the waiting undo")
+    driver.until(lambda: sum(map(len, server.events.values())) == 3, "the waiting undo")
 
 
 def test_the_view_follows_its_controls(driver: Driver) -> None:

@@ -10,19 +10,19 @@ import pytest
 import volumes
 from D24FADSlicerLib.findings import Analysis, regions_of
 from D24FADSlicerLib.messages import ExplainedError
-from D24FADSlicerLib.review import Action, Event, Review, State
+from D24FADSlicerLib.review import Action, Review, State
 from D24FADSlicerLib.volume_file import VolumeData
 
 pytestmark = pytest.mark.usefixtures("scene")
 
 
-def delivery_of(volume: VolumeData, events: tuple[Event, ...] = (), **changes: Any) -> Any:
+def delivery_of(volume: VolumeData, **changes: Any) -> Any:
     from D24FADSlicerLib.case import Delivery
 
     heatmap = VolumeData((volume.array / 100).astype(np.float32), volume.affine)
     analysis = Analysis.read(volumes.result_document(volume, **changes))
     regions = regions_of(volumes.labels_of(volume).array)
-    return Delivery(analysis, heatmap, regions, events)
+    return Delivery(analysis, heatmap, regions)
 
 
 def open_case(name: str = "plain", **changes: Any) -> Any:
@@ -194,7 +194,7 @@ def test_a_drawn_mask_is_what_was_drawn_and_goes_once() -> None:
     expected[4, 20, 20] = True
     np.testing.assert_array_equal(mask.volume.array > 0, expected)
     assert (mask.action, mask.finding) == (Action.EDIT, 1)
-    mark_sent(case.segmentation, mask)
+    mark_sent(case.segmentation, mask, 1, "a" * 64)
     assert drawn_masks(case.segmentation, case.volume, case.review) == []
 
 

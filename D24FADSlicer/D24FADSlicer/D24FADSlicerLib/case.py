@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from . import heatmap, segments, views
 from .findings import Analysis
 from .parameters import CaseNode
-from .review import Action, Review, ServerReview, State
+from .review import Action, Event, Review, ServerReview, State
 from .volume_file import VolumeData
 
 
@@ -32,12 +32,15 @@ class Delivery:
     analysis: Analysis
     heatmap: VolumeData
     regions: Mapping[int, NDArray]
-    review: ServerReview = ServerReview()
+    review: ServerReview = field(default_factory=ServerReview)
     masks: Mapping[int, VolumeData] = field(default_factory=dict)
 
 
-def receive(case: CaseNode, delivery: Delivery, reviewer: str, opacity: float) -> None:
+def receive(case: CaseNode, delivery: Delivery, reviewer: str, opacity: float) -> tuple[Event, ...]:
     """Show a result; what the reviewer did on an earlier result of the case is kept.
+
+    Returns:
+        Waiting events on findings that somebody else has touched meanwhile; they wait no longer.
 
     Raises:
         ExplainedError: the result lies on another grid than the volume; the scene is unchanged.
@@ -47,7 +50,7 @@ def receive(case: CaseNode, delivery: Delivery, reviewer: str, opacity: float) -
     former, former_review = case.analysis, case.review
     case.heatmap = heatmap.show_heatmap(volume, delivery.heatmap, analysis, case.heatmap)
     same = former is not None and former.result == analysis.result
-    review, _ = Review(waiting=former_review.waiting if same else ()).rebased(delivery.review)
+    review, refused = (former_review if same else Review()).rebased(delivery.review)
     if case.segmentation is None:
         case.segmentation = segments.new_segmentation(volume)
         case.segmentation.SetName(slicer.mrmlScene.GenerateUniqueName("Findings"))
@@ -58,6 +61,8 @@ def receive(case: CaseNode, delivery: Delivery, reviewer: str, opacity: float) -
         if not same:
             review = _carry(review, carried, reviewer)
         _show_masks(case, delivery)
+    else:
+        show_outlines(case, delivery)
     case.analysis = analysis
     case.review = review
     case.image = analysis.image
@@ -65,6 +70,7 @@ def receive(case: CaseNode, delivery: Delivery, reviewer: str, opacity: float) -
     segments.apply_states(case.segmentation, volume, review)
     views.show_case(volume, case.heatmap, opacity)
     heatmap.show_legend(case.heatmap)
+    return refused
 
 
 def show_outlines(case: CaseNode, delivery: Delivery) -> None:
@@ -86,10 +92,13 @@ def show_outlines(case: CaseNode, delivery: Delivery) -> None:
 
 
 def _show_masks(case: CaseNode, delivery: Delivery) -> None:
-    digests = delivery.review.masks
+    node, volume = case.segmentation, case.volume
     for finding, mask in delivery.masks.items():
-        digest = digests[finding]
-        segments.show_drawn(case.segmentation, case.volume, finding, mask, digest)
+        identifier = segments.segment_of(node, finding)
+        # What the reviewer drew and has not sent is theirs to send or to take back.
+        if identifier is None or not segments.is_drawn(node, volume, identifier):
+            digest = delivery.review.masks[finding]
+            segments.show_drawn(node, volume, finding, mask, digest)
 
 
 def _has_all(segmentation: Any, analysis: Analysis) -> bool:

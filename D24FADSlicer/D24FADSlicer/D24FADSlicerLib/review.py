@@ -15,6 +15,7 @@ from datetime import datetime, timezone
 from enum import Enum
 from typing import Any
 
+from .messages import ExplainedError
 from .records import Document, malformed, number, text
 
 
@@ -367,6 +368,12 @@ class Review:
             (refused if lost else kept).append(event)
         return Review(server, tuple(kept)), tuple(refused)
 
+    def without(self, events: Sequence[Event]) -> Review:
+        """The review without some waiting events, and without the undoing of them."""
+        gone = {event.key for event in events}
+        kept = [e for e in self.waiting if e.key not in gone and e.target not in gone]
+        return replace(self, waiting=tuple(kept))
+
     def request(self, event: Event) -> dict[str, Any]:
         """What to send for a waiting event."""
         body: dict[str, Any] = {
@@ -410,6 +417,37 @@ class Review:
         for event in self.waiting:
             overlay.lay(event)
         return overlay
+
+
+def problem_of_others(others: Sequence[Entry]) -> ExplainedError:
+    """Why a final label was not stored: its reviewer has not seen what others wrote."""
+    return ExplainedError(
+        f"{_names(others)} changed the review meanwhile; the final segmentation was not stored.",
+        "Look at what the list says now, then save again.",
+        "review_changed",
+    )
+
+
+def _names(others: Sequence[Entry]) -> str:
+    names = sorted({entry.reviewer for entry in others if entry.reviewer})
+    return " and ".join(names) or "Somebody else"
+
+
+def problem_of_refused(refused: Sequence[Event], others: Sequence[Entry]) -> ExplainedError:
+    """Why decisions were not sent.
+
+    Args:
+        refused: the decisions, at least one.
+        others: what others have written meanwhile.
+    """
+    numbers = sorted({event.finding for event in refused if event.finding is not None})
+    place = f"finding {', '.join(map(str, numbers))}" if numbers else "this study"
+    return ExplainedError(
+        f"{_names(others)} changed the review of {place} meanwhile; "
+        "what you decided on it was not sent.",
+        "Look at what the list says now, then decide again.",
+        "review_changed",
+    )
 
 
 def _after(before: FindingReview, event: Event) -> FindingReview:
