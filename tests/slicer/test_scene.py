@@ -212,6 +212,23 @@ def test_a_segment_of_the_reviewers_own_is_added() -> None:
     np.testing.assert_array_equal(mask.volume.array, array)
 
 
+def test_an_added_region_that_is_drawn_on_again_is_an_edit_of_it() -> None:
+    import slicer
+    from D24FADSlicerLib.segments import drawn_masks, mark_sent
+
+    case = open_case()
+    own = case.segmentation.GetSegmentation().AddEmptySegment("mine", "mine")
+    array = np.zeros(volumes.SHAPE, np.uint8)
+    for place in (slice(5, 8), slice(5, 7)):
+        array[:] = 0
+        array[20:22, place, place] = 1
+        slicer.util.updateSegmentBinaryLabelmapFromArray(array, case.segmentation, own, case.volume)
+        (mask,) = drawn_masks(case.segmentation, case.volume, case.review)
+        mark_sent(case.segmentation, mask, 3, "a" * 64)
+    assert (mask.action, mask.finding) == (Action.EDIT, 3)
+    np.testing.assert_array_equal(mask.volume.array, array)
+
+
 def test_running_again_overwrites_nothing_that_was_touched() -> None:
     import slicer
     from D24FADSlicerLib import case as cases

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Any
 
 import qt
@@ -12,14 +11,13 @@ from . import case as cases
 from . import segments, views
 from .case import Delivery
 from .case_section import fetch_delivery
-from .client import Client
 from .client_reviews import Sent
 from .context import Context
 from .jobs import Progress, Task
 from .messages import ExplainedError
 from .parameters import CaseNode
-from .records import FinalLabel
-from .review import Action, Review, State, problem_of_others, problem_of_refused
+from .review import Action, Review, State, problem_of_refused
+from .saving import SavedReview, save_review
 
 _COLUMNS = ["#", "State", "ml", "z", "Place", "Note"]
 _MARKS = {
@@ -40,7 +38,7 @@ class ReviewSection:
         self._sending: int | None = None
         self._filling = False
         self._unloaded = False
-        self._step = ""
+        self._progress_text = ""
         ui = context.ui
         table = ui.findingsTable
         table.setColumnCount(len(_COLUMNS))
@@ -273,7 +271,7 @@ class ReviewSection:
         return jobs.start(case.volume.GetID(), work, done, self._context.failed, self._progress)
 
     def _progress(self, progress: Progress) -> None:
-        self._step = progress.step
+        self._progress_text = progress.step
         self._context.ui.saveLabel.text = progress.step
 
     def _sent(self, case: CaseNode, result: str, sent: Sent) -> None:
@@ -288,7 +286,7 @@ class ReviewSection:
         label = self._context.ui.saveLabel
         if sent.keys:
             label.text = "All decisions are on the server."
-        elif str(label.text) == self._step:
+        elif str(label.text) == self._progress_text:
             label.text = ""
         self.update()
         if refused:
@@ -371,62 +369,3 @@ def _outdated(case: CaseNode) -> tuple[int, ...]:
     if case.segmentation is None:
         return ()
     return segments.outdated(case.segmentation, case.volume, case.review.server)
-
-
-@dataclass(frozen=True)
-class SavedReview:
-    """What became of a review that was to be saved.
-
-    Attributes:
-        sent: what became of its decisions and outlines.
-        outlines: the outlines that the server took, each with the finding's number and its hash.
-        final: where the final label went; None where it was not stored.
-    """
-
-    sent: Sent
-    outlines: tuple[tuple[segments.DrawnMask, int, str], ...]
-    final: FinalLabel | None
-
-
-def save_review(
-    client: Client,
-    result: str,
-    review: Review,
-    drawn: list[segments.DrawnMask],
-    reviewer: str,
-    note: str,
-    task: Task,
-) -> SavedReview:
-    """Send everything of a review and store the final label; for a worker.
-
-    The label is stored only where the review is as the reviewer saw it. What was sent before
-    something went wrong is told with it, so that it is not sent twice.
-    """
-    outlines: dict[str, tuple[segments.DrawnMask, str]] = {}
-    for mask in drawn:
-        task.report("Sending outlines")
-        digest = client.send_mask(result, mask.volume, task)
-        review = review.append(mask.action, mask.finding, reviewer, "", digest)
-        outlines[review.waiting[-1].key] = (mask, digest)
-    sent = client.send_events(result, review, task)
-    numbers = {entry.key: entry.finding for entry in sent.review.server.entries}
-    taken = tuple(
-        (mask, number, digest)
-        for key, (mask, digest) in outlines.items()
-        if (number := numbers.get(key)) is not None
-    )
-    # The outlines that were not taken wait in the scene, as drawings.
-    refused = tuple(event for event in sent.refused if event.key not in outlines)
-    waiting = replace(sent, review=Review(sent.review.server), refused=refused)
-    problem = sent.problem
-    if problem is None and (sent.refused or sent.others):
-        problem = problem_of_others(sent.others)
-    final = None
-    if problem is None:
-        task.report("Storing the final segmentation")
-        try:
-            final, server = client.store_final(result, sent.review, reviewer, note, task)
-            waiting = replace(waiting, review=Review(server))
-        except ExplainedError as caught:
-            problem = caught
-    return SavedReview(replace(waiting, problem=problem), taken, final)
