@@ -295,7 +295,7 @@ def test_the_extension_needs_nothing_but_slicer(path: Path) -> None:
 
 
 _PURE = ["messages", "records", "findings", "review", "jobs", "transport", "client"]
-_PURE += ["volume_file", "colors", "strip", "matching"]
+_PURE += ["volume_file", "colors", "strip", "matching", "saving", "client_reviews"]
 _NO_QT = ["parameters", "heatmap", "segments", "views", "case", "comparison"]
 
 
