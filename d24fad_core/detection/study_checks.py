@@ -7,6 +7,7 @@ of the former, size and resolution on no measurement; see `tests/detection/test_
 from collections.abc import Iterator, Sequence
 from statistics import median
 
+from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.detection.result import AnalysisWarning, WarningCode
 from d24fad_core.support.likeness import SAME_PERSON, likeness
 from d24fad_core.support.profile import StudyProfile
@@ -85,7 +86,9 @@ def _everywhere(
 ) -> Iterator[AnalysisWarning]:
     usual = support.usual_likeness
     # Translated normals are from another scanner or sequence, which looks like nobody of them.
-    strange = alike < _LIKENESS_SHARE * usual and not support.translate
+    strange = alike < _LIKENESS_SHARE * usual and (
+        support.comparison is not ComparisonKind.TRANSLATED
+    )
     if strange or middle_score > _MIDDLE_SCORE:
         yield AnalysisWarning(
             WarningCode.DIFFERS_EVERYWHERE,

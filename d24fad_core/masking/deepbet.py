@@ -76,7 +76,7 @@ def _brain_chances(coarse: Tensor) -> Tensor:
     network, normalise = _network()
     low, high = np.percentile(coarse.numpy(), _PERCENTILES)
     # The profiling executor compiles at the first runs what is run but once a process.
-    with torch.no_grad(), torch.jit.optimized_execution(False):
+    with torch.no_grad(), torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
         chances: Tensor = network(normalise(coarse, float(low), float(high))[None, None])[0, 1]
     return chances
 

@@ -70,7 +70,8 @@ def find_support_masks(folder: Path, normals: Sequence[StudySource]) -> list[Pat
 
 def _corners(shape: tuple[int, int, int]) -> NDArray[np.int64]:
     """Indices of the eight corners of a grid."""
-    return np.array(list(np.ndindex(2, 2, 2))) * (np.array(shape) - 1)
+    corners: NDArray[np.int64] = np.array(list(np.ndindex(2, 2, 2))) * (np.array(shape) - 1)
+    return corners
 
 
 def _times(shape: tuple[int, ...]) -> str:
