@@ -45,6 +45,7 @@ ARCHIVE = [
     "ray>=2.40",  # processes that hold a model, on one machine or a cluster
     "pyarrow>=15",
 ]
+BRAIN = ["deepbet>=1.0.2,<2"]  # brain masks of T1 heads; MIT, its weights are in its wheel
 EXPORT = ["onnx>=1.16"]  # `d24fad export`
 SLICER_TEST = [
     "slicer-core==5.13.31053.0",  # real MRML, pins its own vtk; not PyPI's `slicer`
@@ -80,6 +81,7 @@ setup(
         "server": SERVER,
         "dicom": DICOM,
         "archive": ARCHIVE,
+        "brain": BRAIN,
         "export": EXPORT,
         "slicer-test": SLICER_TEST,
         "test": TEST,

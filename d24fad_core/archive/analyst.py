@@ -1,7 +1,7 @@
 """The analysis of listed studies against one prepared support set, within one process."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +13,11 @@ from d24fad_core.errors import D24FADError
 from d24fad_core.export import write_result
 from d24fad_core.io.known_studies import KnownStudies
 from d24fad_core.io.reading import read_volume
+from d24fad_core.masking.choice import BrainMask
+from d24fad_core.masking.study_masks import StudyMasks
 from d24fad_core.support.support_set import SupportSet
 from d24fad_core.volumes.reduction import LARGEST_WHOLE_SCAN
-from d24fad_core.volumes.volume import Modality
+from d24fad_core.volumes.volume import Modality, Volume
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class AnalystPlan:
         cache_folder: features of the support, shared by all workers.
         checkpoint: a checkpoint folder; None takes the shipped one.
         modality: what values are where the files do not say it.
+        brain: how heads are stripped to the brain.
         device: torch device, such as `cpu` or `cuda`.
         threads: CPU threads of a worker.
         results_folder: where each study's heatmap, mask, report and picture go; None writes none.
@@ -38,6 +41,7 @@ class AnalystPlan:
     cache_folder: Path
     checkpoint: Path | None = None
     modality: Modality | None = None
+    brain: BrainMask = BrainMask.AUTO
     device: str = "cpu"
     threads: int = 1
     results_folder: Path | None = None
@@ -56,7 +60,11 @@ class AnalystPlan:
         )
         known = KnownStudies(self.cache_folder)
         studies = [known.open(path, self.modality, LARGEST_WHOLE_SCAN) for path in self.support]
-        return Analyst(self, detector, detector.prepare_support(studies, self.options))
+        masks = StudyMasks(self.brain, self.cache_folder)
+        studies = masks.mask_normals(studies)
+        support = detector.prepare_support(studies, self.options)
+        brains = masks.show_brains(studies)
+        return Analyst(self, detector, support, lambda case: masks.mask_case(case, brains=brains))
 
 
 class Analyst:
@@ -66,12 +74,20 @@ class Analyst:
         plan: what was asked for.
         detector: the loaded model.
         support: prepared with the plan's options.
+        mask: restricts a study as the normals are.
     """
 
-    def __init__(self, plan: AnalystPlan, detector: Detector, support: SupportSet) -> None:
+    def __init__(
+        self,
+        plan: AnalystPlan,
+        detector: Detector,
+        support: SupportSet,
+        mask: Callable[[Volume], Volume],
+    ) -> None:
         self._plan = plan
         self._detector = detector
         self._support = support
+        self._mask = mask
 
     def identity(self) -> Sequence[str]:
         """Hashes of all that shapes a score: the checkpoint and each normal study."""
@@ -87,7 +103,8 @@ class Analyst:
         begin = time.perf_counter()
         try:
             query = read_volume(study.path, self._plan.modality, LARGEST_WHOLE_SCAN)
-            result = self._detector.detect(query, self._support, self._plan.options)
+            case = self._mask(query)
+            result = self._detector.detect(case, self._support, self._plan.options)
         except D24FADError as error:
             seconds = time.perf_counter() - begin
             return StudyRow(study.identifier, study.entry, str(error), seconds)

@@ -10,6 +10,7 @@ from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.cli.detect import default_cache
 from d24fad_core.cli.messages import progress_bar, warn
 from d24fad_core.errors import CancelledError, ConfigurationError
+from d24fad_core.masking.choice import BrainMask
 from d24fad_core.volumes.volume import Modality, Plane
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def scan(
         ),
     ] = None,
     window: Annotated[str, typer.Option(metavar="NAME", help="As for detect.")] = "body",
+    brain: Annotated[BrainMask, typer.Option(help="As for detect.")] = BrainMask.AUTO,
     cache: Annotated[
         Path | None,
         typer.Option(
@@ -133,6 +135,7 @@ def scan(
         cache_folder=(cache or default_cache()).absolute(),
         checkpoint=checkpoint.absolute() if checkpoint else None,
         modality=modality,
+        brain=brain,
         device=device,
         threads=threads,
         results_folder=(out / "results").absolute() if results else None,
@@ -178,6 +181,7 @@ def _check_same_scan(path: Path, plan: "AnalystPlan") -> None:
     shaping = {
         "identity": list(plan.load().identity()),
         "options": repr(plan.options),
+        "brain": plan.brain.value,
         "notice": RESEARCH_USE_ONLY,
     }
     text = json.dumps(shaping, indent=1) + "\n"

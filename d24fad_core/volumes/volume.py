@@ -33,6 +33,30 @@ class Plane(str, Enum):
         return {"sagittal": 0, "coronal": 1, "axial": 2}[self.value]
 
 
+class MaskKind(str, Enum):
+    """Where a mask comes from; its value names it in reports."""
+
+    FILE = "file"
+    DEEPBET = "deepbet"
+    TEMPLATE = "template"
+    BODY = "body"
+
+
+@dataclass(frozen=True, eq=False)
+class AppliedMask:
+    """A mask that a scan was restricted to.
+
+    Attributes:
+        inside: boolean, on the grid of the scan.
+        kind: where it comes from.
+        content_hash: of the scan before, as `Volume.content_hash`.
+    """
+
+    inside: NDArray[np.bool_]
+    kind: MaskKind
+    content_hash: str
+
+
 @dataclass(frozen=True, eq=False)
 class Volume:
     """A three-dimensional scan on its source grid, or on a reduced one where that is too large.
@@ -44,6 +68,7 @@ class Volume:
         name: what to call the scan in reports; a file or folder name, never a patient's.
         modality_source: how the modality is known: `"header"`, `"given"` or `"guessed"`.
         reduction: how the scan was reduced while it was read; None where it was not.
+        mask: what the scan was restricted to; None where it is as it came.
     """
 
     array: NDArray[np.float32]
@@ -52,6 +77,7 @@ class Volume:
     name: str
     modality_source: str = "given"
     reduction: Reduction | None = None
+    mask: AppliedMask | None = None
 
     def __post_init__(self) -> None:
         if self.array.ndim != 3:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from d24fad_core import __version__
-from d24fad_core.detection.detector import Detector
+from d24fad_core.detection.detector import RESULT_SCHEMA, Detector
 from d24fad_core.errors import SupportError
 from d24fad_core.files import hash_bytes
 from d24fad_core.io.known_studies import KnownStudies, StudySource
+from d24fad_core.masking.study_masks import StudyMasks
 from d24fad_core.progress import Progress, silent
 from d24fad_core.support import SupportSet
 from monailabel_app.analysis.analysis_thread import AnalysisThread
@@ -41,6 +42,19 @@ class AnalysisRequest:
     parameters: AnalysisParameters
 
 
+@dataclass(frozen=True)
+class PreparedNormals:
+    """Normal studies, ready for cases.
+
+    Attributes:
+        support: what they are compared by.
+        brains: whether they show the brain alone, so that a head is stripped for them.
+    """
+
+    support: SupportSet
+    brains: bool
+
+
 class Analyses:
     """Runs one analysis at a time, which bounds the memory, and keeps every result.
 
@@ -50,6 +64,7 @@ class Analyses:
         images: finds content hashes.
         store: where results are kept.
         known: normal studies that need not be read again; None where nothing can be kept.
+        cache: where masks are kept; None keeps them in no file.
 
     Raises:
         CheckpointError: the checkpoint cannot be loaded.
@@ -62,6 +77,7 @@ class Analyses:
         images: ImageCatalogue,
         store: ResultStore,
         known: KnownStudies | None,
+        cache: Path | None,
     ) -> None:
         self._thread = AnalysisThread()
         self._load = load
@@ -69,8 +85,9 @@ class Analyses:
         self._images = images
         self._store = store
         self._known = known
+        self._cache = cache
         self._running = threading.Lock()
-        self._prepared: OrderedDict[str, SupportSet] = OrderedDict()
+        self._prepared: OrderedDict[str, PreparedNormals] = OrderedDict()
 
     def identifier(self, request: AnalysisRequest) -> str:
         """The id of the result: a hash over content, weights and parameters."""
@@ -123,10 +140,12 @@ class Analyses:
     def _run(self, request: AnalysisRequest, progress: Progress) -> StoredResult:
         progress("Reading the study", 0.0)
         query = request.query.volume(request.parameters.modality)
-        support = self._prepare(request, part(progress, 0.05, 0.35))
+        masks = StudyMasks(request.parameters.brain, self._cache)
+        normals = self._prepare(request, masks, part(progress, 0.05, 0.35))
+        case = masks.mask_case(query, brains=normals.brains)
         try:
             result = self.detector.detect(
-                query, support, request.parameters.options, part(progress, 0.35, 0.95)
+                case, normals.support, request.parameters.options, part(progress, 0.35, 0.95)
             )
         except SupportError as error:
             raise RequestError(
@@ -149,10 +168,14 @@ class Analyses:
             finding_count=len(result.findings),
             created=now(),
             version=__version__,
+            schema=RESULT_SCHEMA,
+            warnings=result.warnings,
         )
         return self._store.put(record, query, result)
 
-    def _prepare(self, request: AnalysisRequest, progress: Progress) -> SupportSet:
+    def _prepare(
+        self, request: AnalysisRequest, masks: StudyMasks, progress: Progress
+    ) -> PreparedNormals:
         key = self._support_key(request)
         if key in self._prepared:
             self._prepared.move_to_end(key)
@@ -160,20 +183,17 @@ class Analyses:
         studies: list[StudySource] = []
         for number, study in enumerate(request.support):
             progress("Reading the support studies", 0.3 * number / len(request.support))
-            modality = request.parameters.modality
-            studies.append(
-                study.volume(modality)
-                if self._known is None
-                else study.source(self._known, modality)
-            )
+            studies.append(study.source(self._known, request.parameters.modality))
+        studies = masks.mask_normals(studies, progress=part(progress, 0.3, 0.5))
         try:
-            prepared = self.detector.prepare_support(
-                studies, request.parameters.options, part(progress, 0.3, 1.0)
+            support = self.detector.prepare_support(
+                studies, request.parameters.options, part(progress, 0.5, 1.0)
             )
         except SupportError as error:
             raise RequestError(
                 "support_mismatch", str(error), "Choose normal studies of one kind."
             ) from error
+        prepared = PreparedNormals(support, masks.show_brains(studies))
         self._prepared[key] = prepared
         while len(self._prepared) > _PREPARED_SETS_KEPT:
             self._prepared.popitem(last=False)
@@ -181,7 +201,7 @@ class Analyses:
 
     def _support_key(self, request: AnalysisRequest) -> str:
         inputs: dict[str, Any] = {
-            "version": __version__,
+            "schema": RESULT_SCHEMA,
             "checkpoint": self.detector.checkpoint_hash,
             "support": [[s.name, self._images.content_hash(s)] for s in request.support],
             "options": request.parameters.document(),

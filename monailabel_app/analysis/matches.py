@@ -12,11 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d24fad_core.files import write_text
+from d24fad_core.io.known_studies import KnownStudies, volume_of
+from d24fad_core.masking.choice import BrainMask
+from d24fad_core.masking.study_masks import StudyMasks
 from d24fad_core.support.frame import Frame, align, make_frame
 from d24fad_core.volumes.volume import Modality, Plane, Volume
 from monailabel_app.analysis.results import StoredResult
 from monailabel_app.failures import RequestError
-from monailabel_app.studies.images import ImageCatalogue, Study
+from monailabel_app.studies.images import ImageCatalogue
 
 Point = tuple[float, float, float]
 """A position, RAS, in mm."""
@@ -132,10 +135,16 @@ class Alignments:
 
     Args:
         images: the studies of the server.
+        known: studies that need not be read to know what they are; None where nothing is kept.
+        cache: where masks are kept; None keeps them in no file.
     """
 
-    def __init__(self, images: ImageCatalogue) -> None:
+    def __init__(
+        self, images: ImageCatalogue, known: KnownStudies | None, cache: Path | None
+    ) -> None:
         self._images = images
+        self._known = known
+        self._cache = cache
         # One at a time, which bounds the memory; the second of two equal requests finds the file.
         self._lock = threading.Lock()
 
@@ -170,16 +179,17 @@ class Alignments:
         options = record.options
         window, register = options["ct_window"], options["register"]
         modality = Modality(options["modality"]) if options["modality"] else None
+        # Results of before there were masks do not name any.
+        masks = StudyMasks(BrainMask(options.get("brain", BrainMask.NONE)), self._cache)
+        normals = masks.mask_normals([study.source(self._known, modality) for study in supports])
+        case = masks.mask_case(query.volume(modality), brains=masks.show_brains(normals))
 
-        def read(study: Study) -> Volume:
-            return study.volume(modality)
-
-        first = read(supports[0])
+        first = volume_of(normals[0])
         frame = make_frame(first, stored.report["provenance"]["parameters"]["image_size"], window)
         grids = [AlignedGrid.of(first, frame, window, register=register)]
         del first
-        for study in (*supports[1:], query):
-            grids.append(AlignedGrid.of(read(study), frame, window, register=register))
+        for study in (*normals[1:], case):
+            grids.append(AlignedGrid.of(volume_of(study), frame, window, register=register))
         return Alignment(frame.shape, _rows(frame.affine), grids[-1], tuple(grids[:-1]))
 
 

@@ -1,13 +1,18 @@
 """What a client may say about an analysis, checked before anything is read or computed."""
 
+import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from enum import Enum
+from typing import Any, TypeVar
 
 from d24fad_core.detection.options import DetectionOptions
+from d24fad_core.masking.choice import BrainMask
 from d24fad_core.volumes.volume import Modality, Plane
 from monailabel_app.failures import RequestError
+
+_Choice = TypeVar("_Choice", bound=Enum)
 
 MAXIMUM_SUPPORTS = 16
 MINIMUM_SUPPORTS = 2
@@ -27,6 +32,7 @@ class AnalysisParameters:
     support: tuple[str, ...] | None = None
     support_set: str | None = None
     modality: Modality | None = None
+    brain: BrainMask = BrainMask.AUTO
     options: DetectionOptions = field(default_factory=DetectionOptions)
 
     def document(self) -> dict[str, Any]:
@@ -38,7 +44,34 @@ class AnalysisParameters:
             "ct_window": self.options.ct_window,
             "register": self.options.register,
             "modality": self.modality.value if self.modality else None,
+            "brain": self.brain.value,
         }
+
+
+OPTIONS = tuple(AnalysisParameters().document())
+"""Names of the options of an analysis."""
+
+
+def require_known_options(given: Mapping[str, Any], known: Collection[str]) -> None:
+    """Refuse options that nobody would read, so that a misspelt one is not dropped.
+
+    Args:
+        given: the options of a job.
+        known: names of the options of this kind of job.
+
+    Raises:
+        RequestError: one is unknown.
+    """
+    unknown = next((name for name in given if name not in known), None)
+    if unknown is None:
+        return
+    likely = difflib.get_close_matches(unknown, known, n=1)
+    meant = f"Did you mean '{likely[0]}'? " if likely else ""
+    raise RequestError(
+        "bad_request",
+        f"There is no option '{unknown[:100]}'.",
+        f"{meant}The options are {', '.join(sorted(known))}.",
+    )
 
 
 def parse_parameters(given: Mapping[str, Any]) -> AnalysisParameters:
@@ -56,6 +89,7 @@ def parse_parameters(given: Mapping[str, Any]) -> AnalysisParameters:
         support=_support(given),
         support_set=_text(given, "support_set"),
         modality=_member(given, "modality", Modality),
+        brain=_member(given, "brain", BrainMask) or BrainMask.AUTO,
         options=DetectionOptions(
             planes=_planes(planes) if planes else default.planes,
             ct_window=_text(given, "ct_window") or default.ct_window,
@@ -144,7 +178,7 @@ def _boolean(given: Mapping[str, Any], name: str, default: bool) -> bool:
     return value
 
 
-def _member(given: Mapping[str, Any], name: str, choices: type[Modality]) -> Modality | None:
+def _member(given: Mapping[str, Any], name: str, choices: type[_Choice]) -> _Choice | None:
     value = _text(given, name)
     if value is None:
         return None

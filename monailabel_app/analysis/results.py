@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from d24fad_core.detection.result import (
+    AnalysisWarning,
     AnomalyResult,
     CalibrationSummary,
     Finding,
     Provenance,
     SupportUse,
+    WarningCode,
 )
 from d24fad_core.export.nifti import write_mask
 from d24fad_core.export.overlay import write_overlay
@@ -53,7 +55,9 @@ class ResultRecord:
         threshold: score above which a voxel belongs to the mask, z units.
         finding_count: number of findings.
         created: when, ISO 8601, UTC.
-        version: of the library; another one may prepare images in another way.
+        version: of the library that made it.
+        schema: `RESULT_SCHEMA` of that; a result of another one is not comparable.
+        warnings: reasons to doubt it.
     """
 
     id: str
@@ -70,6 +74,8 @@ class ResultRecord:
     finding_count: int
     created: str
     version: str = ""
+    schema: int = 0
+    warnings: tuple[AnalysisWarning, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -119,6 +125,7 @@ def load_result(stored: StoredResult) -> AnomalyResult:
         findings=stored.findings,
         calibration=CalibrationSummary(**calibration),
         provenance=Provenance(**provenance),
+        warnings=_read_warnings(report),
     )
 
 
@@ -242,3 +249,11 @@ def _read_finding(document: dict[str, Any]) -> Finding:
         for name in ("centroid_ras_mm", "peak_ras_mm", "peak_voxel", "slice_range")
     }
     return Finding(**{**document, **tuples, "bounding_box": (tuple(first), tuple(last))})
+
+
+def _read_warnings(document: dict[str, Any]) -> tuple[AnalysisWarning, ...]:
+    """Of a report or a record; those of older versions have none."""
+    return tuple(
+        AnalysisWarning(WarningCode(each["code"]), each["sentence"], each["remedy"])
+        for each in document.get("warnings", ())
+    )

@@ -34,6 +34,7 @@ _TAKEN_FROM_FORM = frozenset(
         "ct_window",
         "register",
         "modality",
+        "brain",
         "result_extension",
         "save_label",
     }

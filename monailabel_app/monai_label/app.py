@@ -23,7 +23,7 @@ from monailabel_app.analysis.dicom_results import DicomResults
 from monailabel_app.analysis.matches import Alignments
 from monailabel_app.analysis.parameters import AnalysisParameters
 from monailabel_app.analysis.results import ResultStore
-from monailabel_app.api import install_routes
+from monailabel_app.api.installation import install_routes
 from monailabel_app.calibration.normal_scores import NormalPatients
 from monailabel_app.configuration import ServerConfiguration
 from monailabel_app.failures import STATE_FOLDER, RequestError
@@ -43,9 +43,10 @@ from monailabel_app.monai_label.scoring import CASE_SCORES, CaseScores
 from monailabel_app.monai_label.strategies import NextCase
 from monailabel_app.normals.quality import QualityControl
 from monailabel_app.normals.support_sets import SupportSets
+from monailabel_app.review.log import ReviewLog
 from monailabel_app.review.review_states import ReviewStates
 from monailabel_app.review.reviewed_masks import ReviewedMasks
-from monailabel_app.review.reviews import ReviewEvent, ReviewLog
+from monailabel_app.review.reviews import Reviews
 from monailabel_app.review.worklist import Strategy, Worklist
 from monailabel_app.store.recovery import open_database
 from monailabel_app.studies.datastore import VOLUME_PATTERNS, PacsStudies, StudiesFolder
@@ -55,6 +56,7 @@ from monailabel_app.studies.leftovers import remove_leftovers
 from monailabel_app.studies.nifti_copies import NiftiCopies
 from monailabel_app.studies.pacs import pacs_studies
 from monailabel_app.studies.serving import claim, is_writable, refuse_mistyped
+from monailabel_app.studies.uploads import Uploads
 from monailabel_app.training.checkpoints import Checkpoints
 from monailabel_app.training.meta_training import MetaTraining, MetaTrainingTask
 from monailabel_app.training.plan import TrainingOptions
@@ -130,17 +132,23 @@ class D24FADApp(MONAILabelApp):
             reason = "it could not be read, and was made anew from the files; it lies beside it"
             self.database.set_aside("datastore index", damaged.name, reason)
         import_former_state(state, self.database)
-        self.images = ImageCatalogue(datastore, FileHashes(self.database))
+        self.images = ImageCatalogue(datastore, FileHashes(self.database), Uploads(self.database))
         self.nifti_copies = NiftiCopies(state / "nifti", self.images)
         self.support_sets = SupportSets(self.database, self.images, configuration.support_patterns)
         self.results = ResultStore(state / "results", self.database)
-        self.reviews = ReviewLog(state / "reviews")
-        self.reviewed_masks = ReviewedMasks(state / "reviews" / "masks")
+        self.reviews = Reviews(
+            ReviewLog(state / "reviews"),
+            ReviewedMasks(state / "reviews" / "masks"),
+            self.results,
+            datastore,
+            lambda image: self.images.content_hash(self.images.study(image)),
+        )
         self.checkpoints = Checkpoints(
             state / "checkpoints", self.database, configuration.checkpoint
         )
         cache = state / "features"
         self.cache = cache if is_writable(cache) else None
+        known = None if self.cache is None else KnownStudies(self.cache)
         self.analyses = Analyses(
             lambda folder: Detector.from_checkpoint(
                 folder, cache_folder=self.cache, device=configuration.device
@@ -148,9 +156,10 @@ class D24FADApp(MONAILabelApp):
             self.checkpoints.path(self.checkpoints.served),
             self.images,
             self.results,
-            None if self.cache is None else KnownStudies(self.cache),
+            known,
+            self.cache,
         )
-        self.alignments = Alignments(self.images)
+        self.alignments = Alignments(self.images, known, self.cache)
         self.resolve = AnalysisResolver(self.images, self.support_sets)
         self.quality = QualityControl(self.database, self.support_sets, self.images, self.analyses)
         self.dicom_results = DicomResults(self.images, datastore)
@@ -158,8 +167,7 @@ class D24FADApp(MONAILabelApp):
             self.images,
             datastore,
             self.database,
-            self.reviews,
-            ReviewStates(self.database, state / "reviews", self.reviews),
+            ReviewStates(self.database, state / "reviews", self.reviews.log),
             self.support_sets,
         )
         self.normals = NormalPatients(
@@ -284,12 +292,6 @@ class D24FADApp(MONAILabelApp):
             "hash": detector.checkpoint_hash,
             "teacher": detector.card.network.teacher,
         }
-
-    def confirm_normal(self, image: str, reviewer: str, note: str) -> None:
-        """Write into the review of an image's latest result, if it has one, that it is normal."""
-        for record in self.results.records(image)[:1]:
-            event = ReviewEvent("confirm_normal", reviewer, note=note)
-            self.reviews.append(record.id, record.finding_count, event)
 
     def require_model(self, model: str) -> InferTask:
         """The model of this name.

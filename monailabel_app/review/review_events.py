@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from monailabel_app.failures import RequestError
-from monailabel_app.review.reviews import ReviewEvent
+from monailabel_app.review.states import ReviewEvent
 from monailabel_app.store.database import Database
 from monailabel_app.store.records import Records
 from monailabel_app.store.schema import REVIEW_EVENTS

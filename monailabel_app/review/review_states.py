@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from monailabel_app.review.reviews import ReviewLog, review_of
+from monailabel_app.review.log import ReviewLog
+from monailabel_app.review.states import review_of
 from monailabel_app.store.database import Database
 from monailabel_app.store.records import Records
 from monailabel_app.store.schema import RESULTS, REVIEW_STATES
@@ -19,6 +20,7 @@ class ReviewState:
         log: size and time of the log that it was added up from.
         state: `unreviewed`, `in_review` or `reviewed`.
         confirmed_normal: the study was found normal.
+        marks_something: a finding counts, or the stored final label marks a voxel.
         latest: when the latest event was, ISO 8601, UTC.
     """
 
@@ -27,6 +29,7 @@ class ReviewState:
     log: str
     state: str
     confirmed_normal: bool
+    marks_something: bool
     latest: str
 
 
@@ -46,14 +49,10 @@ class ReviewStates:
         self._log = log
 
     def by_image(self) -> dict[str, ReviewState]:
-        """The review of each image that has one: of its result that was reviewed last."""
+        """The review of each image that has one: as `states.latest_review` chooses it."""
         self._bring_up_to_date()
-        latest: dict[str, ReviewState] = {}
-        for state in self._records.find():
-            before = latest.get(state.image)
-            if before is None or state.latest > before.latest:
-                latest[state.image] = state
-        return latest
+        states = sorted(self._records.find(), key=lambda s: (s.latest, s.marks_something))
+        return {state.image: state for state in states}
 
     def _bring_up_to_date(self) -> None:
         known = {state.result: state.log for state in self._records.find()}
@@ -75,13 +74,7 @@ class ReviewStates:
         )
         if not rows:
             return  # the result was removed
-        try:
-            events = self._log.events(result)
-        except (TypeError, ValueError) as error:
-            self._database.set_aside(
-                "review log", result, f"a line is no event ({type(error).__name__})"
-            )
-            return
+        events = self._log.events(result)
         if not events:
             return  # no whole line yet
         image, finding_count = rows[0]
@@ -89,7 +82,13 @@ class ReviewStates:
         self._records.put(
             result,
             ReviewState(
-                result, image, stamp, review.state, review.confirmed_normal, events[-1].time
+                result,
+                image,
+                stamp,
+                review.state,
+                review.confirmed_normal,
+                review.marks_something,
+                events[-1].time,
             ),
         )
 

@@ -6,10 +6,8 @@ from enum import Enum
 
 from monailabel.interfaces.datastore import Datastore
 
-from monailabel_app.analysis.results import ResultRecord
-from monailabel_app.normals.support_sets import SupportSets
-from monailabel_app.review.review_states import ReviewStates
-from monailabel_app.review.reviews import Review, ReviewLog, review_of
+from monailabel_app.normals.support_sets import Member, SupportSets
+from monailabel_app.review.review_states import ReviewState, ReviewStates
 from monailabel_app.store.database import Database
 from monailabel_app.store.schema import RESULTS
 from monailabel_app.studies.images import ImageCatalogue
@@ -79,7 +77,6 @@ class Worklist:
         images: the studies of the server.
         datastore: MONAI Label's, for the labels.
         database: knows the results.
-        reviews: the review logs.
         states: where each review stands.
         support_sets: the support sets.
     """
@@ -89,14 +86,12 @@ class Worklist:
         images: ImageCatalogue,
         datastore: Datastore,
         database: Database,
-        reviews: ReviewLog,
         states: ReviewStates,
         support_sets: SupportSets,
     ) -> None:
         self._images = images
         self._datastore = datastore
         self._database = database
-        self._reviews = reviews
         self._states = states
         self._support_sets = support_sets
 
@@ -104,16 +99,13 @@ class Worklist:
         """Every image, sorted by id."""
         scores = self._latest_scores(support_set)
         reviews = self._states.by_image()
-        sets: dict[str, list[str]] = {}
-        normal = {image for image, review in reviews.items() if review.confirmed_normal}
+        sets: dict[str, list[tuple[str, Member]]] = {}
         for name in self._support_sets.names():
             for member in self._support_sets.get(name).members:
-                sets.setdefault(member.image, []).append(name)
-                if member.confirmed_normal:
-                    normal.add(member.image)
+                sets.setdefault(member.image, []).append((name, member))
         entries = []
         for image in self._images.identifiers():
-            score = scores.get(image)
+            score, belongs = scores.get(image), sets.get(image, ())
             entries.append(
                 Entry(
                     image,
@@ -122,15 +114,11 @@ class Worklist:
                     score.result if score else None,
                     score.case_score if score else None,
                     score.threshold if score else None,
-                    tuple(sets.get(image, ())),
-                    image in normal,
+                    tuple(name for name, _ in belongs),
+                    _is_normal(reviews.get(image), [member for _, member in belongs]),
                 )
             )
         return entries
-
-    def review(self, record: ResultRecord) -> Review:
-        """The review of a result."""
-        return review_of(record.finding_count, self._reviews.events(record.id))
 
     def _latest_scores(self, support_set: str) -> dict[str, _Score]:
         """The score of each image's latest result with a support set."""
@@ -158,6 +146,14 @@ class Worklist:
         if not candidates:
             return None
         return choose(strategy, candidates, len(left))
+
+
+def _is_normal(review: ReviewState | None, members: Sequence[Member]) -> bool:
+    """Whether a reviewer found an image normal and nobody marked anything in it since."""
+    if review is not None and review.marks_something:
+        return False
+    confirmed = any(member.confirmed_normal for member in members)
+    return confirmed or (review is not None and review.confirmed_normal)
 
 
 def choose(strategy: Strategy, candidates: Sequence[Entry], remaining: int) -> Choice:

@@ -12,6 +12,7 @@ SETTINGS = "settings"
 SET_ASIDE = "set_aside"
 JOBS = "jobs"
 FILE_HASHES = "file_hashes"
+UPLOADS = "uploads"
 SUPPORT_SETS = "support_sets"
 SET_QUALITY = "set_quality"
 RESULTS = "results"
@@ -42,6 +43,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         _table(SET_ASIDE),
         _table(JOBS),
         _table(FILE_HASHES),
+        _table(UPLOADS),
         _table(SUPPORT_SETS),
         _table(SET_QUALITY),
         _table(RESULTS, image="TEXT", support_set="TEXT", created="TEXT"),

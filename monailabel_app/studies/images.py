@@ -20,6 +20,7 @@ from d24fad_core.volumes.volume import Modality, Volume
 from monailabel_app.failures import RequestError, sentence_and_remedy
 from monailabel_app.studies.datastore import PacsStudies
 from monailabel_app.studies.file_hashes import FileHashes
+from monailabel_app.studies.uploads import Uploads
 
 LARGEST_VOXELS = 1 << 30
 """1024 x 1024 x 1024, 4 GiB in memory; the largest scans of today have less."""
@@ -47,12 +48,18 @@ class Study:
         with self._told_without_path():
             return self._named(read_volume(self.path, modality))
 
-    def source(self, known: KnownStudies, modality: Modality | None = None) -> StudySource:
+    def source(self, known: KnownStudies | None, modality: Modality | None = None) -> StudySource:
         """The study as a normal one, which is not read where it is known.
+
+        Args:
+            known: what is known; None where nothing can be kept.
+            modality: CT or MR where the file does not say.
 
         Raises:
             RequestError: it cannot be read as a volume.
         """
+        if known is None:
+            return self.volume(modality)
         _check_extent(self)
         with self._told_without_path():
             study = known.open(self.path, modality)
@@ -87,11 +94,13 @@ class ImageCatalogue:
     Args:
         datastore: where MONAI Label keeps the studies.
         hashes: of the files' content, which outlive the server.
+        uploads: what clients sent.
     """
 
-    def __init__(self, datastore: Datastore, hashes: FileHashes) -> None:
+    def __init__(self, datastore: Datastore, hashes: FileHashes, uploads: Uploads) -> None:
         self._datastore = datastore
         self._hashes = hashes
+        self.uploads = uploads
 
     def identifiers(self) -> tuple[str, ...]:
         """All image ids, sorted."""
@@ -120,6 +129,11 @@ class ImageCatalogue:
     def find(self, image: str) -> Study | None:
         """The study of an image id, None where there is no such image any more."""
         return self.study(image) if image in self._datastore.list_images() else None
+
+    def was_uploaded(self, image: str) -> bool:
+        """Whether a client sent an image; the others are the operator's own."""
+        sha256 = self.uploads.sha256(image)
+        return sha256 is not None and self.content_hash(self.study(image)) == sha256
 
     def holder(self, sha256: str, length: int | None = None) -> str | None:
         """The image whose file has this hash.

@@ -12,8 +12,8 @@ from monailabel_app.former_state import KEPT_FOLDER, import_former_state
 from monailabel_app.jobs.job import Job, JobState, JobStore
 from monailabel_app.normals.quality import SetQuality
 from monailabel_app.normals.support_sets import SupportSetRecord
+from monailabel_app.review.log import ReviewLog
 from monailabel_app.review.review_events import ReviewEvents
-from monailabel_app.review.reviews import ReviewLog
 from monailabel_app.server_process import ServerProcess
 from monailabel_app.store import schema
 from monailabel_app.store.database import Database

@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.cli import app
+from d24fad_core.detection.result import AnalysisWarning, WarningCode
 from d24fad_core.export import REPORT_SCHEMA
 from d24fad_core.io.known_studies import KnownStudy
 from d24fad_core.volumes.preprocessing import CT_WINDOWS
@@ -58,6 +59,26 @@ def test_detect_writes_the_four_files_and_tells_the_findings(studies: Path) -> N
     assert RESEARCH_USE_ONLY in run.stdout
     for name in OUTPUTS:
         assert str(studies / "out" / name) in run.stdout
+
+
+@pytest.mark.parametrize("how", [(), ("--quiet",), ("--json",)], ids=["plain", "quiet", "json"])
+def test_what_makes_a_result_doubtful_is_said_whatever_is_printed(
+    studies: Path, how: tuple[str, ...]
+) -> None:
+    warnings = (
+        AnalysisWarning(WarningCode.OTHER_SIZE, "The body is large.", "Check the voxel size."),
+        AnalysisWarning(WarningCode.CASE_IN_SUPPORT, "It is normal-1.", "Leave normal-1 out."),
+    )
+    run = detect(studies, *how, detector=FakeDetector(warnings=warnings))
+    assert run.exit_code == 0, run.output
+    assert run.stderr.splitlines() == [
+        "warning: The body is large. Check the voxel size.",
+        "warning: It is normal-1. Leave normal-1 out.",
+    ]
+    written = json.loads((studies / "out" / "report.json").read_text())
+    assert [warning["code"] for warning in written["warnings"]] == ["other_size", "case_in_support"]
+    if how == ("--json",):
+        assert report(run)["warnings"] == written["warnings"]
 
 
 def test_a_normal_case_is_told_so(studies: Path) -> None:
@@ -244,3 +265,42 @@ def test_a_disk_that_fills_up_leaves_the_earlier_result(studies: Path) -> None:
 def test_help_names_every_window() -> None:
     text = CliRunner().invoke(app, ["detect", "--help"], env={"COLUMNS": "300"}).stdout
     assert [name for name in CT_WINDOWS if name not in text] == []
+
+
+def write_mask(path: Path, inside: np.ndarray, like: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(nib.Nifti1Image(inside.astype(np.uint8), nib.load(like).affine), path)
+    return path
+
+
+def test_mask_files_restrict_the_case_and_its_normals(studies: Path) -> None:
+    inside = np.zeros((24, 26, 12), bool)
+    inside[3:16, 3:23, 1:11] = True
+    normals = sorted((studies / "normals").iterdir())
+    for normal in normals:
+        write_mask(studies / "masks" / normal.name, inside, normal)
+    mask = write_mask(studies / "case-mask.nii.gz", inside, studies / "case.nii.gz")
+    fake = FakeDetector()
+    more: list[str | Path] = ["--mask", mask, "--support-mask", studies / "masks"]
+    run = detect(studies, *more, detector=fake)
+    assert run.exit_code == 0, run.output
+    assert all((study.array[16:] == study.array.min()).all() for study in fake.studies)
+    # The lesion begins at voxel 14: half of it is left.
+    assert nib.load(studies / "out" / "mask.nii.gz").get_fdata().sum() == 2 * 4 * 3
+
+
+def test_a_mask_on_another_grid_is_refused_and_nothing_written(studies: Path) -> None:
+    inside = np.ones((24, 26, 11), bool)
+    inside[0] = False
+    mask = write_mask(studies / "m.nii.gz", inside, studies / "case.nii.gz")
+    run = detect(studies, "--mask", mask)
+    assert run.exit_code == 2
+    assert "24 x 26 x 11 voxels is not on the grid of case" in run.stderr
+    assert not (studies / "out").exists()
+
+
+def test_a_normal_without_a_mask_is_named(studies: Path) -> None:
+    (studies / "masks").mkdir()
+    run = detect(studies, "--support-mask", studies / "masks")
+    assert run.exit_code == 2
+    assert "no mask of" in run.stderr and "-mask.nii.gz" in run.stderr

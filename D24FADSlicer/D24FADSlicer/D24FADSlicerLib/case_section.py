@@ -14,7 +14,7 @@ from .heatmap import snapshot
 from .jobs import Progress, Task
 from .messages import ExplainedError
 from .parameters import CaseNode
-from .review import Review
+from .review import problem_of_refused
 from .uploads import Stored, ensure_stored
 from .volume_file import VolumeData, content_of
 
@@ -28,17 +28,16 @@ _PLANES = {
 
 def fetch_delivery(client: Client, analysis: Analysis, task: Task) -> Delivery:
     """Fetch everything of a result; for a worker."""
-    events = client.review(analysis.result, task)
+    review = client.review(analysis.result, task)
     masks = {
-        finding: client.fetch_mask(analysis.result, found.mask, task)
-        for finding, found in Review(events).findings().items()
-        if found.mask is not None
+        finding: client.fetch_mask(analysis.result, digest, task)
+        for finding, digest in review.masks.items()
     }
     return Delivery(
         analysis,
         client.heatmap(analysis.result, task),
         regions_of(client.finding_labels(analysis.result, task).array),
-        events,
+        review,
         masks,
     )
 
@@ -158,11 +157,14 @@ class CaseSection:
 
     def _receive(self, case: CaseNode, delivery: Delivery) -> None:
         ui = self._context.ui
-        cases.receive(case, delivery, self._context.reviewer, float(ui.opacitySlider.value))
+        opacity, seen = float(ui.opacitySlider.value), case.review
+        refused = cases.receive(case, delivery, self._context.reviewer, opacity)
         self._context.case = case
         count = len(delivery.analysis.findings)
         findings = "1 finding" if count == 1 else f"{count or 'no'} findings"
         self._context.note(f"'{case.volume.GetName()}': {findings}.")
+        if refused:
+            self._context.tell(problem_of_refused(refused, seen.others(delivery.review)))
         self._context.fire("case")
 
     def _volume_changed(self, node: Any) -> None:

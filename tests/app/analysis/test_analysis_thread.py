@@ -10,6 +10,7 @@ import pytest
 
 from d24fad_core.errors import SupportError
 from d24fad_core.io.known_studies import KnownStudies
+from d24fad_core.masking.choice import BrainMask
 from monailabel_app.analysis.analyses import Analyses, AnalysisRequest
 from monailabel_app.analysis.analysis_thread import AnalysisThread
 from monailabel_app.analysis.parameters import AnalysisParameters
@@ -91,10 +92,11 @@ def test_every_part_of_an_analysis_is_done_there(tmp_path: Path, database: Datab
 
     stand_in: Any = StandIn()
     known, store = KnownStudies(tmp_path), ResultStore(tmp_path / "results", database)
-    analyses = Analyses(load, tmp_path, stand_in, store, known)
+    analyses = Analyses(load, tmp_path, stand_in, store, known, tmp_path)
     analyses.serve(tmp_path)
+    parameters = AnalysisParameters(brain=BrainMask.NONE)
     with pytest.raises(RequestError, match="seen enough"):
-        analyses.run(AnalysisRequest(stand_in, (stand_in, stand_in), AnalysisParameters()))
+        analyses.run(AnalysisRequest(stand_in, (stand_in, stand_in), parameters))
     assert len(places) == 3
     assert len(set(places)) == 1
     assert places[0] is not threading.current_thread()

@@ -13,6 +13,7 @@ from monailabel_app.store.database import Database
 from monailabel_app.studies.datastore import VOLUME_PATTERNS, StudiesFolder
 from monailabel_app.studies.file_hashes import FileHashes
 from monailabel_app.studies.images import ImageCatalogue
+from monailabel_app.studies.uploads import Uploads
 from tests.export.analysed_study import analysed
 from tests.io.dicom.dicom_builder import change, write_series
 
@@ -52,7 +53,7 @@ def stored(series: Path, tmp_path: Path, database: Database) -> StoredResult:
 
 def results_of(series: Path, database: Database) -> DicomResults:
     store = StudiesFolder(str(series.parent), extensions=VOLUME_PATTERNS)
-    return DicomResults(ImageCatalogue(store, FileHashes(database)), store)
+    return DicomResults(ImageCatalogue(store, FileHashes(database), Uploads(database)), store)
 
 
 def test_all_three_objects_are_made(series: Path, stored: StoredResult, database: Database) -> None:

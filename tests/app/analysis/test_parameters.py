@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from d24fad_core.masking.choice import BrainMask
 from d24fad_core.volumes.volume import Modality, Plane
-from monailabel_app.analysis.parameters import parse_parameters
+from monailabel_app.analysis.parameters import OPTIONS, parse_parameters, require_known_options
 from monailabel_app.failures import RequestError
 
 
@@ -14,6 +15,7 @@ def test_defaults_are_those_of_the_detector() -> None:
     assert parameters.support is None
     assert parameters.options.planes == (Plane.AXIAL,)
     assert parameters.options.threshold is None
+    assert parameters.brain is BrainMask.AUTO
 
 
 def test_the_forms_of_monai_labels_clients_send_strings() -> None:
@@ -25,8 +27,10 @@ def test_the_forms_of_monai_labels_clients_send_strings() -> None:
             "register": "true",
             "modality": "CT",
             "support_set": "",
+            "brain": "template",
         }
     )
+    assert parameters.brain is BrainMask.TEMPLATE
     assert parameters.support == ("a", "b", "c")
     assert parameters.options.planes == (Plane.CORONAL,)
     assert parameters.options.threshold == 3.5
@@ -37,6 +41,7 @@ def test_the_forms_of_monai_labels_clients_send_strings() -> None:
 
 def test_the_document_says_the_same_again() -> None:
     given = {"planes": ["axial", "sagittal"], "threshold": 2.0, "minimum_volume_ml": 0.5}
+    given["brain"] = "none"
     parameters = parse_parameters(given)
     assert parse_parameters(parameters.document()) == parameters
 
@@ -45,6 +50,7 @@ def test_the_document_says_the_same_again() -> None:
     "given",
     [
         {"planes": "diagonal"},
+        {"brain": "skull"},
         {"planes": 3},
         {"support": [1, 2]},
         {"support": {"a": 1}},
@@ -94,3 +100,18 @@ def test_nothing_a_client_sends_breaks_it(given: dict[str, object]) -> None:
         parse_parameters(given)
     except RequestError as refused:
         assert 400 <= refused.status < 500
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("plane", "planes"), ("treshold", "threshold"), ("zzz", None)]
+)
+def test_an_option_that_nobody_would_read_is_refused_by_its_name(
+    name: str, meant: str | None
+) -> None:
+    require_known_options({"planes": ["axial"], "threshold": 2}, OPTIONS)
+    with pytest.raises(RequestError) as refused:
+        require_known_options({name: ["coronal"]}, OPTIONS)
+    assert refused.value.code == "bad_request"
+    assert f"'{name}'" in refused.value.message
+    assert (f"'{meant}'" in refused.value.remedy) == (meant is not None)
+    assert "minimum_volume_ml" in refused.value.remedy

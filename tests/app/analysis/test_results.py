@@ -1,21 +1,25 @@
 """Stored results: an index of what lies in the folder, of which damage hides only itself."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from d24fad_core.detection.detector import RESULT_SCHEMA
+from d24fad_core.detection.result import AnalysisWarning, WarningCode
 from d24fad_core.files import write_text
 from d24fad_core.volumes.volume import Modality, Volume
 from monailabel_app.analysis import results as module
-from monailabel_app.analysis.results import ResultRecord, ResultStore
+from monailabel_app.analysis.results import ResultRecord, ResultStore, load_result
+from monailabel_app.api.result_routes import record_document
 from monailabel_app.failures import RequestError
 from monailabel_app.store.database import Database
 from tests.export.analysed_study import analysed
 
 SHAPE = (12, 10, 8)
+WARNINGS = (AnalysisWarning(WarningCode.OTHER_RESOLUTION, "Thick slices.", "Take thin ones."),)
 RECORD = ResultRecord(
     id="a1",
     image="head",
@@ -115,3 +119,47 @@ def test_a_record_of_a_later_version_is_read(
         connection.execute("DELETE FROM results WHERE key = 'a1'")
     write_text(folder / "a1" / "record.json", json.dumps({**document, "later": [1]}))
     assert "a1" in names(ResultStore(folder, database))
+
+
+def test_warnings_and_schema_are_kept_and_answered(
+    results: ResultStore, folder: Path, database: Database
+) -> None:
+    query, result = analysed()
+    record = replace(
+        RECORD, id="c1", finding_count=len(result.findings), schema=RESULT_SCHEMA, warnings=WARNINGS
+    )
+    results.put(record, query, replace(result, warnings=WARNINGS))
+    for store in (results, ResultStore(folder, database)):
+        stored = store.get("c1")
+        assert stored.record == record
+        assert stored.record.warnings[0].code is WarningCode.OTHER_RESOLUTION
+        assert load_result(stored).warnings == WARNINGS
+        answer = json.loads(json.dumps(record_document(stored.record)))
+        assert answer["schema"] == RESULT_SCHEMA
+        assert (
+            answer["warnings"]
+            == stored.report["warnings"]
+            == [
+                {
+                    "code": "other_resolution",
+                    "sentence": "Thick slices.",
+                    "remedy": "Take thin ones.",
+                }
+            ]
+        )
+
+
+def test_results_from_before_there_were_warnings_are_read(
+    results: ResultStore, folder: Path, database: Database
+) -> None:
+    stored = results.get("a1")
+    record = asdict(stored.record)
+    del record["schema"], record["warnings"]
+    report = {key: value for key, value in stored.report.items() if key != "warnings"}
+    write_text(folder / "a1" / "record.json", json.dumps(record))
+    write_text(folder / "a1" / "report.json", json.dumps(report))
+    with database.transaction() as connection:
+        connection.execute("DELETE FROM results WHERE key = 'a1'")
+    old = ResultStore(folder, database).get("a1")
+    assert (old.record.schema, old.record.warnings) == (0, ())
+    assert load_result(old).warnings == ()

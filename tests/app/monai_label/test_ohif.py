@@ -41,7 +41,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
         not (CHROMIUM and DRIVER) and "CI" not in os.environ,
-        reason="Debian's chromium and chromium-driver are needed",
+        reason="Debian's chromium and chromium-driver are not installed",
     ),
 ]
 

@@ -8,7 +8,7 @@ import pytest
 
 from monailabel_app.failures import RequestError
 from monailabel_app.review.review_events import ReviewEvents
-from monailabel_app.review.reviews import ReviewEvent
+from monailabel_app.review.states import ReviewEvent
 from monailabel_app.store.database import Database
 
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from monailabel_app.review.log import ReviewLog
 from monailabel_app.review.review_states import ReviewStates
-from monailabel_app.review.reviews import ReviewEvent, ReviewLog
+from monailabel_app.review.states import ReviewEvent
 from monailabel_app.store import schema
 from monailabel_app.store.database import Database
 
@@ -59,10 +60,19 @@ def test_the_result_that_was_reviewed_last_counts(states: ReviewStates, log: Cou
     assert states.by_image()["a"].result == "r1"
 
 
-def test_a_damaged_log_is_named_and_hides_no_other(
-    states: ReviewStates, log: CountingLog, database: Database, tmp_path: Path
+def test_of_two_in_the_same_second_the_one_that_marks_something_counts(
+    states: ReviewStates, log: CountingLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monailabel_app.review.log.now", lambda: "2026-01-01T00:00:00Z")
+    log.append("r1", 1, ReviewEvent("accept", "AB", finding=1))
+    log.append("r2", 1, ReviewEvent("confirm_normal", "AB"))
+    latest = states.by_image()["a"]
+    assert (latest.result, latest.marks_something) == ("r1", True)
+
+
+def test_a_damaged_log_hides_no_other(
+    states: ReviewStates, log: CountingLog, tmp_path: Path
 ) -> None:
     log.append("r3", 1, ReviewEvent("accept", "AB", finding=1))
     (tmp_path / "reviews" / "r1.jsonl").write_text('{"no": "event"}\n')
     assert set(states.by_image()) == {"b"}
-    assert [(n.kind, n.name) for n in database.all_set_aside()] == [("review log", "r1")]

@@ -64,14 +64,16 @@ def test_entries_put_together_what_is_known_of_each_image(database: Database) ->
     result(database, "r4", "b", "2026-01-02", 4.0, "other")
     result(database, "r5", "gone", "2026-01-02", 4.0, "brain")
     states = {
-        "a": ReviewState("r1", "a", "", "in_review", False, ""),
-        "b": ReviewState("r4", "b", "", "reviewed", True, ""),
+        "a": ReviewState("r1", "a", "", "in_review", False, True, ""),
+        "b": ReviewState("r4", "b", "", "reviewed", True, False, ""),
     }
     sets = {
-        "brain": SupportSetRecord("brain", members=(Member("c"),)),
+        # Something was marked in `a` since it was confirmed: it is not normal any more.
+        "brain": SupportSetRecord(
+            "brain", members=(Member("c"), Member("a", confirmed_normal=True))
+        ),
         "other": SupportSetRecord("other", members=(Member("c", confirmed_normal=True),)),
     }
-    nothing_read: Any = None
     parts: Any = SimpleNamespace(
         identifiers=lambda: ("a", "b", "c"),
         get_labels_by_image_id=lambda image: {"final": image} if image == "b" else {},
@@ -79,9 +81,9 @@ def test_entries_put_together_what_is_known_of_each_image(database: Database) ->
         names=lambda: tuple(sets),
         get=sets.__getitem__,
     )
-    worklist = Worklist(parts, parts, database, nothing_read, parts, parts)
+    worklist = Worklist(parts, parts, database, parts, parts)
     assert worklist.entries("brain") == [
-        Entry("a", "in_review", (), "r2", 2.0, 4.0, (), False),
+        Entry("a", "in_review", (), "r2", 2.0, 4.0, ("brain",), False),
         Entry("b", "reviewed", ("final",), None, None, None, (), True),
         Entry("c", "unreviewed", (), None, None, None, ("brain", "other"), True),
     ]

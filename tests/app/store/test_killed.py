@@ -15,7 +15,7 @@ import pytest
 from monailabel_app.jobs.job import Job, JobKind, JobState, JobStore
 from monailabel_app.normals.support_sets import Member, SupportSetRecord
 from monailabel_app.review.review_events import ReviewEvents
-from monailabel_app.review.reviews import ReviewEvent
+from monailabel_app.review.states import ReviewEvent
 from monailabel_app.store import schema
 from monailabel_app.store.records import Records
 from monailabel_app.store.recovery import open_database

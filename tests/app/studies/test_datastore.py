@@ -21,6 +21,7 @@ from monailabel_app.studies.datastore import (
 )
 from monailabel_app.studies.file_hashes import FileHashes
 from monailabel_app.studies.images import ImageCatalogue
+from monailabel_app.studies.uploads import Uploads
 from tests.io.dicom.dicom_builder import write_series
 
 
@@ -124,7 +125,7 @@ def test_the_list_is_never_empty_while_the_folder_is_looked_through(
 def test_images_are_named_by_id_only_and_hashes_follow_their_content(
     folder: Path, store: StudiesFolder, database: Database
 ) -> None:
-    images = ImageCatalogue(store, FileHashes(database))
+    images = ImageCatalogue(store, FileHashes(database), Uploads(database))
     for name in ("nobody", "../studies/a", str(folder / "a.nii.gz"), ""):
         with pytest.raises(RequestError) as refused:
             images.study(name)
@@ -132,7 +133,7 @@ def test_images_are_named_by_id_only_and_hashes_follow_their_content(
     assert images.matching(["a", "b*"]) == ("a", "b.c")
     first = images.content_hash(images.study("a"))
     assert images.holder(first) == "a"
-    again = ImageCatalogue(store, FileHashes(database))
+    again = ImageCatalogue(store, FileHashes(database), Uploads(database))
     assert again.hash_if_known("a") == first
     write_image(folder / "a.nii.gz", 2)
     assert again.hash_if_known("a") is None
@@ -189,8 +190,10 @@ def test_series_of_a_pacs_are_listed_by_uid_and_called_by_title(
     assert store.list_images() == [uid]
     assert store.title(uid) == "MR, …123456"
     assert store.title("gone") == "gone"
-    assert ImageCatalogue(store, FileHashes(database)).title(uid) == "MR, …123456"
+    assert (
+        ImageCatalogue(store, FileHashes(database), Uploads(database)).title(uid) == "MR, …123456"
+    )
 
 
 def test_an_image_of_a_folder_is_called_by_its_id(store: StudiesFolder, database: Database) -> None:
-    assert ImageCatalogue(store, FileHashes(database)).title("b.c") == "b.c"
+    assert ImageCatalogue(store, FileHashes(database), Uploads(database)).title("b.c") == "b.c"

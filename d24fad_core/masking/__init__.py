@@ -1,0 +1,1 @@
+"""Restricting studies to the brain, the body, or what a mask file says."""
