@@ -121,7 +121,7 @@ class KnownStudies:
                 return None
             files = visible_files(path) if path.is_dir() else [path]
             hashes = [hash_file(file) for file in files]
-        except OSError:
+        except (OSError, ValueError):
             return None  # reading tells what is wrong
         names = [file.name for file in files] if path.is_dir() else [suffix]
         asked = (__version__, names, hashes, modality and modality.value, largest)

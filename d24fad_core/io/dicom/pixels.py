@@ -85,6 +85,7 @@ def _decompressed(dataset: pydicom.Dataset) -> NDArray[Any]:
         for name in ("RescaleSlope", "RescaleIntercept", "PixelValueTransformationSequence"):
             if name in holder:
                 delattr(holder, name)
+    dataset.PhotometricInterpretation = "MONOCHROME2"
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "copy.dcm"
         dataset.save_as(copy)
