@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from d24fad_core.errors import InputError
 from d24fad_core.io.reading import GeometryWarning, read_volume
 from d24fad_core.volumes.volume import Volume
+from tests.io.dicom.dicom_builder import change, declare_padding, write_series
 from tests.io.stored_studies import LPS_TO_RAS
 
 CHANGES = 200
@@ -31,12 +32,12 @@ def voxels() -> NDArray[np.int16]:
     return (smooth + np.random.default_rng(0).integers(0, 8, smooth.shape)).astype(np.int16)
 
 
-def changed(path: Path, places: Sequence[int] | None = None) -> Iterator[str]:
-    """Change one byte, to any other value, `CHANGES` times; the file is put back in the end."""
+def changed(path: Path, places: Sequence[int] | None, count: int) -> Iterator[str]:
+    """Change one byte, to any other value, `count` times; the file is put back in the end."""
     whole = path.read_bytes()
     draw = np.random.default_rng(len(whole))
     try:
-        for _ in range(CHANGES):
+        for _ in range(count):
             place = int(draw.integers(len(whole)) if places is None else draw.choice(places))
             content = bytearray(whole)
             content[place] ^= int(draw.integers(1, 256))
@@ -58,18 +59,25 @@ def read_or_refusal(path: Path, largest: int | None) -> Volume | None:
             return None
 
 
-def check(path: Path, study: Path, places: Sequence[int] | None = None) -> int:
+def check(
+    path: Path,
+    study: Path,
+    places: Sequence[int] | None = None,
+    *,
+    count: int = CHANGES,
+    limits: Sequence[int | None] = (None, 300),
+) -> int:
     """How many of the changes were refused; all others must have changed nothing."""
     refused = 0
-    for largest in (None, 300):
+    for largest in limits:
         whole = read_volume(study, largest=largest)
-        for change in changed(path, places):
+        for what in changed(path, places, count):
             volume = read_or_refusal(study, largest)
             refused += volume is None
             if volume is not None:
-                np.testing.assert_array_equal(volume.array, whole.array, err_msg=change)
-                np.testing.assert_allclose(volume.affine, whole.affine, atol=1e-6, err_msg=change)
-                assert volume.modality is whole.modality, change
+                np.testing.assert_array_equal(volume.array, whole.array, err_msg=what)
+                np.testing.assert_allclose(volume.affine, whole.affine, atol=1e-6, err_msg=what)
+                assert volume.modality is whole.modality, what
     return refused
 
 
@@ -162,3 +170,21 @@ def test_a_header_that_promises_more_than_a_packed_file_can_hold_takes_no_memory
     monkeypatch.setattr(np, "empty", lambda *_, **__: pytest.fail("memory was taken"))
     with pytest.raises(InputError, match="not a whole"):
         read_volume(path)
+
+
+@pytest.mark.parametrize("modality", ["CT", "MR"])
+def test_a_header_of_a_series_is_refused_or_made_good_by_the_others(
+    modality: str, tmp_path: Path
+) -> None:
+    values = voxels()[:, :, :6]
+    rescale = [(1.0, -1024.0)] * 6 if modality == "CT" else None
+    paths = write_series(tmp_path, values, AFFINE, modality=modality, rescale=rescale)
+    for path in paths:
+        declare_padding(path, -2000)
+        change(path, RescaleType="HU" if modality == "CT" else "US")
+    refused = 0
+    for place in (0, 2, 5):
+        content = paths[place].read_bytes()
+        header = range(content.rindex(b"\xe0\x7f\x10\x00") + 12)
+        refused += check(paths[place], tmp_path, header, count=CHANGES // 3, limits=[None])
+    assert refused > 0
