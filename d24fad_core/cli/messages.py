@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
+from d24fad_core.cache.folder import CacheWarning
 from d24fad_core.progress import Progress, silent
 
 
@@ -28,6 +29,7 @@ def spoken_warnings() -> Iterator[None]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")
         warnings.filterwarnings("always", module=r"d24fad_core\.")
+        warnings.filterwarnings("once", category=CacheWarning)
         yield
     for warning in caught:
         warn(str(warning.message))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from d24fad_core.cache.folder import keep
 from d24fad_core.comparison.features import (
     StudyFeatures,
     encode_study,
@@ -79,7 +80,7 @@ class SupportPreparation:
         )
 
     def _frame(self, first: StudySource, ct_window: str) -> Frame:
-        return _kept(
+        return self._kept(
             self._cache.frame(first, ct_window),
             load_frame,
             lambda: make_frame(volume_of(first), self._cache.image_size, ct_window),
@@ -106,8 +107,8 @@ class SupportPreparation:
             features[plane] = encode_study(
                 self._network, stack, aligned.similarity, self._scoring.keys
             )
-            if path is not None:
-                save_features(features[plane], path)
+            if path is not None and self._cache.folder is not None:
+                keep(features[plane], path, self._cache.folder, save_features)
         return aligned.similarity, features
 
     def _reference(
@@ -122,24 +123,24 @@ class SupportPreparation:
         """What the normals teach in one plane."""
         prepare = prepare_translated_plane if translate else prepare_plane
         grid = SliceGrid(plane, frame.shape, frame.spacing, self._cache.image_size)
-        return _kept(
+        return self._kept(
             path,
             lambda file: load_reference(file, plane, features),
             lambda: prepare(self._network, grid, features, scoring),
             save_reference,
         )
 
-
-def _kept(
-    path: Path | None,
-    load: Callable[[Path], _Kept | None],
-    make: Callable[[], _Kept],
-    save: Callable[[_Kept, Path], None],
-) -> _Kept:
-    """What lies at a path; made and put there where it does not."""
-    found = load(path) if path is not None else None
-    if found is None:
-        found = make()
-        if path is not None:
-            save(found, path)
-    return found
+    def _kept(
+        self,
+        path: Path | None,
+        load: Callable[[Path], _Kept | None],
+        make: Callable[[], _Kept],
+        save: Callable[[_Kept, Path], None],
+    ) -> _Kept:
+        """What lies at a path; made and put there where it does not."""
+        found = load(path) if path is not None else None
+        if found is None:
+            found = make()
+            if path is not None and self._cache.folder is not None:
+                keep(found, path, self._cache.folder, save)
+        return found

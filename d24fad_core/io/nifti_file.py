@@ -25,6 +25,7 @@ def open_nifti(path: Path) -> StoredScan:
     Raises:
         InputError: the file is damaged, or holds no grey values.
     """
+    path.open("rb").close()  # nibabel does not tell a lack of rights from a damaged file
     with reporting_damage(path, _KIND):
         image = nibabel.load(path)
         stored = image.get_data_dtype()

@@ -7,10 +7,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
+from d24fad_core.cache.tensor_file import open_tensors, save_tensors
 from d24fad_core.comparison.features import StudyFeatures
 from d24fad_core.comparison.normal_statistics import NormalStatistics
 from d24fad_core.comparison.scoring import MapKey, MapKind
@@ -31,7 +30,7 @@ def save_reference(reference: PlaneReference, path: Path) -> None:
         "case_scores": list(reference.case_scores),
     }
     with whole_file(path) as temporary:
-        save_file(tensors, temporary, {"numbers": json.dumps(numbers)})
+        save_tensors(tensors, temporary, {"numbers": json.dumps(numbers)})
 
 
 def load_reference(
@@ -47,12 +46,12 @@ def load_reference(
         features: one entry a study.
     """
     try:
-        with safe_open(path, framework="pt") as stored:
+        with open_tensors(path) as stored:
             offset: dict[MapKey, Tensor] = {
                 _key(name): stored.get_tensor(name)
                 for name in stored.keys()  # noqa: SIM118 - no mapping, it only has keys()
             }
-            numbers = json.loads((stored.metadata() or {})["numbers"])
+            numbers = json.loads(stored.metadata()["numbers"])
         return PlaneReference(
             plane=plane,
             features=tuple(features),
@@ -64,7 +63,7 @@ def load_reference(
             threshold=float(numbers["threshold"]),
             case_scores=tuple(float(score) for score in numbers["case_scores"]),
         )
-    except (OSError, SafetensorError, KeyError, ValueError, TypeError):
+    except (OSError, KeyError, ValueError, TypeError):
         return None
 
 

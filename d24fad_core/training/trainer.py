@@ -302,7 +302,7 @@ def _load_state(
         return 0
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        model.load_state_dict(state["model"], strict=False)
+        model.load_trained(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         schedule.load_state_dict(state["schedule"])
         return int(state["epoch"])
