@@ -72,7 +72,7 @@ def test_results_of_an_earlier_run_are_no_normal_patients(studies: Path) -> None
 
 def test_a_result_is_no_case(studies: Path) -> None:
     assert detect(studies).exit_code == 0
-    run = detect(studies, image=studies / "out" / "heatmap.nii.gz", *("--out", studies / "new"))
+    run = detect(studies, "--out", studies / "new", image=studies / "out" / "heatmap.nii.gz")
     assert run.exit_code == 2
     assert "is a result of this program, no scan" in run.stderr
 
