@@ -25,6 +25,7 @@ Examples:
     d24fad info case.nii.gz
 """
 
+_OF_A_CHECKPOINT = (".json", ".safetensors")
 _MODALITY_SOURCES = {
     "header": "says the DICOM header",
     "given": "as given",
@@ -53,7 +54,8 @@ def info(
     ] = None,
 ) -> None:
     """Show a model's card, or a study's geometry and how it would be read."""
-    check_exists(target)
+    in_checkpoint = target is not None and target.suffix in _OF_A_CHECKPOINT
+    check_exists(target.parent if target is not None and in_checkpoint else target)
     folder = _checkpoint_folder(target)
     if folder is not None:
         _show_card(folder)
@@ -64,7 +66,7 @@ def info(
 
 def _checkpoint_folder(target: Path | None) -> Path | None:
     """The folder of the checkpoint that is meant; None where a study is meant."""
-    if target is not None and target.is_file() and target.suffix not in (".json", ".safetensors"):
+    if target is not None and target.is_file() and target.suffix not in _OF_A_CHECKPOINT:
         return None  # spares a study the import of PyTorch
 
     from d24fad_core.models.checkpoint import CARD_FILE, SHIPPED, WEIGHTS_FILE
