@@ -182,7 +182,9 @@ def test_a_damaged_memory_only_costs_a_reading(
     entry.write_text(whole[: len(whole) // 2] if content == "half" else content)
     assert isinstance(known.open(path), Volume)
     assert entry.read_text() == whole
-    assert set(json.loads(whole)) == {"content_hash", "modality", "doubt"}
+    stored = json.loads(whole)
+    assert stored.keys() == {"values", "checksum"}
+    assert json.loads(stored["values"]) == [read_volume(path).content_hash, "MR", None]
 
 
 @pytest.mark.parametrize("name", ["missing.nii", "notes.txt", "empty"])
