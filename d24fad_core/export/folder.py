@@ -9,6 +9,7 @@ from d24fad_core.export.nifti import write_heatmap, write_mask
 from d24fad_core.export.overlay import write_overlay
 from d24fad_core.export.report import write_report
 from d24fad_core.files import whole_file
+from d24fad_core.io.own_results import HEATMAP_FILE, MASK_FILE, OVERLAY_FILE, REPORT_FILE
 from d24fad_core.volumes.volume import Volume
 
 
@@ -25,10 +26,10 @@ class WrittenFiles:
     def in_folder(cls, folder: Path) -> "WrittenFiles":
         """The names that the parts have in a folder."""
         return cls(
-            heatmap=folder / "heatmap.nii.gz",
-            mask=folder / "mask.nii.gz",
-            report=folder / "report.json",
-            overlay=folder / "overlay.png",
+            heatmap=folder / HEATMAP_FILE,
+            mask=folder / MASK_FILE,
+            report=folder / REPORT_FILE,
+            overlay=folder / OVERLAY_FILE,
         )
 
 

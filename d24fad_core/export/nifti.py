@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.files import whole_file
+from d24fad_core.io.own_results import DESCRIPTION
 
 # Scores are noise to gzip: higher levels cost many times the time and save a few per cent.
 _COMPRESSION_LEVEL = 1
@@ -65,7 +66,7 @@ def _header(
 ) -> nib.Nifti1Header:
     image = nib.Nifti1Image(np.broadcast_to(np.zeros((), dtype), shape), affine)
     image.header.set_xyzt_units("mm")
-    image.header["descrip"] = f"D24FAD {description}. {RESEARCH_USE_ONLY}"
+    image.header["descrip"] = f"{DESCRIPTION} {description}. {RESEARCH_USE_ONLY}"
     image.header.set_slope_inter(1.0, 0.0)
     image.set_sform(affine, code="scanner")
     image.set_qform(affine, code="scanner")

@@ -111,6 +111,7 @@ def test_quiet_says_nothing(studies: Path) -> None:
 
 def test_options_reach_the_detector(studies: Path) -> None:
     fake = FakeDetector()
+    (studies / "model").mkdir()
     more: list[str | Path] = ["--plane", "sagittal", "--plane", "axial", "--window", "lung"]
     more += ["--threshold", "3.5", "--minimum-volume", "0.3", "--no-register", "--modality", "ct"]
     more += ["--checkpoint", studies / "model", "--cache", studies / "kept", "--device", "cuda:1"]
