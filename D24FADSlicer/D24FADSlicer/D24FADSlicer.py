@@ -4,8 +4,8 @@ Research use only. Not for clinical use.
 """
 
 import slicer
-from D24FADSlicerLib.panel import Panel
-from D24FADSlicerLib.selftest import run_self_test
+from D24FADSlicerLib.panel.main_panel import Panel
+from D24FADSlicerLib.scene.selftest import run_self_test
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleTest,
@@ -33,7 +33,7 @@ class D24FADSlicer(ScriptedLoadableModule):
 
 
 class D24FADSlicerWidget(ScriptedLoadableModuleWidget):
-    """The module's widget; all of its work is in `D24FADSlicerLib.panel`."""
+    """The module's widget; all of its work is in `D24FADSlicerLib.panel.main_panel`."""
 
     def setup(self):
         """Load the panel."""

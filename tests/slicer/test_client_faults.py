@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from D24FADSlicerLib.client import Client
-from D24FADSlicerLib.jobs import Cancellation, Task
-from D24FADSlicerLib.messages import CancelledError, ExplainedError
-from D24FADSlicerLib.transport import Transport
-from D24FADSlicerLib.volume_file import VolumeData
+from D24FADSlicerLib.client.api import Client
+from D24FADSlicerLib.client.transport import Transport
+from D24FADSlicerLib.logic.jobs import Cancellation, Task
+from D24FADSlicerLib.logic.messages import CancelledError, ExplainedError
+from D24FADSlicerLib.logic.volume_file import VolumeData
 from fault_server import answer, disconnect, dripping, not_http, serving, silent, truncated
 
 _MONAI_LABEL = b'{"name": "MONAILabel - Radiology", "models": {}}'

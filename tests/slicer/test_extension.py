@@ -53,7 +53,7 @@ def test_the_build_lists_every_file_and_no_other(tmp_path: Path) -> None:
     listed = set(re.findall(r"listed:(\S+)", run.stdout))
     there = {
         str(path.relative_to(MODULE))
-        for pattern in ("*.py", "D24FADSlicerLib/*.py", "Resources/*/*.ui", "Resources/*/*.png")
+        for pattern in ("*.py", "D24FADSlicerLib/**/*.py", "Resources/*/*.ui", "Resources/*/*.png")
         for path in MODULE.glob(pattern)
     }
     assert listed == there

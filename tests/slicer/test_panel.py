@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import volumes
-from D24FADSlicerLib.review import State
+from D24FADSlicerLib.logic.review import State
 
 pytest.importorskip("cc3d")
 
@@ -65,7 +65,7 @@ class Driver:
         self.until(lambda: self.ui.supportTable.rowCount, "the support set")
 
     def load(self, name: str = "plain") -> Any:
-        from D24FADSlicerLib import case as cases
+        from D24FADSlicerLib.scene import case as cases
 
         node = cases.add_volume("case", volumes.scan(volumes.GRIDS[name]))
         self.ui.volumeSelector.setCurrentNode(node)
@@ -127,7 +127,7 @@ def test_without_a_connection_a_run_says_so(driver: Driver) -> None:
 
 def test_a_whole_review(driver: Driver, server: Any, tmp_path: Path) -> None:
     import slicer
-    from D24FADSlicerLib import views
+    from D24FADSlicerLib.scene import views
 
     ui = driver.ui
     driver.connect()
@@ -391,7 +391,7 @@ def test_an_edited_outline_is_kept_sent_and_opened_again(driver: Driver, server:
     again = driver.panel.context.case
     assert again.node is not case.node
     assert [driver.state(row) for row in (0, 1)] == ["✎ edited", "✗ rejected"]
-    from D24FADSlicerLib.segments import segment_of
+    from D24FADSlicerLib.scene.segments import segment_of
 
     found = slicer.util.arrayFromSegmentBinaryLabelmap(
         again.segmentation, segment_of(again.segmentation, 1), again.volume
@@ -509,8 +509,8 @@ def test_the_view_follows_its_controls(driver: Driver) -> None:
 
 
 def test_the_strip_can_be_clicked(driver: Driver) -> None:
-    from D24FADSlicerLib.case import slice_in_view
-    from D24FADSlicerLib.strip import slice_columns
+    from D24FADSlicerLib.logic.strip import slice_columns
+    from D24FADSlicerLib.scene.case import slice_in_view
     from PySide6 import QtCore, QtTest
 
     driver.connect()
@@ -556,7 +556,7 @@ def test_keys_decide(driver: Driver, keys: str, expected: list[str]) -> None:
 
 def test_compare_shows_the_matched_place_and_goes_back(driver: Driver, server: Any) -> None:
     import slicer
-    from D24FADSlicerLib import views
+    from D24FADSlicerLib.scene import views
 
     server.alignment[:3, 3] = (3.0, -2.0, 4.0)
     driver.connect()
@@ -667,7 +667,7 @@ def test_the_self_test_for_slicer_passes(scene: Any, qt: Any) -> None:
 
 def _brain(seed: int, lesion: bool) -> Any:
     """A head-like volume: skull, brain, ventricles and, if asked, two lesions."""
-    from D24FADSlicerLib.volume_file import VolumeData
+    from D24FADSlicerLib.logic.volume_file import VolumeData
     from scipy import ndimage
 
     shape, spacing = (36, 128, 108), np.array([4.0, 1.6, 1.6])
@@ -695,7 +695,7 @@ def _brain(seed: int, lesion: bool) -> Any:
 @pytest.mark.slow
 def test_the_panel_and_a_comparison_as_pixels(driver: Driver, server: Any, tmp_path: Path) -> None:
     """The pictures of the README: the panel and its views, before and in a comparison."""
-    from D24FADSlicerLib import case as cases
+    from D24FADSlicerLib.scene import case as cases
     from harness.rendering import SliceView, saturation
 
     ui = driver.ui

@@ -12,15 +12,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from D24FADSlicerLib.colors import color_points, rgb_of, scale_maximum
-from D24FADSlicerLib.findings import Finding
-from D24FADSlicerLib.jobs import Jobs, Task
-from D24FADSlicerLib.matching import Matches
-from D24FADSlicerLib.messages import ExplainedError
-from D24FADSlicerLib.records import CaseCalibration
-from D24FADSlicerLib.review import Action, Event, Review, State
-from D24FADSlicerLib.strip import draw_strip, encode_png, slice_at, slice_columns
-from D24FADSlicerLib.volume_file import VolumeData, read_nifti, write_nifti
+from D24FADSlicerLib.logic.colors import color_points, rgb_of, scale_maximum
+from D24FADSlicerLib.logic.findings import Finding
+from D24FADSlicerLib.logic.jobs import Jobs, Task
+from D24FADSlicerLib.logic.matching import Matches
+from D24FADSlicerLib.logic.messages import ExplainedError
+from D24FADSlicerLib.logic.records import CaseCalibration
+from D24FADSlicerLib.logic.review import Action, Event, Review, State
+from D24FADSlicerLib.logic.strip import draw_strip, encode_png, slice_at, slice_columns
+from D24FADSlicerLib.logic.volume_file import VolumeData, read_nifti, write_nifti
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -302,18 +302,37 @@ def test_the_extension_needs_nothing_but_slicer(path: Path) -> None:
     assert imported <= allowed
 
 
-_PURE = ["messages", "records", "findings", "review", "jobs", "transport", "client"]
-_PURE += ["volume_file", "colors", "strip", "matching"]
-_NO_QT = ["parameters", "heatmap", "segments", "views", "case", "comparison"]
+_LIBRARY = MODULE / "D24FADSlicerLib"
+_ROOMS = {
+    "logic": {"logic"},
+    "client": {"client", "logic"},
+    "scene": {"scene", "logic"},
+    "panel": {"panel", "scene", "client", "logic"},
+}
+_BANNED = {
+    "logic": {"slicer", "vtk", "qt", "ctk"},
+    "client": {"slicer", "vtk", "qt", "ctk"},
+    "scene": {"qt", "ctk"},
+    "panel": set(),
+}
 
 
-@pytest.mark.parametrize(
-    ("names", "banned"),
-    [(_PURE, {"slicer", "vtk", "qt", "ctk"}), (_NO_QT, {"qt", "ctk"})],
-)
-def test_the_layers_keep_to_themselves(names: list[str], banned: set[str]) -> None:
-    for name in names:
-        tree = ast.parse((MODULE / "D24FADSlicerLib" / f"{name}.py").read_text())
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Import):
-                assert not banned & {alias.name.split(".")[0] for alias in node.names}, name
+def test_the_library_has_its_four_rooms_and_nothing_beside_them() -> None:
+    modules = {path.relative_to(_LIBRARY).parent.name for path in _LIBRARY.rglob("*.py")}
+    assert modules == {"", *_ROOMS}
+    assert [path.name for path in _LIBRARY.glob("*.py")] == ["__init__.py"]
+    names = [path.stem for path in _LIBRARY.rglob("*.py") if path.stem != "__init__"]
+    assert len(names) == len(set(names)), "two modules have one name"
+
+
+@pytest.mark.parametrize("path", sorted(_LIBRARY.glob("*/*.py")), ids=lambda p: p.stem)
+def test_imports_go_from_the_panel_to_the_logic_only(path: Path) -> None:
+    room = path.parent.name
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            assert not _BANNED[room] & {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level or (node.module or "").split(".")[0] not in _BANNED[room]
+            if node.level == 2:
+                assert (node.module or "").split(".")[0] in _ROOMS[room]
+            assert node.level < 3

@@ -25,8 +25,8 @@ def stored(orthanc: Orthanc, modality: str) -> list[pydicom.Dataset]:
 def accepted_voxels(case: Any) -> np.ndarray:
     """World positions of the voxels of the first finding's outline, RAS, mm, sorted."""
     import slicer
-    from D24FADSlicerLib.heatmap import affine_of
-    from D24FADSlicerLib.segments import segment_of
+    from D24FADSlicerLib.scene.heatmap import affine_of
+    from D24FADSlicerLib.scene.segments import segment_of
 
     segment = segment_of(case.segmentation, 1)
     inside = slicer.util.arrayFromSegmentBinaryLabelmap(case.segmentation, segment, case.volume)

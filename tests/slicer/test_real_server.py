@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from D24FADSlicerLib.client import Client
-from D24FADSlicerLib.jobs import Task
-from D24FADSlicerLib.messages import ExplainedError
-from D24FADSlicerLib.review import Action, Review, State
-from D24FADSlicerLib.volume_file import VolumeData, read_nifti
+from D24FADSlicerLib.client.api import Client
+from D24FADSlicerLib.logic.jobs import Task
+from D24FADSlicerLib.logic.messages import ExplainedError
+from D24FADSlicerLib.logic.review import Action, Review, State
+from D24FADSlicerLib.logic.volume_file import VolumeData, read_nifti
 from test_panel import Driver, grab
 from volumes import rotation
 
@@ -122,7 +122,7 @@ def test_the_panel_reviews_a_case_on_the_real_server(
     server: Any, cohort: Path, qt: Any, scene: Any, tmp_path: Path
 ) -> None:
     """The pictures of the README are taken here."""
-    from D24FADSlicerLib import case as cases
+    from D24FADSlicerLib.scene import case as cases
     from harness.rendering import SliceView, saturation, save_png
     from places import SCREENSHOTS
 
@@ -189,8 +189,8 @@ def test_compare_shows_the_same_anatomy_of_a_moved_support(
     server: Any, cohort: Path, qt: Any, scene: Any
 ) -> None:
     """Both supports are the case's own head, lying elsewhere: both views must look the same."""
-    from D24FADSlicerLib import case as cases
-    from D24FADSlicerLib import views
+    from D24FADSlicerLib.scene import case as cases
+    from D24FADSlicerLib.scene import views
     from harness.rendering import SliceView
 
     data, client, task = case_with_lesion(cohort), Client(server.url), new_task()

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import volumes
-from D24FADSlicerLib.review import Action
+from D24FADSlicerLib.logic.review import Action
 from test_scene import open_case
 
 pytestmark = pytest.mark.usefixtures("scene")
@@ -28,7 +28,7 @@ def open_with_view(
 
 
 def hidden(case: Any) -> None:
-    from D24FADSlicerLib import views
+    from D24FADSlicerLib.scene import views
 
     views.set_legend_visible(case.heatmap, False)
     case.segmentation.GetDisplayNode().SetVisibility(False)
@@ -37,7 +37,7 @@ def hidden(case: Any) -> None:
 @pytest.mark.parametrize("grid", volumes.GRIDS)
 @pytest.mark.parametrize("plane", PLANES)
 def test_the_heatmap_appears_at_the_finding_and_nowhere_else(grid: str, plane: str) -> None:
-    from D24FADSlicerLib import views
+    from D24FADSlicerLib.scene import views
     from harness.rendering import saturation
 
     case, view = open_with_view(grid, plane)
@@ -53,7 +53,7 @@ def test_the_heatmap_appears_at_the_finding_and_nowhere_else(grid: str, plane: s
 
 
 def test_the_threshold_and_the_opacity_show() -> None:
-    from D24FADSlicerLib import heatmap, views
+    from D24FADSlicerLib.scene import heatmap, views
     from harness.rendering import saturation
 
     case, view = open_with_view()
@@ -71,7 +71,7 @@ def test_the_threshold_and_the_opacity_show() -> None:
 
 
 def test_the_legend_is_there_and_can_go() -> None:
-    from D24FADSlicerLib import views
+    from D24FADSlicerLib.scene import views
     from harness.rendering import saturation
 
     case, view = open_with_view()
@@ -88,7 +88,7 @@ def test_the_legend_is_there_and_can_go() -> None:
     ("action", "channel"), [(None, "yellow"), (Action.ACCEPT, "green"), (Action.REJECT, "grey")]
 )
 def test_the_outline_has_the_colour_of_its_decision(action: Action | None, channel: str) -> None:
-    from D24FADSlicerLib import segments, views
+    from D24FADSlicerLib.scene import segments, views
     from harness.rendering import count
 
     case, view = open_with_view()
@@ -110,7 +110,7 @@ def test_the_outline_has_the_colour_of_its_decision(action: Action | None, chann
 
 
 def test_the_rendering_shows_the_findings_in_3d() -> None:
-    from D24FADSlicerLib import heatmap
+    from D24FADSlicerLib.scene import heatmap
     from harness.rendering import ThreeDView, count
 
     def hot(red: np.ndarray, green: np.ndarray, blue: np.ndarray) -> np.ndarray:
@@ -133,9 +133,9 @@ def test_the_rendering_shows_the_findings_in_3d() -> None:
 @pytest.mark.shared_data
 def test_a_real_case_in_three_planes_is_pictured() -> None:
     """The tumour of a real head MRI, its mask standing in for the analysis."""
-    from D24FADSlicerLib import case as cases
-    from D24FADSlicerLib import views
-    from D24FADSlicerLib.parameters import CaseNode
+    from D24FADSlicerLib.scene import case as cases
+    from D24FADSlicerLib.scene import views
+    from D24FADSlicerLib.scene.parameters import CaseNode
     from harness.rendering import SliceView, saturation, save_png
     from places import ROOT, SCREENSHOTS
     from real_case import real_delivery

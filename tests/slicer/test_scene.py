@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 import volumes
-from D24FADSlicerLib.findings import Analysis, regions_of
-from D24FADSlicerLib.messages import ExplainedError
-from D24FADSlicerLib.review import Action, Event, Review, State
-from D24FADSlicerLib.volume_file import VolumeData
+from D24FADSlicerLib.logic.findings import Analysis, regions_of
+from D24FADSlicerLib.logic.messages import ExplainedError
+from D24FADSlicerLib.logic.review import Action, Event, Review, State
+from D24FADSlicerLib.logic.volume_file import VolumeData
 
 pytestmark = pytest.mark.usefixtures("scene")
 
 
 def delivery_of(volume: VolumeData, events: tuple[Event, ...] = (), **changes: Any) -> Any:
-    from D24FADSlicerLib.case import Delivery
+    from D24FADSlicerLib.scene.case import Delivery
 
     heatmap = VolumeData((volume.array / 100).astype(np.float32), volume.affine)
     analysis = Analysis.read(volumes.result_document(volume, **changes))
@@ -26,8 +26,8 @@ def delivery_of(volume: VolumeData, events: tuple[Event, ...] = (), **changes: A
 
 
 def open_case(name: str = "plain", **changes: Any) -> Any:
-    from D24FADSlicerLib import case as cases
-    from D24FADSlicerLib.parameters import CaseNode
+    from D24FADSlicerLib.scene import case as cases
+    from D24FADSlicerLib.scene.parameters import CaseNode
 
     data = volumes.scan(volumes.GRIDS[name])
     case = CaseNode.of_volume(cases.add_volume("case", data))
@@ -38,7 +38,7 @@ def open_case(name: str = "plain", **changes: Any) -> Any:
 
 @pytest.mark.parametrize("name", volumes.GRIDS)
 def test_the_heatmap_lies_exactly_on_its_volume(name: str) -> None:
-    from D24FADSlicerLib.heatmap import affine_of
+    from D24FADSlicerLib.scene.heatmap import affine_of
 
     case = open_case(name)
     np.testing.assert_array_equal(affine_of(case.heatmap), affine_of(case.volume))
@@ -48,7 +48,7 @@ def test_the_heatmap_lies_exactly_on_its_volume(name: str) -> None:
 @pytest.mark.parametrize("name", volumes.GRIDS)
 def test_each_finding_is_a_segment_at_its_place(name: str) -> None:
     import slicer
-    from D24FADSlicerLib.segments import segment_of
+    from D24FADSlicerLib.scene.segments import segment_of
 
     case = open_case(name)
     expected = volumes.labels_of(volumes.scan(volumes.GRIDS[name])).array
@@ -61,8 +61,8 @@ def test_each_finding_is_a_segment_at_its_place(name: str) -> None:
 @pytest.mark.parametrize("name", volumes.GRIDS)
 def test_a_jump_centres_every_view_on_the_finding(name: str) -> None:
     import slicer
-    from D24FADSlicerLib import views
-    from D24FADSlicerLib.case import slice_in_view
+    from D24FADSlicerLib.scene import views
+    from D24FADSlicerLib.scene.case import slice_in_view
 
     case = open_case(name)
     finding = case.analysis.findings[1]
@@ -74,9 +74,9 @@ def test_a_jump_centres_every_view_on_the_finding(name: str) -> None:
 
 def test_a_transformed_volume_takes_its_results_along() -> None:
     import slicer
-    from D24FADSlicerLib import case as cases
-    from D24FADSlicerLib import views
-    from D24FADSlicerLib.parameters import CaseNode
+    from D24FADSlicerLib.scene import case as cases
+    from D24FADSlicerLib.scene import views
+    from D24FADSlicerLib.scene.parameters import CaseNode
 
     data = volumes.scan(volumes.GRIDS["anisotropic"])
     case = CaseNode.of_volume(cases.add_volume("case", data))
@@ -96,7 +96,7 @@ def test_a_transformed_volume_takes_its_results_along() -> None:
 
 def test_a_result_on_another_grid_is_refused_and_changes_nothing() -> None:
     import slicer
-    from D24FADSlicerLib import case as cases
+    from D24FADSlicerLib.scene import case as cases
 
     case = open_case()
     before = slicer.mrmlScene.GetNumberOfNodes()
@@ -108,7 +108,7 @@ def test_a_result_on_another_grid_is_refused_and_changes_nothing() -> None:
 
 
 def test_colors_keep_their_meaning_when_the_threshold_moves() -> None:
-    from D24FADSlicerLib import heatmap
+    from D24FADSlicerLib.scene import heatmap
 
     case = open_case()
     display = case.heatmap.GetDisplayNode()
@@ -122,7 +122,7 @@ def test_colors_keep_their_meaning_when_the_threshold_moves() -> None:
 
 def test_all_views_show_the_heatmap_and_opacity_follows() -> None:
     import slicer
-    from D24FADSlicerLib import views
+    from D24FADSlicerLib.scene import views
 
     case = open_case()
     views.set_heatmap_opacity(case.heatmap, 0.25)
@@ -132,7 +132,7 @@ def test_all_views_show_the_heatmap_and_opacity_follows() -> None:
 
 
 def test_a_ct_window_is_set() -> None:
-    from D24FADSlicerLib import views
+    from D24FADSlicerLib.scene import views
 
     case = open_case()
     views.set_ct_window(case.volume, "Lung")
@@ -142,7 +142,7 @@ def test_a_ct_window_is_set() -> None:
 
 def test_the_rendering_hides_what_is_below_the_threshold() -> None:
     import slicer
-    from D24FADSlicerLib import heatmap
+    from D24FADSlicerLib.scene import heatmap
 
     case = open_case()
     heatmap.set_rendering_visible(case.heatmap, True, 4.0)
@@ -159,7 +159,7 @@ def test_the_rendering_hides_what_is_below_the_threshold() -> None:
 def edit(case: Any, number: int) -> None:
     """Draw one voxel more, as the Segment Editor does."""
     import slicer
-    from D24FADSlicerLib.segments import segment_of
+    from D24FADSlicerLib.scene.segments import segment_of
 
     identifier = segment_of(case.segmentation, number)
     array = slicer.util.arrayFromSegmentBinaryLabelmap(case.segmentation, identifier, case.volume)
@@ -170,7 +170,7 @@ def edit(case: Any, number: int) -> None:
 
 
 def states(case: Any) -> dict[int, State]:
-    from D24FADSlicerLib.segments import apply_states
+    from D24FADSlicerLib.scene.segments import apply_states
 
     return apply_states(case.segmentation, case.volume, case.review)
 
@@ -184,7 +184,7 @@ def test_drawing_on_a_finding_is_noticed(name: str) -> None:
 
 
 def test_a_drawn_mask_is_what_was_drawn_and_goes_once() -> None:
-    from D24FADSlicerLib.segments import drawn_masks, mark_sent
+    from D24FADSlicerLib.scene.segments import drawn_masks, mark_sent
 
     case = open_case("oblique")
     assert drawn_masks(case.segmentation, case.volume, case.review) == []
@@ -200,7 +200,7 @@ def test_a_drawn_mask_is_what_was_drawn_and_goes_once() -> None:
 
 def test_a_segment_of_the_reviewers_own_is_added() -> None:
     import slicer
-    from D24FADSlicerLib.segments import drawn_masks
+    from D24FADSlicerLib.scene.segments import drawn_masks
 
     case = open_case()
     own = case.segmentation.GetSegmentation().AddEmptySegment("mine", "mine")
@@ -214,8 +214,8 @@ def test_a_segment_of_the_reviewers_own_is_added() -> None:
 
 def test_running_again_overwrites_nothing_that_was_touched() -> None:
     import slicer
-    from D24FADSlicerLib import case as cases
-    from D24FADSlicerLib.segments import drawn_masks, segment_of
+    from D24FADSlicerLib.scene import case as cases
+    from D24FADSlicerLib.scene.segments import drawn_masks, segment_of
 
     case = open_case()
     case.review = case.review.append(Action.ACCEPT, 1, "AB")
@@ -244,8 +244,8 @@ def test_running_again_overwrites_nothing_that_was_touched() -> None:
 
 
 def test_running_again_keeps_an_accepted_region_that_is_no_finding_any_more() -> None:
-    from D24FADSlicerLib import case as cases
-    from D24FADSlicerLib.segments import drawn_masks
+    from D24FADSlicerLib.scene import case as cases
+    from D24FADSlicerLib.scene.segments import drawn_masks
 
     case = open_case()
     case.review = case.review.append(Action.ACCEPT, 1, "AB").append(Action.REJECT, 2, "AB")
@@ -259,7 +259,7 @@ def test_running_again_keeps_an_accepted_region_that_is_no_finding_any_more() ->
 
 
 def test_untouched_findings_of_an_earlier_run_go() -> None:
-    from D24FADSlicerLib import case as cases
+    from D24FADSlicerLib.scene import case as cases
 
     case = open_case()
     data = volumes.scan(volumes.GRIDS["plain"])
@@ -273,8 +273,8 @@ def test_a_review_survives_saving_and_loading_the_scene(
     name: str, tmp_path: Path, faults: Any
 ) -> None:
     import slicer
-    from D24FADSlicerLib.heatmap import affine_of
-    from D24FADSlicerLib.parameters import CaseNode
+    from D24FADSlicerLib.scene.heatmap import affine_of
+    from D24FADSlicerLib.scene.parameters import CaseNode
     from harness.scene import open_scene
 
     case = open_case(name)
@@ -298,8 +298,8 @@ def test_a_review_survives_saving_and_loading_the_scene(
 @pytest.mark.parametrize("flipped", [False, True])
 def test_compare_shows_the_support_at_the_same_place_of_the_body(flipped: bool) -> None:
     import slicer
-    from D24FADSlicerLib import case as cases
-    from D24FADSlicerLib import comparison, views
+    from D24FADSlicerLib.scene import case as cases
+    from D24FADSlicerLib.scene import comparison, views
 
     case = open_case("anisotropic")
     affine = volumes.GRIDS["anisotropic"].copy()
@@ -334,9 +334,9 @@ def planes_of(node: Any) -> np.ndarray:
 @pytest.mark.parametrize("turned", [False, True], ids=["shifted", "turned"])
 def test_compare_shows_the_very_place_that_was_compared(name: str, turned: bool) -> None:
     """The support is the case elsewhere: what is in the middle of one view is in the other's."""
-    from D24FADSlicerLib import case as cases
-    from D24FADSlicerLib import comparison, views
-    from D24FADSlicerLib.matching import SupportMatch
+    from D24FADSlicerLib.logic.matching import SupportMatch
+    from D24FADSlicerLib.scene import case as cases
+    from D24FADSlicerLib.scene import comparison, views
 
     case = open_case(name)
     views.jump_to(case.volume, case.analysis.findings[0].peak_ras_mm)
@@ -364,8 +364,8 @@ def test_compare_shows_the_very_place_that_was_compared(name: str, turned: bool)
 
 
 def test_matches_are_kept_with_their_result_only() -> None:
-    from D24FADSlicerLib.findings import Analysis
-    from D24FADSlicerLib.matching import Matches
+    from D24FADSlicerLib.logic.findings import Analysis
+    from D24FADSlicerLib.logic.matching import Matches
 
     case = open_case()
     rows = np.eye(4).tolist()

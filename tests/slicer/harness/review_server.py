@@ -22,7 +22,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import cc3d
 import numpy as np
-from D24FADSlicerLib.volume_file import VolumeData, read_nifti, write_nifti
+from D24FADSlicerLib.logic.volume_file import VolumeData, read_nifti, write_nifti
 
 API = "/d24fad/v1"
 THRESHOLD = 4.0

@@ -3,7 +3,7 @@
 import unittest
 
 import slicer
-from D24FADSlicerLib.selftest import run_self_test
+from D24FADSlicerLib.scene.selftest import run_self_test
 
 
 class PanelInSlicer(unittest.TestCase):

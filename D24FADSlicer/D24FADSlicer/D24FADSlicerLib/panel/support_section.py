@@ -6,13 +6,13 @@ from typing import Any
 
 import qt
 
+from ..client.uploads import Stored, ensure_stored
+from ..logic.jobs import Progress, Task
+from ..logic.messages import ExplainedError
+from ..logic.records import CaseCalibration, ImageEntry, SupportSet
+from ..scene.heatmap import snapshot
+from ..scene.parameters import CaseNode
 from .context import Context
-from .heatmap import snapshot
-from .jobs import Progress, Task
-from .messages import ExplainedError
-from .parameters import CaseNode
-from .records import CaseCalibration, ImageEntry, SupportSet
-from .uploads import Stored, ensure_stored
 
 _QUALITY = {
     "ok": "ok",

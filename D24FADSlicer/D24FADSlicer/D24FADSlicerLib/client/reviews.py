@@ -5,11 +5,11 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from .client_calls import ROOT, SLOW_S, Calls, path_part
-from .jobs import Task
-from .records import FinalLabel
-from .review import Action, Event, Review
-from .volume_file import VolumeData, write_nifti
+from ..logic.jobs import Task
+from ..logic.records import FinalLabel
+from ..logic.review import Action, Event, Review
+from ..logic.volume_file import VolumeData, write_nifti
+from .calls import ROOT, SLOW_S, Calls, path_part
 
 
 class ReviewCalls(Calls):

@@ -7,13 +7,13 @@ from typing import Any
 import qt
 import slicer
 
+from ..logic.jobs import Jobs
+from ..logic.messages import RESEARCH_USE_ONLY
+from ..scene.parameters import CaseNode
 from .case_section import CaseSection
 from .comparison_section import ComparisonSection
 from .connection_section import ConnectionSection
 from .context import Context
-from .jobs import Jobs
-from .messages import RESEARCH_USE_ONLY
-from .parameters import CaseNode
 from .review_section import ReviewSection
 from .support_section import SupportSection
 from .view_section import ViewSection

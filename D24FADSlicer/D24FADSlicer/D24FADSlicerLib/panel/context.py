@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .client import Client
-from .jobs import Jobs
-from .messages import ExplainedError
-from .parameters import CaseNode
-from .records import CaseCalibration, ServerInfo, SupportSet
+from ..client.api import Client
+from ..logic.jobs import Jobs
+from ..logic.messages import ExplainedError
+from ..logic.records import CaseCalibration, ServerInfo, SupportSet
+from ..scene.parameters import CaseNode
 
 
 class Context:

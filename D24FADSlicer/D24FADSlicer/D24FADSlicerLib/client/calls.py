@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from .jobs import Cancellation, Task
+from ..logic.jobs import Cancellation, Task
+from ..logic.volume_file import VolumeData, read_nifti
 from .transport import Transport
-from .volume_file import VolumeData, read_nifti
 
 ROOT = "/d24fad/v1"
 SLOW_S = 300.0

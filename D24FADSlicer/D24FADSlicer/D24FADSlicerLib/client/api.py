@@ -6,13 +6,13 @@ The interface is described in `docs/http-api.md`; all knowledge of it is in the 
 
 from __future__ import annotations
 
-from .client_analyses import AnalysisCalls
-from .client_images import ImageCalls
-from .client_reviews import ReviewCalls
-from .client_supports import SupportCalls
-from .jobs import Cancellation
-from .messages import ExplainedError
-from .records import ServerInfo
+from ..logic.jobs import Cancellation
+from ..logic.messages import ExplainedError
+from ..logic.records import ServerInfo
+from .analyses import AnalysisCalls
+from .images import ImageCalls
+from .reviews import ReviewCalls
+from .supports import SupportCalls
 
 
 class Client(ImageCalls, SupportCalls, AnalysisCalls, ReviewCalls):

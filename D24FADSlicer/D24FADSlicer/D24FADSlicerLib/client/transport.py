@@ -12,8 +12,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from .jobs import Cancellation
-from .messages import CancelledError, ExplainedError, problem_of_answer, problem_of_connection
+from ..logic.jobs import Cancellation
+from ..logic.messages import (
+    CancelledError,
+    ExplainedError,
+    problem_of_answer,
+    problem_of_connection,
+)
 
 _PIECE_BYTES = 1 << 18
 _LARGEST_DOCUMENT = 64 << 20

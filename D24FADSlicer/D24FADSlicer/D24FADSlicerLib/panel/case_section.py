@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import case as cases
-from .case import Delivery
-from .client import Client
-from .client_images import STRATEGIES
+from ..client.api import Client
+from ..client.images import STRATEGIES
+from ..client.uploads import Stored, ensure_stored
+from ..logic.findings import Analysis, regions_of
+from ..logic.jobs import Progress, Task
+from ..logic.messages import ExplainedError
+from ..logic.review import Review
+from ..logic.volume_file import VolumeData, content_of
+from ..scene import case as cases
+from ..scene.case import Delivery
+from ..scene.heatmap import snapshot
+from ..scene.parameters import CaseNode
 from .context import Context
-from .findings import Analysis, regions_of
-from .heatmap import snapshot
-from .jobs import Progress, Task
-from .messages import ExplainedError
-from .parameters import CaseNode
-from .review import Review
-from .uploads import Stored, ensure_stored
-from .volume_file import VolumeData, content_of
 
 _PLANES = {
     "Axial": ["axial"],

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
-from .client_calls import ROOT, Calls, path_part, query_of
-from .jobs import Task
-from .messages import CancelledError, ExplainedError
-from .records import JobState
+from ..logic.jobs import Task
+from ..logic.messages import CancelledError, ExplainedError
+from ..logic.records import JobState
+from .calls import ROOT, Calls, path_part, query_of
 from .transport import Transport
 
 _POLL_S = 2

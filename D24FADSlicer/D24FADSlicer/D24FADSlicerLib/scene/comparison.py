@@ -10,8 +10,8 @@ import numpy as np
 import slicer
 import vtk
 
+from ..logic.matching import SupportMatch, foreground_range, matched_slice
 from .heatmap import affine_of
-from .matching import SupportMatch, foreground_range, matched_slice
 from .parameters import CaseNode
 from .views import QUERY_VIEW, own_ras_of, position_in_view, slice_node, world_of
 

@@ -13,10 +13,10 @@ import vtk
 from numpy.typing import NDArray
 from vtk.util.numpy_support import vtk_to_numpy
 
-from .findings import Analysis
+from ..logic.findings import Analysis
+from ..logic.review import Action, Review, State
+from ..logic.volume_file import VolumeData
 from .heatmap import affine_of
-from .review import Action, Review, State
-from .volume_file import VolumeData
 
 _FINDING, _RESULT, _ORIGINAL, _SENT = (
     "D24FAD.Finding",

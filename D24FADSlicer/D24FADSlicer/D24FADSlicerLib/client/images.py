@@ -6,11 +6,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from .client_calls import ROOT, Calls, cancellation_of, path_part, query_of
-from .jobs import Task
-from .messages import ExplainedError
-from .records import ImageEntry, NextCase, items, malformed
-from .volume_file import VolumeData, write_nifti
+from ..logic.jobs import Task
+from ..logic.messages import ExplainedError
+from ..logic.records import ImageEntry, NextCase, items, malformed
+from ..logic.volume_file import VolumeData, write_nifti
+from .calls import ROOT, Calls, cancellation_of, path_part, query_of
 
 STRATEGIES = ("most_anomalous", "most_uncertain", "unreviewed")
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .client_calls import cancellation_of, path_part, query_of
-from .client_jobs import JobCalls
-from .jobs import Task
-from .records import CaseCalibration, JobState, SupportSet, items
+from ..logic.jobs import Task
+from ..logic.records import CaseCalibration, JobState, SupportSet, items
+from .calls import cancellation_of, path_part, query_of
+from .server_jobs import JobCalls
 
 
 class SupportCalls(JobCalls):

@@ -10,11 +10,11 @@ import numpy as np
 import slicer
 from numpy.typing import NDArray
 
+from ..logic.findings import Analysis
+from ..logic.review import Action, Event, Review
+from ..logic.volume_file import VolumeData
 from . import heatmap, segments, views
-from .findings import Analysis
 from .parameters import CaseNode
-from .review import Action, Event, Review
-from .volume_file import VolumeData
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,11 +6,11 @@ from typing import Any
 
 import qt
 
-from .client import Client
+from ..client.api import Client
+from ..logic.jobs import Task
+from ..logic.messages import ExplainedError
+from ..logic.records import ServerInfo
 from .context import Context
-from .jobs import Task
-from .messages import ExplainedError
-from .records import ServerInfo
 
 _DEFAULT_ADDRESS = "http://127.0.0.1:8000"
 _ADDRESS, _REVIEWER = "D24FAD/Address", "D24FAD/Reviewer"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .client import Client
-from .jobs import Task
-from .volume_file import VolumeData, content_of
+from ..logic.jobs import Task
+from ..logic.volume_file import VolumeData, content_of
+from .api import Client
 
 
 @dataclass(frozen=True)

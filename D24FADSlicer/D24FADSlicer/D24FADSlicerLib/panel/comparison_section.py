@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import case as cases
-from . import comparison
+from ..logic.findings import SupportShare
+from ..logic.jobs import Progress, Task
+from ..logic.matching import Matches
+from ..logic.messages import ExplainedError
+from ..logic.volume_file import VolumeData
+from ..scene import case as cases
+from ..scene import comparison
+from ..scene.parameters import CaseNode
 from .context import Context
-from .findings import SupportShare
-from .jobs import Progress, Task
-from .matching import Matches
-from .messages import ExplainedError
-from .parameters import CaseNode
-from .volume_file import VolumeData
 
 _APPROXIMATE = (
     "the slice at the same height of the body. This server cannot tell which slice exactly "

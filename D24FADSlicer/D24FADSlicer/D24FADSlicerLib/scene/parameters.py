@@ -7,9 +7,9 @@ from typing import Any
 
 import slicer
 
-from .findings import Analysis
-from .matching import Matches
-from .review import Review
+from ..logic.findings import Analysis
+from ..logic.matching import Matches
+from ..logic.review import Review
 
 MODULE = "D24FADSlicer"
 _CASE = "D24FAD case"

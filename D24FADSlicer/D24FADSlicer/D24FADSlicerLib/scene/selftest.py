@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import slicer
 
+from ..logic.findings import Analysis, regions_of
+from ..logic.matching import SupportMatch
+from ..logic.review import Action, State
+from ..logic.volume_file import VolumeData
 from . import case as cases
 from . import comparison, segments, views
 from .case import Delivery
-from .findings import Analysis, regions_of
-from .matching import SupportMatch
 from .parameters import CaseNode
-from .review import Action, State
-from .volume_file import VolumeData
 
 _SHAPE = (20, 32, 40)
 _SPOT = (slice(8, 12), slice(10, 15), slice(20, 27))

@@ -9,10 +9,10 @@ import slicer
 import vtk
 from numpy.typing import NDArray
 
-from .colors import color_points, scale_maximum
-from .findings import Analysis, has_grid
-from .messages import ExplainedError
-from .volume_file import VolumeData
+from ..logic.colors import color_points, scale_maximum
+from ..logic.findings import Analysis, has_grid
+from ..logic.messages import ExplainedError
+from ..logic.volume_file import VolumeData
 
 _COLORS = "D24FAD heatmap colours"
 _RESULT = "D24FAD.Result"

@@ -7,14 +7,14 @@ from typing import Any
 import qt
 import slicer
 
-from . import segments, views
-from .client import Client
+from ..client.api import Client
+from ..logic.jobs import Progress, Task
+from ..logic.messages import ExplainedError
+from ..logic.records import FinalLabel
+from ..logic.review import Action, Review, State
+from ..scene import segments, views
+from ..scene.parameters import CaseNode
 from .context import Context
-from .jobs import Progress, Task
-from .messages import ExplainedError
-from .parameters import CaseNode
-from .records import FinalLabel
-from .review import Action, Review, State
 
 _COLUMNS = ["#", "State", "ml", "z", "Place", "Note"]
 _MARKS = {

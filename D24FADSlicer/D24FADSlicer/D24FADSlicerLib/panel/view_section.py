@@ -8,11 +8,11 @@ from typing import Any
 import qt
 import slicer
 
-from . import heatmap, views
-from .case import slice_in_view
-from .colors import scale_maximum
+from ..logic.colors import scale_maximum
+from ..logic.strip import draw_strip, encode_png, slice_at
+from ..scene import heatmap, views
+from ..scene.case import slice_in_view
 from .context import Context
-from .strip import draw_strip, encode_png, slice_at
 
 _CHOOSE_WINDOW = "Window…"
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .client_calls import ROOT, SLOW_S, path_part, query_of
-from .client_jobs import JobCalls
-from .findings import Analysis
-from .jobs import Task
-from .matching import Matches
-from .messages import ExplainedError
-from .records import JobState, items
-from .volume_file import VolumeData
+from ..logic.findings import Analysis
+from ..logic.jobs import Task
+from ..logic.matching import Matches
+from ..logic.messages import ExplainedError
+from ..logic.records import JobState, items
+from ..logic.volume_file import VolumeData
+from .calls import ROOT, SLOW_S, path_part, query_of
+from .server_jobs import JobCalls
 
 _ABANDON_S = 120
 
