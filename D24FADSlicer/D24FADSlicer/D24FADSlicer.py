@@ -3,7 +3,15 @@
 Research use only. Not for clinical use.
 """
 
+import sys
+
 import slicer
+
+if hasattr(slicer.modules, "D24FADSlicerWidget"):
+    # "Reload" runs this file again; Python would hand it the library as it was loaded before.
+    for _name in [name for name in sys.modules if name.split(".")[0] == "D24FADSlicerLib"]:
+        del sys.modules[_name]
+
 from D24FADSlicerLib.panel.main_panel import Panel
 from D24FADSlicerLib.scene.selftest import run_self_test
 from slicer.ScriptedLoadableModule import (
@@ -41,6 +49,8 @@ class D24FADSlicerWidget(ScriptedLoadableModuleWidget):
         widget = slicer.util.loadUI(self.resourcePath("UI/D24FADSlicer.ui"))
         self.layout.addWidget(widget)
         self.panel = Panel(widget)
+        if self.parent.visible:
+            self.panel.enter()  # Slicer does not call enter() after a reload
 
     def enter(self):
         """The user opened the module."""

@@ -15,6 +15,7 @@ from .comparison_section import ComparisonSection
 from .connection_section import ConnectionSection
 from .context import Context
 from .review_section import ReviewSection
+from .shortcuts import Shortcuts
 from .support_section import SupportSection
 from .view_section import ViewSection
 
@@ -41,49 +42,38 @@ class Panel:
         self.review = ReviewSection(self.context)
         self.comparison = ComparisonSection(self.context)
         widget.setMRMLScene(slicer.mrmlScene)
-        self._shortcuts = self._make_shortcuts()
+        self._shortcuts = Shortcuts(
+            slicer.util.mainWindow(),
+            {
+                "A": self.review.accept,
+                "X": self.review.reject,
+                "N": self.review.next_finding,
+                "P": self.review.previous_finding,
+                "H": self.view.toggle_heatmap,
+            },
+        )
         self._observations: list[tuple[Any, int]] = []
         self._observe_scene()
         self.view.observe()
         self._timer = qt.QTimer()
         self._timer.setInterval(_DRAIN_MS)
         self._timer.connect("timeout()", self._tick)
-        self._timer.start()
-
-    def _make_shortcuts(self) -> list[Any]:
-        keys = {
-            "A": self.review.accept,
-            "X": self.review.reject,
-            "N": self.review.next_finding,
-            "P": self.review.previous_finding,
-            "H": self.view.toggle_heatmap,
-        }
-        window = slicer.util.mainWindow()
-        if window is None:  # Slicer runs without one in batch mode
-            return []
-        shortcuts = []
-        for key, action in keys.items():
-            shortcut = qt.QShortcut(window)
-            shortcut.setKey(qt.QKeySequence(key))
-            shortcut.connect("activated()", action)
-            shortcut.setEnabled(False)
-            shortcuts.append(shortcut)
-        return shortcuts
 
     def enter(self) -> None:
         """The user opened the module: keys work, and what was drawn elsewhere shows."""
-        for shortcut in self._shortcuts:
-            shortcut.setEnabled(True)
+        self._shortcuts.enable(True)
+        self._timer.start()
         self.review.update()
 
     def exit(self) -> None:
-        """The user went to another module: its keys are its own."""
-        for shortcut in self._shortcuts:
-            shortcut.setEnabled(False)
+        """The user went to another module: its keys are its own, and nothing is polled."""
+        self._shortcuts.enable(False)
+        self._timer.stop()
 
     def close(self) -> None:
         """The panel goes away."""
         self._timer.stop()
+        self._shortcuts.delete()
         self.connection.close()
         self.view.close()
         self.context.jobs.cancel_all()
