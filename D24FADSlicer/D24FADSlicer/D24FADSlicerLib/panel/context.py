@@ -10,6 +10,7 @@ from ..logic.jobs import Jobs
 from ..logic.messages import ExplainedError
 from ..logic.records import CaseCalibration, ServerInfo, SupportSet
 from ..scene.parameters import CaseNode
+from .theme import Tone, paint
 
 
 class Context:
@@ -32,6 +33,7 @@ class Context:
         self.support_set: SupportSet | None = None
         self.calibration: CaseCalibration | None = None
         self.on_server_away: Callable[[ExplainedError], None] = self.tell
+        self._tone = Tone.DONE
         self._listeners: dict[str, list[Callable[[], None]]] = {}
 
     def on(self, event: str, listener: Callable[[], None]) -> None:
@@ -85,21 +87,27 @@ class Context:
 
     def tell(self, problem: ExplainedError) -> None:
         """Show a problem: what happened and what to do."""
-        self._show(f"{problem.cause} {problem.remedy}".strip(), "#b00020")
+        self._show(f"{problem.cause} {problem.remedy}".strip(), Tone.PROBLEM)
 
     def note(self, text: str) -> None:
         """Show what was done."""
-        self._show(text, "#1b5e20")
+        self._show(text, Tone.DONE)
 
     def clear_message(self) -> None:
         """Show nothing."""
         self.ui.messageLabel.visible = False
         self.ui.messageLabel.text = ""
 
-    def _show(self, text: str, color: str) -> None:
+    def repaint(self) -> None:
+        """Find the colours again: the theme may have changed."""
+        paint(self.ui.noticeLabel, Tone.NOTICE)
+        paint(self.ui.messageLabel, self._tone)
+
+    def _show(self, text: str, tone: Tone) -> None:
+        self._tone = tone
         self.ui.messageLabel.text = text
-        self.ui.messageLabel.styleSheet = f"color: {color}; font-weight: bold;"
         self.ui.messageLabel.visible = True
+        self.repaint()
 
     def failed(self, problem: ExplainedError) -> None:
         """What every job does with its problem."""

@@ -33,7 +33,7 @@ class Panel:
         self.ui = slicer.util.childWidgetVariables(widget)
         self.context = Context(self.ui, Jobs())
         self.ui.noticeLabel.text = RESEARCH_USE_ONLY
-        self.ui.noticeLabel.styleSheet = "background: #fff3cd; color: #664d03; padding: 4px;"
+        self.context.repaint()
         self.context.clear_message()
         self.connection = ConnectionSection(self.context)
         self.support = SupportSection(self.context)
@@ -63,6 +63,7 @@ class Panel:
         """The user opened the module: keys work, and what was drawn elsewhere shows."""
         self._shortcuts.enable(True)
         self._timer.start()
+        self.context.repaint()
         self.review.update()
 
     def exit(self) -> None:
