@@ -23,9 +23,11 @@ class Calls:
         token: access token; empty for none.
         silence_s: longest wait for the next bytes of an answer.
         patience_s: how long a running analysis survives a server that is away.
+        authority: file with the certificate of an authority to trust besides the system's;
+            empty for none.
 
     Raises:
-        ExplainedError: the address is none.
+        ExplainedError: the address is none, or the authority's file cannot be used.
     """
 
     def __init__(
@@ -34,10 +36,11 @@ class Calls:
         token: str = "",
         silence_s: float = 30.0,
         patience_s: float = 60.0,
+        authority: str = "",
     ) -> None:
-        self._http = Transport(address, token, silence_s=silence_s)
+        self._http = Transport(address, token, silence_s=silence_s, authority=authority)
         # For the few answers that the server works on before it sends their first byte.
-        self._slow = Transport(address, token, silence_s=SLOW_S)
+        self._slow = Transport(address, token, silence_s=SLOW_S, authority=authority)
         self._patience_s = patience_s
 
     @property

@@ -18,7 +18,13 @@ class JobCalls(Calls):
 
     def cancel_job(self, job: str) -> None:
         """Cancel a job on the server; a server that is away will abandon it by itself."""
-        hurried = Transport(self.address, self._http.token, connect_s=2.0, silence_s=3.0)
+        hurried = Transport(
+            self.address,
+            self._http.token,
+            connect_s=2.0,
+            silence_s=3.0,
+            authority=self._http.authority,
+        )
         try:
             hurried.document("DELETE", f"{ROOT}/jobs/{path_part(job)}", limit_s=3.0)
         except ExplainedError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from ..logic.messages import (
     problem_of_answer,
     problem_of_connection,
 )
+from .trust import trusting_context
 
 _PIECE_BYTES = 1 << 18
 _LARGEST_DOCUMENT = 64 << 20
@@ -81,15 +81,24 @@ class Transport:
         token: access token; empty for none.
         connect_s: longest wait for a connection.
         silence_s: longest wait for the next bytes.
+        authority: file with the certificate of an authority to trust besides the system's;
+            empty for none.
 
     Raises:
-        ExplainedError: the address is none.
+        ExplainedError: the address is none, or the authority's file cannot be used.
     """
 
     def __init__(
-        self, address: str, token: str = "", connect_s: float = 5.0, silence_s: float = 30.0
+        self,
+        address: str,
+        token: str = "",
+        connect_s: float = 5.0,
+        silence_s: float = 30.0,
+        authority: str = "",
     ) -> None:
         self.address = Address.parse(address)
+        self.authority = authority
+        self._context = trusting_context(authority) if self.address.secure else None
         self.token = token.strip()
         self._connect_s = connect_s
         self._silence_s = silence_s
@@ -251,9 +260,8 @@ class Transport:
     def _connection(self) -> http.client.HTTPConnection:
         where = self.address
         if where.secure:
-            context = ssl.create_default_context()
             return http.client.HTTPSConnection(
-                where.host, where.port, timeout=self._connect_s, context=context
+                where.host, where.port, timeout=self._connect_s, context=self._context
             )
         return http.client.HTTPConnection(where.host, where.port, timeout=self._connect_s)
 

@@ -45,8 +45,8 @@ def problem_of_connection(error: Exception, address: str) -> ExplainedError:
     if isinstance(error, ssl.SSLCertVerificationError):
         return ExplainedError(
             f"The certificate of {address} cannot be trusted ({error.verify_message}).",
-            "Ask the operator for a certificate signed for this address, "
-            "or have their authority added to this computer.",
+            "Ask the operator for the certificate of their authority (a .pem file), and choose it "
+            "beside Authority in the Setup tab.",
             "tls",
         )
     if isinstance(error, ssl.SSLError):
