@@ -427,7 +427,7 @@ def test_a_volume_is_not_sent_to_a_server_with_a_pacs(driver: Driver, server: An
     for button in (driver.ui.runButton, driver.ui.confirmNormalButton):
         driver.ui.messageLabel.text = ""
         driver.press(button)
-        assert "Choose the series under Open" in driver.ui.messageLabel.text
+        assert "Load the series from that PACS" in driver.ui.messageLabel.text
     assert not [call for call in server.calls if "/uploads/" in call]
     driver.press(driver.ui.refreshButton)
     driver.until(lambda: driver.ui.caseBox.count == 3)
@@ -437,6 +437,41 @@ def test_a_volume_is_not_sent_to_a_server_with_a_pacs(driver: Driver, server: An
     driver.press(driver.ui.runButton)
     driver.until(lambda: driver.panel.context.case.analysis is not None)
     assert not [call for call in server.calls if "/uploads/" in call]
+
+
+def test_a_series_loaded_from_the_same_pacs_is_analysed_unsent(driver: Driver, server: Any) -> None:
+    """Its series UID is the server's image id; nothing is uploaded, nothing is opened twice."""
+    import slicer
+
+    server.uploads = False
+    server.add_image("1.2.840.7", volumes.scan(volumes.GRIDS["plain"]))
+    driver.connect()
+    node = driver.load()
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    item = hierarchy.CreateItem(hierarchy.GetSceneItemID(), node)
+    hierarchy.SetItemUID(item, "DICOM", "1.2.840.7")
+    driver.analyse()
+    assert driver.panel.context.case.volume is node
+    assert driver.panel.context.case.image == "1.2.840.7"
+    driver.press(driver.ui.confirmNormalButton)
+    driver.until(lambda: driver.ui.supportTable.rowCount == 3)
+    assert server.store.sets["default"][2]["image"] == "1.2.840.7"
+    assert not [call for call in server.calls if "/uploads/" in call]
+
+
+def test_a_series_of_another_pacs_is_refused_in_the_servers_words(
+    driver: Driver, server: Any
+) -> None:
+    import slicer
+
+    server.uploads = False
+    driver.connect()
+    node = driver.load()
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    item = hierarchy.CreateItem(hierarchy.GetSceneItemID(), node)
+    hierarchy.SetItemUID(item, "DICOM", "9.9.9")
+    driver.press(driver.ui.runButton)
+    driver.until(lambda: "There is no image '9.9.9'" in driver.ui.messageLabel.text)
 
 
 def test_typing_a_note_decides_nothing(driver: Driver) -> None:

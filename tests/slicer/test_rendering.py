@@ -146,7 +146,7 @@ def test_a_real_case_in_three_planes_is_pictured() -> None:
     data, delivery = real_delivery(folder)
     panes = [SliceView(name, (360, 360)) for name in PLANES]
     case = CaseNode.of_volume(cases.add_volume("head MRI", data))
-    cases.show_volume(case.volume)
+    views.show_volume(case.volume)
     cases.receive(case, delivery, "AB", 0.6)
     for pane in panes:
         pane.fit()

@@ -27,11 +27,12 @@ def delivery_of(volume: VolumeData, events: tuple[Event, ...] = (), **changes: A
 
 def open_case(name: str = "plain", **changes: Any) -> Any:
     from D24FADSlicerLib.scene import case as cases
+    from D24FADSlicerLib.scene import views
     from D24FADSlicerLib.scene.parameters import CaseNode
 
     data = volumes.scan(volumes.GRIDS[name])
     case = CaseNode.of_volume(cases.add_volume("case", data))
-    cases.show_volume(case.volume)
+    views.show_volume(case.volume)
     cases.receive(case, delivery_of(data, **changes), "AB", 0.6)
     return case
 
@@ -375,3 +376,145 @@ def test_matches_are_kept_with_their_result_only() -> None:
     assert case.matches.of("a").query_to_support == tuple(map(tuple, rows))
     case.analysis = Analysis.read({**case.analysis.document, "id": "another"})
     assert case.matches is None
+
+
+def test_choosing_a_volume_keeps_zoom_place_and_the_users_layers() -> None:
+    import slicer
+    from D24FADSlicerLib.scene import case as cases
+    from D24FADSlicerLib.scene import views
+
+    case = open_case()
+    other = cases.add_volume("other", volumes.scan(volumes.GRIDS["plain"], 3))
+    overlay = cases.add_volume("PET", volumes.scan(volumes.GRIDS["plain"], 4))
+    node = views.slice_node()
+    node.SetFieldOfView(30.0, 30.0, 1.0)
+    node.SetSliceOffset(21.0)
+    before = (node.GetFieldOfView(), node.GetSliceOffset(), views.position_in_view())
+    composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    for composite in composites:
+        composite.SetLabelVolumeID(overlay.GetID())
+    views.show_volume(other)
+    assert (node.GetFieldOfView(), node.GetSliceOffset(), views.position_in_view()) == before
+    for composite in composites:
+        assert composite.GetBackgroundVolumeID() == other.GetID()
+        assert composite.GetForegroundVolumeID() is None, "the heatmap of the other case"
+        assert composite.GetLabelVolumeID() == overlay.GetID()
+        composite.SetForegroundVolumeID(overlay.GetID())
+    views.show_volume(case.volume)
+    assert all(c.GetForegroundVolumeID() == overlay.GetID() for c in composites)
+    views.show_case(case.volume, case.heatmap, 0.6)
+    assert all(c.GetLabelVolumeID() == overlay.GetID() for c in composites)
+    assert (node.GetFieldOfView(), node.GetSliceOffset(), views.position_in_view()) == before
+
+
+def test_a_volume_that_is_elsewhere_is_brought_into_view() -> None:
+    from D24FADSlicerLib.scene import case as cases
+    from D24FADSlicerLib.scene import views
+
+    open_case()
+    affine = volumes.GRIDS["plain"].copy()
+    affine[:3, 3] += 700
+    far = cases.add_volume("far", volumes.scan(affine))
+    views.show_volume(far)
+    bounds = [0.0] * 6
+    far.GetRASBounds(bounds)
+    middle = views.position_in_view()
+    assert all(bounds[2 * a] <= middle[a] <= bounds[2 * a + 1] for a in range(3))
+
+
+def test_findings_have_a_terminology_that_dicom_knows() -> None:
+    import slicer
+    import vtk
+
+    case = open_case()
+    segmentation = case.segmentation.GetSegmentation()
+    for index in range(segmentation.GetNumberOfSegments()):
+        tag = vtk.reference("")
+        segment = segmentation.GetNthSegment(index)
+        assert segment.GetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), tag)
+        category, kind = str(tag.get()).split("~")[1:3]
+        assert category.split("^")[:2] == ["SCT", "49755003"]
+        assert kind.split("^") == ["SCT", "52988006", "Lesion"]
+
+
+def test_the_servers_segmentations_have_the_same_codes() -> None:
+    codes = pytest.importorskip("d24fad_core.export.dicom_codes")
+    assert codes.ABNORMAL_STRUCTURE.value == "49755003"
+    assert codes.LESION.value == "52988006"
+
+
+@pytest.mark.parametrize("made_before", [False, True])
+def test_results_are_under_the_patient_and_study_of_their_volume(made_before: bool) -> None:
+    """In Slicer each new node has an item already; in the batch mode it has not."""
+    import slicer
+    from D24FADSlicerLib.scene import case as cases
+    from D24FADSlicerLib.scene.hierarchy import place_beside
+    from D24FADSlicerLib.scene.parameters import CaseNode
+
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    root = hierarchy.GetSceneItemID()
+    study = hierarchy.CreateStudyItem(hierarchy.CreateSubjectItem(root, "Doe"), "Head")
+    data = volumes.scan(volumes.GRIDS["plain"])
+    case = CaseNode.of_volume(cases.add_volume("case", data))
+    hierarchy.CreateItem(study, case.volume)
+    cases.receive(case, delivery_of(data), "AB", 0.6)
+    for node in (case.heatmap, case.segmentation):
+        if made_before:
+            hierarchy.SetItemParent(hierarchy.GetItemByDataNode(node), root)
+            place_beside(node, case.volume)
+        assert hierarchy.GetItemParent(hierarchy.GetItemByDataNode(node)) == study
+
+
+def test_a_series_is_known_by_its_uid() -> None:
+    import slicer
+    from D24FADSlicerLib.scene.hierarchy import series_uid
+
+    case = open_case()
+    assert series_uid(case.volume) == ""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    item = hierarchy.CreateItem(hierarchy.GetSceneItemID(), case.volume)
+    hierarchy.SetItemUID(item, "DICOM", "1.2.840.99")
+    assert series_uid(case.volume) == "1.2.840.99"
+
+
+@pytest.mark.parametrize("flips", [(False, False, True), (True, False, True), (True, True, True)])
+def test_a_volume_read_the_other_way_round_gets_its_result_at_its_place(
+    flips: tuple[bool, bool, bool],
+) -> None:
+    """Slicer and the server may count the slices of a series from opposite ends."""
+    import slicer
+    from D24FADSlicerLib.logic.grids import on_grid
+    from D24FADSlicerLib.scene import case as cases
+    from D24FADSlicerLib.scene import views
+    from D24FADSlicerLib.scene.heatmap import affine_of
+    from D24FADSlicerLib.scene.parameters import CaseNode
+    from D24FADSlicerLib.scene.segments import drawn_masks, segment_of
+
+    server = volumes.scan(volumes.GRIDS["oblique"])
+    affine = server.affine @ flip_of(flips)
+    loaded = on_grid(server, affine, server.array.shape[::-1])
+    assert loaded is not None
+    case = CaseNode.of_volume(cases.add_volume("case", loaded))
+    cases.receive(case, delivery_of(server), "AB", 0.6)
+    np.testing.assert_array_equal(affine_of(case.heatmap), affine_of(case.volume))
+    np.testing.assert_allclose(
+        slicer.util.arrayFromVolume(case.heatmap), loaded.array / 100, rtol=1e-6
+    )
+    for number in volumes.SPOTS:
+        segment = segment_of(case.segmentation, number)
+        found = slicer.util.arrayFromSegmentBinaryLabelmap(case.segmentation, segment, case.volume)
+        np.testing.assert_array_equal(found > 0, loaded.array == 900 - 100 * number)
+    assert not drawn_masks(case.segmentation, case.volume, case.review)
+    peak = case.analysis.findings[0].peak_ras_mm
+    views.jump_to(case.volume, peak)
+    assert cases.slice_in_view(case) == case.analysis.slice_of(peak)
+
+
+def flip_of(flips: tuple[bool, bool, bool]) -> np.ndarray:
+    """From an index that counts from the other end to the index."""
+    matrix = np.eye(4)
+    for axis, flipped in enumerate(flips):
+        if flipped:
+            matrix[axis, axis] = -1
+            matrix[axis, 3] = volumes.SHAPE[::-1][axis] - 1
+    return matrix

@@ -16,10 +16,13 @@ class Stored:
     Attributes:
         image: its id on the server.
         content: fingerprint of its voxels.
+        in_pacs: whether it is a series of the PACS that the server reads from, and so is never
+            sent.
     """
 
     image: str
     content: str
+    in_pacs: bool = False
 
 
 def ensure_stored(
@@ -36,7 +39,7 @@ def ensure_stored(
     """
     task.report("Preparing the volume")
     content = content_of(volume)
-    if known is not None and known.image and known.content == content:
-        return known
+    if known is not None and known.image and (known.in_pacs or known.content == content):
+        return Stored(known.image, content, known.in_pacs)
     image, _ = client.upload(volume, name, task)
     return Stored(image, content)

@@ -175,16 +175,3 @@ def regions_of(labels: NDArray) -> dict[int, NDArray[np.int64]]:
     voxels = np.argwhere(labels)
     ranks = labels[tuple(voxels.T)]
     return {int(rank): voxels[ranks == rank] for rank in np.unique(ranks)}
-
-
-def has_grid(analysis: Analysis, affine: NDArray[np.float64], shape: tuple[int, ...]) -> bool:
-    """Whether a volume lies on the grid that was analysed, to a hundredth of a mm.
-
-    Args:
-        analysis: the result.
-        affine: the volume's 4x4 matrix from voxel index to RAS mm.
-        shape: its voxels along I, J and K.
-    """
-    return tuple(shape) == analysis.shape and bool(
-        np.allclose(affine, np.asarray(analysis.affine), rtol=1e-5, atol=1e-2)
-    )

@@ -13,6 +13,7 @@ from ..logic.messages import ExplainedError
 from ..logic.review import Review
 from ..logic.volume_file import VolumeData, content_of
 from ..scene import case as cases
+from ..scene import views
 from ..scene.case import Delivery
 from ..scene.heatmap import snapshot
 from ..scene.parameters import CaseNode
@@ -75,9 +76,8 @@ class CaseSection:
                 "Harden or remove the transform first.",
             )
         case = CaseNode.of_volume(node)
-        self._context.require_sendable(case.image)
         volume, name = snapshot(node), node.GetName()
-        known = Stored(case.image, case.content)
+        known = self._context.stored(case)
         support = self._context.support_set
         support_name = support.name if support is not None else None
         options = self._options()
@@ -171,7 +171,7 @@ class CaseSection:
             if self._context.case is not None and self._context.case.heatmap is not None:
                 cases.show_again(self._context.case, float(self._context.ui.opacitySlider.value))
             else:
-                cases.show_volume(node)
+                views.show_volume(node)
         self._context.fire("case")
 
     def _next(self) -> None:
@@ -207,8 +207,8 @@ class CaseSection:
         case = CaseNode.of_volume(node)
         case.image, case.content = image, content_of(data)
         self._context.ui.volumeSelector.setCurrentNode(node)
+        views.fit_views()
         if delivery is not None:
-            cases.show_volume(node)
             self._receive(case, delivery)
         if reason:
             self._context.note(reason)

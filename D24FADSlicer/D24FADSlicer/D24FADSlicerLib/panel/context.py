@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from ..client.api import Client
+from ..client.uploads import Stored
 from ..logic.jobs import Jobs
 from ..logic.messages import ExplainedError
 from ..logic.records import CaseCalibration, ServerInfo, SupportSet
+from ..scene.hierarchy import series_uid
 from ..scene.parameters import CaseNode
 from .theme import Tone, paint
 
@@ -69,21 +71,24 @@ class Context:
             )
         return self.client
 
-    def require_sendable(self, image: str) -> None:
-        """Refuse at once to send a volume to a server that takes its studies from a PACS alone.
-
-        Args:
-            image: the volume's id on the server; empty where it did not come from there.
+    def stored(self, case: CaseNode) -> Stored:
+        """What the server has of a case: its image, or the DICOM series it was loaded from.
 
         Raises:
-            ExplainedError: it would have to be sent and cannot be.
+            ExplainedError: the server reads from a PACS alone, and the volume is not from there.
         """
-        if not image and self.info is not None and not self.info.uploads:
+        if self.info is None or self.info.uploads:
+            return Stored(case.image, case.content)
+        series = series_uid(case.volume)
+        if series and not case.content:
+            return Stored(series, "", in_pacs=True)
+        if not case.image:
             raise ExplainedError(
                 "The studies of this server come from its PACS; volumes cannot be sent to it.",
-                "Choose the series under Open, or press Next case.",
+                "Load the series from that PACS, or choose it in the list of the server's cases.",
                 "uploads_not_supported",
             )
+        return Stored(case.image, case.content)
 
     def tell(self, problem: ExplainedError) -> None:
         """Show a problem: what happened and what to do."""

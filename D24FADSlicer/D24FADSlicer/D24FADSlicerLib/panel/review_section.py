@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import qt
 import slicer
 
 from ..client.api import Client
+from ..logic.findings import Analysis
+from ..logic.grids import on_grid
 from ..logic.jobs import Progress, Task
 from ..logic.messages import ExplainedError
 from ..logic.records import FinalLabel
@@ -267,6 +271,7 @@ class ReviewSection:
         if self._context.jobs.is_live(self._sending):
             self._context.jobs.cancel(self._sending)
         drawn = segments.drawn_masks(case.segmentation, case.volume, case.review)
+        outlines = [_as_analysed(mask, case.analysis) for mask in drawn]
         edited = {mask.finding for mask in drawn}
         ranks = [found.rank for found in case.analysis.findings if found.rank not in edited]
         still_open = case.review.open_findings(ranks)
@@ -282,7 +287,7 @@ class ReviewSection:
         reviewer, note = self._context.reviewer, case.review.study_note
 
         def work(task: Task) -> tuple[Review, FinalLabel]:
-            return save_review(client, result, review, drawn, reviewer, note, task)
+            return save_review(client, result, review, outlines, reviewer, note, task)
 
         def done(saved: tuple[Review, FinalLabel]) -> None:
             for mask in drawn:
@@ -292,6 +297,12 @@ class ReviewSection:
             self._context.fire("review")
 
         self._sending = self._start(case, work, done)
+
+
+def _as_analysed(mask: segments.DrawnMask, analysis: Analysis) -> segments.DrawnMask:
+    """An outline in the order in which the server read the image."""
+    volume = on_grid(mask.volume, np.asarray(analysis.affine), analysis.shape)
+    return mask if volume is None else replace(mask, volume=volume)
 
 
 def save_review(

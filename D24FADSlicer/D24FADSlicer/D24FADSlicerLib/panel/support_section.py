@@ -176,9 +176,8 @@ class SupportSection:
     def _send_and_add(self, node: Any, confirmed_normal: bool) -> None:
         client, name, reviewer = self._prepare()
         case = CaseNode.of_volume(node)
-        self._context.require_sendable(case.image)
         volume, title = snapshot(node), node.GetName()
-        known = Stored(case.image, case.content)
+        known = self._context.stored(case)
 
         def work(task: Task) -> tuple[Stored, SupportSet]:
             stored = ensure_stored(client, volume, title, known, task)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import slicer
 from numpy.typing import NDArray
 
 from ..logic.findings import Analysis
+from ..logic.grids import reordering
 from ..logic.review import Action, Event, Review
 from ..logic.volume_file import VolumeData
 from . import heatmap, segments, views
@@ -43,6 +44,7 @@ def receive(case: CaseNode, delivery: Delivery, reviewer: str, opacity: float) -
         ExplainedError: the result lies on another grid than the volume; the scene is unchanged.
     """
     volume, analysis = case.volume, delivery.analysis
+    delivery = _in_order_of(volume, delivery)
     heatmap.check_grid(volume, delivery.heatmap, analysis)
     former, former_review = case.analysis, case.review
     case.heatmap = heatmap.show_heatmap(volume, delivery.heatmap, analysis, case.heatmap)
@@ -66,6 +68,25 @@ def receive(case: CaseNode, delivery: Delivery, reviewer: str, opacity: float) -
     segments.apply_states(case.segmentation, volume, review)
     views.show_case(volume, case.heatmap, opacity)
     heatmap.show_legend(case.heatmap)
+
+
+def _in_order_of(volume: Any, delivery: Delivery) -> Delivery:
+    """A delivery in the order of a volume's voxels: Slicer may read a series backwards."""
+    affine, shape = heatmap.affine_of(volume), volume.GetImageData().GetDimensions()
+    scores = delivery.heatmap
+    way = reordering(scores.affine, scores.array.shape[::-1], affine, shape)
+    if way is None or np.array_equal(scores.affine, affine):
+        return delivery
+    masks = {
+        finding: VolumeData(way.array(mask.array), affine)
+        for finding, mask in delivery.masks.items()
+    }
+    return replace(
+        delivery,
+        heatmap=VolumeData(way.array(scores.array), affine),
+        regions={rank: way.voxels(region) for rank, region in delivery.regions.items()},
+        masks=masks,
+    )
 
 
 def _has_all(segmentation: Any, analysis: Analysis) -> bool:
@@ -100,11 +121,6 @@ def add_volume(name: str, data: VolumeData) -> Any:
     if body.size:
         display.SetWindowLevelMinMax(float(sample.min()), float(np.percentile(body, 99.5)))
     return volume
-
-
-def show_volume(volume: Any) -> None:
-    """Show a volume alone in all slice views, whole."""
-    slicer.util.setSliceViewerLayers(background=volume, foreground=None, label=None, fit=True)
 
 
 def slice_in_view(case: CaseNode) -> int | None:

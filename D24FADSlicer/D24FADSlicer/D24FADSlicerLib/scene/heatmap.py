@@ -10,12 +10,14 @@ import vtk
 from numpy.typing import NDArray
 
 from ..logic.colors import color_points, scale_maximum
-from ..logic.findings import Analysis, has_grid
+from ..logic.findings import Analysis
+from ..logic.grids import reordering
 from ..logic.messages import ExplainedError
 from ..logic.volume_file import VolumeData
+from .hierarchy import place_beside
+from .views import HEATMAP, is_heatmap
 
 _COLORS = "D24FAD heatmap colours"
-_RESULT = "D24FAD.Result"
 _ABOVE_EVERY_SCORE = 1e6
 
 
@@ -32,7 +34,7 @@ def snapshot(volume: Any) -> VolumeData:
     Raises:
         ExplainedError: the node holds no volume of numbers.
     """
-    if volume.GetAttribute(_RESULT) is not None:
+    if is_heatmap(volume):
         raise ExplainedError(
             f"'{volume.GetName()}' is a heatmap, not a study.",
             "Choose the study itself.",
@@ -76,7 +78,8 @@ def show_heatmap(volume: Any, data: VolumeData, analysis: Analysis, former: Any 
     volume.GetIJKToRASMatrix(matrix)
     node.SetIJKToRASMatrix(matrix)
     node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
-    node.SetAttribute(_RESULT, analysis.result)
+    node.SetAttribute(HEATMAP, analysis.result)
+    place_beside(node, volume)
     _color(node, analysis.threshold)
     set_threshold(node, analysis.threshold)
     return node
@@ -88,9 +91,10 @@ def check_grid(volume: Any, data: VolumeData, analysis: Analysis) -> None:
     Raises:
         ExplainedError: it would appear at the wrong place.
     """
-    shape = data.array.shape[::-1]
-    same = has_grid(analysis, affine_of(volume), volume.GetImageData().GetDimensions())
-    if not same or not has_grid(analysis, data.affine, shape):
+    affine, dimensions = affine_of(volume), volume.GetImageData().GetDimensions()
+    grids = ((affine, dimensions), (data.affine, data.array.shape[::-1]))
+    of_analysis = np.asarray(analysis.affine), analysis.shape
+    if any(reordering(*of_analysis, *grid) is None for grid in grids):
         raise ExplainedError(
             f"The result does not lie on the grid of '{volume.GetName()}'.",
             "Run the analysis on this volume again; it may have been cropped or resampled since.",

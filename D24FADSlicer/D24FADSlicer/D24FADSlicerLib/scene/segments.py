@@ -17,6 +17,7 @@ from ..logic.findings import Analysis
 from ..logic.review import Action, Review, State
 from ..logic.volume_file import VolumeData
 from .heatmap import affine_of
+from .hierarchy import place_beside
 
 _FINDING, _RESULT, _ORIGINAL, _SENT = (
     "D24FAD.Finding",
@@ -32,6 +33,12 @@ _COLORS = {
     State.ADDED: (0.2, 0.8, 0.95),
     State.REJECTED: (0.55, 0.55, 0.55),
 }
+# The codes of the DICOM segmentations that the server writes.
+_TERMINOLOGY = (
+    "Segmentation category and type - DICOM master list"
+    "~SCT^49755003^Morphologically Altered Structure~SCT^52988006^Lesion~^^"
+    "~Anatomic codes - DICOM master list~^^~^^"
+)
 _SAME_REGION = 0.5
 _DIGESTS_KEPT = 1000
 _digests: dict[tuple[int, int, bytes], str] = {}
@@ -74,6 +81,7 @@ def new_segmentation(volume: Any) -> Any:
     display = node.GetDisplayNode()
     display.SetOpacity2DFill(0.0)
     display.SetOpacity2DOutline(1.0)
+    place_beside(node, volume)
     return node
 
 
@@ -181,6 +189,7 @@ def _add_segment(node: Any, volume: Any, region: NDArray, rank: int, result: str
     segment = slicer.vtkSegment()
     segment.SetName(f"Finding {rank}")
     segment.SetColor(*_COLORS[State.OPEN])
+    segment.SetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), _TERMINOLOGY)
     segment.AddRepresentation(_representation(), image)
     segment.SetTag(_FINDING, str(rank))
     segment.SetTag(_RESULT, result)

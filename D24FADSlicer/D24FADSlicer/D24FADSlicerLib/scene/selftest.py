@@ -61,7 +61,7 @@ def run_self_test() -> None:
     """
     data, delivery = made_up_result()
     case = CaseNode.of_volume(cases.add_volume("self-test", data))
-    cases.show_volume(case.volume)
+    views.show_volume(case.volume)
     cases.receive(case, delivery, "self-test", 0.6)
     finding = delivery.analysis.findings[0]
     views.jump_to(case.volume, finding.peak_ras_mm)

@@ -15,6 +15,9 @@ CT_WINDOWS = {
 }
 """Width and level in HU."""
 
+HEATMAP = "D24FAD.Result"
+"""The attribute by which heatmaps are known; it holds the result's id."""
+
 QUERY_VIEW = "Red"
 """The view whose middle says which place of the case is looked at."""
 
@@ -22,8 +25,45 @@ QUERY_VIEW = "Red"
 def show_case(volume: Any, heatmap: Any, opacity: float) -> None:
     """Show a volume with its heatmap in all slice views; the views stay where they are."""
     slicer.util.setSliceViewerLayers(
-        background=volume, foreground=heatmap, label=None, foregroundOpacity=opacity
+        background=volume, foreground=heatmap, foregroundOpacity=opacity
     )
+
+
+def show_volume(volume: Any) -> None:
+    """Show a volume in all slice views.
+
+    Place and zoom stay, and so do the user's own layers over it; only the heatmap of another case
+    goes. The views are fitted where they would not show the volume at all.
+    """
+    scene = slicer.mrmlScene
+    for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+        if is_heatmap(scene.GetNodeByID(composite.GetForegroundVolumeID() or "")):
+            composite.SetForegroundVolumeID(None)
+        composite.SetBackgroundVolumeID(volume.GetID())
+    if not _is_in_view(volume):
+        fit_views()
+
+
+def fit_views() -> None:
+    """Show everything that the slice views show whole."""
+    logics = slicer.app.applicationLogic().GetSliceLogics()
+    for index in range(logics.GetNumberOfItems()):
+        logics.GetItemAsObject(index).FitSliceToBackground()
+
+
+def is_heatmap(node: Any) -> bool:
+    """Whether a node is a heatmap of this module."""
+    return node is not None and node.GetAttribute(HEATMAP) is not None
+
+
+def _is_in_view(volume: Any) -> bool:
+    bounds = [0.0] * 6
+    volume.GetRASBounds(bounds)
+    middle = position_in_view()
+    inside = all(bounds[2 * a] <= middle[a] <= bounds[2 * a + 1] for a in range(3))
+    largest = max(bounds[2 * axis + 1] - bounds[2 * axis] for axis in range(3))
+    # A view that never showed anything is 250 mm wide; one that shows a corner helps nobody.
+    return inside and slice_node().GetFieldOfView()[0] > 0.1 * largest
 
 
 def set_heatmap_opacity(heatmap: Any, opacity: float) -> None:
