@@ -25,6 +25,7 @@ class Driver:
         self.qt = qt
         self.server = server
         self.settle = application.settle
+        self.actions = 0
         self.window = application.open_main_window()
         qt.QSettings().clear()
         module = importlib.import_module("D24FADSlicer")
@@ -38,6 +39,21 @@ class Driver:
         self.widget.enter()
         self.ui.addressEdit.text = getattr(server, "address", "")
         self.ui.reviewerEdit.text = "AB"
+
+    def show(self, widget: Any) -> None:
+        """Go to the tab that a widget is in."""
+        for page in (self.ui.reviewPage, self.ui.setupPage):
+            if page.isAncestorOf(widget) and self.ui.tabs.currentWidget() is not page:
+                self.ui.tabs.setCurrentWidget(page)
+                self.actions += 1
+                self.settle()
+
+    def choose(self, box: Any, data: str) -> None:
+        """Choose the entry of a list by what stands behind it."""
+        self.show(box)
+        index = [box.itemData(row) for row in range(box.count)].index(data)
+        box.setCurrentIndex(index)
+        self.actions += 1
 
     def close(self) -> None:
         self.widget.cleanup()
@@ -56,8 +72,10 @@ class Driver:
         )
 
     def press(self, button: Any) -> None:
-        assert button.enabled, f"{button.text} cannot be pressed"
+        self.show(button)
+        assert button.enabled and button.visible, f"{button.text} cannot be pressed"
         button.click()
+        self.actions += 1
         self.settle()
 
     def connect(self) -> None:
@@ -102,10 +120,10 @@ def driver(qt: Any, scene: Any, server: Any) -> Iterator[Driver]:
 
 def test_the_notice_is_always_visible(driver: Driver) -> None:
     ui = driver.ui
-    for section in ("connection", "support", "case", "view", "review"):
-        getattr(ui, f"{section}Section").collapsed = True
-    driver.settle()
-    assert ui.noticeLabel.visible
+    for page in (ui.setupPage, ui.reviewPage):
+        ui.tabs.setCurrentWidget(page)
+        driver.settle()
+        assert ui.noticeLabel.visible
     assert ui.noticeLabel.text == "Research use only. Not for clinical use."
 
 
@@ -223,7 +241,7 @@ def test_a_server_that_dies_loses_no_decision(driver: Driver, server: Any) -> No
     driver.until(lambda: "reconnecting" in driver.ui.connectionLabel.text.lower())
     driver.press(driver.ui.rejectButton)
     assert [driver.state(row) for row in (0, 1)] == ["✓ accepted", "✗ rejected"]
-    assert "2 decisions" in driver.ui.saveLabel.text
+    assert "2 decisions are not sent yet" in driver.ui.saveLabel.text
     server.start()
     driver.until(lambda: driver.ui.saveLabel.text == "All decisions are on the server.")
     (events,) = server.store.events.values()
@@ -282,14 +300,15 @@ def test_building_a_support_set(driver: Driver, server: Any) -> None:
     driver.until(lambda: "brain-flair" in server.store.sets)
     driver.until(lambda: ui.supportSetBox.currentText.startswith("Brain-flair"))
     driver.until(lambda: "At least 2" in ui.supportLabel.text)
-    ui.imageBox.setCurrentIndex(2)
-    assert ui.imageBox.currentText == "T2 FLAIR, MR, …000002  unreviewed"
-    driver.press(ui.addImageButton)
+    driver.choose(ui.studyBox, "server:normal_2")
+    assert ui.studyBox.currentText == "T2 FLAIR, MR, …000002  (not reviewed)"
+    driver.press(ui.addStudyButton)
     driver.until(lambda: ui.supportTable.rowCount == 1)
     assert ui.supportTable.item(0, 0).text() == "T2 FLAIR, MR, …000002"
     node = driver.load()
-    ui.supportVolumeSelector.setCurrentNode(node)
-    driver.press(ui.addVolumeButton)
+    driver.choose(ui.studyBox, f"scene:{node.GetID()}")
+    assert ui.studyBox.currentText == "In Slicer: case"
+    driver.press(ui.addStudyButton)
     driver.until(lambda: ui.supportTable.rowCount == 2)
     assert "case" in server.store.files
     ui.supportTable.selectRow(0)
@@ -333,19 +352,20 @@ def test_the_next_case_and_opening_one_again(driver: Driver, server: Any) -> Non
     server.add_image("patient_7", volumes.scan(volumes.GRIDS["anisotropic"]))
     server.store.sets["default"].append(dict(server.store.sets["default"][0], image="normal_2"))
     driver.connect()
-    driver.press(ui.nextCaseButton)
+    assert ui.caseBox.currentText == "Next: highest score"
+    driver.press(ui.openCaseButton)
     driver.until(lambda: ui.volumeSelector.currentNode() is not None)
     driver.until(lambda: ui.runButton.enabled)
     assert ui.volumeSelector.currentNode().GetName() == "patient_7"
     driver.analyse()
     driver.press(ui.acceptButton)
     driver.until(lambda: ui.saveLabel.text == "All decisions are on the server.")
-    driver.press(ui.nextCaseButton)
+    driver.press(ui.openCaseButton)
     driver.until(lambda: "Every case is reviewed" in ui.messageLabel.text)
 
     driver.press(ui.refreshButton)
-    driver.until(lambda: ui.caseBox.count == 4)
-    ui.caseBox.setCurrentIndex(3)
+    driver.until(lambda: ui.caseBox.itemText(6) == "patient_7  (not reviewed, score 7.0)")
+    driver.choose(ui.caseBox, "open:patient_7")
     driver.press(ui.openCaseButton)
     driver.until(lambda: ui.volumeSelector.currentNode().GetName() != "patient_7")
     driver.until(lambda: ui.findingsTable.rowCount == 2)
@@ -383,8 +403,8 @@ def test_an_edited_outline_is_kept_sent_and_opened_again(driver: Driver, server:
     np.testing.assert_array_equal(read_bytes(mask).array > 0, expected)
 
     driver.press(ui.refreshButton)
-    driver.until(lambda: ui.caseBox.count == 4)
-    ui.caseBox.setCurrentIndex(0)
+    driver.until(lambda: ui.caseBox.count == 7)
+    driver.choose(ui.caseBox, "open:case")
     driver.press(ui.openCaseButton)
     driver.until(lambda: ui.volumeSelector.currentNode() is not case.volume)
     driver.until(lambda: ui.findingsTable.rowCount == 2)
@@ -430,7 +450,8 @@ def test_a_volume_is_not_sent_to_a_server_with_a_pacs(driver: Driver, server: An
         assert "Load the series from that PACS" in driver.ui.messageLabel.text
     assert not [call for call in server.calls if "/uploads/" in call]
     driver.press(driver.ui.refreshButton)
-    driver.until(lambda: driver.ui.caseBox.count == 3)
+    driver.until(lambda: driver.ui.caseBox.count == 6)
+    driver.choose(driver.ui.caseBox, "open:normal_0")
     driver.press(driver.ui.openCaseButton)
     driver.until(lambda: driver.ui.volumeSelector.currentNode() is not node)
     driver.until(lambda: driver.ui.runButton.enabled)
@@ -493,9 +514,29 @@ def test_a_heatmap_is_no_case(driver: Driver) -> None:
     driver.connect()
     driver.load()
     driver.analyse()
-    driver.ui.volumeSelector.setCurrentNode(driver.panel.context.case.heatmap)
+    heatmap = driver.panel.context.case.heatmap
+    driver.ui.volumeSelector.setCurrentNode(heatmap)
     driver.press(driver.ui.runButton)
     assert "is a heatmap" in driver.ui.messageLabel.text
+
+
+def test_heatmaps_are_not_offered_as_studies(driver: Driver) -> None:
+    import slicer
+    from D24FADSlicerLib.scene import case as cases
+
+    driver.connect()
+    driver.load()
+    driver.analyse()
+    cases.add_volume("another", volumes.scan(volumes.GRIDS["plain"]))
+    names = {node.GetName() for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")}
+    assert names == {"case", "case heatmap", "another"}
+    assert driver.ui.volumeSelector.nodeCount() == 2
+    offered = [driver.ui.studyBox.itemText(row) for row in range(driver.ui.studyBox.count)]
+    assert [text for text in offered if "Slicer" in text] == [
+        "In Slicer: case",
+        "In Slicer: another",
+    ]
+    assert driver.panel.context.case.analysis is not None
 
 
 def test_two_cases_keep_their_own_reviews(driver: Driver, server: Any) -> None:
@@ -605,7 +646,7 @@ def test_compare_shows_the_matched_place_and_goes_back(driver: Driver, server: A
     assert shown.GetName() == "normal_0"
     assert driver.panel.context.volume is node
     assert driver.ui.findingsTable.rowCount == 2
-    assert "that this one was compared with" in driver.ui.comparisonLabel.text
+    assert "the place that this one was compared with" in driver.ui.comparisonLabel.text
     assert "normal_0 (weight 50%)" in driver.ui.comparisonLabel.text
     for row in (1, 0):
         driver.ui.findingsTable.selectRow(row)
@@ -632,7 +673,7 @@ def test_compare_with_an_older_server_says_that_the_place_is_approximate(
     driver.analyse()
     driver.ui.compareButton.checked = True
     driver.until(lambda: driver.panel.comparison.shown is not None)
-    assert "at the same height of the body" in driver.ui.comparisonLabel.text
+    assert "the same height of the body" in driver.ui.comparisonLabel.text
     assert "a newer one can" in driver.ui.comparisonLabel.text
 
 
@@ -646,7 +687,7 @@ def test_compare_again_without_the_server_needs_it_no_more(driver: Driver, serve
     asked = len(server.calls)
     driver.ui.compareButton.checked = True
     assert driver.panel.comparison.shown is not None
-    assert "that this one was compared with" in driver.ui.comparisonLabel.text
+    assert "the place that this one was compared with" in driver.ui.comparisonLabel.text
     assert not [call for call in server.calls[asked:] if "matches" in call or "file" in call]
 
 
@@ -741,7 +782,7 @@ def test_the_panel_and_a_comparison_as_pixels(driver: Driver, server: Any, tmp_p
     red, yellow = SliceView("Red", (420, 420)), SliceView("Yellow", (420, 420))
     green = SliceView("Green", (420, 420))
     driver.connect()
-    ui.supportSetBox.setCurrentIndex(0)
+    driver.choose(ui.supportSetBox, "brain-flair")
     driver.until(lambda: ui.supportTable.rowCount == 3)
     node = cases.add_volume("case_001", _brain(9, lesion=True))
     ui.volumeSelector.setCurrentNode(node)

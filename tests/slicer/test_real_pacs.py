@@ -60,9 +60,9 @@ def test_what_is_saved_in_the_panel_is_in_the_pacs(
         ui.reviewerEdit.text = "Dr Müller"
         driver.connect()
         driver.press(ui.refreshButton)
-        driver.until(lambda: ui.caseBox.count == len(mr_series), "the list of cases", seconds=60)
-        listed = [ui.caseBox.itemData(row) for row in range(ui.caseBox.count)]
-        ui.caseBox.setCurrentIndex(listed.index(mr_series[CASE]))
+        entries = len(mr_series) + 3  # and the three ways to take the next case
+        driver.until(lambda: ui.caseBox.count == entries, "the worklist", seconds=60)
+        driver.choose(ui.caseBox, f"open:{mr_series[CASE]}")
         driver.press(ui.openCaseButton)
         driver.until(lambda: ui.volumeSelector.currentNode() is not None, "the case", seconds=60)
         driver.until(lambda: ui.runButton.enabled)

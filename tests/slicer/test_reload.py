@@ -63,6 +63,7 @@ def show_case(panel: Any) -> Any:
     regions = findings.regions_of(volumes.labels_of(data).array)
     cases.receive(case, cases.Delivery(analysis, heatmap, regions, ()), "AB", 0.6)
     panel.ui.volumeSelector.setCurrentNode(case.volume)
+    panel.ui.tabs.setCurrentWidget(panel.ui.reviewPage)
     return case
 
 
@@ -75,7 +76,7 @@ def test_after_two_reloads_a_key_decides_one_finding_of_the_visible_panel(
 
     window, panels = reloaded
     assert len({id(panel) for panel in panels}) == 3
-    assert [panel.ui.findingsTable.visible for panel in panels] == [False, False, True]
+    assert [panel.ui.noticeLabel.visible for panel in panels] == [False, False, True]
     case = show_case(panels[-1])
     window.activateWindow()
     settle(50)
@@ -105,6 +106,20 @@ def test_in_another_module_and_back_the_keys_are_neither_taken_nor_dead(reloaded
     assert [case.review.of(rank).state.value for rank in (1, 2)] == ["accepted", "rejected"]
     QtTest.QTest.keyClicks(window, "H")
     assert not panels[-1].ui.heatmapBox.checked
+
+
+def test_in_the_setup_tab_no_key_decides_a_finding_that_is_not_seen(reloaded: Any) -> None:
+    from harness.application import settle
+    from PySide6 import QtTest
+
+    window, panels = reloaded
+    case = show_case(panels[-1])
+    panels[-1].ui.tabs.setCurrentWidget(panels[-1].ui.setupPage)
+    window.activateWindow()
+    panels[-1].ui.tabs.setFocus()
+    settle(50)
+    QtTest.QTest.keyClicks(window, "AX")
+    assert not case.review.waiting
 
 
 def test_no_shortcut_of_a_panel_that_is_gone_is_left(reloaded: Any) -> None:

@@ -28,9 +28,10 @@ def open_with_view(
 
 
 def hidden(case: Any) -> None:
-    from D24FADSlicerLib.scene import views
+    from D24FADSlicerLib.scene import numbers, views
 
     views.set_legend_visible(case.heatmap, False)
+    numbers.set_visible(case, False)
     case.segmentation.GetDisplayNode().SetVisibility(False)
 
 
@@ -68,6 +69,33 @@ def test_the_threshold_and_the_opacity_show() -> None:
     views.set_heatmap_opacity(case.heatmap, 0.6)
     heatmap.set_threshold(case.heatmap, 7.5)
     assert saturation(view.pixels()).max() == 0
+
+
+@pytest.mark.parametrize("plane", PLANES)
+def test_the_number_of_a_finding_stands_beside_it(plane: str) -> None:
+    from D24FADSlicerLib.scene import numbers, views
+    from harness.rendering import count
+
+    def white(red: np.ndarray, green: np.ndarray, blue: np.ndarray) -> np.ndarray:
+        return (red > 200) & (green > 200) & (blue > 200)
+
+    case, view = open_with_view(name=plane)
+    hidden(case)
+    views.set_heatmap_opacity(case.heatmap, 0.0)
+    case.volume.GetDisplayNode().SetWindowLevelMinMax(0.0, 3000.0)
+    drawn = {}
+    for finding in case.analysis.findings:
+        views.jump_to(case.volume, finding.peak_ras_mm)
+        row, column = view.project(finding.peak_ras_mm)
+        around = slice(max(row - 40, 0), row + 40), slice(column - 10, column + 70)
+        numbers.set_visible(case, True)
+        shown = view.pixels()
+        assert count(shown[around], white) > 15
+        assert count(shown, white) == count(shown[around], white), "it is nowhere else"
+        drawn[finding.rank] = shown[around]
+        numbers.set_visible(case, False)
+        assert count(view.pixels(), white) == 0
+    assert not np.array_equal(drawn[1] > 200, drawn[2] > 200), "1 is not 2"
 
 
 def test_the_legend_is_there_and_can_go() -> None:

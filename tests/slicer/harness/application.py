@@ -146,6 +146,9 @@ def start() -> types.ModuleType:
     ):
         setattr(scripted, cls.__name__, cls)
     sys.modules["slicer.ScriptedLoadableModule"] = scripted
+    language = types.ModuleType("slicer.i18n")
+    language.translate = lambda context, text: text  # type: ignore[attr-defined]
+    sys.modules["slicer.i18n"] = language
     _state["qt"] = qt
     return qt
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..logic.findings import Analysis
 from ..logic.jobs import Task
+from ..logic.language import tr as _
 from ..logic.matching import Matches
 from ..logic.messages import ExplainedError
 from ..logic.records import JobState, items
@@ -59,12 +60,14 @@ class AnalysisCalls(JobCalls):
             ExplainedError: it failed, was cancelled on the server, or the server stays away.
             CancelledError: the user cancelled; the server's job is cancelled too.
         """
-        task.report("Asking the server")
+        task.report(_("Asking the server"))
         started = self.start_detection(image, support_set, support, options, task)
         state = self._finish(started, task)
         if state.state != "done" or state.result is None:
             raise ExplainedError(
-                "The analysis was cancelled on the server.", "Run it again.", "cancelled"
+                _("The analysis was cancelled on the server."),
+                _("Press Analyse again."),
+                "cancelled",
             )
         return self.result(state.result, task)
 
@@ -82,7 +85,7 @@ class AnalysisCalls(JobCalls):
 
         The first call for a result may take the server a while: it registers the studies again.
         """
-        task.report("Finding the matching slice")
+        task.report(_("Finding the matching place"))
         path = f"{ROOT}/results/{path_part(result)}/matches"
         try:
             answer = self._slow.document("GET", path, task.cancellation, limit_s=SLOW_S)
@@ -94,9 +97,11 @@ class AnalysisCalls(JobCalls):
 
     def heatmap(self, result: str, task: Task) -> VolumeData:
         """Its heatmap, in z units, to within a 255th of its range."""
-        return self._fetch(f"/results/{path_part(result)}/heatmap", "Downloading the heatmap", task)
+        return self._fetch(
+            f"/results/{path_part(result)}/heatmap", _("Downloading the heatmap"), task
+        )
 
     def finding_labels(self, result: str, task: Task) -> VolumeData:
         """A volume that holds the rank of the finding that a voxel belongs to."""
         path = f"/results/{path_part(result)}/mask?labels=findings"
-        return self._fetch(path, "Downloading the findings", task)
+        return self._fetch(path, _("Downloading the findings"), task)

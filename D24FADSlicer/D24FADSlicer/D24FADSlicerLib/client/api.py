@@ -7,6 +7,7 @@ The interface is described in `docs/http-api.md`; all knowledge of it is in the 
 from __future__ import annotations
 
 from ..logic.jobs import Cancellation
+from ..logic.language import tr as _
 from ..logic.messages import ExplainedError
 from ..logic.records import ServerInfo
 from .analyses import AnalysisCalls
@@ -39,7 +40,7 @@ class Client(ImageCalls, SupportCalls, AnalysisCalls, ReviewCalls):
             return None
         name = other.get("name")
         return name and ExplainedError(
-            f"A MONAI Label server with another app answers there ('{name}').",
-            "Start it with --app monailabel_app of D24FAD.",
+            _("A MONAI Label server with another app answers there ('{name}').").format(name=name),
+            _("Start it with --app monailabel_app of D24FAD."),
             "wrong_app",
         )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..logic.jobs import Task
+from ..logic.language import tr as _
 from ..logic.messages import ExplainedError
 from ..logic.records import ImageEntry, NextCase, items, malformed
 from ..logic.volume_file import VolumeData, write_nifti
@@ -38,7 +39,7 @@ class ImageCalls(Calls):
     def fetch_image(self, image: str, task: Task) -> VolumeData:
         """Download an image."""
         path = f"/images/{path_part(image)}/file?format=nifti"
-        return self._fetch(path, f"Downloading {image}", task)
+        return self._fetch(path, _("Downloading {image}").format(image=image), task)
 
     def upload(self, volume: VolumeData, name: str, task: Task) -> tuple[str, str]:
         """Make sure that the server has a volume; one it has already is not sent again.
@@ -51,7 +52,7 @@ class ImageCalls(Calls):
         Returns:
             The image's id on the server and the SHA-256 of the file.
         """
-        task.report("Preparing the volume")
+        task.report(_("Preparing the volume"))
         with tempfile.TemporaryDirectory(prefix="d24fad-") as folder:
             file = Path(folder) / "volume.nii.gz"
             digest = write_nifti(file, volume)
@@ -74,7 +75,8 @@ class ImageCalls(Calls):
 
     def _send_new(self, file: Path, digest: str, name: str, task: Task) -> str:
         def moved(sent: int, total: int) -> None:
-            task.report(f"Uploading {sent / 1e6:.0f} of {total / 1e6:.0f} MB", sent / max(total, 1))
+            text = _("Uploading {sent:.0f} of {total:.0f} MB")
+            task.report(text.format(sent=sent / 1e6, total=total / 1e6), sent / max(total, 1))
 
         for chosen in (name, f"{name[:50]}-{digest[:12]}"):
             query = query_of(name=f"{chosen}.nii.gz")

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from ..logic.jobs import Task
+from ..logic.language import tr as _
 from ..logic.records import FinalLabel
 from ..logic.review import Action, Event, Review
 from ..logic.volume_file import VolumeData, write_nifti
@@ -44,7 +45,7 @@ class ReviewCalls(Calls):
                 body["event"] = review.next_undone
             found = self._post(f"/results/{path_part(result)}/review/events", body, task)
             review = Review(Review.read_server(found), review.waiting[1:])
-            task.report("Saving the review", 1 - len(review.waiting) / total)
+            task.report(_("Saving the review"), 1 - len(review.waiting) / total)
         return review
 
     def send_mask(self, result: str, volume: VolumeData, task: Task) -> str:
@@ -59,7 +60,7 @@ class ReviewCalls(Calls):
     def fetch_mask(self, result: str, digest: str, task: Task) -> VolumeData:
         """An outline that a reviewer sent."""
         path = f"/results/{path_part(result)}/review/masks/{digest}"
-        return self._fetch(path, "Downloading outlines", task)
+        return self._fetch(path, _("Downloading outlines"), task)
 
     def store_final(self, result: str, reviewer: str, note: str, task: Task) -> FinalLabel:
         """Make the accepted findings the case's final label; a PACS gets it as DICOM."""

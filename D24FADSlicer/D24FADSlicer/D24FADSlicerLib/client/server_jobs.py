@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from ..logic.jobs import Task
+from ..logic.language import tr as _
 from ..logic.messages import CancelledError, ExplainedError
 from ..logic.records import JobState
 from .calls import ROOT, Calls, path_part, query_of
@@ -50,9 +51,10 @@ class JobCalls(Calls):
         away_since: float | None = None
         while not state.finished:
             if state.state == "queued" and state.queue_position:
-                task.report(f"Waiting behind {state.queue_position} other analyses", 0.0)
+                text = _("Waiting behind {count} other analyses")
+                task.report(text.format(count=state.queue_position), 0.0)
             else:
-                task.report(state.step or "Analysing", state.fraction)
+                task.report(state.step or _("Analysing"), state.fraction)
             query = query_of(wait=_POLL_S, after=state.version)
             try:
                 found = self._get(f"/jobs/{path_part(state.job)}{query}", task.cancellation)
@@ -62,6 +64,6 @@ class JobCalls(Calls):
                 started = away_since = away_since or time.monotonic()
                 if not problem.server_is_away or time.monotonic() - started > self._patience_s:
                     raise
-                task.report("Waiting for the server to come back", state.fraction)
+                task.report(_("Waiting for the server to come back"), state.fraction)
                 task.cancellation.wait(min(1.0, self._patience_s / 4))
         return state

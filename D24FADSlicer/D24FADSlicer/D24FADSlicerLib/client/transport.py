@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..logic.jobs import Cancellation
+from ..logic.language import tr as _
 from ..logic.messages import (
     CancelledError,
     ExplainedError,
@@ -59,8 +60,8 @@ class Address:
         odd = any(c.isspace() or not c.isprintable() for c in trimmed)
         if odd or parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
             raise ExplainedError(
-                f"'{trimmed}' is no server address.",
-                "Write it like http://127.0.0.1:8000.",
+                _("'{address}' is no server address.").format(address=trimmed),
+                _("Write it like http://127.0.0.1:8000."),
                 "bad_address",
             )
         secure = parts.scheme == "https"
@@ -144,8 +145,10 @@ class Transport:
             found = None
         if not isinstance(found, dict):
             raise ExplainedError(
-                f"{self.address.typed} answers, but not as a D24FAD server does.",
-                "Check the address and port.",
+                _("{address} answers, but not as a D24FAD server does.").format(
+                    address=self.address.typed
+                ),
+                _("Check the address and port."),
                 "wrong_app",
             )
         return found
@@ -187,8 +190,8 @@ class Transport:
             return dict(json.loads(b"".join(collected).decode("utf-8")))
         except ValueError:
             raise ExplainedError(
-                "The server's answer to the upload is not understood.",
-                "Install the same version of the server and of this extension.",
+                _("The server's answer to the upload is not understood."),
+                _("Install the same version of the server and of this extension."),
                 "wrong_version",
             ) from None
 
@@ -303,8 +306,9 @@ class Transport:
             keep(piece)
         if expected is not None and received < expected:
             raise ExplainedError(
-                f"The answer of {self.address.typed} was cut short "
-                f"({received} of {expected} bytes).",
-                "Try again; if it stays so, check the network and any proxy in between.",
+                _("The answer of {address} was cut short ({received} of {expected} bytes).").format(
+                    address=self.address.typed, received=received, expected=expected
+                ),
+                _("Try again; if it stays so, check the network and any proxy in between."),
                 "truncated",
             )

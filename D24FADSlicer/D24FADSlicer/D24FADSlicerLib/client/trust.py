@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..logic.language import tr as _
 from ..logic.messages import ExplainedError
 
 SYSTEM_STORES = (
@@ -52,8 +53,12 @@ def _load_authority(context: ssl.SSLContext, path: Path) -> None:
         context.load_verify_locations(cafile=str(path))
     except (OSError, ssl.SSLError) as error:
         raise ExplainedError(
-            f"The certificate file {path} cannot be used ({error.strerror or error}).",
-            "Choose the file with the certificate of your authority, in PEM format "
-            "(it begins with -----BEGIN CERTIFICATE-----).",
+            _("The certificate file {path} cannot be used ({reason}).").format(
+                path=path, reason=error.strerror or error
+            ),
+            _(
+                "Choose the file with the certificate of your authority, in PEM format "
+                "(it begins with -----BEGIN CERTIFICATE-----)."
+            ),
             "bad_authority",
         ) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..logic.jobs import Task
+from ..logic.language import tr as _
 from ..logic.volume_file import VolumeData, content_of
 from .api import Client
 
@@ -37,9 +38,9 @@ def ensure_stored(
         known: what the scene remembers of an earlier upload or download.
         task: for progress and cancelling.
     """
-    task.report("Preparing the volume")
+    task.report(_("Preparing the volume"))
     content = content_of(volume)
     if known is not None and known.image and (known.in_pacs or known.content == content):
         return Stored(known.image, content, known.in_pacs)
-    image, _ = client.upload(volume, name, task)
+    image, _digest = client.upload(volume, name, task)
     return Stored(image, content)

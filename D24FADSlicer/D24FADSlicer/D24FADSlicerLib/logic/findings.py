@@ -156,6 +156,20 @@ class Analysis:
         position = np.asarray(self.affine) @ np.asarray([*voxel, 1.0])
         return float(position[0]), float(position[1]), float(position[2])
 
+    @property
+    def slice_axis_name(self) -> str:
+        """The plane of the slices: sagittal, coronal or axial."""
+        along = np.abs(np.asarray(self.affine)[:3, self.slice_axis])
+        return ("sagittal", "coronal", "axial")[int(np.argmax(along))]
+
+    @property
+    def slice_ends(self) -> tuple[str, str]:
+        """The sides of the patient that the first and the last slice lie at, e.g. I and S."""
+        along = np.asarray(self.affine)[:3, self.slice_axis]
+        axis = int(np.argmax(np.abs(along)))
+        low, high = (("L", "R"), ("P", "A"), ("I", "S"))[axis]
+        return (low, high) if along[axis] > 0 else (high, low)
+
     def slice_of(self, ras_mm: tuple[float, float, float]) -> int:
         """The slice nearest to a position, within the volume."""
         voxel = np.linalg.inv(np.asarray(self.affine)) @ np.asarray([*ras_mm, 1.0])

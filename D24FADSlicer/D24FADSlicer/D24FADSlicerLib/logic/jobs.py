@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from .language import tr as _
 from .messages import CancelledError, ExplainedError
 
 
@@ -162,8 +163,8 @@ class Jobs:
             self._messages.put((job, "failed", problem))
         except Exception as error:
             surprise = ExplainedError(
-                f"Unexpected {type(error).__name__}: {error}.",
-                "Please report this with Slicer's log.",
+                _("Unexpected {kind}: {error}.").format(kind=type(error).__name__, error=error),
+                _("Please report this with Slicer's log."),
                 "unexpected",
             )
             surprise.__cause__ = error

@@ -6,7 +6,12 @@ import json
 import socket
 import ssl
 
-RESEARCH_USE_ONLY = "Research use only. Not for clinical use."
+from .language import tr as _
+
+
+def research_use_only() -> str:
+    """The notice that stands wherever results appear."""
+    return _("Research use only. Not for clinical use.")
 
 
 class ExplainedError(Exception):
@@ -44,39 +49,49 @@ def problem_of_connection(error: Exception, address: str) -> ExplainedError:
     """
     if isinstance(error, ssl.SSLCertVerificationError):
         return ExplainedError(
-            f"The certificate of {address} cannot be trusted ({error.verify_message}).",
-            "Ask the operator for the certificate of their authority (a .pem file), and choose it "
-            "beside Authority in the Setup tab.",
+            _("The certificate of {address} cannot be trusted ({reason}).").format(
+                address=address, reason=error.verify_message
+            ),
+            _(
+                "Ask the operator for the certificate of their authority (a .pem file), and choose "
+                "it beside Authority in the Setup tab."
+            ),
             "tls",
         )
     if isinstance(error, ssl.SSLError):
         return ExplainedError(
-            f"{address} does not speak TLS ({error.reason or error}).",
-            "Try the address with http:// instead of https://.",
+            _("{address} does not speak TLS ({reason}).").format(
+                address=address, reason=error.reason or error
+            ),
+            _("Try the address with http:// instead of https://."),
             "tls",
         )
     if isinstance(error, socket.gaierror):
         return ExplainedError(
-            f"The name of the server in {address} is not known.",
-            "Check the spelling of the address, or the network.",
+            _("The name of the server in {address} is not known.").format(address=address),
+            _("Check the spelling of the address, or the network."),
             "unknown_host",
         )
     if isinstance(error, ConnectionRefusedError):
         return ExplainedError(
-            f"Nothing listens at {address}.",
-            "Start the server there (monailabel start_server --app monailabel_app --studies ...), "
-            "or correct the address or port.",
+            _("Nothing listens at {address}.").format(address=address),
+            _(
+                "Start the server there (monailabel start_server --app monailabel_app "
+                "--studies ...), or correct the address or port."
+            ),
             "refused",
         )
     if isinstance(error, (TimeoutError, socket.timeout)):  # two classes in Python 3.9
         return ExplainedError(
-            f"{address} did not answer in time.",
-            "Check the network and the load of the server, then try again.",
+            _("{address} did not answer in time.").format(address=address),
+            _("Check the network and the load of the server, then try again."),
             "timeout",
         )
     return ExplainedError(
-        f"The connection to {address} broke ({str(error) or type(error).__name__}).",
-        "Check that the server still runs; the panel reconnects by itself.",
+        _("The connection to {address} broke ({reason}).").format(
+            address=address, reason=str(error) or type(error).__name__
+        ),
+        _("Check that the server still runs; the panel reconnects by itself."),
         "disconnected",
     )
 
@@ -91,39 +106,46 @@ def problem_of_answer(status: int, body: bytes, address: str) -> ExplainedError:
     """
     error = _error_object(body)
     if error is not None:
+        refused = _("The server refused ({status}).").format(status=status)
         return ExplainedError(
-            str(error.get("message") or f"The server refused ({status})."),
+            str(error.get("message") or refused),
             str(error.get("remedy") or ""),
             str(error.get("code") or f"http_{status}"),
         )
     if status in (401, 403):
         return ExplainedError(
-            f"{address} wants an access token.",
-            "Enter the token that the operator gave you.",
+            _("{address} wants an access token.").format(address=address),
+            _("Enter the token that the operator gave you in the Setup tab."),
             "unauthorised",
         )
     if status == 404:
         return ExplainedError(
-            f"{address} answers, but there is no D24FAD server behind it.",
-            "Check the address and port; a path such as /label belongs to the address.",
+            _("{address} answers, but there is no D24FAD server behind it.").format(
+                address=address
+            ),
+            _("Check the address and port; a path such as /label belongs to the address."),
             "not_found",
         )
     if status in (502, 503, 504):
         return ExplainedError(
-            f"A proxy at {address} answers, but the server behind it does not ({status}).",
-            "Wait a moment; if it stays so, have the operator start the server "
-            "or lengthen the proxy's time limit.",
+            _("A proxy at {address} answers, but the server behind it does not ({status}).").format(
+                address=address, status=status
+            ),
+            _(
+                "Wait a moment; if it stays so, have the operator start the server "
+                "or lengthen the proxy's time limit."
+            ),
             "gateway",
         )
     if status == 413:
         return ExplainedError(
-            "The server or its proxy refuses an upload of this size.",
-            "Crop the volume, or have the operator raise the limit.",
+            _("The server or its proxy refuses an upload of this size."),
+            _("Crop the volume, or have the operator raise the limit."),
             "too_large",
         )
     return ExplainedError(
-        f"The server answered with an error ({status}) and no explanation.",
-        "Look into the server's log.",
+        _("The server answered with an error ({status}) and no explanation.").format(status=status),
+        _("Look into the server's log."),
         f"http_{status}",
     )
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from .language import tr as _
 from .messages import ExplainedError
 
 _HEADER_BYTES = 348
@@ -111,8 +112,8 @@ def read_nifti(path: Path) -> VolumeData:
         return _parse(content)
     except (OSError, EOFError, zlib.error, struct.error, ValueError, KeyError) as error:
         raise ExplainedError(
-            f"A volume from the server is damaged ({error}).",
-            "Run the analysis again; if it stays so, look into the server's log.",
+            _("A volume from the server is damaged ({error}).").format(error=error),
+            _("Press Analyse again; if it stays so, look into the server's log."),
             "damaged_volume",
         ) from error
 

@@ -1,4 +1,4 @@
-"""The section of the case: analyse a volume, take the next case, open one of the server."""
+"""The case: analyse a volume, or open one from the server's worklist."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from ..client.images import STRATEGIES
 from ..client.uploads import Stored, ensure_stored
 from ..logic.findings import Analysis, regions_of
 from ..logic.jobs import Progress, Task
+from ..logic.language import tr as _
 from ..logic.messages import ExplainedError
+from ..logic.records import ImageEntry
 from ..logic.review import Review
 from ..logic.volume_file import VolumeData, content_of
 from ..scene import case as cases
@@ -19,12 +21,7 @@ from ..scene.heatmap import snapshot
 from ..scene.parameters import CaseNode
 from .context import Context
 
-_PLANES = {
-    "Axial": ["axial"],
-    "Sagittal": ["sagittal"],
-    "Coronal": ["coronal"],
-    "All three": ["axial", "sagittal", "coronal"],
-}
+_PLANES = (["axial"], ["sagittal"], ["coronal"], ["axial", "sagittal", "coronal"])
 
 
 def fetch_delivery(client: Client, analysis: Analysis, task: Task) -> Delivery:
@@ -52,16 +49,15 @@ class CaseSection:
         self._job: int | None = None
         self._seen: list[str] = []
         ui = context.ui
-        for name in _PLANES:
+        for name in (_("Axial"), _("Sagittal"), _("Coronal"), _("All three")):
             ui.planesBox.addItem(name)
-        for strategy in STRATEGIES:
-            ui.strategyBox.addItem(strategy.replace("_", " ").capitalize(), strategy)
+        self._fill_worklist([])
         ui.runButton.connect("clicked(bool)", lambda: context.try_to(self.run))
         ui.cancelButton.connect("clicked(bool)", self.cancel)
-        ui.nextCaseButton.connect("clicked(bool)", lambda: context.try_to(self._next))
-        ui.openCaseButton.connect("clicked(bool)", lambda: context.try_to(self._open_chosen))
+        ui.openCaseButton.connect("clicked(bool)", lambda: context.try_to(self._open))
         ui.volumeSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._volume_changed)
         context.on("connected", self._fill_windows)
+        context.on("worklist", self.show_worklist)
         self._show_idle()
 
     def run(self) -> None:
@@ -69,11 +65,13 @@ class CaseSection:
         client = self._context.require_client()
         node = self._context.volume
         if node is None:
-            raise ExplainedError("No volume is chosen.", "Load a CT or MR series and choose it.")
+            raise ExplainedError(
+                _("No case is chosen."), _("Load a CT or MR series and choose it beside Case.")
+            )
         if not cases.transform_is_linear(node):
             raise ExplainedError(
-                f"'{node.GetName()}' is under a transform that bends it.",
-                "Harden or remove the transform first.",
+                _("'{name}' is under a transform that bends it.").format(name=node.GetName()),
+                _("Harden or remove the transform first."),
             )
         case = CaseNode.of_volume(node)
         volume, name = snapshot(node), node.GetName()
@@ -87,27 +85,28 @@ class CaseSection:
             analysis = client.detect(stored.image, support_name, None, options, task)
             return stored, fetch_delivery(client, analysis, task)
 
-        def done(found: tuple[Stored, Delivery]) -> None:
-            case.image, case.content = found[0].image, found[0].content
-            self._receive(case, found[1])
+        def done(outcome: tuple[Stored, Delivery]) -> None:
+            stored, delivery = outcome
+            case.image, case.content = stored.image, stored.content
+            self._receive(case, delivery)
 
         self._start(node.GetID(), work, done)
 
     def _options(self) -> dict[str, Any]:
         ui = self._context.ui
-        options: dict[str, Any] = {"planes": _PLANES[ui.planesBox.currentText]}
+        options: dict[str, Any] = {"planes": _PLANES[ui.planesBox.currentIndex]}
         if ui.analysisWindowBox.count:
             options["ct_window"] = str(ui.analysisWindowBox.currentText)
         return options
 
     def _start(self, owner: str, work: Any, done: Any) -> None:
         if self._context.jobs.is_live(self._job):
-            raise ExplainedError("An analysis is under way.", "Wait for it, or cancel it.")
+            raise ExplainedError(_("An analysis is under way."), _("Wait for it, or press Cancel."))
 
-        def finish(found: Any) -> None:
+        def finish(outcome: Any) -> None:
             self._show_idle()
             try:
-                done(found)
+                done(outcome)
             except ExplainedError as problem:
                 self._context.tell(problem)
 
@@ -116,10 +115,7 @@ class CaseSection:
             self._context.failed(problem)
 
         self._job = self._context.jobs.start(owner, work, finish, fail, self._progress)
-        ui = self._context.ui
-        ui.cancelButton.enabled = True
-        for button in (ui.runButton, ui.nextCaseButton, ui.openCaseButton):
-            button.enabled = False
+        self._show_running(True)
 
     def _progress(self, progress: Progress) -> None:
         ui = self._context.ui
@@ -131,18 +127,25 @@ class CaseSection:
 
     def _show_idle(self) -> None:
         ui = self._context.ui
-        ui.cancelButton.enabled = False
-        for button in (ui.runButton, ui.nextCaseButton, ui.openCaseButton):
-            button.enabled = True
         ui.progressBar.maximum = 100
         ui.progressBar.value = 0
         ui.progressLabel.text = ""
+        self._show_running(False)
+
+    def _show_running(self, running: bool) -> None:
+        ui = self._context.ui
+        ui.cancelButton.enabled = running
+        for widget in (ui.cancelButton, ui.progressBar, ui.progressLabel):
+            widget.visible = running
+        ui.runButton.visible = not running
+        for button in (ui.runButton, ui.openCaseButton):
+            button.enabled = not running
 
     def cancel(self) -> None:
         """Stop what is under way; it ends here at once, on the server within about a second."""
         if self._context.jobs.is_live(self._job):
             self._context.jobs.cancel(self._job)
-            self._context.note("Cancelled.")
+            self._context.note(_("Cancelled."))
         self._show_idle()
 
     def show_if_idle(self) -> None:
@@ -161,8 +164,10 @@ class CaseSection:
         cases.receive(case, delivery, self._context.reviewer, float(ui.opacitySlider.value))
         self._context.case = case
         count = len(delivery.analysis.findings)
-        findings = "1 finding" if count == 1 else f"{count or 'no'} findings"
-        self._context.note(f"'{case.volume.GetName()}': {findings}.")
+        text = {0: _("'{name}': no findings."), 1: _("'{name}': 1 finding.")}.get(
+            count, _("'{name}': {count} findings.")
+        )
+        self._context.note(text.format(name=case.volume.GetName(), count=count))
         self._context.fire("case")
 
     def _volume_changed(self, node: Any) -> None:
@@ -174,32 +179,46 @@ class CaseSection:
                 views.show_volume(node)
         self._context.fire("case")
 
-    def _next(self) -> None:
+    def show_worklist(self) -> None:
+        """Show the server's cases."""
+        self._fill_worklist(self._context.images)
+
+    def _fill_worklist(self, images: list[ImageEntry]) -> None:
+        box = self._context.ui.caseBox
+        before = box.itemData(box.currentIndex) if box.currentIndex >= 0 else None
+        box.clear()
+        names = (
+            _("Next: highest score"),
+            _("Next: closest to the limit of normal"),
+            _("Next: any that is not reviewed"),
+        )
+        for strategy, name in zip(STRATEGIES, names):
+            box.addItem(name, f"next:{strategy}")
+        for entry in images:
+            box.addItem(describe(entry), f"open:{entry.image}")
+        kept = [index for index in range(box.count) if box.itemData(index) == before]
+        box.setCurrentIndex(kept[0] if kept else 0)
+
+    def _open(self) -> None:
+        box = self._context.ui.caseBox
+        action, name = str(box.itemData(box.currentIndex)).split(":", 1)
         client = self._context.require_client()
-        box = self._context.ui.strategyBox
-        strategy = str(box.itemData(box.currentIndex))
         support = self._context.support_set
-        name = support.name if support is not None else "default"
+        support_name = support.name if support is not None else "default"
         exclude = list(self._seen)
 
         def work(task: Task) -> tuple[str, str, VolumeData, Delivery | None]:
-            task.report("Asking for the next case")
-            found = client.next_case(strategy, name, exclude, task)
-            return found.image, found.reason, *_fetch_case(client, found.image, task)
+            image, reason = name, ""
+            if action == "next":
+                task.report(_("Asking for the next case"))
+                proposal = client.next_case(name, support_name, exclude, task)
+                image, reason = proposal.image, proposal.reason
+            volume = client.fetch_image(image, task)
+            analysis = client.latest_result(image, task)
+            delivery = None if analysis is None else fetch_delivery(client, analysis, task)
+            return image, reason, volume, delivery
 
-        self._start("", work, lambda found: self._opened(*found))
-
-    def _open_chosen(self) -> None:
-        client = self._context.require_client()
-        box = self._context.ui.caseBox
-        image = str(box.itemData(box.currentIndex) or "") if box.currentIndex >= 0 else ""
-        if not image:
-            raise ExplainedError("No case is chosen.", "Choose one in the list.")
-
-        def work(task: Task) -> tuple[str, str, VolumeData, Delivery | None]:
-            return image, "", *_fetch_case(client, image, task)
-
-        self._start("", work, lambda found: self._opened(*found))
+        self._start("", work, lambda case: self._opened(*case))
 
     def _opened(self, image: str, reason: str, data: VolumeData, delivery: Delivery | None) -> None:
         self._seen.append(image)
@@ -222,7 +241,10 @@ class CaseSection:
             box.addItem(window)
 
 
-def _fetch_case(client: Client, image: str, task: Task) -> tuple[VolumeData, Delivery | None]:
-    volume = client.fetch_image(image, task)
-    analysis = client.latest_result(image, task)
-    return volume, None if analysis is None else fetch_delivery(client, analysis, task)
+def describe(entry: ImageEntry) -> str:
+    """A study of the server as lists show it: its title, its review and its score."""
+    states = {"unreviewed": _("not reviewed"), "in_review": _("in review")}
+    states |= {"reviewed": _("reviewed"), "confirmed_normal": _("normal")}
+    state = states.get(entry.state, entry.state.replace("_", " "))
+    score = "" if entry.case_score is None else _(", score {score:.1f}")
+    return f"{entry.title}  ({state}{score.format(score=entry.case_score)})"

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..logic.findings import SupportShare
 from ..logic.jobs import Progress, Task
+from ..logic.language import tr as _
 from ..logic.matching import Matches
 from ..logic.messages import ExplainedError
 from ..logic.volume_file import VolumeData
@@ -13,15 +14,6 @@ from ..scene import case as cases
 from ..scene import comparison
 from ..scene.parameters import CaseNode
 from .context import Context
-
-_APPROXIMATE = (
-    "the slice at the same height of the body. This server cannot tell which slice exactly "
-    "it was compared with; a newer one can."
-)
-_AWAY = (
-    "the slice at the same height of the body. Which slice exactly it was compared with "
-    "shows once the server can be asked."
-)
 
 
 class ComparisonSection:
@@ -48,8 +40,14 @@ class ComparisonSection:
             return
         if self._shown.case.volume is None or self._shown.support.GetScene() is None:
             self._stop()
-        elif comparison.cuts() != self._cuts:
-            self._follow(self._shown)
+        else:
+            if comparison.cuts() != self._cuts:
+                self._follow(self._shown)
+            comparison.point(self._shown)
+
+    def close(self) -> None:
+        """The panel goes away: show what was shown before."""
+        self._stop()
 
     def _case_changed(self) -> None:
         case, ui = self._context.case, self._context.ui
@@ -77,13 +75,13 @@ class ComparisonSection:
         case = self._context.case
         analysis = case.analysis if case is not None else None
         if case is None or analysis is None or not analysis.shares:
-            raise ExplainedError("The result names no normal study.", "Run the analysis again.")
+            raise ExplainedError(_("The result names no normal study."), _("Press Analyse again."))
         share, client = analysis.shares[0], self._context.client
         found = [other.volume for other in CaseNode.all() if other.image == share.name]
         support, known = (found[0] if found else None), case.matches
         online = client is not None and self._context.info is not None
         if support is not None and (known is not None or not online):
-            self._show(case, share, support, known, _AWAY)
+            self._show(case, share, support, known, self._away())
             return
         client = self._context.require_client()
 
@@ -96,7 +94,7 @@ class ComparisonSection:
             if matches is not None:
                 case.matches = matches
             beside = support if data is None else self._add(share.name, data)
-            self._show(case, share, beside, matches, _APPROXIMATE)
+            self._show(case, share, beside, matches, self._approximate())
 
         self._job = self._context.jobs.start(
             case.volume.GetID(), work, done, self._failed, self._progress
@@ -118,15 +116,34 @@ class ComparisonSection:
         otherwise: str,
     ) -> None:
         match = matches.of(share.name) if matches is not None else None
-        slice_shown = otherwise if match is None else "the slice that this one was compared with."
-        self._caption = f"Right: {share.name} (weight {share.share:.0%}), {slice_shown}"
-        self._shown = comparison.begin(case, support, match)
+        exact = _("the place that this one was compared with.")
+        title = self._title(share)
+        self._caption = f"{title}: {otherwise if match is None else exact}"
+        case_title = _("Case: {name}").format(name=case.volume.GetName())
+        self._shown = comparison.begin(case, support, match, (case_title, title))
         self._follow(self._shown)
+
+    def _title(self, share: SupportShare) -> str:
+        titles = {entry.image: entry.title for entry in self._context.images}
+        name = titles.get(share.name, share.name)
+        return _("Normal: {name} (weight {weight:.0%})").format(name=name, weight=share.share)
+
+    def _approximate(self) -> str:
+        return _(
+            "the same height of the body. This server cannot tell which place exactly it was "
+            "compared with; a newer one can."
+        )
+
+    def _away(self) -> str:
+        return _(
+            "the same height of the body. Which place exactly it was compared with shows once "
+            "the server can be asked."
+        )
 
     def _follow(self, shown: comparison.Comparison) -> None:
         inside = comparison.follow(shown)
         self._cuts = comparison.cuts()
-        beyond = "" if inside else " This place lies outside the normal study."
+        beyond = "" if inside else " " + _("This place lies outside the normal study.")
         self._say(self._caption + beyond)
 
     def _say(self, text: str) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 from ..client.api import Client
 from ..client.uploads import Stored
 from ..logic.jobs import Jobs
+from ..logic.language import tr as _
 from ..logic.messages import ExplainedError
-from ..logic.records import CaseCalibration, ServerInfo, SupportSet
+from ..logic.records import CaseCalibration, ImageEntry, ServerInfo, SupportSet
 from ..scene.hierarchy import series_uid
 from ..scene.parameters import CaseNode
 from .theme import Tone, paint
@@ -18,8 +19,8 @@ from .theme import Tone, paint
 class Context:
     """Shared state, and the events by which sections hear of its changes.
 
-    Events: `connected`, `case` (another case, or a new result of it), `support` (another support
-    set, or a change of it), `calibration`, `review`.
+    Events: `connected`, `worklist` (the server's studies were read again), `case` (another case,
+    or a new result of it), `support` (another support set, or a change of it), `review`.
 
     Args:
         ui: the widgets of the panel by name.
@@ -32,6 +33,7 @@ class Context:
         self.client: Client | None = None
         self.info: ServerInfo | None = None
         self.case: CaseNode | None = None
+        self.images: list[ImageEntry] = []
         self.support_set: SupportSet | None = None
         self.calibration: CaseCalibration | None = None
         self.on_server_away: Callable[[ExplainedError], None] = self.tell
@@ -65,8 +67,8 @@ class Context:
         """
         if self.client is None or self.info is None:
             raise ExplainedError(
-                "The panel is not connected.",
-                "Enter the server's address and press Test.",
+                _("The panel is not connected to a server."),
+                _("Enter the server's address in the Setup tab and press Connect."),
                 "offline",
             )
         return self.client
@@ -84,8 +86,8 @@ class Context:
             return Stored(series, "", in_pacs=True)
         if not case.image:
             raise ExplainedError(
-                "The studies of this server come from its PACS; volumes cannot be sent to it.",
-                "Load the series from that PACS, or choose it in the list of the server's cases.",
+                _("This server takes its studies from a PACS; volumes cannot be sent to it."),
+                _("Load the series from that PACS, or choose it in the worklist."),
                 "uploads_not_supported",
             )
         return Stored(case.image, case.content)

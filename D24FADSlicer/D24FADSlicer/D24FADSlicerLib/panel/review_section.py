@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from ..client.api import Client
 from ..logic.findings import Analysis
 from ..logic.grids import on_grid
 from ..logic.jobs import Progress, Task
+from ..logic.language import tr as _
 from ..logic.messages import ExplainedError
 from ..logic.records import FinalLabel
 from ..logic.review import Action, Review, State
@@ -20,28 +22,35 @@ from ..scene import segments, views
 from ..scene.parameters import CaseNode
 from .context import Context
 
-_COLUMNS = ["#", "State", "ml", "z", "Place", "Note"]
-_MARKS = {
-    State.OPEN: "open",
-    State.ACCEPTED: "✓ accepted",
-    State.EDITED: "✎ edited",
-    State.ADDED: "+ added",
-    State.REJECTED: "✗ rejected",
-}
 _EDITOR = "SegmentEditor"
 
 
 class ReviewSection:
-    """Decisions go into the scene at once and to the server in the background."""
+    """Decisions go into the scene at once and to the server in the background.
 
-    def __init__(self, context: Context) -> None:
+    Args:
+        context: what the sections share.
+        open_editor: opens the Segment Editor for a finding.
+    """
+
+    def __init__(self, context: Context, open_editor: Callable[[int], None]) -> None:
         self._context = context
+        self._open_editor = open_editor
         self._sending: int | None = None
         self._filling = False
+        self._waiting = False
+        self._marks = {
+            State.OPEN: _("open"),
+            State.ACCEPTED: _("✓ accepted"),
+            State.EDITED: _("✎ edited"),
+            State.ADDED: _("+ added"),
+            State.REJECTED: _("✗ rejected"),
+        }
         ui = context.ui
         table = ui.findingsTable
-        table.setColumnCount(len(_COLUMNS))
-        table.setHorizontalHeaderLabels(_COLUMNS)
+        columns = ["#", _("Decision"), _("ml"), _("Score"), _("Where"), _("Note")]
+        table.setColumnCount(len(columns))
+        table.setHorizontalHeaderLabels(columns)
         table.horizontalHeader().setStretchLastSection(True)
         table.verticalHeader().hide()
         table.connect("itemSelectionChanged()", self._selected)
@@ -86,11 +95,11 @@ class ReviewSection:
         for row, finding in enumerate(findings):
             decided = review.of(finding.rank)
             state = states.get(finding.rank, decided.state)
-            cells = [str(finding.rank), _MARKS[state], f"{finding.volume_ml:.2f}"]
+            cells = [str(finding.rank), self._marks[state], f"{finding.volume_ml:.2f}"]
             cells += [f"{finding.peak_score:.1f}", finding.place, decided.note]
             self._fill_row(row, cells)
         for row, rank in enumerate(added, start=len(findings)):
-            cells = [str(rank), _MARKS[states[rank]], "", "", "", review.of(rank).note]
+            cells = [str(rank), self._marks[states[rank]], "", "", "", review.of(rank).note]
             self._fill_row(row, cells)
         table.resizeColumnsToContents()
         if 0 <= row_before < table.rowCount:
@@ -114,22 +123,26 @@ class ReviewSection:
         for widget in (*decide, ui.editButton, ui.noteEdit):
             widget.enabled = chosen
         ui.undoButton.enabled = there and review.can_undo
+        ui.caseLabel.text = _case_line(analysis)
         if analysis is None:
-            ui.caseLabel.text = "No result yet."
             return
-        parts = [f"Case score z {analysis.case_score:.1f}"]
-        if analysis.p_value is not None:
-            parts.append(f"p {analysis.p_value:.3g}")
-        ui.caseLabel.text = f"{', '.join(parts)}. {analysis.statement}".strip()
         if not self._filling and str(ui.studyNoteEdit.text) != review.study_note:
             ui.studyNoteEdit.text = review.study_note
-        if review.waiting:
-            count = len(review.waiting)
-            ui.saveLabel.text = (
-                f"{count} decision{'s' if count > 1 else ''} kept in the scene, not sent yet."
-            )
-        elif "not sent yet" in str(ui.saveLabel.text):
-            ui.saveLabel.text = "All decisions are on the server."
+        self._show_waiting(review)
+
+    def _show_waiting(self, review: Review) -> None:
+        ui, count = self._context.ui, len(review.waiting)
+        if count:
+            text = _("1 decision is not sent yet; it is kept in the scene.")
+            several = _("{count} decisions are not sent yet; they are kept in the scene.")
+            self._waiting = True
+            ui.saveLabel.text = text if count == 1 else several.format(count=count)
+        elif self._waiting:
+            self._waiting = False
+            ui.saveLabel.text = self._all_sent()
+
+    def _all_sent(self) -> str:
+        return _("All decisions are on the server.")
 
     def _finding(self) -> int | None:
         table = self._context.ui.findingsTable
@@ -218,7 +231,10 @@ class ReviewSection:
             return
         segment = segments.segment_of(case.segmentation, finding)
         if segment is None:
-            raise ExplainedError(f"Finding {finding} has no outline.", "Run the analysis again.")
+            raise ExplainedError(
+                _("Finding {number} has no outline.").format(number=finding),
+                _("Press Analyse again."),
+            )
         node = slicer.mrmlScene.GetSingletonNode(_EDITOR, "vtkMRMLSegmentEditorNode")
         if node is None:
             node = slicer.vtkMRMLSegmentEditorNode()
@@ -227,7 +243,7 @@ class ReviewSection:
         node.SetAndObserveSegmentationNode(case.segmentation)
         node.SetAndObserveSourceVolumeNode(case.volume)
         node.SetSelectedSegmentID(segment)
-        slicer.util.selectModule(_EDITOR)
+        self._open_editor(finding)
 
     def send(self) -> None:
         """Send the decisions that wait, of every case; they are in the scene meanwhile."""
@@ -259,7 +275,7 @@ class ReviewSection:
             return
         # What was decided while the worker sent stays waiting.
         case.review = case.review.with_server(sent.confirmed)
-        self._context.ui.saveLabel.text = "All decisions are on the server."
+        self._context.ui.saveLabel.text = self._all_sent()
         self.update()
         self.send()
 
@@ -267,7 +283,7 @@ class ReviewSection:
         """Send outlines and decisions and store the final segmentation on the server."""
         client, case = self._context.require_client(), self._case
         if case is None or case.analysis is None:
-            raise ExplainedError("There is no result to save.", "Run the analysis first.")
+            raise ExplainedError(_("There is no result to save."), _("Press Analyse first."))
         if self._context.jobs.is_live(self._sending):
             self._context.jobs.cancel(self._sending)
         drawn = segments.drawn_masks(case.segmentation, case.volume, case.review)
@@ -276,12 +292,14 @@ class ReviewSection:
         ranks = [found.rank for found in case.analysis.findings if found.rank not in edited]
         still_open = case.review.open_findings(ranks)
         if still_open:
-            names = ", ".join(str(rank) for rank in still_open)
+            numbers = ", ".join(str(rank) for rank in still_open)
+            one, several = (
+                _("Finding {numbers} is undecided."),
+                _("Findings {numbers} are undecided."),
+            )
             raise ExplainedError(
-                f"Finding {names} is undecided."
-                if len(still_open) == 1
-                else f"Findings {names} are undecided.",
-                "Accept or reject them first.",
+                (one if len(still_open) == 1 else several).format(numbers=numbers),
+                _("Accept or reject them first."),
             )
         review, result = case.review, case.analysis.result
         reviewer, note = self._context.reviewer, case.review.study_note
@@ -297,6 +315,16 @@ class ReviewSection:
             self._context.fire("review")
 
         self._sending = self._start(case, work, done)
+
+
+def _case_line(analysis: Analysis | None) -> str:
+    if analysis is None:
+        return _("No result yet.")
+    score = _("Case score {score:.1f}").format(score=analysis.case_score)
+    if analysis.p_value is not None:
+        share = _("at most {share:.0%} of normal cases score as high")
+        score += " (" + share.format(share=analysis.p_value) + ")"
+    return f"{score}. {analysis.statement}".strip()
 
 
 def _as_analysed(mask: segments.DrawnMask, analysis: Analysis) -> segments.DrawnMask:
@@ -316,9 +344,9 @@ def save_review(
 ) -> tuple[Review, FinalLabel]:
     """Send everything of a review and store the final label; for a worker."""
     for mask in drawn:
-        task.report("Sending outlines")
+        task.report(_("Sending outlines"))
         digest = client.send_mask(result, mask.volume, task)
         review = review.append(mask.action, mask.finding, reviewer, "", digest)
     review = client.send_events(result, review, task)
-    task.report("Storing the final segmentation")
+    task.report(_("Storing the final segmentation"))
     return review, client.store_final(result, reviewer, note, task)

@@ -1,25 +1,22 @@
-"""The section of the normal studies: choose, build, look at quality and weights."""
+"""The normal studies: choose a set, build it, look at quality and weights."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import qt
+import slicer
 
 from ..client.uploads import Stored, ensure_stored
 from ..logic.jobs import Progress, Task
+from ..logic.language import tr as _
 from ..logic.messages import ExplainedError
 from ..logic.records import CaseCalibration, ImageEntry, SupportSet
 from ..scene.heatmap import snapshot
 from ..scene.parameters import CaseNode
+from .case_section import describe
 from .context import Context
-
-_QUALITY = {
-    "ok": "ok",
-    "warning": "look at it",
-    "failed": "cannot be used",
-    "unchecked": "not checked",
-}
+from .selectors import studies_in_scene
 
 
 class SupportSection:
@@ -29,17 +26,17 @@ class SupportSection:
         self._context = context
         self._wanted = ""
         self._filling = False
-        self._titles: dict[str, str] = {}
         ui = context.ui
         ui.supportTable.setColumnCount(4)
-        ui.supportTable.setHorizontalHeaderLabels(["Study", "Quality", "Weight", "Confirmed"])
+        ui.supportTable.setHorizontalHeaderLabels(
+            [_("Study"), _("Quality"), _("Weight"), _("Confirmed")]
+        )
         ui.supportTable.horizontalHeader().setStretchLastSection(True)
         ui.supportTable.verticalHeader().hide()
-        ui.supportSetBox.connect("currentIndexChanged(int)", self._chosen)
+        ui.supportSetBox.connect("currentIndexChanged(int)", self._set_chosen)
         ui.refreshButton.connect("clicked(bool)", lambda: context.try_to(self.refresh))
         ui.qualityButton.connect("clicked(bool)", lambda: context.try_to(self._check_quality))
-        ui.addImageButton.connect("clicked(bool)", lambda: context.try_to(self._add_image))
-        ui.addVolumeButton.connect("clicked(bool)", lambda: context.try_to(self._add_volume))
+        ui.addStudyButton.connect("clicked(bool)", lambda: context.try_to(self._add_study))
         ui.removeSupportButton.connect("clicked(bool)", lambda: context.try_to(self._remove))
         ui.newSetButton.connect("clicked(bool)", lambda: context.try_to(self._create))
         ui.confirmNormalButton.connect(
@@ -59,31 +56,45 @@ class SupportSection:
 
     def _show_lists(self, lists: tuple[list[SupportSet], list[ImageEntry]]) -> None:
         ui, info = self._context.ui, self._context.info
-        sets, images = lists
+        sets, self._context.images = lists
         current = self._wanted or self._current_name()
-        names = [found.name for found in sets]
+        names = [support_set.name for support_set in sets]
         if current not in names:
             current = info.default_support_set if info is not None else ""
-        self._titles = {entry.image: entry.title for entry in images}
         self._filling = True
         ui.supportSetBox.clear()
-        for found in sets:
-            ui.supportSetBox.addItem(f"{found.title} ({len(found.studies)})", found.name)
+        for support_set in sets:
+            title = f"{support_set.title} ({len(support_set.studies)})"
+            ui.supportSetBox.addItem(title, support_set.name)
         ui.supportSetBox.setCurrentIndex(names.index(current) if current in names else 0)
-        for box in (ui.imageBox, ui.caseBox):
-            box.clear()
-            for entry in images:
-                score = "" if entry.case_score is None else f"  z {entry.case_score:.1f}"
-                box.addItem(f"{entry.title}  {entry.state.replace('_', ' ')}{score}", entry.image)
         self._filling = False
         self._wanted = ""
-        self._chosen(ui.supportSetBox.currentIndex)
+        self.volumes_changed()
+        self._context.fire("worklist")
+        self._set_chosen(ui.supportSetBox.currentIndex)
+
+    def volumes_changed(self) -> None:
+        """Offer the studies of the server and the volumes of the scene."""
+        box = self._context.ui.studyBox
+        entries = [(describe(e), f"server:{e.image}") for e in self._context.images]
+        for node in studies_in_scene():
+            text = _("In Slicer: {name}").format(name=node.GetName())
+            entries.append((text, f"scene:{node.GetID()}"))
+        if [(box.itemText(i), box.itemData(i)) for i in range(box.count)] == entries:
+            return
+        before = box.itemData(box.currentIndex) if box.currentIndex >= 0 else None
+        box.clear()
+        for text, data in entries:
+            box.addItem(text, data)
+        kept = [index for index in range(box.count) if box.itemData(index) == before]
+        if kept:
+            box.setCurrentIndex(kept[0])
 
     def _current_name(self) -> str:
         box = self._context.ui.supportSetBox
         return str(box.itemData(box.currentIndex) or "") if box.currentIndex >= 0 else ""
 
-    def _chosen(self, index: int) -> None:
+    def _set_chosen(self, index: int) -> None:
         name = self._current_name()
         if self._filling or not name or self._context.client is None:
             return
@@ -94,8 +105,8 @@ class SupportSection:
 
         self._context.jobs.start("", work, self._show_set, self._context.failed)
 
-    def _show_set(self, found: tuple[SupportSet, CaseCalibration]) -> None:
-        self._context.support_set, self._context.calibration = found
+    def _show_set(self, answer: tuple[SupportSet, CaseCalibration]) -> None:
+        self._context.support_set, self._context.calibration = answer
         self._fill_table()
         self._context.fire("support")
 
@@ -107,15 +118,22 @@ class SupportSection:
         shares: dict[str, float] = {}
         for share in analysis.shares if analysis is not None else ():
             shares[share.name] = shares[share.content_hash] = share.share
+        titles = {entry.image: entry.title for entry in self._context.images}
+        qualities = {
+            "ok": _("ok"),
+            "warning": _("look at it"),
+            "failed": _("cannot be used"),
+            "unchecked": _("not checked"),
+        }
         table = ui.supportTable
         table.setRowCount(len(support_set.studies))
         for row, study in enumerate(support_set.studies):
             weight = shares.get(study.image, shares.get(study.content_hash))
             cells = (
-                self._titles.get(study.image, study.image),
-                _QUALITY.get(study.quality, study.quality),
+                titles.get(study.image, study.image),
+                qualities.get(study.quality, study.quality),
                 "" if weight is None else f"{weight:.0%}",
-                "yes" if study.confirmed_normal else "",
+                _("yes") if study.confirmed_normal else "",
             )
             for column, text in enumerate(cells):
                 item = qt.QTableWidgetItem(text)
@@ -123,36 +141,46 @@ class SupportSection:
                 table.setItem(row, column, item)
         table.resizeColumnsToContents()
         minimum = self._context.info.minimum_supports if self._context.info is not None else 2
-        missing = "" if support_set.usable else f" At least {minimum} normal studies are needed."
-        ui.supportLabel.text = f"{support_set.statement}{missing}".strip()
+        missing = "" if support_set.usable else _("At least {minimum} normal studies are needed.")
+        ui.supportLabel.text = f"{support_set.statement} {missing.format(minimum=minimum)}".strip()
 
     def _set_name(self) -> str:
         name = self._current_name()
         if not name:
-            raise ExplainedError("No set of normal studies is chosen.", "Choose or create one.")
+            raise ExplainedError(
+                _("No set of normal studies is chosen."), _("Choose or create one in Setup.")
+            )
         return name
 
-    def _changed(self, changed: SupportSet) -> None:
-        self._wanted = changed.name
+    def _changed(self, support_set: SupportSet) -> None:
+        self._wanted = support_set.name
         self._context.try_to(self.refresh)
 
     def _check_quality(self) -> None:
-        client, name, _ = self._prepare()
+        client, name, _reviewer = self._prepare()
 
         def work(task: Task) -> SupportSet:
             return client.check_quality(name, task)
 
-        def progress(found: Progress) -> None:
-            self._context.ui.supportLabel.text = f"{found.step}…"
+        def progress(state: Progress) -> None:
+            self._context.ui.supportLabel.text = f"{state.step}…"
 
         self._context.jobs.start("", work, self._changed, self._context.failed, progress)
 
-    def _add_image(self) -> None:
+    def _add_study(self) -> None:
+        box = self._context.ui.studyBox
+        chosen = str(box.itemData(box.currentIndex) or "") if box.currentIndex >= 0 else ""
+        source, _colon, name = chosen.partition(":")
+        node = slicer.mrmlScene.GetNodeByID(name) if source == "scene" else None
+        if node is not None:
+            self._send_and_add(node, confirmed_normal=False)
+        elif source == "server":
+            self._add_image(name)
+        else:
+            raise ExplainedError(_("No study is chosen."), _("Choose one in the list."))
+
+    def _add_image(self, image: str) -> None:
         client, name, reviewer = self._prepare()
-        box = self._context.ui.imageBox
-        image = str(box.itemData(box.currentIndex) or "") if box.currentIndex >= 0 else ""
-        if not image:
-            raise ExplainedError("No study of the server is chosen.", "Choose one in the list.")
 
         def work(task: Task) -> SupportSet:
             return client.add_support(name, image, reviewer, task)
@@ -162,15 +190,9 @@ class SupportSection:
     def _prepare(self) -> tuple[Any, str, str]:
         return self._context.require_client(), self._set_name(), self._context.reviewer
 
-    def _add_volume(self) -> None:
-        node = self._context.ui.supportVolumeSelector.currentNode()
-        if node is None:
-            raise ExplainedError("No volume is chosen.", "Choose a volume of the scene.")
-        self._send_and_add(node, confirmed_normal=False)
-
     def _confirm_normal(self) -> None:
         if self._context.volume is None:
-            raise ExplainedError("No case is open.", "Choose the volume of the case.")
+            raise ExplainedError(_("No case is open."), _("Choose one beside Case."))
         self._send_and_add(self._context.volume, confirmed_normal=True)
 
     def _send_and_add(self, node: Any, confirmed_normal: bool) -> None:
@@ -186,19 +208,23 @@ class SupportSection:
             )
             return stored, support_set
 
-        def done(found: tuple[Stored, SupportSet]) -> None:
-            case.image, case.content = found[0].image, found[0].content
+        def done(outcome: tuple[Stored, SupportSet]) -> None:
+            stored, support_set = outcome
+            case.image, case.content = stored.image, stored.content
             if confirmed_normal:
-                self._context.note(f"'{title}' is confirmed as normal and joins '{name}'.")
-            self._changed(found[1])
+                text = _("'{title}' is confirmed as normal and joins '{name}'.")
+                self._context.note(text.format(title=title, name=name))
+            self._changed(support_set)
 
         self._context.jobs.start(node.GetID(), work, done, self._context.failed)
 
     def _remove(self) -> None:
-        client, name, _ = self._prepare()
+        client, name, _reviewer = self._prepare()
         row, support_set = self._context.ui.supportTable.currentRow(), self._context.support_set
         if row < 0 or support_set is None:
-            raise ExplainedError("No study of the set is selected.", "Select one in the table.")
+            raise ExplainedError(
+                _("No study of the set is selected."), _("Select one in the table.")
+            )
         image = support_set.studies[row].image
 
         def work(task: Task) -> SupportSet:
@@ -211,7 +237,9 @@ class SupportSection:
         title = str(self._context.ui.newSetEdit.text).strip()
         name = "".join(c if c.isascii() and c.isalnum() else "-" for c in title.lower()).strip("-")
         if not name:
-            raise ExplainedError("The new set has no name.", "Write one, such as brain-flair.")
+            raise ExplainedError(
+                _("The new set has no name."), _("Write one, such as brain-flair.")
+            )
 
         def work(task: Task) -> SupportSet:
             return client.create_support_set(name, title, [], reviewer, task)

@@ -1,35 +1,16 @@
-"""The section of the view: heatmap, threshold, windows, and the strip of slice scores."""
+"""How the case is shown: heatmap, threshold, windows, and the strip of slice scores."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-import qt
-import slicer
-
 from ..logic.colors import scale_maximum
-from ..logic.strip import draw_strip, encode_png, slice_at
-from ..scene import heatmap, views
+from ..logic.language import tr as _
+from ..logic.strip import lay_out, slice_at
+from ..scene import heatmap, numbers, views
 from ..scene.case import slice_in_view
 from .context import Context
-
-_CHOOSE_WINDOW = "Window…"
-
-
-class _ClickWatcher(qt.QWidget):
-    """Tells at which column of a widget the mouse was pressed."""
-
-    def __init__(self, pressed: Any) -> None:
-        qt.QWidget.__init__(self)
-        self._pressed = pressed
-
-    def eventFilter(self, watched: Any, event: Any) -> bool:  # noqa: N802
-        """Qt's hook for the events of another widget."""
-        if event.type() == qt.QEvent.MouseButtonPress:
-            self._pressed(event.pos().x())
-            return True
-        return False
+from .strip_view import ClickWatcher, paint
 
 
 class ViewSection:
@@ -38,21 +19,20 @@ class ViewSection:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._strip_outdated = True
-        self._strips_drawn = 0
         self._strip_width = 0
         self._setting = False
         ui = context.ui
-        ui.windowBox.addItem(_CHOOSE_WINDOW)
+        ui.windowBox.addItem(_("as they are"))
         for name, (width, level) in views.CT_WINDOWS.items():
             ui.windowBox.addItem(f"{name} ({width:.0f} / {level:.0f})", name)
-        ui.heatmapBox.connect("toggled(bool)", self._show_opacity)
-        ui.legendBox.connect("toggled(bool)", self._show_legend)
+        ui.heatmapBox.connect("toggled(bool)", self._show_layers)
+        ui.legendBox.connect("toggled(bool)", self._show_layers)
+        ui.numbersBox.connect("toggled(bool)", self._show_layers)
         ui.renderingBox.connect("toggled(bool)", self._show_rendering)
-        ui.opacitySlider.connect("valueChanged(double)", self._show_opacity)
+        ui.opacitySlider.connect("valueChanged(double)", self._show_layers)
         ui.thresholdSlider.connect("valueChanged(double)", self._threshold_moved)
         ui.windowBox.connect("currentIndexChanged(int)", self._window_chosen)
-        self._watcher = _ClickWatcher(self._strip_clicked)
-        ui.stripLabel.installEventFilter(self._watcher)
+        self._watcher = ClickWatcher(ui.stripLabel, self._strip_clicked)
         context.on("case", self.update)
         context.on("support", self._show_rate)
         self._slice_node: Any = None
@@ -80,9 +60,10 @@ class ViewSection:
         ui, case = self._context.ui, self._context.case
         analysis = case.analysis if case is not None else None
         there = analysis is not None and case is not None and case.heatmap is not None
-        for widget in (ui.heatmapBox, ui.legendBox, ui.renderingBox, ui.opacitySlider):
+        boxes = (ui.heatmapBox, ui.legendBox, ui.numbersBox, ui.renderingBox)
+        for widget in (*boxes, ui.opacitySlider, ui.thresholdSlider):
             widget.enabled = there
-        ui.thresholdSlider.enabled = there
+        ui.stripLabel.visible = there
         if there and case is not None and analysis is not None:
             threshold = case.threshold if case.threshold is not None else analysis.threshold
             self._setting = True
@@ -91,9 +72,18 @@ class ViewSection:
             ui.thresholdSlider.value = float(threshold)
             self._setting = False
             heatmap.set_threshold(case.heatmap, threshold)
-            self._show_opacity()
+            ui.stripLabel.toolTip = self._strip_help(analysis.slice_axis_name)
+            self._show_layers()
         self._show_rate()
         self._strip_outdated = True
+
+    def _strip_help(self, plane: str) -> str:
+        planes = {"axial": _("axial"), "sagittal": _("sagittal"), "coronal": _("coronal")}
+        text = _(
+            "Score of each {plane} slice; click to go there. Dotted: the threshold; blue: the "
+            "slice in view."
+        )
+        return text.format(plane=planes[plane])
 
     def tick(self) -> None:
         """Redraw the strip if something changed; called by the panel's timer."""
@@ -110,15 +100,13 @@ class ViewSection:
         case = self._context.case
         return case if case is not None and case.heatmap is not None else None
 
-    def _show_opacity(self) -> None:
+    def _show_layers(self) -> None:
         ui, case = self._context.ui, self._current()
         if case is not None:
             shown = float(ui.opacitySlider.value) if ui.heatmapBox.checked else 0.0
             views.set_heatmap_opacity(case.heatmap, shown)
             views.set_legend_visible(case.heatmap, ui.legendBox.checked and ui.heatmapBox.checked)
-
-    def _show_legend(self) -> None:
-        self._show_opacity()
+            numbers.set_visible(case, ui.numbersBox.checked)
 
     def _show_rendering(self, visible: bool) -> None:
         case = self._current()
@@ -149,21 +137,22 @@ class ViewSection:
 
     def _draw_strip(self) -> None:
         label, case = self._context.ui.stripLabel, self._context.case
+        analysis = case.analysis if case is not None else None
+        if case is None or analysis is None:
+            return
         self._strip_width = int(label.width)
-        width, height = max(self._strip_width, 100), 64
-        scores: tuple[float, ...] = ()
-        current = None
-        if case is not None and case.analysis is not None:
-            scores, current = case.analysis.slice_scores, slice_in_view(case)
         threshold = float(self._context.ui.thresholdSlider.value)
-        picture = draw_strip(scores, threshold, current, width, height)
-        # A new name each time: Qt remembers pictures by their file.
-        self._strips_drawn += 1
-        name = f"d24fad-strip-{id(self)}-{self._strips_drawn}.png"
-        path = Path(slicer.app.temporaryPath) / name
-        path.write_bytes(encode_png(picture))
-        label.setPixmap(qt.QPixmap(str(path)))
-        path.unlink()
+        paint(
+            label,
+            lay_out(
+                analysis.slice_scores,
+                threshold,
+                slice_in_view(case),
+                analysis.slice_ends,
+                max(self._strip_width, 100),
+                max(int(label.height), 64),
+            ),
+        )
 
     def _strip_clicked(self, column: int) -> None:
         case = self._context.case

@@ -14,7 +14,7 @@ from ..logic.findings import Analysis
 from ..logic.grids import reordering
 from ..logic.review import Action, Event, Review
 from ..logic.volume_file import VolumeData
-from . import heatmap, segments, views
+from . import heatmap, numbers, segments, views
 from .parameters import CaseNode
 
 
@@ -62,6 +62,7 @@ def receive(case: CaseNode, delivery: Delivery, reviewer: str, opacity: float) -
         for finding, mask in delivery.masks.items():
             segments.show_drawn(case.segmentation, volume, finding, mask)
     case.analysis = analysis
+    numbers.show_numbers(case)
     case.review = review
     case.image = analysis.image
     case.threshold = analysis.threshold

@@ -11,11 +11,13 @@ import slicer
 import vtk
 
 from ..logic.matching import SupportMatch, foreground_range, matched_slice
+from .captions import Caption
+from .cursor import LinkedCursor, Position
 from .heatmap import affine_of
 from .parameters import CaseNode
 from .views import QUERY_VIEW, own_ras_of, position_in_view, slice_node, world_of
+from .windows import equalize
 
-Position = tuple[float, float, float]
 _SUPPORT_VIEW = "Yellow"
 
 
@@ -40,6 +42,8 @@ class Comparison:
             the same relative place along the body is shown.
         place_of: from a place of the case to that of the support, both world RAS mm.
         former: what the views showed before.
+        captions: what each view says it shows.
+        cursors: the mouse of either view in the other.
     """
 
     case: CaseNode
@@ -47,10 +51,24 @@ class Comparison:
     match: SupportMatch | None
     place_of: Callable[[Position], Position]
     former: FormerViews
+    captions: tuple[Caption, ...]
+    cursors: tuple[LinkedCursor, ...]
 
 
-def begin(case: CaseNode, support: Any, match: SupportMatch | None) -> Comparison:
-    """Show a support study beside an analysed case, to the same scale."""
+def begin(
+    case: CaseNode,
+    support: Any,
+    match: SupportMatch | None,
+    titles: tuple[str, str] | None = None,
+) -> Comparison:
+    """Show a support study beside an analysed case, to the same scale, with like grey levels.
+
+    Args:
+        case: the case.
+        support: the support study's volume node.
+        match: how the analysis laid one over the other; None where it is not known.
+        titles: captions of the case's and the support's view; None for their names.
+    """
     manager = slicer.app.layoutManager()
     query_node, support_node = slice_node(QUERY_VIEW), slice_node(_SUPPORT_VIEW)
     logic = slicer.app.applicationLogic().GetSliceLogicByLayoutName(_SUPPORT_VIEW)
@@ -64,9 +82,17 @@ def begin(case: CaseNode, support: Any, match: SupportMatch | None) -> Compariso
         composite.GetForegroundVolumeID(),
     )
     place_of = _relative(case, support) if match is None else _matched(case, support, match)
-    comparison = Comparison(case, support, match, place_of, former)
     _keep_out_of_support_view(case)
     manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutSideBySideView)
+    texts = titles or (case.volume.GetName(), support.GetName())
+    views = (QUERY_VIEW, _SUPPORT_VIEW)
+    captions = tuple(Caption(*pair) for pair in zip(views, texts))
+    cursors = [LinkedCursor(QUERY_VIEW, _SUPPORT_VIEW, place_of)]
+    if match is not None:
+        back = _matched_back(case, support, match)
+        cursors.append(LinkedCursor(_SUPPORT_VIEW, QUERY_VIEW, back))
+    comparison = Comparison(case, support, match, place_of, former, captions, tuple(cursors))
+    equalize(case.volume, support)
     composite.SetBackgroundVolumeID(support.GetID())
     composite.SetForegroundVolumeID(None)
     logic.FitSliceToBackground()
@@ -96,6 +122,12 @@ def follow(comparison: Comparison) -> bool:
     return _is_inside(comparison.support, place)
 
 
+def point(comparison: Comparison) -> None:
+    """Mark in each view where the mouse is in the other."""
+    for cursor in comparison.cursors:
+        cursor.follow()
+
+
 def cuts() -> tuple[float, ...]:
     """What both views show, to notice when one of them moves."""
     nodes = (slice_node(QUERY_VIEW), slice_node(_SUPPORT_VIEW))
@@ -108,6 +140,8 @@ def cuts() -> tuple[float, ...]:
 def end(comparison: Comparison) -> None:
     """Show what was shown before."""
     former, node = comparison.former, slice_node(_SUPPORT_VIEW)
+    for shown in (*comparison.captions, *comparison.cursors):
+        shown.remove()
     for display in _displays_of(comparison.case):
         display.RemoveAllViewNodeIDs()
     manager = slicer.app.layoutManager()
@@ -128,11 +162,23 @@ def _matched(case: CaseNode, support: Any, match: SupportMatch) -> Callable[[Pos
     return place_of
 
 
+def _matched_back(
+    case: CaseNode, support: Any, match: SupportMatch
+) -> Callable[[Position], Position]:
+    to_case = np.linalg.inv(np.asarray(match.query_to_support))
+
+    def place_of(world_mm: Position) -> Position:
+        x, y, z, _ = to_case @ np.asarray([*own_ras_of(support, world_mm), 1.0])
+        return world_of(case.volume, (float(x), float(y), float(z)))
+
+    return place_of
+
+
 def _relative(case: CaseNode, support: Any) -> Callable[[Position], Position]:
     """The same relative place along the body, and the same offset from the slice's middle."""
     analysis, volume = case.analysis, case.volume
-    axis = analysis.slice_axis
-    support_axis = _axis_like(volume, axis, support)
+    axis = _axis_of(np.asarray(analysis.affine)[:3, analysis.slice_axis], volume)
+    support_axis = _axis_of(_direction(volume, axis), support)
     query_range = foreground_range(_in_ijk(volume), axis)
     support_range = foreground_range(_in_ijk(support), support_axis)
     normal = _direction(volume, axis)
@@ -140,12 +186,16 @@ def _relative(case: CaseNode, support: Any) -> Callable[[Position], Position]:
         support_range = support_range[::-1]
     affine = affine_of(support)
     middle = [(size - 1) / 2 for size in support.GetImageData().GetDimensions()]
+    size_along = volume.GetImageData().GetDimensions()[axis]
 
     def place_of(world_mm: Position) -> Position:
-        index = analysis.slice_of(own_ras_of(volume, world_mm))
+        own = own_ras_of(volume, world_mm)
+        here = (np.linalg.inv(affine_of(volume)) @ np.asarray([*own, 1.0]))[axis]
+        index = int(np.clip(round(float(here)), 0, size_along - 1))
         voxel = list(middle)
         voxel[support_axis] = float(matched_slice(index, query_range, support_range))
-        off = np.subtract(world_mm, world_of(volume, analysis.slice_centre_ras(index)))
+        centre = analysis.slice_centre_ras(analysis.slice_of(own))
+        off = np.subtract(world_mm, world_of(volume, centre))
         placed = (affine @ np.asarray([*voxel, 1.0]))[:3] + off - (off @ normal) * normal
         return world_of(support, (float(placed[0]), float(placed[1]), float(placed[2])))
 
@@ -199,6 +249,7 @@ def _zoom_alike(query_node: Any, support_node: Any) -> None:
 def _displays_of(case: CaseNode) -> list[Any]:
     legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(case.heatmap)
     displays = [case.segmentation.GetDisplayNode() if case.segmentation is not None else None]
+    displays.append(case.numbers.GetDisplayNode() if case.numbers is not None else None)
     return [display for display in (*displays, legend) if display is not None]
 
 
@@ -211,7 +262,6 @@ def _direction(volume: Any, axis: int) -> Any:
     return column / np.linalg.norm(column)
 
 
-def _axis_like(query: Any, axis: int, support: Any) -> int:
-    """The axis of the support's array that runs along the same direction of the body."""
-    wanted = _direction(query, axis)
-    return int(np.argmax([abs(wanted @ _direction(support, other)) for other in range(3)]))
+def _axis_of(direction: Any, volume: Any) -> int:
+    """The axis of a volume's array that runs most along a direction of the body."""
+    return int(np.argmax([abs(direction @ _direction(volume, axis)) for axis in range(3)]))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..logic.colors import color_points, scale_maximum
 from ..logic.findings import Analysis
 from ..logic.grids import reordering
+from ..logic.language import tr as _
 from ..logic.messages import ExplainedError
 from ..logic.volume_file import VolumeData
 from .hierarchy import place_beside
@@ -36,15 +37,17 @@ def snapshot(volume: Any) -> VolumeData:
     """
     if is_heatmap(volume):
         raise ExplainedError(
-            f"'{volume.GetName()}' is a heatmap, not a study.",
-            "Choose the study itself.",
+            _("'{name}' is a heatmap, not a study.").format(name=volume.GetName()),
+            _("Choose the study itself."),
             "heatmap",
         )
     image = volume.GetImageData()
     if image is None or image.GetNumberOfScalarComponents() != 1 or min(image.GetDimensions()) < 2:
         raise ExplainedError(
-            f"'{volume.GetName()}' is no grey-scale volume of three dimensions.",
-            "Choose a CT or MR series.",
+            _("'{name}' is no grey-scale volume of three dimensions.").format(
+                name=volume.GetName()
+            ),
+            _("Choose a CT or MR series."),
             "unsuitable_image",
         )
     return VolumeData(slicer.util.arrayFromVolume(volume).copy(), affine_of(volume))
@@ -96,8 +99,8 @@ def check_grid(volume: Any, data: VolumeData, analysis: Analysis) -> None:
     of_analysis = np.asarray(analysis.affine), analysis.shape
     if any(reordering(*of_analysis, *grid) is None for grid in grids):
         raise ExplainedError(
-            f"The result does not lie on the grid of '{volume.GetName()}'.",
-            "Run the analysis on this volume again; it may have been cropped or resampled since.",
+            _("The result does not lie on the grid of '{name}'.").format(name=volume.GetName()),
+            _("Analyse this volume again; it may have been cropped or resampled since."),
             "other_grid",
         )
 

@@ -82,6 +82,15 @@ class CaseNode:
         self._set_reference("Findings", node)
 
     @property
+    def numbers(self) -> Any:
+        """The node with the numbers of the findings, or None."""
+        return self.node.GetNodeReference("Numbers")
+
+    @numbers.setter
+    def numbers(self, node: Any) -> None:
+        self._set_reference("Numbers", node)
+
+    @property
     def image(self) -> str:
         """The image's id on the server; empty before it was sent."""
         return str(self.node.GetParameter("Image") or "")
