@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ pytest.importorskip("cc3d")
 class Driver:
     """A user at the panel: presses, types, waits until something shows."""
 
-    def __init__(self, qt: Any, server: Any) -> None:
+    def __init__(self, qt: Any, server: Any, settings: dict[str, Any] | None = None) -> None:
         from harness import application
 
         self.qt = qt
@@ -28,6 +29,8 @@ class Driver:
         self.actions = 0
         self.window = application.open_main_window()
         qt.QSettings().clear()
+        for key, value in (settings or {}).items():
+            qt.QSettings().setValue(key, value)
         module = importlib.import_module("D24FADSlicer")
         self.widget = module.D24FADSlicerWidget(None)
         self.widget.setup()
@@ -604,6 +607,223 @@ def test_the_strip_can_be_clicked(driver: Driver) -> None:
     assert slice_in_view(driver.panel.context.case) == 16
 
 
+def test_scrolling_writes_no_file(driver: Driver) -> None:
+    """The strip is drawn in memory: with each slice, thousands a day, on a hospital's disk."""
+    import sys
+
+    from D24FADSlicerLib.scene import views
+
+    driver.connect()
+    driver.load("oblique")
+    driver.analyse()
+    driver.settle(120)
+    written: list[str] = []
+    watching = [True]
+
+    def watch(event: str, arguments: Any) -> None:
+        if not watching:
+            return
+        writes = event == "open" and set(str(arguments[1] or "r")) & set("wax+")
+        if writes or event in ("os.remove", "os.rename"):
+            written.append(str(arguments[0]))
+
+    sys.addaudithook(watch)
+    pictures = set()
+    analysis = driver.panel.context.case.analysis
+    for index in range(2, 22, 4):
+        views.jump_to(driver.panel.context.volume, analysis.slice_centre_ras(index))
+        driver.settle(120)
+        pictures.add(strip_pixels(driver).tobytes())
+    watching.clear()
+    assert len(pictures) == 5, "the mark moves"
+    assert not written
+
+
+def strip_pixels(driver: Driver) -> np.ndarray:
+    from harness.pythonqt import raw
+
+    image = raw(driver.ui.stripLabel, "grab")().toImage()
+    image = image.convertToFormat(image.Format.Format_RGB888)
+    rows = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), -1)
+    return rows[:, : 3 * image.width()].reshape(image.height(), image.width(), 3).copy()
+
+
+def test_the_strip_shows_hot_slices_the_mark_and_white_numbers(driver: Driver) -> None:
+    driver.connect()
+    driver.load("oblique")
+    driver.analyse()
+    driver.settle(150)
+    pixels = strip_pixels(driver).astype(int)
+    assert (pixels == (64, 200, 255)).all(axis=2).sum() > 50
+    assert (pixels.max(axis=2) - pixels.min(axis=2) > 120).sum() > 200
+    assert (pixels[:, :26].min(axis=2) > 180).sum() > 20, "the numbers of the axis"
+    assert (pixels[-16:].min(axis=2) > 180).sum() > 20, "the numbers of the slices"
+
+
+def test_the_panel_makes_no_window_of_its_own(qt: Any, scene: Any) -> None:
+    from PySide6 import QtWidgets
+
+    def windows() -> Counter[str]:
+        return Counter(type(w).__name__ for w in QtWidgets.QApplication.topLevelWidgets())
+
+    opened = Driver(qt, None)
+    before = windows()
+    panels = [importlib.import_module("D24FADSlicer").D24FADSlicerWidget(None) for _ in range(3)]
+    for panel in panels:
+        opened.widget.layout.addWidget(panel.parent)
+        panel.setup()
+    opened.settle(100)
+    # The frame that a list of choices opens in is Qt's own.
+    made = windows() - before - Counter({"QFrame": 99, "QComboBoxPrivateContainer": 99})
+    assert not made, made
+    for panel in panels:
+        panel.cleanup()
+    opened.close()
+
+
+def test_edit_outline_has_a_way_back(driver: Driver) -> None:
+    import slicer
+
+    selected: list[str] = []
+
+    def select(name: str) -> None:
+        selected.append(name)
+        if name == "D24FADSlicer":
+            driver.widget.enter()
+        else:
+            driver.widget.exit()
+
+    slicer.util.selectModule = select
+    driver.connect()
+    driver.load()
+    driver.analyse()
+    bar = driver.panel.return_bar
+    assert not bar.button.visible
+    driver.ui.findingsTable.selectRow(1)
+    driver.press(driver.ui.editButton)
+    driver.settle()
+    assert selected == ["SegmentEditor"]
+    assert bar.button.visible and bar.button.text == "Back to review (finding 2)"
+    bar.button.click()
+    driver.settle()
+    assert selected == ["SegmentEditor", "D24FADSlicer"]
+    assert not bar.button.visible
+    assert driver.ui.findingsTable.currentRow() == 1, "where the reviewer left"
+
+
+def test_coming_back_by_another_way_takes_the_bar_away(driver: Driver) -> None:
+    import slicer
+
+    slicer.util.selectModule = lambda name: driver.widget.exit()
+    driver.connect()
+    driver.load()
+    driver.analyse()
+    driver.press(driver.ui.editButton)
+    driver.settle()
+    assert driver.panel.return_bar.button.visible
+    driver.widget.enter()
+    driver.settle()
+    assert not driver.panel.return_bar.button.visible
+
+
+def test_choosing_another_volume_keeps_zoom_and_layers(driver: Driver) -> None:
+    import slicer
+    from D24FADSlicerLib.scene import case as cases
+    from D24FADSlicerLib.scene import views
+
+    driver.connect()
+    first = driver.load()
+    driver.analyse()
+    overlay = cases.add_volume("labels", volumes.scan(volumes.GRIDS["plain"], 2))
+    for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+        composite.SetLabelVolumeID(overlay.GetID())
+    node = views.slice_node()
+    node.SetFieldOfView(40.0, 30.0, 1.0)
+    before = (node.GetFieldOfView(), views.position_in_view())
+    second = cases.add_volume("other", volumes.scan(volumes.GRIDS["plain"], 3))
+    for volume in (second, first, second):
+        driver.ui.volumeSelector.setCurrentNode(volume)
+        assert (node.GetFieldOfView(), views.position_in_view()) == before
+        for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+            assert composite.GetBackgroundVolumeID() == volume.GetID()
+            assert composite.GetLabelVolumeID() == overlay.GetID()
+
+
+def test_the_findings_are_above_the_fold(driver: Driver, server: Any) -> None:
+    """Of a screen of 1080 lines Slicer leaves the panel about 760; it shows without scrolling."""
+    from harness.pythonqt import raw
+
+    driver.connect()
+    driver.load()
+    driver.show(driver.ui.runButton)
+    driver.analyse()
+    driver.window.resize(430, 760)
+    driver.settle(100)
+    assert driver.window.height == 760, "nothing forces it to be higher"
+    ui, page = driver.ui, raw(driver.window, "centralWidget")()
+    names = ("runButton", "findingsTable", "stripLabel", "acceptButton", "saveButton", "saveLabel")
+    for name in names:
+        widget = getattr(ui, name)
+        assert widget.visible, name
+        bottom = widget.mapTo(page, widget.rect.bottomRight()).y()
+        assert bottom < 760, f"{name} ends at {bottom}"
+    assert ui.findingsTable.height >= 4 * ui.findingsTable.rowHeight(0)
+
+
+def test_a_whole_review_takes_at_most_twelve_actions(driver: Driver, server: Any) -> None:
+    """From the panel as it opens for the second time to the review in the archive."""
+    driver.connect()
+    driver.load()
+    driver.show(driver.ui.runButton)
+    driver.actions = 0
+    driver.analyse()
+    for _ in driver.panel.context.case.analysis.findings:
+        driver.press(driver.ui.acceptButton)
+    driver.press(driver.ui.compareButton)
+    driver.until(lambda: driver.panel.comparison.shown is not None)
+    driver.press(driver.ui.compareButton)
+    driver.press(driver.ui.saveButton)
+    driver.until(lambda: driver.ui.saveLabel.text.startswith("Saved:"))
+    assert driver.actions <= 12
+    assert server.store.finals
+
+
+def test_the_next_time_the_panel_connects_by_itself(qt: Any, scene: Any, server: Any) -> None:
+    first = Driver(qt, server)
+    assert first.ui.tabs.currentWidget() is first.ui.setupPage, "nothing is known yet"
+    assert not server.calls, "nothing is asked before the user says so"
+    first.connect()
+    first.close()
+    settings = qt.QSettings()
+    kept = {key: settings.value(key) for key in settings.allKeys()}
+    assert kept["D24FAD/Address"] == server.address
+    second = Driver(qt, server, settings=kept)
+    assert second.ui.tabs.currentWidget() is second.ui.reviewPage
+    second.until(lambda: second.ui.supportTable.rowCount, "the support set")
+    second.close()
+
+
+def test_an_authority_that_cannot_be_used_is_explained(driver: Driver, tmp_path: Path) -> None:
+    driver.ui.addressEdit.text = "https://127.0.0.1:1"
+    driver.ui.authorityEdit.currentPath = str(tmp_path / "none.pem")
+    driver.press(driver.ui.testButton)
+    assert "none.pem cannot be used" in driver.ui.messageLabel.text
+
+
+def test_the_panel_trusts_the_authority_that_is_chosen(driver: Driver, tmp_path: Path) -> None:
+    from certificates import Authority, https_server
+
+    hospital = Authority(tmp_path)
+    with https_server(hospital.issue()) as address:
+        driver.ui.addressEdit.text = address
+        driver.press(driver.ui.testButton)
+        driver.until(lambda: "cannot be trusted" in driver.ui.messageLabel.text)
+        assert "Authority" in driver.ui.messageLabel.text
+        driver.ui.authorityEdit.currentPath = str(hospital.path)
+        driver.press(driver.ui.testButton)
+        driver.until(lambda: driver.ui.connectionLabel.text.startswith("Connected"))
+
+
 @pytest.mark.parametrize(
     ("keys", "expected"),
     [
@@ -662,6 +882,63 @@ def test_compare_shows_the_matched_place_and_goes_back(driver: Driver, server: A
     assert slicer.app.layoutManager().layout == before
     assert yellow.GetBackgroundVolumeID() == node.GetID()
     assert driver.ui.comparisonLabel.text == ""
+
+
+def test_compare_says_what_each_view_shows_in_like_grey_levels(driver: Driver, server: Any) -> None:
+    import slicer
+
+    server.store.titles["normal_0"] = "T2 FLAIR, MR, …000007"
+    driver.connect()
+    node = driver.load()
+    driver.analyse()
+    node.GetDisplayNode().AutoWindowLevelOff()
+    node.GetDisplayNode().SetWindowLevelMinMax(10.0, 120.0)
+    driver.ui.compareButton.checked = True
+    driver.until(lambda: driver.panel.comparison.shown is not None)
+    shown = driver.panel.comparison.shown
+    texts = [caption.text for caption in shown.captions]
+    assert texts == ["Case: case", "Normal: T2 FLAIR, MR, …000007 (weight 50%)"]
+    display = shown.support.GetDisplayNode()
+    ends = (display.GetWindowLevelMin(), display.GetWindowLevelMax())
+    np.testing.assert_allclose(ends, (10.0, 120.0), atol=6)
+    actors = {}
+    for view in ("Red", "Yellow"):
+        window = slicer.app.layoutManager().sliceWidget(view).sliceView().renderWindow()
+        actors[view] = window.GetRenderers().GetFirstRenderer().GetViewProps()
+    assert [props.GetNumberOfItems() for props in actors.values()] == [1, 1]
+    driver.ui.compareButton.checked = False
+    assert [props.GetNumberOfItems() for props in actors.values()] == [0, 0]
+
+
+@pytest.mark.parametrize("view", ["Red", "Yellow"])
+def test_the_mouse_in_one_view_is_marked_in_the_other(
+    driver: Driver, server: Any, view: str
+) -> None:
+    import slicer
+    from D24FADSlicerLib.scene import views
+
+    server.alignment[:3, 3] = (3.0, -2.0, 4.0)
+    driver.connect()
+    driver.load()
+    driver.analyse()
+    driver.ui.compareButton.checked = True
+    driver.until(lambda: driver.panel.comparison.shown is not None)
+    cursors = dict(zip(("Red", "Yellow"), driver.panel.comparison.shown.cursors, strict=True))
+    mark, other = cursors[view].node, cursors["Yellow" if view == "Red" else "Red"].node
+    assert not mark.GetDisplayNode().GetVisibility()
+    crosshair = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
+    crosshair.SetCursorPositionXYZ([31.0, 47.0, 0.0], views.slice_node(view))
+    driver.settle(150)
+    place, there = [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]
+    assert crosshair.GetCursorPositionRAS(place)
+    mark.GetNthControlPointPositionWorld(0, there)
+    sign = 1 if view == "Red" else -1
+    expected = np.multiply(sign, (3.0, -2.0, 4.0))
+    np.testing.assert_allclose(np.subtract(there, place), expected, atol=1e-6)
+    assert mark.GetDisplayNode().GetVisibility()
+    assert not other.GetDisplayNode().GetVisibility()
+    driver.ui.compareButton.checked = False
+    assert mark.GetScene() is None and other.GetScene() is None
 
 
 def test_compare_with_an_older_server_says_that_the_place_is_approximate(

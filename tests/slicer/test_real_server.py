@@ -152,10 +152,14 @@ def test_the_panel_reviews_a_case_on_the_real_server(
         driver.press(ui.acceptButton)
         driver.until(lambda: not case.review.waiting, seconds=60)
         ui.findingsTable.selectRow(0)
-        driver.window.resize(480, 1330)
-        ui.supportSection.collapsed = False
-        driver.settle(300)
-        save_png(grab(driver.window, tmp_path / "panel.png"), SCREENSHOTS / "slicer-panel.png")
+        driver.window.resize(430, 760)
+        pages = []
+        for widget in (ui.runButton, ui.testButton):
+            driver.show(widget)
+            driver.settle(300)
+            pages.append(grab(driver.window, tmp_path / "panel.png"))
+        driver.show(ui.runButton)
+        save_png(np.concatenate(pages, axis=1), SCREENSHOTS / "slicer-panel.png")
         ui.compareButton.checked = True
         driver.until(lambda: driver.panel.comparison.shown is not None, seconds=60)
         beside = np.concatenate([view.pixels() for view in views[:2]], axis=1)
@@ -215,7 +219,7 @@ def test_compare_shows_the_same_anatomy_of_a_moved_support(
         case = driver.panel.context.case
         assert case is not None and case.analysis is not None, ui.messageLabel.text
         ui.opacitySlider.value = 0.0
-        ui.legendBox.checked = False
+        ui.legendBox.checked = ui.numbersBox.checked = False
         case.segmentation.GetDisplayNode().SetVisibility(False)
         red.fit()
         ui.compareButton.checked = True
@@ -223,6 +227,8 @@ def test_compare_shows_the_same_anatomy_of_a_moved_support(
         shown = driver.panel.comparison.shown
         assert shown is not None and shown.match is not None, ui.comparisonLabel.text
         truth = posed[shown.match.image]
+        for caption in shown.captions:
+            caption.remove()
         middle = np.array(case.analysis.slice_centre_ras(len(case.analysis.slice_scores) // 2))
         for away in ((0, 0, 0), (0, 0, 24), (0, 0, -18), (15, -20, 9)):
             place = middle + away

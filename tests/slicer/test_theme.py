@@ -11,8 +11,20 @@ import pytest
 from D24FADSlicerLib.logic.contrast import READABLE, contrast, readable
 from D24FADSlicerLib.logic.messages import ExplainedError
 
-LIGHT = {"Window": (239, 239, 239), "WindowText": (0, 0, 0), "Base": (255, 255, 255)}
-DARK = {"Window": (53, 53, 53), "WindowText": (255, 255, 255), "Base": (42, 42, 42)}
+LIGHT = {
+    "Window": (239, 239, 239),
+    "WindowText": (0, 0, 0),
+    "Base": (255, 255, 255),
+    "AlternateBase": (245, 245, 245),
+    "PlaceholderText": (110, 110, 110),
+}
+DARK = {
+    "Window": (53, 53, 53),
+    "WindowText": (255, 255, 255),
+    "Base": (42, 42, 42),
+    "AlternateBase": (66, 66, 66),
+    "PlaceholderText": (170, 170, 170),
+}
 THEMES = {"light": LIGHT, "dark": DARK}
 
 
@@ -116,10 +128,13 @@ def test_every_label_of_the_panel_can_be_read(panel: Any, theme: str) -> None:
     panel.enter()
     settle()
     labels = raw(raw(panel.ui.noticeLabel, "window")(), "findChildren")(QtWidgets.QLabel)
-    written = [label for label in labels if raw(label, "isVisible")() and label.text]
-    assert len(written) > 3
-    for label in written:
-        assert text_contrast(label) >= READABLE, label.text
+    for page in (panel.ui.reviewPage, panel.ui.setupPage):
+        panel.ui.tabs.setCurrentWidget(page)
+        settle()
+        written = [label for label in labels if raw(label, "isVisible")() and label.text]
+        assert len(written) > 3
+        for label in written:
+            assert text_contrast(label) >= READABLE, label.text
 
 
 def test_a_change_of_the_theme_is_followed(panel: Any) -> None:
