@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from d24fad_core import RESEARCH_USE_ONLY
-from d24fad_core.data.simulation import Contrast, SimulationOptions, simulate_cohort
-from d24fad_core.data.simulation.anatomy import smooth_field
-from d24fad_core.data.volume import Plane
+from d24fad_core.comparison.scoring import ScoringConfig
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.evaluation.methods import NEAREST_NEIGHBOUR, TRANSLATED, nearest_neighbour
 from d24fad_core.evaluation.volume_protocol import VolumeEvaluation, evaluate_volumes
 from d24fad_core.files import write_text
-from d24fad_core.networks.checkpoint import load_checkpoint
-from d24fad_core.support.scoring import ScoringConfig
+from d24fad_core.models.checkpoint import load_checkpoint
+from d24fad_core.simulation import Contrast, SimulationOptions, simulate_cohort
+from d24fad_core.simulation.anatomy import smooth_field
+from d24fad_core.volumes.volume import Plane
 
 PLANES = {"axial": (Plane.AXIAL,), "three, fused": tuple(Plane)}
 _REGION_MM, _BIAS_MM = 20.0, 40.0

@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.machine import Measured, alternating_seconds, best_seconds, gemm_gflops
 from benchmarks.networks import BATCH, images, paper_network
 from benchmarks.plain_loop import plain_scores
-from d24fad_core.detection.paper_scorer import PaperScorer
+from d24fad_core.images.paper_scorer import PaperScorer
 from d24fad_core.networks.inference import for_inference
 
 SHOTS = (2, 4, 8)

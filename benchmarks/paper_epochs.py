@@ -27,9 +27,9 @@ from d24fad_core.benchmark.image_cells import (
 )
 from d24fad_core.benchmark.methods import choose_methods, default_methods
 from d24fad_core.benchmark.results import CORRECTED, OFFICIAL
-from d24fad_core.data.image_folder import find_task, list_tasks
 from d24fad_core.evaluation.metrics import auroc
 from d24fad_core.files import hash_bytes, write_text
+from d24fad_core.images.image_folder import find_task, list_tasks
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.networks.teacher import build_teacher
 from d24fad_core.training.config import PAPER_TRAINING, TrainingConfig

@@ -16,12 +16,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.machine import alternating_seconds
 from benchmarks.networks import BATCH, IMAGE_SIZE, images, paper_network
 from d24fad_core.benchmark.methods import without_student
-from d24fad_core.detection.image_scorer import ImageScorer, encode_each
-from d24fad_core.detection.paper_scorer import PaperScorer
+from d24fad_core.comparison.scoring import ImageScoringConfig, default_image_scoring
+from d24fad_core.images.image_scorer import ImageScorer, encode_each
+from d24fad_core.images.paper_scorer import PaperScorer
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.networks.inference import fast_embedding_precision, for_inference
 from d24fad_core.networks.teacher import build_teacher
-from d24fad_core.support.scoring import ImageScoringConfig, default_image_scoring
 from d24fad_core.training.config import TrainingConfig
 
 SHOTS = 8

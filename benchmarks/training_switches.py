@@ -19,9 +19,9 @@ from d24fad_core.benchmark.image_benchmark import ImageBenchmark, run_image_benc
 from d24fad_core.benchmark.image_cells import CellSettings
 from d24fad_core.benchmark.methods import Method, Pooling, choose_methods, default_methods
 from d24fad_core.benchmark.results import ImageScores
-from d24fad_core.data.image_folder import list_tasks
 from d24fad_core.evaluation.metrics import auroc
 from d24fad_core.files import write_text
+from d24fad_core.images.image_folder import list_tasks
 from d24fad_core.networks.d24fad import NetworkConfig
 from d24fad_core.training.config import TrainingConfig
 

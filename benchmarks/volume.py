@@ -13,7 +13,7 @@ import torch
 from scipy import ndimage
 
 from benchmarks.machine import Measured, peak_gib
-from d24fad_core.data.simulation import SimulationOptions, simulate_cohort
+from d24fad_core.simulation import SimulationOptions, simulate_cohort
 
 SHOTS = 8
 SLICES = 160
@@ -94,9 +94,9 @@ def _alone(case: str, support: str, shots: str, cache: str, threads: str) -> Mea
     """One analysis; imports are counted apart, since a server has them behind it."""
     begin = time.perf_counter()
     from d24fad_core.cli.studies import read_study, read_support
-    from d24fad_core.data.reading import find_studies
     from d24fad_core.detection.detector import Detector
     from d24fad_core.export import write_result
+    from d24fad_core.io.reading import find_studies
 
     torch.set_num_threads(int(threads))
     imported = time.perf_counter()

@@ -24,18 +24,18 @@ from benchmarks.meta_learning.maps import (
 )
 from d24fad_core.benchmark.feature_store import FeatureStore
 from d24fad_core.benchmark.image_cells import draw_supports
-from d24fad_core.data.image_folder import (
+from d24fad_core.comparison.features import SliceFeatures
+from d24fad_core.comparison.scoring import default_image_scoring
+from d24fad_core.files import whole_file
+from d24fad_core.images.alignment import misalignment
+from d24fad_core.images.image_folder import (
     ImageFolderTask,
     find_task,
     foreground,
     load_images,
     to_unit,
 )
-from d24fad_core.files import whole_file
 from d24fad_core.networks.d24fad import D24FAD
-from d24fad_core.support.alignment import misalignment
-from d24fad_core.support.features import SliceFeatures
-from d24fad_core.support.scoring import default_image_scoring
 
 IMAGE_SIZE = 128
 SHOTS = 4

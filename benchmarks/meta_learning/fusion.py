@@ -13,7 +13,7 @@ from torch import Tensor
 
 from benchmarks.meta_learning.data import Table
 from benchmarks.meta_learning.maps import MapKey
-from d24fad_core.support.scoring import MapKind
+from d24fad_core.comparison.scoring import MapKind
 
 _NEAREST_NEIGHBOUR: dict[tuple[MapKey, bool], float] = {
     (MapKey(MapKind.TEACHER_SUPPORT, "anywhere", 1), False): 1.0,

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from d24fad_core.comparison.scoring import MapKind
 from d24fad_core.networks.maps import to_image_size
 from d24fad_core.networks.teacher import TeacherInfo
-from d24fad_core.support.scoring import MapKind
 
 Features = Mapping[int, Tensor]
 """Scale index to features, (B, C, H, W)."""

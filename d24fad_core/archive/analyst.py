@@ -7,15 +7,15 @@ from pathlib import Path
 
 from d24fad_core.archive.rows import StudyRow
 from d24fad_core.archive.worklist import ListedStudy
-from d24fad_core.data.known_studies import KnownStudies
-from d24fad_core.data.reading import read_volume
-from d24fad_core.data.reduction import LARGEST_WHOLE_SCAN
-from d24fad_core.data.volume import Modality
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.errors import D24FADError
 from d24fad_core.export import write_result
+from d24fad_core.io.known_studies import KnownStudies
+from d24fad_core.io.reading import read_volume
 from d24fad_core.support.support_set import SupportSet
+from d24fad_core.volumes.reduction import LARGEST_WHOLE_SCAN
+from d24fad_core.volumes.volume import Modality
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from sklearn.random_projection import SparseRandomProjection
 from torch import Tensor
 
-from d24fad_core.support.features import SliceFeatures
+from d24fad_core.comparison.features import SliceFeatures
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from d24fad_core.data.image_folder import load_images, to_unit
+from d24fad_core.comparison.features import CHUNK
 from d24fad_core.files import hash_bytes, hash_file, whole_file
-from d24fad_core.networks.checkpoint import state_hash
+from d24fad_core.images.image_folder import load_images, to_unit
+from d24fad_core.models.checkpoint import state_hash
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.progress import Progress, silent
-from d24fad_core.support.features import CHUNK
 from d24fad_core.training.episodes import EmbeddedImages
 
 _FORMAT = "1"

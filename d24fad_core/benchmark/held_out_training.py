@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from d24fad_core.comparison.scoring import ScoringConfig, default_image_scoring
 from d24fad_core.errors import CheckpointError
 from d24fad_core.files import write_text
-from d24fad_core.networks.checkpoint import ModelCard
-from d24fad_core.support.scoring import ScoringConfig, default_image_scoring
+from d24fad_core.models.checkpoint import ModelCard
 from d24fad_core.training.config import TrainingConfig
 from d24fad_core.training.episodes import EpisodeSource
 from d24fad_core.training.trainer import EpochReport, StepReport, train

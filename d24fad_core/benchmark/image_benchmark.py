@@ -22,21 +22,21 @@ from d24fad_core.benchmark.image_cells import (
 )
 from d24fad_core.benchmark.methods import Method
 from d24fad_core.benchmark.results import ImageScores, read_scores, write_scores
-from d24fad_core.data.image_folder import (
+from d24fad_core.comparison.features import StudyFeatures
+from d24fad_core.errors import ConfigurationError, InputError
+from d24fad_core.files import hash_bytes
+from d24fad_core.images.image_folder import (
     ImageFolderTask,
     find_task,
     foreground,
     load_images,
     to_unit,
 )
-from d24fad_core.errors import ConfigurationError, InputError
-from d24fad_core.files import hash_bytes
-from d24fad_core.networks.checkpoint import load_checkpoint
+from d24fad_core.models.checkpoint import load_checkpoint
 from d24fad_core.networks.d24fad import D24FAD, NetworkConfig
 from d24fad_core.networks.teacher import build_teacher
 from d24fad_core.networks.weighting import PositionWeighting
 from d24fad_core.progress import Progress, silent
-from d24fad_core.support.features import StudyFeatures
 from d24fad_core.training.config import TrainingConfig
 from d24fad_core.training.feature_episodes import FeatureEpisodes
 

@@ -15,12 +15,12 @@ from d24fad_core.benchmark.image_maps import ComparedImage, ImageMaps, PreparedD
 from d24fad_core.benchmark.methods import Method, PaperMap
 from d24fad_core.benchmark.official import corrected_scores, official_scores
 from d24fad_core.benchmark.results import CORRECTED, OFFICIAL, ImageScores
-from d24fad_core.detection.fusion import top_mean
+from d24fad_core.comparison.features import CHUNK, SliceFeatures, StudyFeatures
+from d24fad_core.comparison.fusion import top_mean
 from d24fad_core.errors import SupportError
 from d24fad_core.files import hash_bytes
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.progress import Progress, silent
-from d24fad_core.support.features import CHUNK, SliceFeatures, StudyFeatures
 from d24fad_core.training.episodes import EmbeddedImages
 
 _FORMAT = "2"

@@ -12,25 +12,25 @@ from torch import Tensor
 
 from d24fad_core.benchmark.coreset import Coreset, CoresetConfig
 from d24fad_core.benchmark.methods import MapRecipe, MeanSupportMap, PaperMap, Pooling
-from d24fad_core.detection.image_scorer import ImageScorer
-from d24fad_core.errors import ConfigurationError
-from d24fad_core.networks.d24fad import D24FAD
-from d24fad_core.networks.maps import distance_maps, paper_anomaly_map, to_image_size
-from d24fad_core.networks.weighting import ImageWeighting
-from d24fad_core.support.comparison import Similarities, image_similarities
-from d24fad_core.support.features import (
+from d24fad_core.comparison.features import (
     PreparedImages,
     SliceFeatures,
     StudyFeatures,
     UnitFeatures,
     needed_scales,
 )
-from d24fad_core.support.scoring import (
+from d24fad_core.comparison.scoring import (
     ImageScoringConfig,
     MapKey,
     MapKind,
     ScoringConfig,
 )
+from d24fad_core.comparison.similarity import Similarities, image_similarities
+from d24fad_core.errors import ConfigurationError
+from d24fad_core.images.image_scorer import ImageScorer
+from d24fad_core.networks.d24fad import D24FAD
+from d24fad_core.networks.maps import distance_maps, paper_anomaly_map, to_image_size
+from d24fad_core.networks.weighting import ImageWeighting
 
 _AFTER_COMPARING = (
     "fusion",

@@ -10,15 +10,15 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from d24fad_core.benchmark.coreset import CoresetConfig
-from d24fad_core.errors import ConfigurationError
-from d24fad_core.evaluation.methods import without_student as part_without_student
-from d24fad_core.support.scoring import (
+from d24fad_core.comparison.scoring import (
     ImageScoringConfig,
     MapKind,
     ScoringConfig,
     Weights,
     default_image_scoring,
 )
+from d24fad_core.errors import ConfigurationError
+from d24fad_core.evaluation.methods import without_student as part_without_student
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d24fad_core import __version__
-from d24fad_core.data.volume import Plane, Volume
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.findings import find_findings
 from d24fad_core.detection.options import DetectionOptions
@@ -24,6 +23,7 @@ from d24fad_core.errors import InputError
 from d24fad_core.evaluation.volume_protocol import AnalysedCase
 from d24fad_core.files import hash_bytes, whole_file
 from d24fad_core.support.support_set import SupportSet
+from d24fad_core.volumes.volume import Plane, Volume
 
 FUSION = "fusion"
 """Name of the mean of all planes."""

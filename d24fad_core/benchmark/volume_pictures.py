@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from d24fad_core import RESEARCH_USE_ONLY
-from d24fad_core.data.volume import Volume
 from d24fad_core.export.colour_scale import ColourScale
 from d24fad_core.export.display import SliceDisplay
 from d24fad_core.files import whole_file
+from d24fad_core.volumes.volume import Volume
 
 _TRUTH, _MARKED = "#4dd0e1", "white"
 _DPI = 110

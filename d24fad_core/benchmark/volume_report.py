@@ -9,10 +9,10 @@ from d24fad_core.benchmark.volume_cells import kept_analyses
 from d24fad_core.benchmark.volume_pictures import best_and_worst, draw_case
 from d24fad_core.benchmark.volume_tables import volume_table
 from d24fad_core.benchmark.volumes import VolumeBenchmark, VolumeResult, analysis_file
-from d24fad_core.data.reading import read_volume
 from d24fad_core.evaluation.cohort import read_lesions
 from d24fad_core.evaluation.methods import DEFAULT
 from d24fad_core.files import write_text
+from d24fad_core.io.reading import read_volume
 
 SUMMARY_FILE = "volumes.json"
 TABLE_FILE = "volumes.md"

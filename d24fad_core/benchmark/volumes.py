@@ -10,8 +10,7 @@ from pathlib import Path
 
 from d24fad_core.benchmark.held_out_training import NormalImages, train_without
 from d24fad_core.benchmark.volume_cells import analyse_case, by_name
-from d24fad_core.data.reading import read_volume
-from d24fad_core.data.volume import Modality, Plane, Volume
+from d24fad_core.comparison.scoring import ScoringConfig
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.options import DetectionOptions, check_support
 from d24fad_core.errors import InputError, SupportError
@@ -26,11 +25,12 @@ from d24fad_core.evaluation.methods import (
 from d24fad_core.evaluation.metrics.bootstrap import ROUNDS
 from d24fad_core.evaluation.volume_protocol import AnalysedCase, VolumeEvaluation, measure_cases
 from d24fad_core.files import hash_bytes
-from d24fad_core.networks.checkpoint import load_checkpoint
+from d24fad_core.io.reading import read_volume
+from d24fad_core.models.checkpoint import load_checkpoint
 from d24fad_core.progress import Progress, silent
-from d24fad_core.support.scoring import ScoringConfig
 from d24fad_core.training.config import TrainingConfig
 from d24fad_core.training.episodes import VolumeEpisodes
+from d24fad_core.volumes.volume import Modality, Plane, Volume
 
 
 @dataclass(frozen=True)

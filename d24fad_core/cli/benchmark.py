@@ -150,7 +150,7 @@ def benchmark(
     from d24fad_core.benchmark.image_benchmark import ImageBenchmark, run_image_benchmark
     from d24fad_core.benchmark.image_cells import CellSettings
     from d24fad_core.benchmark.report import TABLE_FILE, write_report
-    from d24fad_core.data.image_folder import list_tasks
+    from d24fad_core.images.image_folder import list_tasks
 
     found = list_tasks(data)
     trainings = {

@@ -8,8 +8,8 @@ import typer
 
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.cli.messages import progress_bar, say, spoken_warnings
-from d24fad_core.data.volume import Modality, Plane
 from d24fad_core.errors import ConfigurationError, InputError
+from d24fad_core.volumes.volume import Modality, Plane
 
 if TYPE_CHECKING:
     from d24fad_core.evaluation.cohort import Cohort
@@ -107,7 +107,7 @@ def benchmark_volumes(
     from d24fad_core.benchmark.volume_report import TABLE_FILE, write_volume_report
     from d24fad_core.benchmark.volumes import VolumeBenchmark, VolumeResult, run_volume_benchmark
     from d24fad_core.detection.options import DetectionOptions
-    from d24fad_core.networks.checkpoint import SHIPPED
+    from d24fad_core.models.checkpoint import SHIPPED
 
     own = case is not None
     if own == (data is not None):
@@ -140,8 +140,8 @@ def benchmark_volumes(
 
 
 def _own_case(case: Path, mask: Path | None, support: Path | None) -> "dict[str, Cohort]":
-    from d24fad_core.data.reading import find_studies, study_name
     from d24fad_core.evaluation.cohort import Case, Cohort
+    from d24fad_core.io.reading import find_studies, study_name
 
     if mask is None or support is None:
         raise ConfigurationError("--case needs its lesions (--mask) and normals (--support).")

@@ -12,10 +12,10 @@ from rich.table import Table
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.cli.messages import progress_bar
 from d24fad_core.cli.studies import read_study, read_support
-from d24fad_core.data.reduction import LARGEST_WHOLE_SCAN
-from d24fad_core.data.volume import Modality, Plane
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.errors import CancelledError, ConfigurationError
+from d24fad_core.volumes.reduction import LARGEST_WHOLE_SCAN
+from d24fad_core.volumes.volume import Modality, Plane
 
 if TYPE_CHECKING:
     from d24fad_core.export import WrittenFiles

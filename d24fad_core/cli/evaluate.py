@@ -11,9 +11,9 @@ from rich.table import Table
 
 from d24fad_core import RESEARCH_USE_ONLY, __version__
 from d24fad_core.cli.messages import progress_bar, spoken_warnings
-from d24fad_core.data.volume import Modality, Plane
 from d24fad_core.errors import ConfigurationError, InputError
 from d24fad_core.files import write_text
+from d24fad_core.volumes.volume import Modality, Plane
 
 if TYPE_CHECKING:
     from d24fad_core.evaluation.volume_protocol import VolumeEvaluation
@@ -88,7 +88,7 @@ def evaluate(
         raise ConfigurationError(f"which task of {data}? Name it with --task.")
     if json_file is not None and json_file.is_dir():
         raise ConfigurationError(f"{json_file} is a folder; give --json the name of a file.")
-    from d24fad_core.networks.checkpoint import checkpoint_hash, load_checkpoint
+    from d24fad_core.models.checkpoint import checkpoint_hash, load_checkpoint
 
     model, card = load_checkpoint(checkpoint, teacher_weights)
     document: dict[str, Any] = {
@@ -116,14 +116,14 @@ def evaluate(
 def _images(
     model: Any, card: Any, root: Path, task: str, shots: int, draws: int, seed: int, report: Any
 ) -> dict[str, Any]:
-    from d24fad_core.data.image_folder import find_task, list_tasks
+    from d24fad_core.comparison.scoring import ImageScoringConfig
     from d24fad_core.evaluation.image_protocol import evaluate_images
     from d24fad_core.evaluation.methods import (
         DEFAULT,
         NEAREST_NEIGHBOUR,
         nearest_neighbour_images,
     )
-    from d24fad_core.support.scoring import ImageScoringConfig
+    from d24fad_core.images.image_folder import find_task, list_tasks
 
     found = list_tasks(root)
     if task not in found:
@@ -170,6 +170,7 @@ def _volumes(
     modality: Modality | None,
     report: Any,
 ) -> dict[str, Any]:
+    from d24fad_core.comparison.scoring import ScoringConfig
     from d24fad_core.evaluation.methods import (
         DEFAULT,
         NEAREST_NEIGHBOUR,
@@ -177,7 +178,6 @@ def _volumes(
         nearest_neighbour,
     )
     from d24fad_core.evaluation.volume_protocol import evaluate_volumes
-    from d24fad_core.support.scoring import ScoringConfig
 
     scoring = ScoringConfig.from_dict(card.scoring)
     methods = {DEFAULT: scoring, NEAREST_NEIGHBOUR: nearest_neighbour(scoring)}

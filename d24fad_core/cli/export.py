@@ -34,7 +34,7 @@ def export(
     The file turns images into the features of teacher and student; comparing them with normal
     studies stays with this library. Needs `pip install 'd24fad[export]'`.
     """
-    from d24fad_core.networks.checkpoint import load_checkpoint
+    from d24fad_core.models.checkpoint import load_checkpoint
     from d24fad_core.networks.export import export_onnx
 
     if out.suffix.lower() != ".onnx":

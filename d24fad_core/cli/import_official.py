@@ -31,11 +31,11 @@ def import_official(
     The result serves --checkpoint of the other commands. Its anomaly maps compare the student on
     the query with the student on the support, as published; image size 128.
     """
-    from d24fad_core.networks.checkpoint import ModelCard, save_checkpoint
+    from d24fad_core.comparison.scoring import ImageScoringConfig, paper_scoring
+    from d24fad_core.models.checkpoint import ModelCard, save_checkpoint
+    from d24fad_core.models.official import official_state, read_official
     from d24fad_core.networks.d24fad import D24FAD, PAPER
-    from d24fad_core.networks.official import official_state, read_official
     from d24fad_core.networks.teacher import build_teacher
-    from d24fad_core.support.scoring import ImageScoringConfig, paper_scoring
 
     state = official_state(**read_official(checkpoint))
     model = D24FAD(PAPER, build_teacher(PAPER.teacher, teacher_weights))

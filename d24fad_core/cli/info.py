@@ -10,7 +10,7 @@ from rich.table import Table
 
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.cli.studies import read_study
-from d24fad_core.data.volume import Modality, Plane, Volume
+from d24fad_core.volumes.volume import Modality, Plane, Volume
 
 EPILOG = """
 Examples:
@@ -63,7 +63,7 @@ def _checkpoint_folder(target: Path | None) -> Path | None:
     if target is not None and target.is_file() and target.suffix not in (".json", ".safetensors"):
         return None  # spares a study the import of PyTorch
 
-    from d24fad_core.networks.checkpoint import CARD_FILE, SHIPPED, WEIGHTS_FILE
+    from d24fad_core.models.checkpoint import CARD_FILE, SHIPPED, WEIGHTS_FILE
 
     if target is None:
         return SHIPPED
@@ -74,7 +74,7 @@ def _checkpoint_folder(target: Path | None) -> Path | None:
 
 
 def _show_card(folder: Path) -> None:
-    from d24fad_core.networks.checkpoint import checkpoint_hash, read_card
+    from d24fad_core.models.checkpoint import checkpoint_hash, read_card
 
     card = read_card(folder)
     values = card.to_dict()
@@ -101,7 +101,7 @@ def _study_rows(study: Volume) -> list[tuple[str, str]]:
     import nibabel as nib
     import numpy as np
 
-    from d24fad_core.data.preprocessing import CT_WINDOWS, find_foreground, intensity_range
+    from d24fad_core.volumes.preprocessing import CT_WINDOWS, find_foreground, intensity_range
 
     orientation = nib.io_orientation(study.affine)
     canonical = nib.apply_orientation(study.array, orientation)

@@ -9,8 +9,8 @@ import typer
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.cli.detect import default_cache
 from d24fad_core.cli.messages import progress_bar, warn
-from d24fad_core.data.volume import Modality, Plane
 from d24fad_core.errors import CancelledError, ConfigurationError
+from d24fad_core.volumes.volume import Modality, Plane
 
 if TYPE_CHECKING:
     from d24fad_core.archive.analyst import AnalystPlan
@@ -158,7 +158,7 @@ def scan(
 
 
 def _support_paths(paths: list[Path]) -> tuple[Path, ...]:
-    from d24fad_core.data.reading import find_studies
+    from d24fad_core.io.reading import find_studies
 
     found: list[Path] = []
     for path in paths:

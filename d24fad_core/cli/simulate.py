@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from d24fad_core import RESEARCH_USE_ONLY
-from d24fad_core.data.simulation import Contrast, SimulationOptions, simulate_cohort
+from d24fad_core.simulation import Contrast, SimulationOptions, simulate_cohort
 
 
 def simulate(

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from d24fad_core.cli.messages import spoken_warnings, warn
-from d24fad_core.data.volume import Modality, Volume
 from d24fad_core.errors import SupportError
+from d24fad_core.volumes.volume import Modality, Volume
 
 if TYPE_CHECKING:
-    from d24fad_core.data.known_studies import StudySource
+    from d24fad_core.io.known_studies import StudySource
 
 _Study = TypeVar("_Study")
 
@@ -31,7 +31,7 @@ def read_studies(
     paths: Sequence[Path], modality: Modality | None, largest: int | None = None
 ) -> list[Volume]:
     """Read several studies at once, as `read_study` does."""
-    from d24fad_core.data.reading import read_volume
+    from d24fad_core.io.reading import read_volume
 
     return _opened(paths, lambda path: read_volume(path, modality, largest))
 
@@ -56,8 +56,8 @@ def read_support(
         InputError: a study cannot be read.
         SupportError: without the query and copies, fewer than 2 studies are left.
     """
-    from d24fad_core.data.known_studies import KnownStudies
-    from d24fad_core.data.reading import find_studies, read_volume
+    from d24fad_core.io.known_studies import KnownStudies
+    from d24fad_core.io.reading import find_studies, read_volume
     from d24fad_core.support.support_set import MINIMUM_STUDIES
 
     found: list[Path] = []

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from d24fad_core.cli.messages import say
-from d24fad_core.data.volume import Modality, Plane
 from d24fad_core.errors import ConfigurationError, InputError
+from d24fad_core.volumes.volume import Modality, Plane
 
 
 class Preset(str, Enum):
@@ -102,8 +102,8 @@ def train(
     result is OUT/checkpoint, for --checkpoint of the other commands. Watch the losses with
     `tensorboard --logdir OUT/tensorboard`.
     """
-    from d24fad_core.networks.checkpoint import ModelCard, load_checkpoint
-    from d24fad_core.support.scoring import ScoringConfig, default_image_scoring
+    from d24fad_core.comparison.scoring import ScoringConfig, default_image_scoring
+    from d24fad_core.models.checkpoint import ModelCard, load_checkpoint
     from d24fad_core.training.config import PRESETS
     from d24fad_core.training.episodes import EpisodeSource, ImageEpisodes, VolumeEpisodes
     from d24fad_core.training.trainer import train as run_training
@@ -138,7 +138,7 @@ def train(
         for chosen, files in _tasks(images, task, leave_out):
             sources.append(ImageEpisodes.from_files(chosen, files, config.image_size))
     from d24fad_core.cli.studies import read_study
-    from d24fad_core.data.reading import find_studies
+    from d24fad_core.io.reading import find_studies
 
     for folder in volumes or []:
         with console.status(f"aligning the volumes of {folder}"):
@@ -185,7 +185,7 @@ def _tasks(
     images: Path | None, task: list[str] | None, leave_out: list[str] | None
 ) -> list[tuple[str, tuple[Path, ...]]]:
     """The chosen tasks with their normal training images."""
-    from d24fad_core.data.image_folder import list_normals, list_tasks
+    from d24fad_core.images.image_folder import list_normals, list_tasks
 
     if images is None:
         if task or leave_out:

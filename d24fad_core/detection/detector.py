@@ -10,27 +10,27 @@ import numpy as np
 import torch
 
 from d24fad_core import __version__
-from d24fad_core.data.known_studies import StudySource
-from d24fad_core.data.slices import slice_volume
-from d24fad_core.data.volume import Plane, Volume
+from d24fad_core.comparison.fusion import slice_scores
+from d24fad_core.comparison.scoring import ScoringConfig
+from d24fad_core.comparison.translation import translated_scoring
 from d24fad_core.detection.calibration import summarise
 from d24fad_core.detection.findings import find_findings
-from d24fad_core.detection.fusion import slice_scores
 from d24fad_core.detection.options import DetectionOptions, check_prepared
 from d24fad_core.detection.plane_scores import PlaneScores, score_plane, score_translated_plane
 from d24fad_core.detection.result import AnomalyResult, Provenance, SupportUse
 from d24fad_core.detection.support_cache import SupportCache
 from d24fad_core.detection.support_preparation import SupportPreparation
 from d24fad_core.errors import SupportError
-from d24fad_core.networks.checkpoint import ModelCard, checkpoint_hash, load_checkpoint
+from d24fad_core.io.known_studies import StudySource
+from d24fad_core.models.checkpoint import ModelCard, checkpoint_hash, load_checkpoint
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.networks.device import check_device
 from d24fad_core.networks.inference import fast_embedding_precision, for_inference
 from d24fad_core.progress import Progress, silent
 from d24fad_core.support.frame import align, to_source
-from d24fad_core.support.scoring import ScoringConfig
 from d24fad_core.support.support_set import SupportSet
-from d24fad_core.support.translation import translated_scoring
+from d24fad_core.volumes.slices import slice_volume
+from d24fad_core.volumes.volume import Plane, Volume
 
 
 class Detector:

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from d24fad_core.data.known_studies import StudySource
-from d24fad_core.data.preprocessing import CT_WINDOWS
-from d24fad_core.data.volume import Plane
 from d24fad_core.errors import ConfigurationError, SupportError
+from d24fad_core.io.known_studies import StudySource
 from d24fad_core.support.support_set import MINIMUM_STUDIES, SupportSet
+from d24fad_core.volumes.preprocessing import CT_WINDOWS
+from d24fad_core.volumes.volume import Plane
 
 
 @dataclass(frozen=True)

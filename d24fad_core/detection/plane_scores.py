@@ -7,15 +7,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from d24fad_core.data.slices import SliceStack
-from d24fad_core.detection.fusion import blur, case_score, centred, fuse
+from d24fad_core.comparison.features import CHUNK, SliceFeatures, encode_images, encode_study
+from d24fad_core.comparison.fusion import blur, case_score, centred, fuse
+from d24fad_core.comparison.scoring import ScoringConfig
+from d24fad_core.comparison.similarity import distances, similarities, study_shares
+from d24fad_core.comparison.translation import translated_distances
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.progress import Progress
-from d24fad_core.support.comparison import distances, similarities, study_shares
-from d24fad_core.support.features import CHUNK, SliceFeatures, encode_images, encode_study
-from d24fad_core.support.scoring import ScoringConfig
 from d24fad_core.support.support_set import PlaneReference
-from d24fad_core.support.translation import translated_distances
+from d24fad_core.volumes.slices import SliceStack
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,21 +5,21 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from d24fad_core.data.slices import SliceGrid
-from d24fad_core.detection.calibration import NORMAL_VOXEL_SHARE
-from d24fad_core.detection.fusion import blur, case_score, centred, fuse
-from d24fad_core.networks.d24fad import D24FAD
-from d24fad_core.support.features import StudyFeatures
-from d24fad_core.support.normal_statistics import (
+from d24fad_core.comparison.features import StudyFeatures
+from d24fad_core.comparison.fusion import blur, case_score, centred, fuse
+from d24fad_core.comparison.normal_statistics import (
     NormalStatistics,
     compare_normals,
     compared_places,
     statistics_of,
     summarise_normals,
 )
-from d24fad_core.support.scoring import ScoringConfig
+from d24fad_core.comparison.scoring import ScoringConfig
+from d24fad_core.comparison.translation import translated_distances
+from d24fad_core.detection.calibration import NORMAL_VOXEL_SHARE
+from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.support.support_set import PlaneReference
-from d24fad_core.support.translation import translated_distances
+from d24fad_core.volumes.slices import SliceGrid
 
 
 def prepare_plane(

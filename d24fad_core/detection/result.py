@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from d24fad_core.data.reduction import Reduction
-from d24fad_core.data.volume import Plane
+from d24fad_core.volumes.reduction import Reduction
+from d24fad_core.volumes.volume import Plane
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from d24fad_core.data.reduction import Reduction
 from d24fad_core.detection.findings import as_voxel, label_findings, to_world
 from d24fad_core.detection.result import AnomalyResult, Finding
+from d24fad_core.volumes.reduction import Reduction
 
 
 @dataclass(frozen=True, eq=False)

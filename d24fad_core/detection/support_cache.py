@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 
 from d24fad_core import __version__
-from d24fad_core.data.known_studies import StudySource
-from d24fad_core.data.volume import Plane
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.files import hash_bytes
+from d24fad_core.io.known_studies import StudySource
 from d24fad_core.support.frame import Frame
+from d24fad_core.volumes.volume import Plane
 
 
 @dataclass(frozen=True)

@@ -4,26 +4,26 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from d24fad_core.data.known_studies import StudySource, volume_of
-from d24fad_core.data.slices import SliceGrid, slice_volume
-from d24fad_core.data.volume import Plane
-from d24fad_core.detection.options import DetectionOptions, check_support
-from d24fad_core.detection.reference import prepare_plane, prepare_translated_plane
-from d24fad_core.detection.support_cache import SupportCache
-from d24fad_core.networks.d24fad import D24FAD
-from d24fad_core.progress import Progress
-from d24fad_core.support.features import (
+from d24fad_core.comparison.features import (
     StudyFeatures,
     encode_study,
     load_features,
     save_features,
 )
+from d24fad_core.comparison.scoring import ScoringConfig
+from d24fad_core.comparison.translation import translated_scoring
+from d24fad_core.detection.options import DetectionOptions, check_support
+from d24fad_core.detection.reference import prepare_plane, prepare_translated_plane
+from d24fad_core.detection.support_cache import SupportCache
+from d24fad_core.io.known_studies import StudySource, volume_of
+from d24fad_core.networks.d24fad import D24FAD
+from d24fad_core.progress import Progress
 from d24fad_core.support.frame import Frame, align, make_frame
 from d24fad_core.support.frame_file import load_frame, save_frame
 from d24fad_core.support.reference_file import load_reference, save_reference
-from d24fad_core.support.scoring import ScoringConfig
 from d24fad_core.support.support_set import PlaneReference, SupportSet, SupportStudy
-from d24fad_core.support.translation import translated_scoring
+from d24fad_core.volumes.slices import SliceGrid, slice_volume
+from d24fad_core.volumes.volume import Plane
 
 _Kept = TypeVar("_Kept")
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from d24fad_core.data.reading import find_studies, read_volume, study_name
-from d24fad_core.data.volume import Modality, Volume
 from d24fad_core.errors import InputError
+from d24fad_core.io.reading import find_studies, read_volume, study_name
+from d24fad_core.volumes.volume import Modality, Volume
 
 
 @dataclass(frozen=True)

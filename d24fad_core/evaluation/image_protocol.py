@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from d24fad_core.data.image_folder import ImageFolderTask, load_images, to_unit
-from d24fad_core.detection.image_scorer import ImageScorer, encode_each
+from d24fad_core.comparison.features import StudyFeatures
+from d24fad_core.comparison.scoring import ImageScoringConfig
 from d24fad_core.errors import SupportError
 from d24fad_core.evaluation.metrics import auroc, average_precision, bootstrap_interval
+from d24fad_core.images.image_folder import ImageFolderTask, load_images, to_unit
+from d24fad_core.images.image_scorer import ImageScorer, encode_each
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.progress import Progress, silent
-from d24fad_core.support.features import StudyFeatures
-from d24fad_core.support.scoring import ImageScoringConfig
 
 
 @dataclass(frozen=True)

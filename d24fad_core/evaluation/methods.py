@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from d24fad_core.support.scoring import ImageScoringConfig, MapKind, ScoringConfig
+from d24fad_core.comparison.scoring import ImageScoringConfig, MapKind, ScoringConfig
 
 DEFAULT = "default"
 NEAREST_NEIGHBOUR = "nearest_neighbour"

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from d24fad_core.data.reading import read_volume
-from d24fad_core.data.volume import Modality
+from d24fad_core.comparison.scoring import ScoringConfig
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.evaluation.cohort import check_case, find_cohort, read_lesions
@@ -22,10 +21,11 @@ from d24fad_core.evaluation.metrics.lesions import (
 from d24fad_core.evaluation.metrics.pixels import PixelMeasures, measure_pixels, pixel_auroc
 from d24fad_core.evaluation.metrics.ranking import RankingMeasures, measure_ranking
 from d24fad_core.evaluation.metrics.scored_image import ScoredImage
-from d24fad_core.networks.checkpoint import ModelCard
+from d24fad_core.io.reading import read_volume
+from d24fad_core.models.checkpoint import ModelCard
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.progress import Progress, silent
-from d24fad_core.support.scoring import ScoringConfig
+from d24fad_core.volumes.volume import Modality
 
 
 @dataclass(frozen=True, eq=False)

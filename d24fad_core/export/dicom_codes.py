@@ -5,8 +5,8 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from d24fad_core import __version__
-from d24fad_core.data.volume import Modality
 from d24fad_core.detection.result import Provenance
+from d24fad_core.volumes.volume import Modality
 
 PRIVATE_SCHEME = "99D24FAD"
 

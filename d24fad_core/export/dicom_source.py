@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from d24fad_core import __version__
-from d24fad_core.data.dicom_series import dicom_files
-from d24fad_core.data.volume import Modality
 from d24fad_core.errors import InputError
+from d24fad_core.io.dicom.series import dicom_files
+from d24fad_core.volumes.volume import Modality
 
 MANUFACTURER = "D24FAD"
 MODEL_NAME = "D24FAD"

@@ -12,8 +12,8 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from d24fad_core.data.volume import Plane
 from d24fad_core.detection.result import Finding
+from d24fad_core.volumes.volume import Plane
 
 # World axes (0 right-left, 1 anterior-posterior, 2 superior-inferior) that run along the columns
 # (left to right) and down the rows of a picture; both from the positive end to the negative one.

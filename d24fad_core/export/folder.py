@@ -4,12 +4,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from d24fad_core.data.volume import Volume
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.export.nifti import write_heatmap, write_mask
 from d24fad_core.export.overlay import write_overlay
 from d24fad_core.export.report import write_report
 from d24fad_core.files import whole_file
+from d24fad_core.volumes.volume import Volume
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from d24fad_core import RESEARCH_USE_ONLY
-from d24fad_core.data.preprocessing import CT_WINDOWS
-from d24fad_core.data.volume import Modality, Plane, Volume
 from d24fad_core.detection.findings import label_findings
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.export.colour_scale import SCALE_MAXIMUM, ColourScale
 from d24fad_core.export.display import SliceDisplay, choose_slices
 from d24fad_core.files import whole_file
+from d24fad_core.volumes.preprocessing import CT_WINDOWS
+from d24fad_core.volumes.volume import Modality, Plane, Volume
 
 _SLICE_COUNT, _SLICE_GAP_MM = 6, 8.0
 _BACKGROUND, _TEXT, _FAINT = "#0b0e11", "#e8eaed", "#9aa0a6"

@@ -13,9 +13,9 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from d24fad_core.data.preprocessing import find_foreground, intensity_range
-from d24fad_core.data.volume import Volume
 from d24fad_core.files import hash_bytes
+from d24fad_core.volumes.preprocessing import find_foreground, intensity_range
+from d24fad_core.volumes.volume import Volume
 
 _MARGIN = 1.06
 _REGISTRATION_MM = 4.0

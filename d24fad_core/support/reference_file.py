@@ -11,12 +11,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from d24fad_core.data.volume import Plane
+from d24fad_core.comparison.features import StudyFeatures
+from d24fad_core.comparison.normal_statistics import NormalStatistics
+from d24fad_core.comparison.scoring import MapKey, MapKind
 from d24fad_core.files import whole_file
-from d24fad_core.support.features import StudyFeatures
-from d24fad_core.support.normal_statistics import NormalStatistics
-from d24fad_core.support.scoring import MapKey, MapKind
 from d24fad_core.support.support_set import PlaneReference
+from d24fad_core.volumes.volume import Plane
 
 
 def save_reference(reference: PlaneReference, path: Path) -> None:

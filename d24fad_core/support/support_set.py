@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from d24fad_core.data.volume import Modality, Plane
-from d24fad_core.support.features import StudyFeatures
+from d24fad_core.comparison.features import StudyFeatures
+from d24fad_core.comparison.normal_statistics import NormalStatistics
 from d24fad_core.support.frame import Frame
-from d24fad_core.support.normal_statistics import NormalStatistics
+from d24fad_core.volumes.volume import Modality, Plane
 
 MINIMUM_STUDIES = 2
 

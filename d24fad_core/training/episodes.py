@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
-from d24fad_core.data.image_folder import load_images, to_unit
-from d24fad_core.data.slices import slice_volume
-from d24fad_core.data.volume import Plane, Volume
 from d24fad_core.errors import InputError
+from d24fad_core.images.image_folder import load_images, to_unit
 from d24fad_core.networks.teacher import Features
 from d24fad_core.support.frame import align, make_frame
+from d24fad_core.volumes.slices import slice_volume
+from d24fad_core.volumes.volume import Plane, Volume
 
 _SHIFT_SLICES = 1
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from d24fad_core.losses import self_distillation_loss, teacher_student_loss
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.networks.nearest_neighbour import nearest_similarity
 from d24fad_core.networks.teacher import Features
 from d24fad_core.networks.weighting import ImageWeighting, PositionWeighting
 from d24fad_core.training.config import TrainingConfig
 from d24fad_core.training.episodes import EmbeddedEpisode, EmbeddedImages, Episode
+from d24fad_core.training.losses import self_distillation_loss, teacher_student_loss
 
 
 @dataclass(frozen=True)

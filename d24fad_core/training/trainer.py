@@ -23,7 +23,7 @@ from d24fad_core.errors import (
     InputError,
 )
 from d24fad_core.files import whole_file, write_text
-from d24fad_core.networks.checkpoint import ModelCard, read_card, save_checkpoint, state_hash
+from d24fad_core.models.checkpoint import ModelCard, read_card, save_checkpoint, state_hash
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.networks.device import check_device
 from d24fad_core.networks.teacher import build_teacher

@@ -5,11 +5,11 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from d24fad_core.data.reading import read_volume
-from d24fad_core.data.simulation import SimulationOptions, simulate_cohort
 from d24fad_core.errors import D24FADError
 from d24fad_core.files import whole_file
+from d24fad_core.io.reading import read_volume
 from d24fad_core.progress import Progress
+from d24fad_core.simulation import SimulationOptions, simulate_cohort
 
 VOLUMES_VARIABLE = "D24FAD_VOLUMES"
 _DEVELOPERS_VOLUMES = Path("../shared/volumes")

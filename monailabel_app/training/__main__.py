@@ -16,17 +16,17 @@ from typing import Any, overload
 
 import torch
 
-from d24fad_core.data.reading import read_volume
-from d24fad_core.data.volume import Plane, Volume
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.errors import D24FADError, InputError
 from d24fad_core.files import write_text
-from d24fad_core.networks.checkpoint import ModelCard, load_checkpoint
+from d24fad_core.io.reading import read_volume
+from d24fad_core.models.checkpoint import ModelCard, load_checkpoint
 from d24fad_core.progress import Progress
 from d24fad_core.training.config import TrainingConfig
 from d24fad_core.training.episodes import VolumeEpisodes
 from d24fad_core.training.trainer import train
+from d24fad_core.volumes.volume import Plane, Volume
 from monailabel_app.training.comparison import judge, measure
 from monailabel_app.training.plan import (
     PLAN_FILE,

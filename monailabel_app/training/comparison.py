@@ -25,11 +25,11 @@ from statistics import fmean
 
 import numpy as np
 
-from d24fad_core.data.volume import Volume
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.evaluation.metrics import auroc
 from d24fad_core.progress import Progress, silent
+from d24fad_core.volumes.volume import Volume
 from monailabel_app.training.planting import KINDS, plant
 
 SAME_SCORE = 0.05

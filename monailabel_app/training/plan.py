@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from d24fad_core.data.preprocessing import CT_WINDOWS
 from d24fad_core.files import hash_bytes
-from monailabel_app.library.failures import RequestError
+from d24fad_core.volumes.preprocessing import CT_WINDOWS
+from monailabel_app.failures import RequestError
 
 PLAN_FILE = "plan.json"
 VERDICT_FILE = "verdict.json"

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from d24fad_core.data.preprocessing import find_foreground, intensity_range
-from d24fad_core.data.simulation.anatomy import Anatomy
-from d24fad_core.data.simulation.lesions import LesionKind, sample_lesions
-from d24fad_core.data.volume import Volume
+from d24fad_core.simulation.anatomy import Anatomy
+from d24fad_core.simulation.lesions import LesionKind, sample_lesions
+from d24fad_core.volumes.preprocessing import find_foreground, intensity_range
+from d24fad_core.volumes.volume import Volume
 
 KINDS = (LesionKind.MASS, LesionKind.REGION)
 """One bright mass and one dark region a study."""

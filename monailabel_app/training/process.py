@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from d24fad_core.files import write_text
 from d24fad_core.progress import Progress
-from monailabel_app.library.failures import RequestError, sentence_and_remedy
+from monailabel_app.failures import RequestError, sentence_and_remedy
 from monailabel_app.training.plan import PLAN_FILE, VERDICT_FILE, TrainingPlan
 
 _LOG_FILE = "log.txt"

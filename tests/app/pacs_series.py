@@ -6,7 +6,7 @@ import nibabel
 import numpy as np
 import pydicom
 
-from tests.data.dicom_builder import change, write_series
+from tests.io.dicom.dicom_builder import change, write_series
 
 CASE = "lesion-001"
 MR_NAMES = ("support-001", "support-002", "support-003", CASE)

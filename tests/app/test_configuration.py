@@ -3,7 +3,7 @@
 import pytest
 
 from d24fad_core.errors import ConfigurationError
-from monailabel_app.library.configuration import ServerConfiguration
+from monailabel_app.configuration import ServerConfiguration
 
 
 def test_defaults() -> None:

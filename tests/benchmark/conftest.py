@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from d24fad_core.networks.checkpoint import ModelCard, save_checkpoint
+from d24fad_core.models.checkpoint import ModelCard, save_checkpoint
 from tests.evaluation.networks import untrained_network
 
 

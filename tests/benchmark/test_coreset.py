@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from d24fad_core.benchmark.coreset import Coreset, CoresetConfig
-from d24fad_core.support.features import SliceFeatures
+from d24fad_core.comparison.features import SliceFeatures
 
 
 def image(seed: int) -> SliceFeatures:

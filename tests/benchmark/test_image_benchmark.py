@@ -11,7 +11,7 @@ from d24fad_core.benchmark import image_benchmark
 from d24fad_core.benchmark.methods import POOLINGS
 from d24fad_core.benchmark.results import ImageScores
 from d24fad_core.errors import CancelledError, CheckpointError, ConfigurationError, InputError
-from d24fad_core.networks.checkpoint import read_card
+from d24fad_core.models.checkpoint import read_card
 from tests.benchmark.small_benchmark import TRAINING, plan, run, write_tasks
 
 

@@ -22,19 +22,19 @@ from d24fad_core.benchmark.image_cells import (
 from d24fad_core.benchmark.methods import Method, choose_methods, default_methods
 from d24fad_core.benchmark.official import official_scores
 from d24fad_core.benchmark.results import CORRECTED, OFFICIAL, ImageScores
-from d24fad_core.data.image_folder import (
+from d24fad_core.comparison.scoring import default_image_scoring
+from d24fad_core.errors import ConfigurationError, SupportError
+from d24fad_core.images.image_folder import (
     ImageFolderTask,
     find_task,
     foreground,
     load_images,
     to_unit,
 )
-from d24fad_core.detection.image_scorer import ImageScorer, encode_each
-from d24fad_core.detection.paper_scorer import PaperScorer
-from d24fad_core.errors import ConfigurationError, SupportError
+from d24fad_core.images.image_scorer import ImageScorer, encode_each
+from d24fad_core.images.paper_scorer import PaperScorer
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.networks.teacher import build_teacher
-from d24fad_core.support.scoring import default_image_scoring
 from d24fad_core.training.episodes import EmbeddedImages
 from tests.benchmark.small_benchmark import PAPER, SETTINGS, plan
 from tests.evaluation.networks import untrained_network

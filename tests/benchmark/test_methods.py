@@ -9,8 +9,8 @@ from d24fad_core.benchmark.methods import (
     without_student,
     without_teacher,
 )
+from d24fad_core.comparison.scoring import ImageScoringConfig, MapKind, default_image_scoring
 from d24fad_core.errors import ConfigurationError
-from d24fad_core.support.scoring import ImageScoringConfig, MapKind, default_image_scoring
 
 
 def kinds(scoring: ImageScoringConfig) -> list[set[MapKind]]:

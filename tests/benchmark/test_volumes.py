@@ -22,8 +22,7 @@ from d24fad_core.benchmark.volumes import (
     run_volume_benchmark,
     train_on_others,
 )
-from d24fad_core.data.reading import find_studies, read_volume
-from d24fad_core.data.volume import Plane
+from d24fad_core.comparison.scoring import MapKind, ScoringConfig
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.errors import InputError, SupportError
@@ -35,11 +34,12 @@ from d24fad_core.evaluation.methods import (
     without_student,
 )
 from d24fad_core.evaluation.volume_protocol import evaluate_volumes
-from d24fad_core.networks.checkpoint import load_checkpoint
+from d24fad_core.io.reading import find_studies, read_volume
+from d24fad_core.models.checkpoint import load_checkpoint
 from d24fad_core.networks.d24fad import NetworkConfig
 from d24fad_core.networks.student import StudentConfig
-from d24fad_core.support.scoring import MapKind, ScoringConfig
 from d24fad_core.training.config import TrainingConfig
+from d24fad_core.volumes.volume import Plane
 from tests.benchmark.small_cohorts import write_cohort
 
 OPTIONS = DetectionOptions(planes=(Plane.AXIAL, Plane.CORONAL), register=False)

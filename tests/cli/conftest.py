@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from d24fad_core.networks.checkpoint import ModelCard, save_checkpoint
+from d24fad_core.models.checkpoint import ModelCard, save_checkpoint
 from d24fad_core.networks.d24fad import D24FAD, NetworkConfig
 from d24fad_core.networks.student import StudentConfig
 from d24fad_core.networks.teacher import build_teacher

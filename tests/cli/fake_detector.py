@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from nibabel.orientations import io_orientation
 
-from d24fad_core.data.volume import Volume
 from d24fad_core.detection.findings import find_findings
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.detection.result import (
@@ -17,6 +16,7 @@ from d24fad_core.detection.result import (
     SupportUse,
 )
 from d24fad_core.progress import Progress
+from d24fad_core.volumes.volume import Volume
 
 
 @dataclass

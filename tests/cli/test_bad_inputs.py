@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner, Result
 
 from d24fad_core.cli import app
-from d24fad_core.networks.checkpoint import CARD_FILE, WEIGHTS_FILE
-from tests.data.dicom_builder import write_series
+from d24fad_core.models.checkpoint import CARD_FILE, WEIGHTS_FILE
+from tests.io.dicom.dicom_builder import write_series
 
 Break = Callable[[Path, Path], list[str]]
 

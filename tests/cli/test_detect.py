@@ -11,10 +11,10 @@ from typer.testing import CliRunner, Result
 
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.cli import app
-from d24fad_core.data.known_studies import KnownStudy
-from d24fad_core.data.preprocessing import CT_WINDOWS
-from d24fad_core.data.volume import Modality, Plane, Volume
 from d24fad_core.export import REPORT_SCHEMA
+from d24fad_core.io.known_studies import KnownStudy
+from d24fad_core.volumes.preprocessing import CT_WINDOWS
+from d24fad_core.volumes.volume import Modality, Plane, Volume
 from tests.cli.fake_detector import FakeDetector
 from tests.cli.small_studies import write_study
 

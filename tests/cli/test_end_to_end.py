@@ -18,9 +18,9 @@ from sklearn.metrics import roc_auc_score
 from typer.testing import CliRunner
 
 from d24fad_core.cli import app
-from d24fad_core.data.reading import read_volume
-from d24fad_core.data.volume import Plane
 from d24fad_core.export import REPORT_SCHEMA
+from d24fad_core.io.reading import read_volume
+from d24fad_core.volumes.volume import Plane
 
 pytestmark = pytest.mark.slow
 

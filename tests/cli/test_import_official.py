@@ -10,7 +10,7 @@ from torch import Tensor
 from typer.testing import CliRunner, Result
 
 from d24fad_core.cli import app
-from d24fad_core.networks.checkpoint import load_checkpoint, read_card
+from d24fad_core.models.checkpoint import load_checkpoint, read_card
 from d24fad_core.networks.d24fad import D24FAD, PAPER
 from d24fad_core.networks.teacher import build_teacher
 

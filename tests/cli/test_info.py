@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.cli import app
-from d24fad_core.networks.checkpoint import ModelCard
+from d24fad_core.models.checkpoint import ModelCard
 from d24fad_core.networks.d24fad import NetworkConfig
 
 

@@ -12,9 +12,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from d24fad_core.data.reading import read_volume
-from d24fad_core.data.reduction import Reduction, reduced_affine
-from d24fad_core.data.simulation import SimulationOptions, simulate_cohort
+from d24fad_core.io.reading import read_volume
+from d24fad_core.simulation import SimulationOptions, simulate_cohort
+from d24fad_core.volumes.reduction import Reduction, reduced_affine
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ def test_a_message_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_only_warnings_of_the_library_are_spoken(capsys: pytest.CaptureFixture[str]) -> None:
     with spoken_warnings():
-        warnings.warn_explicit("look", UserWarning, "a.py", 1, module="d24fad_core.data.reading")
+        warnings.warn_explicit("look", UserWarning, "a.py", 1, module="d24fad_core.io.reading")
         warnings.warn_explicit("noise", UserWarning, "b.py", 1, module="somebody.else")
     assert capsys.readouterr().err == "warning: look\n"
 

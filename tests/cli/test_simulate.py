@@ -5,8 +5,8 @@ from typer.testing import CliRunner, Result
 
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.cli import app
-from d24fad_core.data.reading import find_studies, read_volume
-from d24fad_core.data.volume import Modality
+from d24fad_core.io.reading import find_studies, read_volume
+from d24fad_core.volumes.volume import Modality
 
 
 def simulate(out: Path, *options: str) -> Result:

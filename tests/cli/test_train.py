@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from d24fad_core.cli import app
-from d24fad_core.networks.checkpoint import load_checkpoint, read_card
+from d24fad_core.models.checkpoint import load_checkpoint, read_card
 from tests.cli.small_studies import write_study
 from tests.evaluation.small_tasks import write_task
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from d24fad_core.data.volume import Volume
+from d24fad_core.comparison.scoring import MapKind, ScoringConfig
 from d24fad_core.detection.detector import Detector
-from d24fad_core.networks.checkpoint import ModelCard
+from d24fad_core.models.checkpoint import ModelCard
 from d24fad_core.networks.d24fad import D24FAD
-from d24fad_core.support.scoring import MapKind, ScoringConfig
+from d24fad_core.volumes.volume import Volume
 from tests.evaluation.networks import untrained_network
 from tests.support.phantom import AIR, CENTRE, Grid, scan
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from d24fad_core.data.slices import SliceGrid, SliceStack
-from d24fad_core.data.volume import Modality, Plane, Volume
+from d24fad_core.comparison.features import encode_study
+from d24fad_core.comparison.scoring import MapKind, ScoringConfig
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.detection.plane_scores import score_plane
@@ -18,9 +18,9 @@ from d24fad_core.detection.reference import prepare_plane
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.errors import CancelledError, ConfigurationError, InputError, SupportError
 from d24fad_core.progress import silent
-from d24fad_core.support.features import encode_study
-from d24fad_core.support.scoring import MapKind, ScoringConfig
 from d24fad_core.support.support_set import SupportSet
+from d24fad_core.volumes.slices import SliceGrid, SliceStack
+from d24fad_core.volumes.volume import Modality, Plane, Volume
 from tests.detection.small_studies import EVERY_MAP, IMAGE_SIZE, detector, network, normals, study
 from tests.support.phantom import AIR, GRIDS, scan, stored_otherwise
 

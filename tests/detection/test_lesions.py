@@ -9,14 +9,14 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from d24fad_core.data.simulation import Role, SimulationOptions, simulate_subject
-from d24fad_core.data.volume import Modality, Plane, Volume
+from d24fad_core.comparison.scoring import MapKind, ScoringConfig
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.detection.result import AnomalyResult
-from d24fad_core.networks.checkpoint import ModelCard
-from d24fad_core.support.scoring import MapKind, ScoringConfig
+from d24fad_core.models.checkpoint import ModelCard
+from d24fad_core.simulation import Role, SimulationOptions, simulate_subject
 from d24fad_core.support.support_set import SupportSet
+from d24fad_core.volumes.volume import Modality, Plane, Volume
 from tests.detection.small_studies import network
 from tests.support.phantom import GRIDS, Grid, positions
 

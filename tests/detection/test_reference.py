@@ -7,18 +7,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from d24fad_core.data.slices import SliceGrid
-from d24fad_core.data.volume import Plane
+from d24fad_core.comparison.features import StudyFeatures
+from d24fad_core.comparison.fusion import blur, centred, fuse, top_mean
+from d24fad_core.comparison.normal_statistics import compare_normals, summarise_normals
+from d24fad_core.comparison.similarity import distances, similarities
+from d24fad_core.comparison.translation import translated_distances, translated_scoring
 from d24fad_core.detection.calibration import NORMAL_VOXEL_SHARE
-from d24fad_core.detection.fusion import blur, centred, fuse, top_mean
 from d24fad_core.detection.reference import prepare_plane, prepare_translated_plane
 from d24fad_core.networks.d24fad import D24FAD
-from d24fad_core.support.comparison import distances, similarities
-from d24fad_core.support.features import StudyFeatures
-from d24fad_core.support.normal_statistics import compare_normals, summarise_normals
-from d24fad_core.support.translation import translated_distances, translated_scoring
+from d24fad_core.volumes.slices import SliceGrid
+from d24fad_core.volumes.volume import Plane
+from tests.comparison.test_normal_statistics import SCORING, study
 from tests.evaluation.networks import untrained_network
-from tests.support.test_normal_statistics import SCORING, study
 
 SIZE = 64
 

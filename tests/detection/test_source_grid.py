@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from d24fad_core.data.reduction import Reduction
-from d24fad_core.data.volume import Plane
 from d24fad_core.detection.findings import find_findings
 from d24fad_core.detection.source_grid import on_source_grid
+from d24fad_core.volumes.reduction import Reduction
+from d24fad_core.volumes.volume import Plane
 from tests.export.analysed_study import analysed, reduced_study
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from d24fad_core.data.known_studies import KnownStudy
-from d24fad_core.data.volume import Modality, Plane, Volume
+from d24fad_core.comparison.scoring import MapKind, ScoringConfig
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.options import DetectionOptions
-from d24fad_core.support.scoring import MapKind, ScoringConfig
+from d24fad_core.io.known_studies import KnownStudy
+from d24fad_core.volumes.volume import Modality, Plane, Volume
 from tests.detection import small_studies
 from tests.detection.small_studies import normals, study
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from d24fad_core.data.volume import Plane, Volume
+from d24fad_core.comparison.scoring import MapKind, ScoringConfig
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.errors import ConfigurationError, SupportError
-from d24fad_core.support.scoring import MapKind, ScoringConfig
 from d24fad_core.support.support_set import SupportSet
+from d24fad_core.volumes.volume import Plane, Volume
 from tests.detection.small_studies import LESION, detector, normals, study
 from tests.support.phantom import AIR, positions
 

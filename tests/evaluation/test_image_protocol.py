@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from d24fad_core.data.image_folder import find_task
+from d24fad_core.comparison.scoring import MapKind, default_image_scoring
 from d24fad_core.errors import InputError, SupportError
 from d24fad_core.evaluation.image_protocol import ImageEvaluation, evaluate_images
 from d24fad_core.evaluation.methods import DEFAULT, NEAREST_NEIGHBOUR, nearest_neighbour_images
+from d24fad_core.images.image_folder import find_task
 from d24fad_core.networks.d24fad import D24FAD
-from d24fad_core.support.scoring import MapKind, default_image_scoring
 from tests.evaluation.networks import untrained_network
 from tests.evaluation.small_tasks import SIDE, write_task
 

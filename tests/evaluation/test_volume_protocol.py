@@ -10,15 +10,15 @@ import pytest
 from scipy import ndimage
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from d24fad_core.data.reading import find_studies, read_volume
+from d24fad_core.comparison.scoring import MapKind, ScoringConfig
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.errors import InputError, SupportError
 from d24fad_core.evaluation.methods import DEFAULT, NEAREST_NEIGHBOUR, nearest_neighbour
 from d24fad_core.evaluation.volume_protocol import VolumeEvaluation, evaluate_volumes
-from d24fad_core.networks.checkpoint import ModelCard
+from d24fad_core.io.reading import find_studies, read_volume
+from d24fad_core.models.checkpoint import ModelCard
 from d24fad_core.networks.d24fad import D24FAD
-from d24fad_core.support.scoring import MapKind, ScoringConfig
 from tests.cli.small_studies import write_study
 from tests.evaluation.networks import untrained_network
 

@@ -6,8 +6,6 @@ import numpy as np
 from nibabel.orientations import io_orientation
 from numpy.typing import NDArray
 
-from d24fad_core.data.reduction import Reduction, reduced_affine
-from d24fad_core.data.volume import Modality, Plane, Volume
 from d24fad_core.detection.findings import find_findings
 from d24fad_core.detection.result import (
     AnomalyResult,
@@ -15,6 +13,8 @@ from d24fad_core.detection.result import (
     Provenance,
     SupportUse,
 )
+from d24fad_core.volumes.reduction import Reduction, reduced_affine
+from d24fad_core.volumes.volume import Modality, Plane, Volume
 
 
 def analysed(

@@ -11,8 +11,6 @@ import pytest
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from d24fad_core.data.reading import read_volume
-from d24fad_core.data.volume import Modality
 from d24fad_core.detection.findings import label_findings
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.errors import InputError
@@ -20,8 +18,10 @@ from d24fad_core.export.dicom_parametric_map import heatmap_parametric_map
 from d24fad_core.export.dicom_report import findings_report, reviewed_report
 from d24fad_core.export.dicom_segmentation import findings_segmentation, reviewed_segmentation
 from d24fad_core.export.dicom_source import DicomSource, read_source
-from tests.data.dicom_builder import change, write_series
+from d24fad_core.io.reading import read_volume
+from d24fad_core.volumes.volume import Modality
 from tests.export.analysed_study import analysed
+from tests.io.dicom.dicom_builder import change, write_series
 
 SHAPE = (24, 28, 12)
 TWO = (((16, 9, 6), 8.0), ((6, 20, 3), 5.0))

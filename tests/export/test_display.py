@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from nibabel.orientations import axcodes2ornt, inv_ornt_aff, io_orientation
 from scipy.spatial.transform import Rotation
 
-from d24fad_core.data.volume import Plane
 from d24fad_core.detection.result import Finding
 from d24fad_core.export.display import SliceDisplay, choose_slices
+from d24fad_core.volumes.volume import Plane
 
 AXIS_CODES = [
     "".join(code) for sides in permutations(("RL", "AP", "SI")) for code in product(*sides)

@@ -9,9 +9,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from d24fad_core.data.volume import Modality, Plane
 from d24fad_core.export import write_overlay
 from d24fad_core.export.colour_scale import SCALE_MAXIMUM, ColourScale
+from d24fad_core.volumes.volume import Modality, Plane
 from tests.export.analysed_study import analysed
 
 Picture = NDArray[np.int64]

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from d24fad_core import RESEARCH_USE_ONLY
-from d24fad_core.data.volume import Plane
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.export import REPORT_SCHEMA, report_document, write_report
+from d24fad_core.volumes.volume import Plane
 from tests.export.analysed_study import analysed, reduced_study
 
 jsonschema = pytest.importorskip("jsonschema")

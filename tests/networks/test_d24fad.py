@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from d24fad_core.errors import ConfigurationError
-from d24fad_core.losses import self_distillation_loss, teacher_student_loss
 from d24fad_core.networks.d24fad import D24FAD, PAPER, NetworkConfig
 from d24fad_core.networks.student import StudentConfig
 from d24fad_core.networks.teacher import build_teacher
+from d24fad_core.training.losses import self_distillation_loss, teacher_student_loss
 
 SMALL = StudentConfig(blocks=(1, 1, 1), widths=(16, 16, 16))
 IMAGE = NetworkConfig("resnet18", SMALL, weighting="image", normalise_input=False)

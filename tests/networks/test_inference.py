@@ -5,14 +5,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from d24fad_core.detection.image_scorer import ImageScorer, encode_each
+from d24fad_core.comparison.scoring import default_image_scoring
+from d24fad_core.images.image_scorer import ImageScorer, encode_each
+from d24fad_core.models.checkpoint import load_checkpoint
 from d24fad_core.networks import inference
-from d24fad_core.networks.checkpoint import load_checkpoint
 from d24fad_core.networks.d24fad import D24FAD, NetworkConfig
 from d24fad_core.networks.inference import for_inference
 from d24fad_core.networks.student import StudentConfig
 from d24fad_core.networks.teacher import TEACHERS, build_teacher
-from d24fad_core.support.scoring import default_image_scoring
 
 
 def small_network(teacher: str) -> D24FAD:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from d24fad_core.errors import CheckpointError, ConfigurationError
 from d24fad_core.files import hash_file
-from d24fad_core.networks.checkpoint import state_hash
+from d24fad_core.models.checkpoint import state_hash
 from d24fad_core.networks.teacher import TEACHERS, Teacher, build_teacher
 
 LITE0_HASH = "417a7ce3f07077926a01bfba4737e555b993364d967d065dd9a251770fa31007"

@@ -28,7 +28,7 @@ def new_task() -> Task:
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Simulated heads: three normals for the support, one normal case, one with a lesion."""
-    from d24fad_core.data.simulation import SimulationOptions, simulate_cohort
+    from d24fad_core.simulation import SimulationOptions, simulate_cohort
 
     folder = tmp_path_factory.mktemp("cohort")
     options = SimulationOptions(support=3, normals=1, lesions=1, spacing=(3.0, 3.0, 3.0))

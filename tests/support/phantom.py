@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from d24fad_core.data.volume import Modality, Volume
+from d24fad_core.volumes.volume import Modality, Volume
 
 AIR, TISSUE, MARK = -1000.0, 0.0, 400.0
 """Values in HU: the `body` window maps them to images linearly, without clipping."""

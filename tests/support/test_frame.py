@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from d24fad_core.data.slices import slice_volume
-from d24fad_core.data.volume import Modality, Plane, Volume
 from d24fad_core.errors import InputError
 from d24fad_core.support.frame import AlignedStudy, Frame, align, make_frame, to_source
+from d24fad_core.volumes.slices import slice_volume
+from d24fad_core.volumes.volume import Modality, Plane, Volume
 from tests.support.phantom import (
     AIR,
     CENTRE,

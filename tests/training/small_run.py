@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from d24fad_core.networks.checkpoint import ModelCard
+from d24fad_core.models.checkpoint import ModelCard
 from d24fad_core.networks.d24fad import D24FAD, NetworkConfig
 from d24fad_core.networks.student import StudentConfig
 from d24fad_core.networks.teacher import build_teacher

@@ -9,9 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from d24fad_core.data.volume import Plane, Volume
 from d24fad_core.errors import InputError
 from d24fad_core.training.episodes import Episode, EpisodeStream, ImageEpisodes, VolumeEpisodes
+from d24fad_core.volumes.volume import Plane, Volume
 from tests.support.phantom import Grid, scan, turned
 
 SIDE = 4

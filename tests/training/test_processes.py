@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from d24fad_core.networks.checkpoint import WEIGHTS_FILE
+from d24fad_core.models.checkpoint import WEIGHTS_FILE
 from d24fad_core.training.processes import TrainingProcesses, training_processes
 from tests.training.small_run import run
 
@@ -17,7 +17,7 @@ _CODE = """
 import os, sys
 from pathlib import Path
 import d24fad_core.training.trainer as trainer
-from d24fad_core.networks.checkpoint import state_hash
+from d24fad_core.models.checkpoint import state_hash
 from tests.training.small_run import run
 
 build, built = trainer.D24FAD, []

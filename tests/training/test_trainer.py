@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from d24fad_core.errors import CancelledError, CheckpointError, ConfigurationError, InputError
-from d24fad_core.networks.checkpoint import WEIGHTS_FILE, load_checkpoint, read_card, state_hash
+from d24fad_core.models.checkpoint import WEIGHTS_FILE, load_checkpoint, read_card, state_hash
 from d24fad_core.training.config import TrainingConfig
 from d24fad_core.training.episodes import Episode, ImageEpisodes
 from d24fad_core.training.trainer import CONFIG_FILE, STATE_FILE

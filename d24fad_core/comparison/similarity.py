@@ -1,0 +1,141 @@
+"""Distances between a query's features and those of the support, map by map."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from d24fad_core.comparison.features import (
+    PreparedImages,
+    SliceFeatures,
+    StudyFeatures,
+    UnitFeatures,
+)
+from d24fad_core.comparison.scoring import MapKey, MapKind, ScoringConfig
+from d24fad_core.networks.d24fad import D24FAD
+from d24fad_core.networks.maps import distance_maps
+from d24fad_core.networks.nearest_neighbour import highest_similarity
+from d24fad_core.networks.weighting import PositionWeighting
+
+Similarities = dict[MapKey, Tensor]
+"""Per map: (B, K, H, W) similarity to each support study, or (B, 1, H, W) of the student to the
+teacher where the map needs no support."""
+
+
+def similarities(
+    query: SliceFeatures, places: Tensor, supports: Sequence[StudyFeatures], scoring: ScoringConfig
+) -> Similarities:
+    """Compare a batch of query slices with the slices at the same place of each support study.
+
+    Args:
+        query: features of B slices.
+        places: (B,) their slice numbers in the frame.
+        supports: K studies in the same frame.
+        scoring: which maps to make and how far to search.
+    """
+    reach = torch.tensor([-1, 0, 1] if scoring.neighbours else [0])
+    slices = (places[:, None] + reach).clamp(0, len(supports[0]) - 1)
+    # Neighbouring slices share their neighbours.
+    wanted, where = torch.unique(slices, return_inverse=True)
+    unit = UnitFeatures(query)
+
+    def searched(key: MapKey) -> Tensor:
+        asked, radius = unit.of(key), scoring.radius(key[1])
+        # One study after the other keeps the working set small.
+        return torch.cat(
+            [
+                highest_similarity(
+                    asked,
+                    UnitFeatures(study.slices, wanted).of(key)[:, where][:, :, None],
+                    radius,
+                )
+                for study in supports
+            ],
+            dim=1,
+        )
+
+    return _similarities(query, scoring, searched)
+
+
+def image_similarities(
+    query: SliceFeatures, unit: UnitFeatures, supports: PreparedImages, scoring: ScoringConfig
+) -> Similarities:
+    """Compare one image with each support image.
+
+    Args:
+        query: its features, one slice.
+        unit: the same of length 1, for all scorings that it is compared by.
+        supports: K images.
+        scoring: which maps to make and how far to search.
+    """
+
+    def searched(key: MapKey) -> Tensor:
+        return highest_similarity(unit.of(key), supports.offered(key), scoring.radius(key[1]))
+
+    return _similarities(query, scoring, searched)
+
+
+def _similarities(
+    query: SliceFeatures, scoring: ScoringConfig, searched: Callable[[MapKey], Tensor]
+) -> Similarities:
+    found: Similarities = {}
+    for key in scoring.keys:
+        kind, scale = key
+        if kind is MapKind.TEACHER_STUDENT:
+            distance = distance_maps(
+                (query.student[scale].float(),), (query.teacher[scale].float(),)
+            )[0]
+            found[key] = 1.0 - distance[:, None]
+        else:
+            found[key] = searched(key)
+    return found
+
+
+def distances(
+    model: D24FAD, found: Mapping[MapKey, Tensor], members: Sequence[int] | None = None
+) -> dict[MapKey, Tensor]:
+    """Weigh the support studies at each position and take the expected distance.
+
+    Args:
+        model: whose learn-to-weight decides.
+        found: see `similarities`.
+        members: indices of the studies that count; None takes all.
+
+    Returns:
+        (B, H, W) a map.
+    """
+    weighting = _position_weighting(model)
+    result = {}
+    for key, similarity in found.items():
+        if key[0] is MapKind.TEACHER_STUDENT:
+            result[key] = 1.0 - similarity[:, 0]
+        else:
+            chosen = similarity if members is None else similarity[:, list(members)]
+            # Slice by slice: threads divide a batch by its size, and a value is rounded by where
+            # it lies in its thread's part.
+            result[key] = torch.cat(
+                [weighting.distance(chosen[row : row + 1], key[1]) for row in range(len(chosen))]
+            )
+    return result
+
+
+def study_shares(model: D24FAD, found: Mapping[MapKey, Tensor], studies: int) -> Tensor:
+    """Share of each support study, averaged over maps, slices and positions, (K,).
+
+    Where no map compares with the support, nobody has a share.
+    """
+    weighting = _position_weighting(model)
+    shares = [
+        weighting.shares(similarity, key[1]).mean(dim=(0, 2, 3))
+        for key, similarity in found.items()
+        if key[0] is not MapKind.TEACHER_STUDENT
+    ]
+    return torch.stack(shares).mean(dim=0) if shares else torch.zeros(studies)
+
+
+def _position_weighting(model: D24FAD) -> PositionWeighting:
+    weighting = model.weighting
+    # The paper's weighting has no notion of place; its scores follow the nearest study instead.
+    if isinstance(weighting, PositionWeighting):
+        return weighting
+    return PositionWeighting().requires_grad_(False)

@@ -1,1 +1,0 @@
-"""From files to slices: studies, volumes, image folders, episodes, simulated cohorts."""

@@ -1,0 +1,1 @@
+"""Single images: image folders, and scores of images against a few normal ones."""

@@ -1,0 +1,1 @@
+"""From files to volumes: NIfTI, NRRD, MetaImage and DICOM series, whole or slab by slab."""

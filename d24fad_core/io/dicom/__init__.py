@@ -1,0 +1,1 @@
+"""Reading a DICOM series: its files, its geometry and its pixels."""

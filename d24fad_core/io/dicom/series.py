@@ -1,0 +1,282 @@
+"""One CT or MR series of DICOM images with exact geometry.
+
+Attributes and their meaning: DICOM PS3.3, Image Plane Module (C.7.6.2) and Multi-frame Functional
+Groups (C.7.6.16).
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+
+from d24fad_core.errors import InputError
+from d24fad_core.io.damage import reporting_damage
+from d24fad_core.io.dicom.geometry import Slice, stack_geometry
+from d24fad_core.io.dicom.pixels import FRAME_GROUPS, SHARED_GROUPS
+from d24fad_core.volumes.volume import Modality
+
+DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
+_UNKNOWN = "unknown"
+_HEADER_TAGS = [
+    "SOPClassUID",
+    "Modality",
+    "PatientName",
+    "PatientID",
+    "SeriesInstanceUID",
+    "SeriesNumber",
+    "SeriesDescription",
+    "PhotometricInterpretation",
+    "NumberOfFrames",
+    "Rows",
+    "Columns",
+    "PixelSpacing",
+    "RescaleSlope",
+    "RescaleIntercept",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    SHARED_GROUPS,
+    FRAME_GROUPS,
+]
+
+
+@dataclass(frozen=True, eq=False)
+class DicomSeries:
+    """The images of a series, placed but not read.
+
+    Attributes:
+        slices: along their normal.
+        affine: 4x4 matrix from voxel index (column, row, slice) to RAS mm.
+        modality: from the header.
+    """
+
+    slices: tuple[Slice, ...]
+    affine: NDArray[np.float64]
+    modality: Modality
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Columns, rows and slices."""
+        return (*self.slices[0].size, len(self.slices))
+
+
+class _NoGeometryError(ValueError):
+    """A header does not place its image; the message names the attribute, never other text."""
+
+
+def dicom_files(folder: Path) -> list[Path]:
+    """The DICOM images directly in a folder, by name; a DICOMDIR is none."""
+    return [path for path in visible_files(folder) if _is_dicom(path)]
+
+
+def holds_dicom(folder: Path) -> bool:
+    """Whether there is a DICOM image directly in a folder."""
+    return any(_is_dicom(path) for path in visible_files(folder))
+
+
+def is_dicom_file(path: Path) -> bool:
+    """Whether a file's name or content says DICOM."""
+    return path.suffix.lower() in DICOM_SUFFIXES or _is_dicom(path)
+
+
+def visible_files(folder: Path) -> list[Path]:
+    """The files that a series may lie in, by name: neither hidden ones nor a DICOMDIR."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.is_file() and not path.name.startswith(".") and path.name != "DICOMDIR"
+    )
+
+
+def open_dicom_folder(folder: Path) -> DicomSeries:
+    """Read the headers of the CT or MR series in a folder.
+
+    Args:
+        folder: holds the images of one CT or MR series; objects of other modalities beside them
+            (reports, segmentations) are passed over.
+
+    Raises:
+        InputError: no series, several, another modality, or a stack that is not a regular grid.
+    """
+    files = dicom_files(folder)
+    for path in visible_files(folder):
+        if path.suffix.lower() in DICOM_SUFFIXES and path not in files:
+            raise InputError(
+                f"{path}: is named like a DICOM image but is none (damaged or empty); copy the "
+                "series again from its source."
+            )
+    if not files:
+        inner = sorted(each.name for each in folder.iterdir() if each.is_dir())
+        where = f", such as {folder / inner[0]}" if inner else ""
+        raise InputError(
+            f"{folder}: no DICOM image directly in this folder; give the folder that holds the "
+            f"files of one series{where}."
+        )
+    return _open_series(files, folder)
+
+
+def open_dicom_file(path: Path) -> DicomSeries:
+    """Read the header of a multi-frame CT or MR image.
+
+    Raises:
+        InputError: as for a folder; a file with one slice is refused.
+    """
+    return _open_series([path], path)
+
+
+def _is_dicom(path: Path) -> bool:
+    """Whether the file has the DICOM prefix behind its 128-byte preamble (PS3.10, 7.1)."""
+    with path.open("rb") as stream:
+        return stream.read(132)[128:] == b"DICM"
+
+
+def _open_series(files: Iterable[Path], source: Path) -> DicomSeries:
+    headers = {path: _read_header(path) for path in files}
+    series = _choose_series(headers, source)
+    first = headers[series[0]]
+    if not (photometric := _code(first, "PhotometricInterpretation")).startswith("MONOCHROME"):
+        raise InputError(
+            f"{source}: a colour image (PhotometricInterpretation {photometric}); give the "
+            "original grey-value series."
+        )
+    slices = [each for path in series for each in _slices(path, headers[path])]
+    ordered, affine = stack_geometry(slices, source)
+    return DicomSeries(tuple(ordered), affine, Modality(first.Modality))
+
+
+def _read_header(path: Path) -> pydicom.Dataset:
+    with reporting_damage(path, "DICOM image"):
+        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_HEADER_TAGS)
+        for _ in header.iterall():  # pydicom parses a value, and finds it damaged, at first use
+            pass
+    return header
+
+
+def _choose_series(headers: dict[Path, pydicom.Dataset], source: Path) -> list[Path]:
+    """The files of the only CT or MR series."""
+    groups: dict[str, list[Path]] = defaultdict(list)
+    others: set[str] = set()
+    for path, header in headers.items():
+        modality = _code(header, "Modality")
+        if modality == _UNKNOWN:
+            raise InputError(
+                f"{path}: the DICOM header does not say the modality (damaged?); copy the file "
+                "again from its source."
+            )
+        if modality in {each.value for each in Modality}:
+            groups[str(header.get("SeriesInstanceUID", ""))].append(path)
+        else:
+            others.add(modality)
+    if not groups:
+        raise InputError(
+            f"{source}: modality {', '.join(sorted(others))}; only CT and MR can be analysed."
+        )
+    if len(groups) > 1:
+        listed = sorted(_described(headers[paths[0]], len(paths)) for paths in groups.values())
+        raise InputError(
+            f"{source}: {len(groups)} series ({'; '.join(listed)}); move each series to a folder "
+            "of its own and give one of them."
+        )
+    return next(iter(groups.values()))
+
+
+def _described(header: pydicom.Dataset, count: int) -> str:
+    """Number, description and size of a series; no description that names the patient."""
+    description = str(header.get("SeriesDescription", None) or "")[:40]
+    identity = f"{header.get('PatientName', '')} {header.get('PatientID', '')}".casefold()
+    words = identity.replace("^", " ").split()
+    named = any(word in description.casefold() for word in words if len(word) > 2)
+    if named or not description.isprintable():
+        description = ""
+    number = header.get("SeriesNumber", None)
+    return (
+        f"number {number if isinstance(number, int) else 'unknown'}"
+        + (f" '{description}'" if description else "")
+        + f", {count} file{'s' if count > 1 else ''}"
+    )
+
+
+def _slices(path: Path, header: pydicom.Dataset) -> list[Slice]:
+    """The slices of a file: itself, or its frames."""
+    try:
+        size = (int(_number(header, "Columns")), int(_number(header, "Rows")))
+        frames = len(header.get(FRAME_GROUPS, None) or (header,))
+        if (counted := int(_number(header, "NumberOfFrames", 1))) != frames:
+            raise _NoGeometryError(f"{counted} frames, positions for {frames}")
+        return [
+            Slice(
+                path=path,
+                frame=frame,
+                position=_numbers(
+                    _frame_header(header, frame, "PlanePositionSequence"), "ImagePositionPatient", 3
+                ),
+                orientation=_numbers(
+                    _frame_header(header, frame, "PlaneOrientationSequence"),
+                    "ImageOrientationPatient",
+                    6,
+                ),
+                pixel_spacing=_numbers(
+                    _frame_header(header, frame, "PixelMeasuresSequence"), "PixelSpacing", 2
+                ),
+                size=size,
+                slope=_number(
+                    _frame_header(header, frame, "PixelValueTransformationSequence"),
+                    "RescaleSlope",
+                    1.0,
+                ),
+                intercept=_number(
+                    _frame_header(header, frame, "PixelValueTransformationSequence"),
+                    "RescaleIntercept",
+                    0.0,
+                ),
+            )
+            for frame in range(frames)
+        ]
+    except _NoGeometryError as error:
+        raise InputError(
+            f"{path}: the image does not say where in the patient it lies ({error}); give the "
+            "original axial, coronal or sagittal series, not a screenshot, scout or projection."
+        ) from error
+
+
+def _frame_header(header: pydicom.Dataset, frame: int, group: str) -> pydicom.Dataset:
+    """Where the attributes of a frame stand.
+
+    In a multi-frame image in the frame's own functional group, else in the one that all frames
+    share (empty where there is neither); in a single-frame image at the top.
+    """
+    if not header.get(FRAME_GROUPS, None):
+        return header
+    for groups in (header.get(FRAME_GROUPS)[frame], *(header.get(SHARED_GROUPS, None) or ())):
+        if sequence := groups.get(group, None):
+            return sequence[0]
+    return pydicom.Dataset()
+
+
+def _code(header: pydicom.Dataset, name: str) -> str:
+    """A code string (VR CS); a damaged header could hold anything there, also a patient's name."""
+    value = str(header.get(name, None) or "")
+    return value if re.fullmatch(r"[A-Z0-9_ ]{1,16}", value) else _UNKNOWN
+
+
+def _number(header: pydicom.Dataset, name: str, default: float | None = None) -> float:
+    if default is not None and header.get(name, None) in (None, ""):
+        return default
+    return float(_numbers(header, name, 1)[0])
+
+
+def _numbers(header: pydicom.Dataset, name: str, count: int) -> NDArray[np.float64]:
+    value = header.get(name, None)
+    if value is None or value == "":
+        raise _NoGeometryError(f"no {name}")
+    try:
+        values = np.array(value, dtype=np.float64).ravel()
+    except (TypeError, ValueError) as error:
+        raise _NoGeometryError(f"{name} is not a number") from error
+    if values.shape != (count,) or not np.isfinite(values).all():
+        raise _NoGeometryError(f"{name} is {values.tolist()}")
+    return values

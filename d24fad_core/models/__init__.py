@@ -1,0 +1,1 @@
+"""Trained models on disk: checkpoints with their cards, and import of official ones."""

@@ -1,0 +1,1 @@
+"""Volumes, their intensities and their slices."""

@@ -1,0 +1,193 @@
+"""The one place where the server runs the detector."""
+
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from d24fad_core import __version__
+from d24fad_core.detection.detector import Detector
+from d24fad_core.errors import SupportError
+from d24fad_core.files import hash_bytes
+from d24fad_core.io.known_studies import KnownStudies, StudySource
+from d24fad_core.progress import Progress, silent
+from d24fad_core.support import SupportSet
+from monailabel_app.analysis.analysis_thread import AnalysisThread
+from monailabel_app.analysis.parameters import AnalysisParameters
+from monailabel_app.analysis.results import ResultRecord, ResultStore, StoredResult
+from monailabel_app.failures import RequestError
+from monailabel_app.studies.images import ImageCatalogue, Study
+from monailabel_app.times import now
+
+_PREPARED_SETS_KEPT = 4
+
+
+@dataclass(frozen=True)
+class AnalysisRequest:
+    """One analysis, its studies found and its parameters checked.
+
+    Attributes:
+        query: the study to analyse.
+        support: the normal studies.
+        parameters: what the client asked for.
+    """
+
+    query: Study
+    support: tuple[Study, ...]
+    parameters: AnalysisParameters
+
+
+class Analyses:
+    """Runs one analysis at a time, which bounds the memory, and keeps every result.
+
+    Args:
+        load: loads the detector of a checkpoint folder.
+        checkpoint: the folder to begin with.
+        images: finds content hashes.
+        store: where results are kept.
+        known: normal studies that need not be read again.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be loaded.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[Path], Detector],
+        checkpoint: Path,
+        images: ImageCatalogue,
+        store: ResultStore,
+        known: KnownStudies,
+    ) -> None:
+        self._thread = AnalysisThread()
+        self._load = load
+        self.detector = self._thread.run(lambda: load(checkpoint))
+        self._images = images
+        self._store = store
+        self._known = known
+        self._running = threading.Lock()
+        self._prepared: OrderedDict[str, SupportSet] = OrderedDict()
+
+    def identifier(self, request: AnalysisRequest) -> str:
+        """The id of the result: a hash over content, weights and parameters."""
+        return hash_bytes(
+            self._images.content_hash(request.query).encode(),
+            request.query.name.encode(),
+            self._support_key(request).encode(),
+        )[:32]
+
+    def stored(self, request: AnalysisRequest) -> StoredResult | None:
+        """The result of these inputs, where there is one."""
+        return self._store.find(self.identifier(request))
+
+    def run(self, request: AnalysisRequest, progress: Progress = silent) -> StoredResult:
+        """Analyse, or hand out what an earlier analysis of the same inputs found.
+
+        Raises:
+            RequestError: a study cannot be read, or does not fit the others.
+            CancelledError: `progress` raised it.
+        """
+        found = self.stored(request)
+        if found is not None:
+            return found
+        with self.turn(progress):
+            found = self.stored(request)  # it may have been analysed while we waited
+            if found is None:
+                found = self._thread.run(lambda: self._run(request, progress))
+            return found
+
+    def serve(self, checkpoint: Path) -> None:
+        """Analyse with another checkpoint from the next analysis on.
+
+        Raises:
+            CheckpointError: it cannot be loaded.
+        """
+        with self.turn():
+            self.detector = self._thread.run(lambda: self._load(checkpoint))
+            self._prepared.clear()
+
+    @contextmanager
+    def turn(self, progress: Progress = silent) -> Iterator[None]:
+        """Wait until no other analysis runs; a caller can cancel while it waits."""
+        while not self._running.acquire(timeout=0.2):
+            progress("Waiting for another analysis", 0.0)
+        try:
+            yield
+        finally:
+            self._running.release()
+
+    def _run(self, request: AnalysisRequest, progress: Progress) -> StoredResult:
+        progress("Reading the study", 0.0)
+        query = request.query.volume(request.parameters.modality)
+        support = self._prepare(request, part(progress, 0.05, 0.35))
+        try:
+            result = self.detector.detect(
+                query, support, request.parameters.options, part(progress, 0.35, 0.95)
+            )
+        except SupportError as error:
+            raise RequestError(
+                "support_mismatch", str(error), "Choose normal studies like this one."
+            ) from error
+        progress("Storing the result", 0.95)
+        parameters = request.parameters
+        record = ResultRecord(
+            id=self.identifier(request),
+            image=request.query.name,
+            image_sha256=self._images.content_hash(request.query),
+            support_set=None if parameters.support is not None else parameters.support_set,
+            support=tuple(study.name for study in request.support),
+            support_hash=self._images.support_hash(request.support),
+            checkpoint_hash=self.detector.checkpoint_hash,
+            options=parameters.document(),
+            case_score=result.case_score,
+            peak_score=float(result.heatmap.max()),
+            threshold=result.calibration.threshold,
+            finding_count=len(result.findings),
+            created=now(),
+            version=__version__,
+        )
+        return self._store.put(record, query, result)
+
+    def _prepare(self, request: AnalysisRequest, progress: Progress) -> SupportSet:
+        key = self._support_key(request)
+        if key in self._prepared:
+            self._prepared.move_to_end(key)
+            return self._prepared[key]
+        studies: list[StudySource] = []
+        for number, study in enumerate(request.support):
+            progress("Reading the support studies", 0.3 * number / len(request.support))
+            studies.append(study.source(self._known, request.parameters.modality))
+        try:
+            prepared = self.detector.prepare_support(
+                studies, request.parameters.options, part(progress, 0.3, 1.0)
+            )
+        except SupportError as error:
+            raise RequestError(
+                "support_mismatch", str(error), "Choose normal studies of one kind."
+            ) from error
+        self._prepared[key] = prepared
+        while len(self._prepared) > _PREPARED_SETS_KEPT:
+            self._prepared.popitem(last=False)
+        return prepared
+
+    def _support_key(self, request: AnalysisRequest) -> str:
+        inputs: dict[str, Any] = {
+            "version": __version__,
+            "checkpoint": self.detector.checkpoint_hash,
+            "support": [[s.name, self._images.content_hash(s)] for s in request.support],
+            "options": request.parameters.document(),
+        }
+        return hash_bytes(json.dumps(inputs, sort_keys=True).encode())
+
+
+def part(progress: Progress, start: float, end: float) -> Progress:
+    """Map the progress of one part of the work onto its share of the whole."""
+
+    def report(step: str, fraction: float) -> None:
+        progress(step, start + (end - start) * min(max(fraction, 0.0), 1.0))
+
+    return report

@@ -1,0 +1,140 @@
+"""Results as DICOM objects, and their way into the PACS."""
+
+from collections.abc import Mapping
+from enum import Enum
+from io import BytesIO
+from pathlib import Path
+
+import requests
+from monailabel.interfaces.datastore import Datastore
+from pydicom.dataset import Dataset
+from pydicom.filewriter import dcmwrite
+
+from d24fad_core.errors import InputError
+from d24fad_core.export.dicom_parametric_map import heatmap_parametric_map
+from d24fad_core.export.dicom_report import findings_report, reviewed_report
+from d24fad_core.export.dicom_segmentation import findings_segmentation, reviewed_segmentation
+from d24fad_core.export.dicom_source import DicomSource, read_source
+from monailabel_app.analysis.encodings import read_mask
+from monailabel_app.analysis.results import StoredResult, load_result
+from monailabel_app.failures import RequestError, sentence_and_remedy
+from monailabel_app.studies.datastore import PacsStudies
+from monailabel_app.studies.images import ImageCatalogue
+
+
+class DicomKind(str, Enum):
+    """What is written."""
+
+    SEGMENTATION = "segmentation"
+    PARAMETRIC_MAP = "parametric_map"
+    REPORT = "report"
+
+
+class DicomResults:
+    """Writes results of DICOM series as DICOM.
+
+    Args:
+        images: the studies of the server.
+        datastore: where they come from.
+    """
+
+    def __init__(self, images: ImageCatalogue, datastore: Datastore) -> None:
+        self._images = images
+        self._datastore = datastore
+
+    def objects(self, stored: StoredResult) -> Mapping[DicomKind, Dataset]:
+        """All objects of a result; the report refers to the segmentation beside it.
+
+        Raises:
+            RequestError: the image is no DICOM series, or the series has changed since.
+        """
+        source = self._source(stored)
+        result = load_result(stored)
+        segmentation = findings_segmentation(source, result)
+        return {
+            DicomKind.SEGMENTATION: segmentation,
+            DicomKind.PARAMETRIC_MAP: heatmap_parametric_map(source, result),
+            DicomKind.REPORT: findings_report(source, result, segmentation),
+        }
+
+    def segmentation(self, stored: StoredResult) -> Dataset:
+        """The findings alone."""
+        return findings_segmentation(self._source(stored), load_result(stored))
+
+    def reviewed(
+        self, stored: StoredResult, mask: Path, reviewer: str
+    ) -> Mapping[DicomKind, Dataset]:
+        """The final label of a review, and the report on it.
+
+        Args:
+            stored: the result that was reviewed.
+            mask: the final label.
+            reviewer: who stored it.
+
+        Raises:
+            RequestError: the image is no DICOM series, or the series has changed since.
+        """
+        source = self._source(stored)
+        result = load_result(stored)
+        label = read_mask(mask)[0]
+        segmentation = reviewed_segmentation(source, label, result.provenance)
+        return {
+            DicomKind.SEGMENTATION: segmentation,
+            DicomKind.REPORT: reviewed_report(source, result, label, segmentation, reviewer),
+        }
+
+    def publish(self, objects: Mapping[DicomKind, Dataset]) -> None:
+        """Send objects to the PACS.
+
+        Raises:
+            RequestError: the studies come from none, or it did not take them.
+        """
+        if not isinstance(self._datastore, PacsStudies):
+            raise RequestError(
+                "no_pacs",
+                "The studies of this server do not come from a PACS.",
+                "Download the objects and import them.",
+            )
+        try:
+            self._datastore.store(list(objects.values()))
+        except requests.RequestException as error:
+            raise RequestError(
+                "pacs_unreachable",
+                f"The PACS did not take the objects ({type(error).__name__}); they are kept here.",
+                "Try again; ask the operator whether the PACS runs and accepts STOW.",
+            ) from error
+
+    def _source(self, stored: StoredResult) -> DicomSource:
+        study = self._images.study(stored.record.image)
+        if not study.path.is_dir():
+            raise RequestError(
+                "no_dicom_source",
+                f"The image '{stored.record.image}' is no DICOM series.",
+                "Take the NIfTI files of the result.",
+            )
+        result_grid, affine = read_mask(stored.mask)
+        try:
+            return read_source(study.path, result_grid.shape, affine)
+        except InputError as error:
+            raise RequestError(
+                "unsuitable_image", *sentence_and_remedy(study.without_path(str(error)))
+            ) from error
+
+
+def stored_objects(objects: Mapping[DicomKind, Dataset]) -> list[dict[str, str]]:
+    """What clients are told of objects that the PACS has taken."""
+    return [
+        {
+            "kind": kind.value,
+            "series_instance_uid": str(written.SeriesInstanceUID),
+            "sop_instance_uid": str(written.SOPInstanceUID),
+        }
+        for kind, written in objects.items()
+    ]
+
+
+def dicom_bytes(written: Dataset) -> bytes:
+    """An object as a DICOM file."""
+    stream = BytesIO()
+    dcmwrite(stream, written, write_like_original=False)
+    return stream.getvalue()

@@ -1,0 +1,131 @@
+"""Masks and heatmaps in the file types and number types that clients ask for."""
+
+from collections.abc import Sequence
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import SimpleITK
+from numpy.typing import NDArray
+
+from d24fad_core import RESEARCH_USE_ONLY
+from d24fad_core.detection.findings import label_findings
+from d24fad_core.detection.result import Finding
+from d24fad_core.files import whole_file
+from monailabel_app.failures import RequestError
+
+MASK_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha")
+
+
+class Encoding(str, Enum):
+    """Number types that heatmaps are written in."""
+
+    UINT8 = "uint8"
+    INT16 = "int16"
+    FLOAT32 = "float32"
+
+
+_FINEST_STEP = {Encoding.UINT8: 0.1, Encoding.INT16: 0.01}
+_RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+def write_heatmap(
+    scores: NDArray[np.float32], affine: NDArray[np.float64], path: Path, encoding: Encoding
+) -> None:
+    """Write a heatmap as NIfTI, as it is or scaled to integers.
+
+    Scaled, a score is `stored * scl_slope`. The steps are the same in every case, 0.1 z with 8 bits
+    and 0.01 z with 16, as long as they reach the highest score; coarser beyond. Eight bits
+    are for looking: what is less anomalous than the normals, below 0, is stored as 0.
+
+    Args:
+        scores: shape (I, J, K), z units.
+        affine: 4x4, voxel index to RAS mm.
+        path: ends in `.nii.gz`.
+        encoding: number type of the file.
+    """
+    array: NDArray[Any] = scores.astype(np.float32, copy=False)
+    slope = 1.0
+    if encoding is not Encoding.FLOAT32:
+        integers = np.iinfo(encoding.value)
+        reach = float(scores.max()) if integers.min == 0 else float(np.abs(scores).max())
+        slope = max(_FINEST_STEP[encoding], reach / integers.max)
+        array = np.rint(scores / np.float32(slope)).clip(integers.min, integers.max)
+        array = array.astype(encoding.value)
+    image = nib.Nifti1Image(array, affine)
+    image.header.set_data_dtype(array.dtype)
+    # nibabel leaves integers as they are and writes the slope beside them.
+    image.header.set_slope_inter(slope, 0.0)
+    image.header.set_xyzt_units("mm")
+    image.header["descrip"] = f"D24FAD anomaly score, z. {RESEARCH_USE_ONLY}"
+    with whole_file(path) as temporary:
+        nib.save(image, temporary)
+
+
+def read_scores(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """The scores and the affine of a heatmap file, the scaling undone."""
+    image = nib.load(path)
+    return np.asanyarray(image.dataobj).astype(np.float32), image.affine
+
+
+def read_mask(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """The voxels and the affine of a mask file."""
+    image = nib.load(path)
+    return np.asanyarray(image.dataobj).astype(np.uint8), image.affine
+
+
+def label_volume(
+    mask: Path, findings: Sequence[Finding]
+) -> tuple[NDArray[np.uint16], NDArray[np.float64]]:
+    """The rank of the finding that each voxel belongs to, 0 outside all, and the affine."""
+    voxels, affine = read_mask(mask)
+    return label_findings(voxels, findings), affine
+
+
+def check_suffix(suffix: str) -> None:
+    """Refuse a file type that masks are not written in.
+
+    Raises:
+        RequestError: the ending is none of `MASK_SUFFIXES`.
+    """
+    if suffix not in MASK_SUFFIXES:
+        raise RequestError(
+            "bad_request",
+            f"'result_extension' is {suffix[:20]!r}.",
+            f"It must be one of {', '.join(MASK_SUFFIXES)}.",
+        )
+
+
+def check_labels(path: Path) -> None:
+    """Refuse a file that is no image; an empty mask is one.
+
+    Raises:
+        RequestError: it cannot be read.
+    """
+    try:
+        SimpleITK.ReadImage(str(path))
+    except RuntimeError as error:
+        raise RequestError(
+            "unreadable_image", "The label cannot be read as an image.", "Send a whole file."
+        ) from error
+
+
+def write_labels(labels: NDArray[Any], affine: NDArray[np.float64], path: Path) -> None:
+    """Write a mask or label volume; the path ends in one of `MASK_SUFFIXES`, which is its type."""
+    if path.name.endswith((".nii.gz", ".nii")):
+        image = nib.Nifti1Image(labels, affine)
+        image.header.set_xyzt_units("mm")
+        with whole_file(path) as temporary:
+            nib.save(image, temporary)
+        return
+    lps = _RAS_TO_LPS @ affine
+    spacing = np.linalg.norm(lps[:3, :3], axis=0)
+    picture = SimpleITK.GetImageFromArray(labels.transpose())
+    picture.SetSpacing(spacing.tolist())
+    picture.SetOrigin(lps[:3, 3].tolist())
+    picture.SetDirection((lps[:3, :3] / spacing).ravel().tolist())
+    with whole_file(path) as temporary:
+        # OHIF's NRRD reader takes no compressed files.
+        SimpleITK.WriteImage(picture, str(temporary), useCompression=False)

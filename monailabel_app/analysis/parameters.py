@@ -1,0 +1,159 @@
+"""What a client may say about an analysis, checked before anything is read or computed."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from d24fad_core.detection.options import DetectionOptions
+from d24fad_core.volumes.volume import Modality, Plane
+from monailabel_app.failures import RequestError
+
+MAXIMUM_SUPPORTS = 16
+MINIMUM_SUPPORTS = 2
+
+
+@dataclass(frozen=True)
+class AnalysisParameters:
+    """The parameters of one analysis as a client gives them.
+
+    Attributes:
+        support: image ids of the normal studies; None leaves it to `support_set`.
+        support_set: name of a support set; None is the server's default.
+        modality: modality of query and supports where their files do not say; None guesses.
+        options: parameters of the detection.
+    """
+
+    support: tuple[str, ...] | None = None
+    support_set: str | None = None
+    modality: Modality | None = None
+    options: DetectionOptions = field(default_factory=DetectionOptions)
+
+    def document(self) -> dict[str, Any]:
+        """The options as JSON, every default written out."""
+        return {
+            "planes": [plane.value for plane in self.options.planes],
+            "threshold": self.options.threshold,
+            "minimum_volume_ml": self.options.minimum_volume_ml,
+            "ct_window": self.options.ct_window,
+            "register": self.options.register,
+            "modality": self.modality.value if self.modality else None,
+        }
+
+
+def parse_parameters(given: Mapping[str, Any]) -> AnalysisParameters:
+    """Read the parameters of a request; names that are not ours are left alone.
+
+    Lists may come as one string with commas, numbers as strings and an empty string for 'not
+    given', since that is what the forms of MONAI Label's clients send.
+
+    Raises:
+        RequestError: a value is of a wrong type or out of range.
+    """
+    default = DetectionOptions()
+    planes = _names(given, "planes")
+    return AnalysisParameters(
+        support=_support(given),
+        support_set=_text(given, "support_set"),
+        modality=_member(given, "modality", Modality),
+        options=DetectionOptions(
+            planes=_planes(planes) if planes else default.planes,
+            ct_window=_text(given, "ct_window") or default.ct_window,
+            threshold=_number(given, "threshold", default.threshold),
+            minimum_volume_ml=_number(given, "minimum_volume_ml", default.minimum_volume_ml) or 0.0,
+            register=_boolean(given, "register", default.register),
+        ),
+    )
+
+
+def _support(given: Mapping[str, Any]) -> tuple[str, ...] | None:
+    names = _names(given, "support")
+    if names is None:
+        return None
+    if len(set(names)) != len(names):
+        raise RequestError(
+            "bad_request",
+            f"'support' names an image twice: {', '.join(names)}.",
+            "Name each normal study once.",
+        )
+    if len(names) < MINIMUM_SUPPORTS:
+        raise RequestError(
+            "too_few_supports",
+            f"{len(names)} support {'study' if len(names) == 1 else 'studies'} given; at least "
+            f"{MINIMUM_SUPPORTS} are needed.",
+            "Name more normal studies of the same kind.",
+        )
+    if len(names) > MAXIMUM_SUPPORTS:
+        raise RequestError(
+            "bad_request",
+            f"{len(names)} support studies given; at most {MAXIMUM_SUPPORTS} are taken.",
+            "Name fewer normal studies.",
+        )
+    return names
+
+
+def _planes(names: tuple[str, ...]) -> tuple[Plane, ...]:
+    known = {plane.value: plane for plane in Plane}
+    for name in names:
+        if name not in known:
+            raise _wrong("planes", name, f"some of {', '.join(known)}")
+    return tuple(dict.fromkeys(known[name] for name in names))
+
+
+def _names(given: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
+    value = given.get(name)
+    if value is None or value == "":
+        return None
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    if not isinstance(value, list) or not all(isinstance(part, str) for part in value):
+        raise _wrong(name, value, "a list of names")
+    return tuple(value)
+
+
+def _text(given: Mapping[str, Any], name: str) -> str | None:
+    value = given.get(name)
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise _wrong(name, value, "a text")
+    return value
+
+
+def _number(given: Mapping[str, Any], name: str, default: float | None) -> float | None:
+    value = given.get(name)
+    if value is None or value == "":
+        return default
+    try:
+        number = float(value) if not isinstance(value, bool) else math.nan
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number) or number < 0:
+        raise _wrong(name, value, "a number not below 0")
+    return number
+
+
+def _boolean(given: Mapping[str, Any], name: str, default: bool) -> bool:
+    value = given.get(name)
+    if value is None or value == "":
+        return default
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    if not isinstance(value, bool):
+        raise _wrong(name, value, "true or false")
+    return value
+
+
+def _member(given: Mapping[str, Any], name: str, choices: type[Modality]) -> Modality | None:
+    value = _text(given, name)
+    if value is None:
+        return None
+    if value not in {choice.value for choice in choices}:
+        raise _wrong(name, value, f"one of {', '.join(choice.value for choice in choices)}")
+    return choices(value)
+
+
+def _wrong(name: str, value: object, wanted: str) -> RequestError:
+    return RequestError(
+        "bad_request", f"'{name}' is {str(value)[:100]!r}.", f"It must be {wanted}."
+    )

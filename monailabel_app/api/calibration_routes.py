@@ -1,0 +1,79 @@
+"""`/d24fad/v1/calibration`: what the scores mean against normal patients."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Query
+
+from monailabel_app.api.prefix import PREFIX
+from monailabel_app.calibration.normal_scale import Calibration
+from monailabel_app.calibration.normal_scores import Quantity
+
+if TYPE_CHECKING:
+    from monailabel_app.monai_label.app import D24FADApp
+
+_Rate = Annotated[float, Query(gt=0, lt=1, allow_inf_nan=False)]
+_Score = Annotated[float, Query(allow_inf_nan=False)]
+
+
+def router(app: D24FADApp) -> APIRouter:
+    """The routes, bound to the app."""
+    routes = APIRouter(prefix=f"{PREFIX}/calibration", tags=["D24FAD calibration"])
+
+    def calibration(support_set: str | None, quantity: Quantity) -> tuple[str, Calibration]:
+        name = support_set or app.support_sets.default_name
+        return name, app.normals.calibration(name, quantity)
+
+    @routes.get("", summary="The normal patients and what they can certify")
+    def describe(
+        support_set: str | None = None, quantity: Quantity = Quantity.CASE_SCORE
+    ) -> dict[str, Any]:
+        name, found = calibration(support_set, quantity)
+        return {
+            "support_set": name,
+            "support_hash": app.quality.support_hash(name),
+            "checkpoint_hash": app.analyses.detector.checkpoint_hash,
+            "quantity": quantity.value,
+            "normal_patients": found.patients,
+            "normals": [asdict(normal) for normal in found.normals],
+            "smallest_p_value": found.smallest,
+            "smallest_false_positive_rate": found.smallest,
+            "statement": found.statement(),
+            "curve": [
+                {"threshold": threshold, "false_positive_rate": rate}
+                for threshold, rate in found.curve()
+            ],
+        }
+
+    @routes.get("/threshold", summary="The threshold for a wanted false-positive rate")
+    def threshold(
+        false_positive_rate: _Rate,
+        support_set: str | None = None,
+        quantity: Quantity = Quantity.CASE_SCORE,
+    ) -> dict[str, Any]:
+        _, found = calibration(support_set, quantity)
+        return {
+            "threshold": found.threshold(false_positive_rate),
+            "false_positive_rate": false_positive_rate,
+            "quantity": quantity.value,
+            "normal_patients": found.patients,
+            "statement": found.statement(),
+        }
+
+    @routes.get("/p-value", summary="How unusual a score is among normal patients")
+    def p_value(
+        score: _Score,
+        support_set: str | None = None,
+        quantity: Quantity = Quantity.CASE_SCORE,
+    ) -> dict[str, Any]:
+        _, found = calibration(support_set, quantity)
+        return {
+            "p_value": found.p_value(score),
+            "quantity": quantity.value,
+            "normal_patients": found.patients,
+            "statement": found.statement(),
+        }
+
+    return routes

@@ -1,0 +1,116 @@
+"""`/datastore/...`: the stock routes that write files, with nothing left behind when they fail."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, File, Form, UploadFile
+from fastapi.responses import FileResponse
+from starlette.background import BackgroundTask
+
+from monailabel_app.analysis.encodings import check_labels
+from monailabel_app.failures import RequestError
+from monailabel_app.studies.datastore import VOLUME_PATTERNS
+from monailabel_app.studies.images import Study
+
+if TYPE_CHECKING:
+    from monailabel_app.monai_label.app import D24FADApp
+
+_SUFFIXES = tuple(pattern[1:] for pattern in VOLUME_PATTERNS)
+
+
+def router(app: D24FADApp) -> APIRouter:
+    """The routes, bound to the app."""
+    routes = APIRouter(prefix="/datastore", tags=["Datastore"])
+
+    @routes.put("/", include_in_schema=False)
+    @routes.put("/image", summary="Upload an image")
+    def add_image(
+        file: Annotated[UploadFile, File()],
+        image: str | None = None,
+        params: Annotated[str, Form()] = "{}",
+    ) -> dict[str, str]:
+        name = Path(file.filename or "").name
+        identifier = image or name.removesuffix(_suffix(name)) or "image"
+        if app.images.find(identifier) is not None:
+            raise RequestError(
+                "already_exists",
+                f"There is an image '{identifier[:100]}' already.",
+                "Send it under another name.",
+            )
+        with tempfile.TemporaryDirectory(prefix="d24fad-") as folder:
+            path = _receive(file, Path(folder))
+            Study(identifier, path).volume()  # refuses what cannot be read
+            return {"image": app.datastore().add_image(identifier, str(path), _object(params))}
+
+    @routes.put("/label", summary="Save a label")
+    def save_label(
+        image: str,
+        label: Annotated[UploadFile, File()],
+        params: Annotated[str, Form()] = "{}",
+        tag: str = "",
+    ) -> dict[str, str]:
+        app.images.study(image)
+        with tempfile.TemporaryDirectory(prefix="d24fad-") as folder:
+            path = _receive(label, Path(folder))
+            check_labels(path)
+            saved = app.datastore().save_label(image, str(path), tag or "final", _object(params))
+            app.on_save_label(image, saved)
+            return {"image": image, "label": saved}
+
+    @routes.get("/dataset", summary="Download the labelled images as a ZIP archive")
+    def download_dataset(limit_cases: int | None = None) -> FileResponse:
+        pairs = app.datastore().datalist()[: limit_cases or None]
+        if not pairs:
+            raise RequestError(
+                "nothing_left", "No image has a final label.", "Review a case and store it."
+            )
+        folder = Path(tempfile.mkdtemp(prefix="d24fad-"))
+        archive = folder / "dataset.zip"
+        with zipfile.ZipFile(archive, "w") as opened:
+            for pair in pairs:
+                for part, path in pair.items():
+                    opened.write(path, f"{part}/{Path(path).name}")
+        return FileResponse(
+            archive,
+            media_type="application/zip",
+            filename="dataset.zip",
+            background=BackgroundTask(shutil.rmtree, folder, ignore_errors=True),
+        )
+
+    return routes
+
+
+def _receive(file: UploadFile, folder: Path) -> Path:
+    path = folder / f"received{_suffix(file.filename or '')}"
+    with path.open("wb") as stream:
+        shutil.copyfileobj(file.file, stream)
+    return path
+
+
+def _suffix(name: str) -> str:
+    suffix = next((s for s in _SUFFIXES if name.lower().endswith(s)), None)
+    if suffix is None:
+        raise RequestError(
+            "unreadable_image",
+            f"The file '{Path(name).name[:100]}' is of no known type.",
+            f"Send one of {', '.join(_SUFFIXES)}.",
+        )
+    return suffix
+
+
+def _object(params: str) -> dict[str, Any]:
+    try:
+        given = json.loads(params or "{}")
+    except json.JSONDecodeError as error:
+        raise RequestError(
+            "bad_request", f"'params' is not JSON: {error}.", "Send a JSON object."
+        ) from error
+    if not isinstance(given, dict):
+        raise RequestError("bad_request", "'params' is not an object.", "Send a JSON object.")
+    return given

@@ -1,0 +1,137 @@
+"""`POST /infer/{model}` in place of the stock route.
+
+The stock route computes in the server's event loop, so nothing else is answered meanwhile, opens
+any path of the machine and leaves its temporary files when a request fails.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from fastapi import APIRouter, File, Form, UploadFile
+from fastapi.responses import JSONResponse, Response
+from requests_toolbelt import MultipartEncoder
+
+from monailabel_app.analysis.dicom_results import dicom_bytes
+from monailabel_app.failures import RequestError
+
+if TYPE_CHECKING:
+    from monailabel_app.monai_label.app import D24FADApp
+
+_READABLE = (".nii.gz", ".nii", ".nrrd", ".mha")
+# `image`, `model` and the like of the form would otherwise overrule what the address says.
+_TAKEN_FROM_FORM = frozenset(
+    {
+        "support",
+        "support_set",
+        "planes",
+        "threshold",
+        "minimum_volume_ml",
+        "ct_window",
+        "register",
+        "modality",
+        "result_extension",
+        "save_label",
+    }
+)
+
+
+def router(app: D24FADApp) -> APIRouter:
+    """The route, bound to the app."""
+    routes = APIRouter(prefix="/infer", tags=["Infer"])
+
+    # A plain `def` runs in a worker thread and leaves the event loop free.
+    @routes.post("/{model}", summary="Analyse an image")
+    def run_inference(
+        model: str,
+        image: str = "",
+        session_id: str = "",
+        params: Annotated[str, Form()] = "{}",
+        file: Annotated[UploadFile | None, File()] = None,
+        output: Literal["image", "json", "all", "dicom_seg"] | None = None,
+    ) -> Response:
+        with tempfile.TemporaryDirectory(prefix="d24fad-") as folder:
+            request = _parse(params)
+            request["model"] = model
+            request["result_write_to_file"] = output not in ("json", "dicom_seg")
+            if file is not None:
+                request["uploaded"] = _receive(file, Path(folder))
+            elif session_id:
+                request["uploaded"] = _session_image(app, session_id)
+            else:
+                request["image"] = image
+            result = app.infer(request)
+            if output == "dicom_seg":
+                stored = app.results.get(result["params"]["result"])
+                written = app.dicom_results.segmentation(stored)
+                return Response(dicom_bytes(written), media_type="application/dicom")
+            return _respond(model, result["file"], result["params"], output)
+
+    return routes
+
+
+def _parse(params: str) -> dict[str, Any]:
+    try:
+        given = json.loads(params or "{}")
+    except json.JSONDecodeError as error:
+        raise RequestError(
+            "bad_request", f"'params' is not JSON: {error}.", "Send a JSON object."
+        ) from error
+    if not isinstance(given, dict):
+        raise RequestError("bad_request", "'params' is not an object.", "Send a JSON object.")
+    return {name: value for name, value in given.items() if name in _TAKEN_FROM_FORM}
+
+
+def _receive(file: UploadFile, folder: Path) -> Path:
+    """Keep an image that came with the request for as long as the request lasts."""
+    name = file.filename or "image.nii.gz"
+    suffix = next((suffix for suffix in _READABLE if name.lower().endswith(suffix)), None)
+    if suffix is None:
+        raise RequestError(
+            "unreadable_image",
+            f"The file '{Path(name).name[:100]}' is of no known type.",
+            f"Send one of {', '.join(_READABLE)}.",
+        )
+    path = folder / f"image{suffix}"
+    with path.open("wb") as stream:
+        shutil.copyfileobj(file.file, stream)
+    return path
+
+
+def _session_image(app: D24FADApp, session: str) -> Path:
+    sessions = app.sessions()
+    found = sessions.get_session(session) if sessions and session.isascii() else None
+    if not found:
+        raise RequestError(
+            "unknown_image",
+            f"There is no session '{session[:100]}'.",
+            "Send the image again, or name an image of the server.",
+        )
+    return Path(found.image)
+
+
+def _respond(model: str, file: str | None, answer: dict[str, Any], output: str | None) -> Response:
+    if file is None:
+        return JSONResponse(answer)
+    path = Path(file)
+    try:
+        content = path.read_bytes()
+    finally:
+        path.unlink(missing_ok=True)
+    suffix = "".join(path.suffixes[-2:]) if path.suffix == ".gz" else path.suffix
+    # MONAI Label's client saves by this name, all models in one folder.
+    name = f"{model}-{answer['result'][:8]}{suffix}"
+    kind = "application/octet-stream"
+    if output == "image":
+        disposition = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return Response(content, media_type=kind, headers=disposition)
+    fields = {
+        "params": (None, json.dumps(answer), "application/json"),
+        "image": (name, content, kind),
+    }
+    message = MultipartEncoder(fields=fields)
+    return Response(message.to_string(), media_type=message.content_type)

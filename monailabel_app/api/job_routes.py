@@ -1,0 +1,136 @@
+"""`/d24fad/v1/jobs`: work with progress and cancel."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+
+from monailabel_app.analysis.parameters import parse_parameters
+from monailabel_app.api.prefix import PREFIX
+from monailabel_app.api.request_bodies import JobBody
+from monailabel_app.failures import RequestError
+from monailabel_app.jobs.job import Job, JobKind, JobState
+from monailabel_app.times import now
+
+if TYPE_CHECKING:
+    from monailabel_app.monai_label.app import D24FADApp
+
+_POLL_SECONDS = 0.1
+
+
+def router(app: D24FADApp) -> APIRouter:
+    """The routes, bound to the app."""
+    routes = APIRouter(prefix=f"{PREFIX}/jobs", tags=["D24FAD jobs"])
+
+    @routes.post("", status_code=202, summary="Start a job")
+    def start_job(body: JobBody, response: Response) -> dict[str, Any]:
+        if body.kind == JobKind.TRAIN.value:
+            job = app.start_training(body.support_set, body.options)
+        else:
+            job = app.jobs.submit(_build(app, body))
+        document = job_document(app, job)
+        response.headers["Location"] = document["links"]["self"]
+        return document
+
+    @routes.get("", summary="The jobs of the last day, newest first")
+    def list_jobs(state: JobState | None = None, image: str | None = None) -> dict[str, Any]:
+        found = [
+            job
+            for job in app.jobs.all()
+            if state in (None, job.state) and image in (None, job.request.get("image"))
+        ]
+        return {"items": [job_document(app, job) for job in found]}
+
+    @routes.get("/{job}", summary="A job; with `wait`, as soon as it changes")
+    async def get_job(
+        job: str,
+        wait: Annotated[float, Query(ge=0, le=30, allow_inf_nan=False)] = 0,
+        after: Annotated[int | None, Query(ge=0)] = None,
+    ) -> dict[str, Any]:
+        found = app.jobs.get(job)
+        seen = found.version if after is None else after
+        end = time.monotonic() + wait
+        while found.version <= seen and not found.state.finished and time.monotonic() < end:
+            await asyncio.sleep(_POLL_SECONDS)
+            found = app.jobs.get(job)
+        return job_document(app, found)
+
+    @routes.delete("/{job}", summary="Cancel a job")
+    def cancel_job(job: str) -> dict[str, Any]:
+        return job_document(app, app.jobs.cancel(job))
+
+    return routes
+
+
+def job_document(app: D24FADApp, job: Job) -> dict[str, Any]:
+    """A job as clients see it."""
+    document = asdict(job)
+    request = document.pop("request")
+    document.pop("attempts")
+    return {
+        **request,
+        **document,
+        "queue_position": app.jobs.position(job),
+        "links": {
+            "self": f"{PREFIX}/jobs/{job.id}",
+            "result": f"{PREFIX}/{_made(job.kind)}/{job.result}" if job.result else None,
+        },
+    }
+
+
+def _made(kind: JobKind) -> str:
+    return "checkpoints" if kind is JobKind.TRAIN else "results"
+
+
+def _build(app: D24FADApp, body: JobBody) -> Job:
+    """Check a request for a job and put it on record."""
+    kind = JobKind(body.kind)
+    given = {**body.options, "support_set": body.support_set, "support": body.support}
+    parameters = parse_parameters(given)
+    request: dict[str, Any] = {
+        "support_set": parameters.support_set,
+        "support": body.support,
+        "options": parameters.document(),
+        "abandon_after_s": body.abandon_after_s,
+    }
+    if kind is JobKind.DETECT:
+        return _detection(app, body, request)
+    request["support_set"] = body.support_set or app.support_sets.default_name
+    app.support_sets.get(request["support_set"])
+    if kind is JobKind.SCORE:
+        for image in body.images or ():
+            app.images.study(image)
+        request["images"] = body.images
+    return Job.create(kind, request)
+
+
+def _detection(app: D24FADApp, body: JobBody, request: dict[str, Any]) -> Job:
+    if body.image is None:
+        raise RequestError("bad_request", "The job names no image.", "Give 'image'.")
+    analysis = app.resolve({**body.options, "image": body.image, **_support_of(request)})
+    request.update(
+        image=body.image,
+        support=[study.name for study in analysis.support],
+        support_set=analysis.parameters.support_set if body.support is None else None,
+    )
+    job = Job.create(JobKind.DETECT, request)
+    stored = app.analyses.stored(analysis)
+    if stored is None:
+        return job
+    return job.changed(
+        state=JobState.DONE,
+        fraction=1.0,
+        step="Done",
+        started=now(),
+        finished=now(),
+        result=stored.record.id,
+        reused=True,
+    )
+
+
+def _support_of(request: dict[str, Any]) -> dict[str, Any]:
+    return {"support": request["support"], "support_set": request["support_set"]}

@@ -1,0 +1,133 @@
+"""`/d24fad/v1/results`: stored analyses and their files."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
+
+from fastapi import APIRouter
+from fastapi.responses import FileResponse, Response
+
+from d24fad_core import RESEARCH_USE_ONLY
+from monailabel_app.analysis.dicom_results import DicomKind, dicom_bytes, stored_objects
+from monailabel_app.analysis.encodings import (
+    Encoding,
+    label_volume,
+    read_scores,
+    write_heatmap,
+    write_labels,
+)
+from monailabel_app.analysis.results import ResultRecord, StoredResult
+from monailabel_app.api.prefix import PREFIX
+from monailabel_app.failures import RequestError
+
+if TYPE_CHECKING:
+    from monailabel_app.monai_label.app import D24FADApp
+
+_NIFTI = "application/gzip"
+
+
+def router(app: D24FADApp) -> APIRouter:
+    """The routes, bound to the app."""
+    routes = APIRouter(prefix=f"{PREFIX}/results", tags=["D24FAD results"])
+
+    @routes.get("", summary="Stored results, newest first")
+    def list_results(image: str | None = None) -> dict[str, Any]:
+        return {"items": [_record_document(record) for record in app.results.records(image)]}
+
+    @routes.get("/{result}", summary="A result with its report")
+    def get_result(result: str) -> dict[str, Any]:
+        stored = app.results.get(result)
+        return {**_record_document(stored.record), "report": stored.report}
+
+    @routes.get("/{result}/report", summary="The report alone")
+    def get_report(result: str) -> dict[str, Any]:
+        return app.results.get(result).report
+
+    @routes.get("/{result}/heatmap", summary="The heatmap, .nii.gz")
+    def get_heatmap(result: str, encoding: Encoding = Encoding.UINT8) -> Response:
+        stored = app.results.get(result)
+        if encoding is not Encoding.FLOAT32:
+            path = stored.preview if encoding is Encoding.UINT8 else stored.heatmap
+            return _file(stored, path, "heatmap.nii.gz", _NIFTI)
+        with tempfile.TemporaryDirectory(prefix="d24fad-") as folder:
+            path = Path(folder) / "heatmap.nii.gz"
+            write_heatmap(*read_scores(stored.heatmap), path, encoding)
+            return _content(stored, path.read_bytes(), "heatmap.nii.gz")
+
+    @routes.get("/{result}/mask", summary="The mask, .nii.gz")
+    def get_mask(result: str, labels: Literal["mask", "findings"] = "mask") -> Response:
+        stored = app.results.get(result)
+        if labels == "mask":
+            return _file(stored, stored.mask, "mask.nii.gz", _NIFTI)
+        with tempfile.TemporaryDirectory(prefix="d24fad-") as folder:
+            path = Path(folder) / "findings.nii.gz"
+            write_labels(*label_volume(stored.mask, stored.findings), path)
+            return _content(stored, path.read_bytes(), "findings.nii.gz")
+
+    @routes.get("/{result}/overlay", summary="The slices with the highest scores, PNG")
+    def get_overlay(result: str) -> Response:
+        stored = app.results.get(result)
+        return _file(stored, stored.overlay, "overlay.png", "image/png")
+
+    @routes.get("/{result}/dicom/{kind}", summary="A DICOM object of the result")
+    def get_dicom(result: str, kind: DicomKind) -> Response:
+        stored = app.results.get(result)
+        written = app.dicom_results.objects(stored)[kind]
+        name = f'attachment; filename="{kind.value}.dcm"'
+        return Response(
+            dicom_bytes(written),
+            media_type="application/dicom",
+            headers={"Content-Disposition": name},
+        )
+
+    @routes.post("/{result}/dicom", status_code=201, summary="Send the DICOM objects to the PACS")
+    def publish(result: str) -> dict[str, Any]:
+        objects = app.dicom_results.objects(app.results.get(result))
+        app.dicom_results.publish(objects)
+        return {"items": stored_objects(objects)}
+
+    @routes.delete("/{result}", status_code=204, summary="Remove a result")
+    def remove(result: str) -> None:
+        stored = app.results.get(result)
+        if app.worklist.review(stored.record).events:
+            raise RequestError(
+                "in_use", f"The result '{result}' was reviewed.", "Keep it: the review rests on it."
+            )
+        app.results.remove(result)
+
+    return routes
+
+
+def _record_document(record: ResultRecord) -> dict[str, Any]:
+    address = f"{PREFIX}/results/{record.id}"
+    parts = ("report", "heatmap", "mask", "overlay", "review")
+    return {
+        **asdict(record),
+        "notice": RESEARCH_USE_ONLY,
+        "links": {
+            "self": address,
+            **{part: f"{address}/{part}" for part in parts},
+            "image": f"{PREFIX}/images/{quote(record.image, safe='')}",
+        },
+    }
+
+
+def _headers(stored: StoredResult, name: str) -> dict[str, str]:
+    # A result's id is the hash of its inputs, so what lies under it never changes.
+    return {
+        "ETag": f'"{stored.record.id}"',
+        "Cache-Control": "private, immutable, max-age=31536000",
+        "Content-Disposition": f'attachment; filename="{name}"',
+    }
+
+
+def _file(stored: StoredResult, path: Path, name: str, kind: str) -> Response:
+    return FileResponse(path, media_type=kind, headers=_headers(stored, name))
+
+
+def _content(stored: StoredResult, content: bytes, name: str) -> Response:
+    return Response(content, media_type=_NIFTI, headers=_headers(stored, name))

@@ -1,0 +1,242 @@
+"""`/d24fad/v1/results/{id}/review`: what reviewers decided."""
+
+from __future__ import annotations
+
+import csv
+import io
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from fastapi import APIRouter, Request
+from fastapi.responses import FileResponse, JSONResponse, Response
+
+from d24fad_core.errors import D24FADError
+from monailabel_app.analysis.dicom_results import DicomKind, stored_objects
+from monailabel_app.analysis.encodings import read_mask, write_labels
+from monailabel_app.analysis.results import StoredResult
+from monailabel_app.api.prefix import PREFIX
+from monailabel_app.api.request_bodies import EventBody, FinalBody
+from monailabel_app.failures import RequestError, refusal
+from monailabel_app.review.reviews import Review, ReviewEvent
+
+if TYPE_CHECKING:
+    from monailabel_app.monai_label.app import D24FADApp
+
+_CSV_COLUMNS = (
+    "image",
+    "result",
+    "review_state",
+    "finding",
+    "finding_state",
+    "reviewer",
+    "time",
+    "note",
+    "volume_ml",
+    "peak_score",
+    "case_score",
+)
+
+
+def router(app: D24FADApp) -> APIRouter:
+    """The routes, bound to the app."""
+    routes = APIRouter(prefix=PREFIX, tags=["D24FAD reviews"])
+
+    @routes.get("/results/{result}/review", summary="The review of a result")
+    def get_review(result: str) -> dict[str, Any]:
+        stored = app.results.get(result)
+        return _document(stored, app.worklist.review(stored.record))
+
+    @routes.post("/results/{result}/review/events", status_code=201, summary="Append an event")
+    def append_event(result: str, body: EventBody) -> dict[str, Any]:
+        stored = app.results.get(result)
+        if body.action in ("edit", "add"):
+            _require_mask(app, body)
+        event = ReviewEvent(
+            body.action,
+            body.reviewer,
+            finding=body.finding,
+            note=body.note,
+            mask=body.mask if body.action in ("edit", "add") else None,
+            undoes=body.event if body.action == "undo" else None,
+        )
+        return _append(app, stored, event, body.expected_version)
+
+    @routes.put("/results/{result}/review/masks/{sha256}", status_code=201, summary="Send a mask")
+    async def send_mask(result: str, sha256: str, request: Request) -> dict[str, Any]:
+        stored = app.results.get(result)
+        limit = app.configuration.upload_mb << 20
+        path = await app.reviewed_masks.receive(sha256, stored, request.stream(), limit)
+        return {"mask": sha256, "bytes": path.stat().st_size}
+
+    @routes.get("/results/{result}/review/masks/{sha256}", summary="A mask that was sent")
+    def get_mask(result: str, sha256: str) -> FileResponse:
+        app.results.get(result)
+        return FileResponse(app.reviewed_masks.get(sha256), media_type="application/gzip")
+
+    @routes.put("/results/{result}/review/final", summary="Make and store the final label")
+    def store_final(result: str, body: FinalBody) -> dict[str, Any]:
+        stored = app.results.get(result)
+        if body.mask is not None:
+            kept = app.reviewed_masks.get(body.mask)
+        else:
+            review = app.worklist.review(stored.record)
+            label, affine = app.reviewed_masks.final_label(stored, review)
+            with tempfile.TemporaryDirectory(prefix="d24fad-") as folder:
+                path = Path(folder) / "final.nii.gz"
+                write_labels(label, affine, path)
+                kept = app.reviewed_masks.keep(path)
+        record = stored.record
+        app.datastore().save_label(record.image, str(kept), "final", {"result": record.id})
+        sha256 = kept.name.partition(".")[0]
+        event = ReviewEvent(
+            "final",
+            body.reviewer,
+            note=body.note,
+            mask=sha256,
+            marked=bool(read_mask(kept)[0].any()),
+        )
+        return {
+            **_append(app, stored, event, None),
+            "pacs": _to_pacs(app, stored, kept, body.reviewer),
+        }
+
+    @routes.get("/results/{result}/review/final", summary="The final label")
+    def get_final(result: str) -> FileResponse:
+        stored = app.results.get(result)
+        final = app.worklist.review(stored.record).final
+        if final is None or final.mask is None:
+            raise RequestError(
+                "unknown_result",
+                f"The result '{result}' has no final label.",
+                "Decide every finding and store it: PUT …/review/final.",
+            )
+        return FileResponse(app.reviewed_masks.get(final.mask), media_type="application/gzip")
+
+    @routes.get("/reviews/export", summary="All reviews, as CSV or JSON")
+    def export(format: Literal["csv", "json"] = "json", image: str | None = None) -> Response:  # noqa: A002
+        reviewed = [app.results.find(result) for result in app.reviews.results()]
+        chosen = [s for s in reviewed if s and image in (None, s.record.image)]
+        if image is not None and not chosen:
+            app.images.study(image)  # one that is known and not reviewed has no rows
+        documents = [(s, app.worklist.review(s.record)) for s in chosen]
+        if format == "csv":
+            return Response(
+                _csv(documents),
+                media_type="text/csv; charset=utf-8",
+                headers={"Content-Disposition": 'attachment; filename="reviews.csv"'},
+            )
+        return JSONResponse({"items": [_document(s, review) for s, review in documents]})
+
+    return routes
+
+
+def _append(
+    app: D24FADApp, stored: StoredResult, event: ReviewEvent, expected: int | None
+) -> dict[str, Any]:
+    record = stored.record
+    try:
+        review = app.reviews.append(record.id, record.finding_count, event, expected)
+    except RequestError as error:
+        if error.code == "review_changed":
+            error.extra = {"review": _document(stored, app.worklist.review(record))}
+        raise
+    return _document(stored, review)
+
+
+def _require_mask(app: D24FADApp, body: EventBody) -> None:
+    if body.mask is None:
+        raise RequestError(
+            "bad_request",
+            f"'{body.action}' comes without a mask.",
+            "Send the mask first and give its hash.",
+        )
+    app.reviewed_masks.get(body.mask)
+
+
+def _to_pacs(
+    app: D24FADApp, stored: StoredResult, mask: Path, reviewer: str
+) -> dict[str, Any] | None:
+    """Send the final label to the PACS where there is one; it is kept here all the same."""
+    if app.studies_kind != "dicomweb":
+        return None
+    try:
+        objects = app.dicom_results.reviewed(stored, mask, reviewer)
+        app.dicom_results.publish(objects)
+    except (RequestError, D24FADError) as error:
+        return {"stored": False, "error": refusal(error).document()}
+    return {
+        "stored": True,
+        "sop_instance_uid": str(objects[DicomKind.SEGMENTATION].SOPInstanceUID),
+        "items": stored_objects(objects),
+    }
+
+
+def _document(stored: StoredResult, review: Review) -> dict[str, Any]:
+    address = f"{PREFIX}/results/{stored.record.id}/review"
+    final = review.final
+    return {
+        "result": stored.record.id,
+        "image": stored.record.image,
+        "version": review.version,
+        "state": review.state,
+        "confirmed_normal": review.confirmed_normal,
+        "findings": [asdict(finding) for finding in review.findings],
+        "final": final
+        and {
+            "time": final.time,
+            "reviewer": final.reviewer,
+            "note": final.note,
+            "sha256": final.mask,
+            "links": {"file": f"{address}/final"},
+        },
+        "events": [
+            {**asdict(event), "undone": event.event in review.undone} for event in review.events
+        ],
+    }
+
+
+def _csv(documents: list[tuple[StoredResult, Review]]) -> str:
+    """One line for each finding, and one for each study without any."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, _CSV_COLUMNS, lineterminator="\r\n")
+    writer.writeheader()
+    for stored, review in documents:
+        measured = {finding.rank: finding for finding in stored.findings}
+        common = {
+            "image": stored.record.image,
+            "result": stored.record.id,
+            "review_state": review.state,
+            "case_score": f"{stored.record.case_score:.3f}",
+        }
+        for finding in review.findings:
+            known = measured.get(finding.finding)
+            writer.writerow(
+                {
+                    **common,
+                    "finding": finding.finding,
+                    "finding_state": finding.state,
+                    "reviewer": _plain(finding.reviewer),
+                    "time": finding.time or "",
+                    "note": _plain(finding.note),
+                    "volume_ml": f"{known.volume_ml:.3f}" if known else "",
+                    "peak_score": f"{known.peak_score:.3f}" if known else "",
+                }
+            )
+        if not review.findings:
+            last = review.events[-1]
+            writer.writerow(
+                {
+                    **common,
+                    "reviewer": _plain(last.reviewer),
+                    "time": last.time,
+                    "note": _plain(last.note),
+                }
+            )
+    return text.getvalue()
+
+
+def _plain(text: str) -> str:
+    """A text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

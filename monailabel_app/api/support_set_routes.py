@@ -1,0 +1,152 @@
+"""`/d24fad/v1/support-sets`: named lists of normal studies."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter
+
+from monailabel_app.analysis.parameters import MINIMUM_SUPPORTS
+from monailabel_app.api.job_routes import job_document
+from monailabel_app.api.prefix import PREFIX
+from monailabel_app.api.request_bodies import MemberBody, SupportSetBody, SupportSetChange
+from monailabel_app.jobs.job import Job, JobKind
+from monailabel_app.normals.quality import Check, SetQuality, StudyQuality
+from monailabel_app.normals.support_sets import DEFAULT_SET, Member, SupportSetRecord
+
+if TYPE_CHECKING:
+    from monailabel_app.monai_label.app import D24FADApp
+
+
+def router(app: D24FADApp) -> APIRouter:
+    """The routes, bound to the app."""
+    routes = APIRouter(prefix=f"{PREFIX}/support-sets", tags=["D24FAD support sets"])
+
+    @routes.get("", summary="All support sets")
+    def list_sets() -> dict[str, Any]:
+        items = []
+        for name in app.support_sets.names():
+            document = _document(app, app.support_sets.get(name))
+            for study in document["studies"]:
+                study.pop("quality")
+            items.append(document)
+        return {"items": items}
+
+    @routes.post("", status_code=201, summary="Create a support set")
+    def create_set(body: SupportSetBody) -> dict[str, Any]:
+        members = tuple(Member(image, reviewer=body.reviewer) for image in body.studies)
+        record = app.support_sets.create(
+            SupportSetRecord(body.name, body.title, body.body_part, body.protocol, members=members)
+        )
+        _start_check(app, record)
+        return _document(app, record)
+
+    @routes.get("/{name}", summary="A support set with the quality of each study")
+    def get_set(name: str) -> dict[str, Any]:
+        return _document(app, app.support_sets.get(name))
+
+    @routes.patch("/{name}", summary="Change the words about a support set")
+    def change_set(name: str, body: SupportSetChange) -> dict[str, Any]:
+        record = app.support_sets.describe(name, body.title, body.body_part, body.protocol)
+        return _document(app, record)
+
+    @routes.delete("/{name}", status_code=204, summary="Delete a support set")
+    def delete_set(name: str) -> None:
+        app.support_sets.delete(name)
+
+    @routes.post("/{name}/studies", status_code=201, summary="Add a study")
+    def add_study(name: str, body: MemberBody) -> dict[str, Any]:
+        member = Member(
+            body.image,
+            reviewer=body.reviewer,
+            note=body.note,
+            confirmed_normal=body.confirmed_normal,
+        )
+        record = app.support_sets.add(name, member)
+        _start_check(app, record)
+        if body.confirmed_normal:
+            app.confirm_normal(body.image, body.reviewer, body.note)
+        if body.rescore:
+            app.score_again(name)
+        return _document(app, record)
+
+    @routes.delete("/{name}/studies/{image}", summary="Remove a study from the set")
+    def remove_study(name: str, image: str) -> dict[str, Any]:
+        record = app.support_sets.remove(name, image)
+        _start_check(app, record)
+        return _document(app, record)
+
+    @routes.post("/{name}/quality", status_code=202, summary="Check the set's quality again")
+    def check_quality(name: str) -> dict[str, Any]:
+        app.support_sets.get(name)
+        return job_document(app, app.jobs.submit(_quality_job(name)))
+
+    return routes
+
+
+def _document(app: D24FADApp, record: SupportSetRecord) -> dict[str, Any]:
+    """A support set as clients see it."""
+    known = app.quality.known(record.name)
+    states = known.studies if known else {}
+    unusable = sum(quality.state == "failed" for quality in states.values())
+    return {
+        "name": record.name,
+        "title": record.title,
+        "body_part": record.body_part,
+        "protocol": record.protocol,
+        "modality": known.modality if known else None,
+        "created": record.created or None,
+        "version": record.version,
+        "read_only": False,
+        "is_default": record.name == DEFAULT_SET,
+        "usable": len(record.members) - unusable >= MINIMUM_SUPPORTS,
+        "hash": app.quality.support_hash(record.name),
+        "studies": [
+            _member_document(app, member, states.get(member.image)) for member in record.members
+        ],
+        "quality": _quality_document(app, record.name, known),
+    }
+
+
+def _member_document(
+    app: D24FADApp, member: Member, quality: StudyQuality | None
+) -> dict[str, Any]:
+    study = app.images.find(member.image)
+    if study is None:
+        gone = Check("readable", False, "The study is not on this server any more.")
+        quality = StudyQuality("failed", None, (gone,))
+    return {
+        **asdict(member),
+        "added": member.added or None,
+        "content_hash": app.images.content_hash(study) if study else None,
+        "quality": asdict(quality or StudyQuality()),
+    }
+
+
+def _quality_document(app: D24FADApp, name: str, known: SetQuality | None) -> dict[str, Any]:
+    running = next(
+        (
+            job
+            for job in app.jobs.all()
+            if job.kind is JobKind.QUALITY
+            and not job.state.finished
+            and job.request["support_set"] == name
+        ),
+        None,
+    )
+    state = "checking" if running else "checked" if known else "unchecked"
+    return {
+        "state": state,
+        "job": running.id if running else None,
+        "statement": known.statement if known else "",
+    }
+
+
+def _start_check(app: D24FADApp, record: SupportSetRecord) -> None:
+    if record.members:
+        app.jobs.submit(_quality_job(record.name))
+
+
+def _quality_job(name: str) -> Job:
+    return Job.create(JobKind.QUALITY, {"support_set": name})

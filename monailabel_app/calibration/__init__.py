@@ -1,0 +1,1 @@
+"""Scores of normal patients, and what a case score means beside them."""

@@ -1,0 +1,1 @@
+"""Long work in the background: the jobs, their queue, and what a request resolves to."""

@@ -1,0 +1,142 @@
+"""Jobs: work that takes a while, with progress and cancel, which outlives the server."""
+
+import json
+import secrets
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta, timezone
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from d24fad_core.files import write_text
+from monailabel_app.times import now
+
+KEPT = timedelta(days=1)
+
+
+class Lane(str, Enum):
+    """Jobs of one lane run one after the other, lanes beside each other."""
+
+    PEOPLE = "people"
+    BACKGROUND = "background"
+    TRAINING = "training"
+
+
+class JobKind(str, Enum):
+    """What a job does."""
+
+    DETECT = "detect"
+    QUALITY = "quality"
+    SCORE = "score"
+    TRAIN = "train"
+
+    @property
+    def lane(self) -> Lane:
+        """What it waits for: scoring gives way to people, and training holds up neither."""
+        lanes = {JobKind.SCORE: Lane.BACKGROUND, JobKind.TRAIN: Lane.TRAINING}
+        return lanes.get(self, Lane.PEOPLE)
+
+
+class JobState(str, Enum):
+    """Where a job stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def finished(self) -> bool:
+        """Whether it will not change any more."""
+        return self in (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as clients see it and as it is stored.
+
+    Attributes:
+        id: its identifier.
+        kind: what it does.
+        request: what the client asked for, with defaults written out.
+        created: when, ISO 8601, UTC.
+        state: where it stands.
+        step: what it is doing, for people.
+        fraction: how much is done, 0 to 1.
+        version: grows with every change.
+        started: when it was started, None before.
+        finished: when it ended, None before.
+        result: id of what it made, where it makes something: a result or a checkpoint.
+        error: code, message and remedy when it failed.
+        reused: its result had been there already.
+        cancel_requested: a client asked to stop it.
+        attempts: how often it was started; more than once after the server was stopped.
+    """
+
+    id: str
+    kind: JobKind
+    request: dict[str, Any]
+    created: str
+    state: JobState = JobState.QUEUED
+    step: str = ""
+    fraction: float = 0.0
+    version: int = 1
+    started: str | None = None
+    finished: str | None = None
+    result: str | None = None
+    error: dict[str, str] | None = None
+    reused: bool = False
+    cancel_requested: bool = False
+    attempts: int = 0
+
+    @classmethod
+    def create(cls, kind: JobKind, request: dict[str, Any]) -> "Job":
+        """A new job, waiting."""
+        moment = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S-%f")
+        # Ids sort by time; the random part tells apart what came in the same microsecond.
+        return cls(f"j-{moment}-{secrets.token_hex(2)}", kind, request, now())
+
+    @property
+    def outdated(self) -> bool:
+        """Whether it ended so long ago that nobody will ask for it."""
+        if self.finished is None:
+            return False
+        ended = datetime.fromisoformat(self.finished.replace("Z", "+00:00"))
+        return datetime.now(timezone.utc) - ended > KEPT
+
+    def changed(self, **changes: Any) -> "Job":
+        """The job with some attributes changed, one version on."""
+        return replace(self, **changes, version=self.version + 1)
+
+
+class JobStore:
+    """One JSON file for each job.
+
+    Args:
+        folder: where they lie; made when missing.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def load(self) -> list[Job]:
+        """Every job that is kept, oldest first."""
+        return sorted(self._read(), key=lambda job: job.id)
+
+    def remove(self, job: Job) -> None:
+        """Forget a job."""
+        (self._folder / f"{job.id}.json").unlink(missing_ok=True)
+
+    def save(self, job: Job) -> None:
+        """Store a job as it is now."""
+        write_text(self._folder / f"{job.id}.json", json.dumps(asdict(job), indent=1))
+
+    def _read(self) -> Iterator[Job]:
+        for path in self._folder.glob("j-*.json"):
+            document = json.loads(path.read_text(encoding="utf-8"))
+            document["kind"] = JobKind(document["kind"])
+            document["state"] = JobState(document["state"])
+            yield Job(**document)

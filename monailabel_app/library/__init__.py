@@ -1,1 +1,0 @@
-"""The parts of the app, each importable without a server."""

@@ -1,5 +1,0 @@
-"""The app's own HTTP routes, placed before those of MONAI Label."""
-
-from monailabel_app.library.routes.installation import install_routes
-
-__all__ = ["install_routes"]

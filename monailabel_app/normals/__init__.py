@@ -1,0 +1,1 @@
+"""Support sets of normal studies and their quality."""

@@ -1,0 +1,208 @@
+"""Named lists of normal studies, kept on the server and shared by all its clients."""
+
+import json
+import re
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from d24fad_core.files import write_text
+from monailabel_app.failures import RequestError
+from monailabel_app.studies.images import ImageCatalogue
+from monailabel_app.times import now
+
+DEFAULT_SET = "default"
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+
+@dataclass(frozen=True)
+class Member:
+    """A study of a set.
+
+    Attributes:
+        image: its image id.
+        added: when, ISO 8601, UTC; empty for those of the operator's setting.
+        reviewer: who added it.
+        note: their remark.
+        confirmed_normal: a reviewer looked at it and found it normal.
+    """
+
+    image: str
+    added: str = ""
+    reviewer: str = ""
+    note: str = ""
+    confirmed_normal: bool = False
+
+
+@dataclass(frozen=True)
+class SupportSetRecord:
+    """A support set as it is stored.
+
+    Attributes:
+        name: its identifier.
+        title: what to call it.
+        body_part: what it shows.
+        protocol: how it was acquired.
+        created: when, ISO 8601, UTC.
+        version: grows with every change.
+        members: its studies.
+    """
+
+    name: str
+    title: str = ""
+    body_part: str = ""
+    protocol: str = ""
+    created: str = ""
+    version: int = 1
+    members: tuple[Member, ...] = ()
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """The image ids of its studies."""
+        return tuple(member.image for member in self.members)
+
+
+class SupportSets:
+    """The support sets of a server, one JSON file each.
+
+    Args:
+        folder: where they lie; made when missing.
+        images: the studies of the server.
+        default_patterns: what the set `default` holds until a client changes it.
+    """
+
+    def __init__(
+        self, folder: Path, images: ImageCatalogue, default_patterns: tuple[str, ...]
+    ) -> None:
+        self._folder = folder
+        self._images = images
+        self._default_patterns = default_patterns
+        self._lock = threading.RLock()
+        self.default_name = DEFAULT_SET
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def names(self) -> tuple[str, ...]:
+        """The names of all sets, sorted; `default` is always there."""
+        return tuple(sorted({DEFAULT_SET, *(path.stem for path in self._folder.glob("*.json"))}))
+
+    def get(self, name: str) -> SupportSetRecord:
+        """The set with this name.
+
+        Raises:
+            RequestError: there is none.
+        """
+        if _NAME.fullmatch(name):
+            path = self._path(name)
+            if path.is_file():
+                return _read(path)
+            if name == DEFAULT_SET:
+                found = self._images.matching(self._default_patterns)
+                return SupportSetRecord(
+                    DEFAULT_SET, "The server's default", members=tuple(map(Member, found))
+                )
+        raise RequestError(
+            "unknown_support_set",
+            f"There is no support set '{name[:64]}'.",
+            f"Choose one of {', '.join(self.names())}, or create it.",
+        )
+
+    def create(self, record: SupportSetRecord) -> SupportSetRecord:
+        """Store a new set.
+
+        Raises:
+            RequestError: its name is taken or no name, or a study is unknown.
+        """
+        if not _NAME.fullmatch(record.name):
+            raise RequestError(
+                "bad_identifier",
+                f"A support set cannot be called {record.name[:64]!r}.",
+                "Use lower-case letters, digits, '-' and '_', at most 64.",
+            )
+        for image in record.images:
+            self._images.study(image)
+        with self._lock:
+            if self._path(record.name).exists():
+                raise RequestError(
+                    "already_exists",
+                    f"There is a support set '{record.name}' already.",
+                    "Choose another name, or add studies to it.",
+                )
+            return self._write(replace(record, created=now(), version=1))
+
+    def add(self, name: str, member: Member) -> SupportSetRecord:
+        """Add a study; one that is there already gets the new remark.
+
+        Raises:
+            RequestError: the set or the image is unknown.
+        """
+        self._images.study(member.image)
+
+        def change(record: SupportSetRecord) -> SupportSetRecord:
+            others = tuple(m for m in record.members if m.image != member.image)
+            return replace(record, members=(*others, replace(member, added=now())))
+
+        return self._change(name, change)
+
+    def remove(self, name: str, image: str) -> SupportSetRecord:
+        """Remove a study from the set; the study itself stays.
+
+        Raises:
+            RequestError: the set is unknown or the study is not in it.
+        """
+
+        def change(record: SupportSetRecord) -> SupportSetRecord:
+            if image not in record.images:
+                raise RequestError(
+                    "unknown_image",
+                    f"The support set '{name}' has no study '{image[:100]}'.",
+                    "Choose one of its studies.",
+                )
+            return replace(record, members=tuple(m for m in record.members if m.image != image))
+
+        return self._change(name, change)
+
+    def describe(
+        self, name: str, title: str | None, body_part: str | None, protocol: str | None
+    ) -> SupportSetRecord:
+        """Change the words about a set; None leaves one as it is."""
+
+        def change(record: SupportSetRecord) -> SupportSetRecord:
+            return replace(
+                record,
+                title=record.title if title is None else title,
+                body_part=record.body_part if body_part is None else body_part,
+                protocol=record.protocol if protocol is None else protocol,
+            )
+
+        return self._change(name, change)
+
+    def delete(self, name: str) -> None:
+        """Delete a set; `default` goes back to the operator's setting.
+
+        Raises:
+            RequestError: there is no such set.
+        """
+        with self._lock:
+            self.get(name)
+            self._path(name).unlink(missing_ok=True)
+
+    def _change(
+        self, name: str, change: Callable[[SupportSetRecord], SupportSetRecord]
+    ) -> SupportSetRecord:
+        with self._lock:
+            record = self.get(name)
+            return self._write(replace(change(record), version=record.version + 1))
+
+    def _write(self, record: SupportSetRecord) -> SupportSetRecord:
+        write_text(self._path(record.name), json.dumps(asdict(record), indent=1))
+        return record
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}.json"
+
+
+def _read(path: Path) -> SupportSetRecord:
+    document = json.loads(path.read_text(encoding="utf-8"))
+    members = tuple(Member(**member) for member in document.pop("members"))
+    return SupportSetRecord(**document, members=members)

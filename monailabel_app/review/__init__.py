@@ -1,0 +1,1 @@
+"""What reviewers decide, and which case comes next."""

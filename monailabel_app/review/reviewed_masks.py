@@ -1,0 +1,130 @@
+"""Masks that reviewers drew, and the final label that a review adds up to."""
+
+import re
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from numpy.typing import NDArray
+
+from d24fad_core.files import hash_file, whole_file
+from monailabel_app.analysis.encodings import label_volume, read_mask
+from monailabel_app.analysis.results import StoredResult
+from monailabel_app.failures import RequestError
+from monailabel_app.review.reviews import MARKED_STATES, Review
+from monailabel_app.studies.receiving import receive_file
+
+_HASH = re.compile("[0-9a-f]{64}")
+_GRID_TOLERANCE_MM = 1e-2
+
+
+class ReviewedMasks:
+    """Masks drawn by reviewers, each under the hash of its file.
+
+    Args:
+        folder: where they lie; made when missing.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    async def receive(
+        self, sha256: str, stored: StoredResult, body: AsyncIterator[bytes], limit: int
+    ) -> Path:
+        """Keep a mask that is being sent.
+
+        Raises:
+            RequestError: it is too large, has another hash, or is not on the image's grid.
+        """
+        path = self._path(sha256)
+        if path.is_file():
+            return path
+
+        def check(received: Path) -> None:
+            _check_grid(received, stored)
+
+        await receive_file(body, path, sha256, limit, check)
+        return path
+
+    def keep(self, path: Path) -> Path:
+        """Keep a copy of a mask under its hash."""
+        target = self._path(hash_file(path))
+        if not target.is_file():
+            with whole_file(target) as temporary:
+                shutil.copyfile(path, temporary)
+        return target
+
+    def get(self, sha256: str) -> Path:
+        """The file of a mask.
+
+        Raises:
+            RequestError: there is none with this hash.
+        """
+        path = self._path(sha256)
+        if not path.is_file():
+            raise RequestError(
+                "unknown_upload",
+                f"No mask with the hash {sha256[:64]} was sent.",
+                "Send it first: PUT …/review/masks/HASH.",
+            )
+        return path
+
+    def final_label(
+        self, stored: StoredResult, review: Review
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+        """Join the accepted, edited and added findings; empty where there are none.
+
+        Raises:
+            RequestError: a finding is still open.
+        """
+        undecided = [str(f.finding) for f in review.findings if f.state == "open"]
+        if undecided:
+            raise RequestError(
+                "findings_open",
+                f"Finding{'s' if len(undecided) > 1 else ''} {', '.join(undecided[:20])} "
+                f"{'are' if len(undecided) > 1 else 'is'} not decided.",
+                "Accept, edit or reject every finding first.",
+            )
+        ranks, affine = label_volume(stored.mask, stored.findings)
+        label = np.zeros(ranks.shape, np.uint8)
+        for finding in review.findings:
+            if finding.state not in MARKED_STATES:
+                continue
+            if finding.mask is not None:
+                label[read_mask(self.get(finding.mask))[0] > 0] = 1
+            else:
+                label[ranks == finding.finding] = 1
+        return label, affine
+
+    def _path(self, sha256: str) -> Path:
+        if not _HASH.fullmatch(sha256):
+            raise RequestError(
+                "bad_identifier",
+                f"{sha256[:80]!r} is no SHA-256 hash.",
+                "Give 64 lower-case hexadecimal digits.",
+            )
+        return self._folder / f"{sha256}.nii.gz"
+
+
+def _check_grid(received: Path, stored: StoredResult) -> None:
+    try:
+        mask = nib.load(received)
+        np.asanyarray(mask.dataobj)
+    except (ImageFileError, OSError, EOFError, ValueError) as error:
+        raise RequestError(
+            "unreadable_image", f"The mask cannot be read: {error}.", "Send a .nii.gz file."
+        ) from error
+    image = nib.load(stored.mask)
+    same = mask.shape == image.shape and np.allclose(
+        mask.affine, image.affine, atol=_GRID_TOLERANCE_MM
+    )
+    if not same:
+        raise RequestError(
+            "unsuitable_image",
+            f"The mask (shape {mask.shape}) is not on the grid of the image (shape {image.shape}).",
+            "Draw it on the image that was analysed.",
+        )

@@ -1,0 +1,223 @@
+"""The studies that clients can name: MONAI Label's datastore, seen by image id only."""
+
+import fnmatch
+import json
+import math
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import nibabel
+import SimpleITK
+from monailabel.interfaces.datastore import Datastore
+from nibabel.filebasedimages import ImageFileError
+
+from d24fad_core.errors import InputError
+from d24fad_core.files import hash_bytes, hash_file, write_text
+from d24fad_core.io.known_studies import KnownStudies, StudySource
+from d24fad_core.io.reading import read_volume
+from d24fad_core.volumes.volume import Modality, Volume
+from monailabel_app.failures import RequestError, sentence_and_remedy
+from monailabel_app.studies.datastore import PacsStudies
+
+LARGEST_VOXELS = 1 << 30
+"""1024 x 1024 x 1024, 4 GiB in memory; the largest scans of today have less."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study on the server's disk.
+
+    Attributes:
+        name: its image id, or what to call a file that was sent with a request.
+        path: the file, or the folder of a DICOM series.
+    """
+
+    name: str
+    path: Path
+
+    def volume(self, modality: Modality | None = None) -> Volume:
+        """Read it.
+
+        Raises:
+            RequestError: it cannot be read as a volume.
+        """
+        _check_extent(self)
+        with self._told_without_path():
+            return self._named(read_volume(self.path, modality))
+
+    def source(self, known: KnownStudies, modality: Modality | None = None) -> StudySource:
+        """The study as a normal one, which is not read where it is known.
+
+        Raises:
+            RequestError: it cannot be read as a volume.
+        """
+        _check_extent(self)
+        with self._told_without_path():
+            study = known.open(self.path, modality)
+        if isinstance(study, Volume):
+            return self._named(study)
+        return replace(study, name=self.name, reader=lambda: self.volume(modality))
+
+    def without_path(self, words: str) -> str:
+        """A message with the study's name for its path: the server's folders are no business of
+        a client.
+        """
+        return words.replace(str(self.path), self.name).replace(self.path.name, self.name)
+
+    def _named(self, volume: Volume) -> Volume:
+        return Volume(
+            volume.array, volume.affine, volume.modality, self.name, volume.modality_source
+        )
+
+    @contextmanager
+    def _told_without_path(self) -> Iterator[None]:
+        try:
+            yield
+        except InputError as error:
+            raise RequestError(
+                "unreadable_image", *sentence_and_remedy(self.without_path(str(error)))
+            ) from error
+
+
+class ImageCatalogue:
+    """Finds studies by image id, and remembers the hashes of their content.
+
+    Args:
+        datastore: where MONAI Label keeps the studies.
+        hashes: file in which the hashes outlive the server.
+    """
+
+    def __init__(self, datastore: Datastore, hashes: Path) -> None:
+        self._datastore = datastore
+        self._hashes_file = hashes
+        self._hashes = _read_hashes(hashes)
+        self._lock = threading.Lock()
+
+    def identifiers(self) -> tuple[str, ...]:
+        """All image ids, sorted."""
+        return tuple(sorted(self._datastore.list_images()))
+
+    def study(self, image: str) -> Study:
+        """The study of an image id.
+
+        Raises:
+            RequestError: there is no such image.
+        """
+        if image not in self._datastore.list_images():
+            raise RequestError(
+                "unknown_image",
+                f"There is no image '{image[:100]}' on this server.",
+                "Choose one of the images that GET /d24fad/v1/images lists.",
+            )
+        if isinstance(self._datastore, PacsStudies):
+            return Study(image, self._datastore.series_folder(image))
+        return Study(image, Path(self._datastore.get_image_uri(image)))
+
+    def title(self, image: str) -> str:
+        """What people call an image: its id, or what the PACS says of the series."""
+        return self._datastore.title(image) if isinstance(self._datastore, PacsStudies) else image
+
+    def find(self, image: str) -> Study | None:
+        """The study of an image id, None where there is no such image any more."""
+        return self.study(image) if image in self._datastore.list_images() else None
+
+    def holder(self, sha256: str, length: int | None = None) -> str | None:
+        """The image whose file has this hash.
+
+        Args:
+            sha256: the hash.
+            length: bytes of the file where they are known; images of this length are then hashed
+                to find out, otherwise only hashes that are known already are looked through.
+        """
+        for image in self.identifiers():
+            path = self._cached_path(image)
+            if path is None:
+                continue
+            if self.known_hash(path) == sha256:
+                return image
+            if length == path.stat().st_size and self._file_hash(path) == sha256:
+                return image
+        return None
+
+    def hash_if_known(self, image: str) -> str | None:
+        """The hash of an image's file, where it was computed before; nothing is read."""
+        path = self._cached_path(image)
+        return self.known_hash(path) if path is not None else None
+
+    def known_hash(self, path: Path) -> str | None:
+        """The hash of a file, if it was computed before and the file has not changed."""
+        with self._lock:
+            return self._hashes.get(_key(path))
+
+    def _cached_path(self, image: str) -> Path | None:
+        """The file of an image that lies on this disk; nothing is fetched from a PACS."""
+        if isinstance(self._datastore, PacsStudies):
+            return None
+        path = Path(self._datastore.get_image_uri(image))
+        return path if path.is_file() else None
+
+    def matching(self, patterns: Sequence[str]) -> tuple[str, ...]:
+        """The image ids that match one of the shell-style patterns, sorted."""
+        return tuple(
+            image
+            for image in self.identifiers()
+            if any(fnmatch.fnmatchcase(image, pattern) for pattern in patterns)
+        )
+
+    def content_hash(self, study: Study) -> str:
+        """SHA-256 of a study's file, or over the files of its folder; kept until they change."""
+        files = sorted(study.path.iterdir()) if study.path.is_dir() else [study.path]
+        hashes = [self._file_hash(file) for file in files if file.is_file()]
+        return hashes[0] if len(hashes) == 1 else hash_bytes(*map(str.encode, hashes))
+
+    def support_hash(self, support: Sequence[Study]) -> str:
+        """A hash over the content of support studies, in whatever order."""
+        return hash_bytes(*sorted(self.content_hash(study).encode() for study in support))
+
+    def _file_hash(self, path: Path) -> str:
+        known = self.known_hash(path)
+        if known is None:
+            known = hash_file(path)
+            with self._lock:
+                self._hashes[_key(path)] = known
+                write_text(self._hashes_file, json.dumps(self._hashes, indent=0))
+        return known
+
+
+def _check_extent(study: Study) -> None:
+    """Refuse what would fill the memory, by its header: a small packed file may unpack to anything.
+
+    A DICOM series is as large as its files.
+    """
+    if study.path.is_dir():
+        return
+    try:
+        if study.path.name.lower().endswith((".nii", ".nii.gz")):
+            shape = tuple(nibabel.load(study.path).shape)
+        else:
+            reader = SimpleITK.ImageFileReader()
+            reader.SetFileName(str(study.path))
+            reader.ReadImageInformation()
+            shape = tuple(reader.GetSize())
+    except (ImageFileError, OSError, RuntimeError, ValueError):
+        return  # what is wrong with the file shows, and is told, when it is read
+    if math.prod(int(length) for length in shape) > LARGEST_VOXELS:
+        raise RequestError(
+            "unsuitable_image",
+            f"{study.name}: {' x '.join(map(str, shape))} voxels are more than this server takes "
+            f"into memory ({LARGEST_VOXELS}).",
+            "Crop or resample it first.",
+        )
+
+
+def _key(path: Path) -> str:
+    """A file as it is now: a change of content changes size or time."""
+    status = path.stat()
+    return f"{path}|{status.st_size}|{status.st_mtime_ns}"
+
+
+def _read_hashes(path: Path) -> dict[str, str]:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

@@ -1,0 +1,96 @@
+"""What clients may say about an analysis."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from d24fad_core.volumes.volume import Modality, Plane
+from monailabel_app.analysis.parameters import parse_parameters
+from monailabel_app.failures import RequestError
+
+
+def test_defaults_are_those_of_the_detector() -> None:
+    parameters = parse_parameters({})
+    assert parameters.support is None
+    assert parameters.options.planes == (Plane.AXIAL,)
+    assert parameters.options.threshold is None
+
+
+def test_the_forms_of_monai_labels_clients_send_strings() -> None:
+    parameters = parse_parameters(
+        {
+            "support": "a, b ,c",
+            "planes": "coronal",
+            "threshold": "3.5",
+            "register": "true",
+            "modality": "CT",
+            "support_set": "",
+        }
+    )
+    assert parameters.support == ("a", "b", "c")
+    assert parameters.options.planes == (Plane.CORONAL,)
+    assert parameters.options.threshold == 3.5
+    assert parameters.options.register is True
+    assert parameters.modality is Modality.CT
+    assert parameters.support_set is None
+
+
+def test_the_document_says_the_same_again() -> None:
+    given = {"planes": ["axial", "sagittal"], "threshold": 2.0, "minimum_volume_ml": 0.5}
+    parameters = parse_parameters(given)
+    assert parse_parameters(parameters.document()) == parameters
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"planes": "diagonal"},
+        {"planes": 3},
+        {"support": [1, 2]},
+        {"support": {"a": 1}},
+        {"support": ["a", "a"]},
+        {"support": [f"s{n}" for n in range(17)]},
+        {"support_set": 7},
+        {"threshold": "high"},
+        {"threshold": -0.1},
+        {"threshold": float("nan")},
+        {"threshold": float("inf")},
+        {"threshold": True},
+        {"threshold": [1]},
+        {"minimum_volume_ml": "a lot"},
+        {"register": "perhaps"},
+        {"modality": "PET"},
+    ],
+)
+def test_a_wrong_value_is_refused_and_named(given: dict[str, object]) -> None:
+    with pytest.raises(RequestError) as refused:
+        parse_parameters(given)
+    assert refused.value.code == "bad_request"
+    assert next(iter(given)) in refused.value.message
+
+
+def test_one_support_is_too_few() -> None:
+    with pytest.raises(RequestError) as refused:
+        parse_parameters({"support": "a"})
+    assert refused.value.code == "too_few_supports"
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["support", "support_set", "planes", "threshold", "register", "modality"]),
+        st.recursive(
+            st.none()
+            | st.booleans()
+            | st.floats()
+            | st.text("ab,.1- ", max_size=8)
+            | st.integers(),
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab"), inner),
+            max_leaves=4,
+        ),
+    )
+)
+def test_nothing_a_client_sends_breaks_it(given: dict[str, object]) -> None:
+    try:
+        parse_parameters(given)
+    except RequestError as refused:
+        assert 400 <= refused.status < 500

@@ -1,0 +1,266 @@
+"""OHIF as MONAI Label serves it, in a real browser: a study is opened and `anomaly` is run.
+
+What it paints is checked by pixels: in each of its three views the head is found first, which tells
+where each voxel is on the screen, and the fill is compared with the mask that the server made.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+import requests
+from numpy.typing import NDArray
+from PIL import Image
+from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver import ActionChains, Chrome, ChromeOptions
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.wait import WebDriverWait
+
+from d24fad_core import RESEARCH_USE_ONLY
+from monailabel_app.server_process import ServerProcess
+from tests.app.pacs_series import CASE
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+SCREENSHOT = Path(__file__).parents[3] / "Resources" / "screenshots" / "ohif.png"
+PATIENCE_SECONDS = 120
+# The order of OHIF's views, each by the axis of the volume that it shows slices along.
+AXES = {"axial": 2, "sagittal": 0, "coronal": 1}
+
+pytestmark = [
+    pytest.mark.server,
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (CHROMIUM and DRIVER) and "CI" not in os.environ,
+        reason="Debian's chromium and chromium-driver are not installed",
+    ),
+]
+
+
+@pytest.fixture
+def browser() -> Iterator[Chrome]:
+    options = ChromeOptions()
+    options.binary_location = CHROMIUM or "chromium"
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",  # Chromium has none for root, who runs containers
+        "--disable-dev-shm-usage",
+        "--window-size=1400,900",
+        "--use-angle=swiftshader",
+        "--enable-unsafe-swiftshader",
+        # OHIF asks for fonts on the Internet; it must do without.
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    ):
+        options.add_argument(argument)
+    running = Chrome(options=options, service=Service(DRIVER))
+    yield running
+    running.quit()
+
+
+def canonical(path: Path) -> NDArray[np.float32]:
+    """The voxels of a NIfTI file along right, anterior and superior."""
+    image = nibabel.as_closest_canonical(nibabel.load(path))
+    return np.asarray(image.dataobj, np.float32)
+
+
+class Views:
+    """The three views of OHIF on a volume, as a user sees them.
+
+    Args:
+        browser: with the study open.
+        volume: its voxels along right, anterior and superior.
+    """
+
+    def __init__(self, browser: Chrome, volume: NDArray[np.float32]) -> None:
+        self._browser = browser
+        self._volume = volume
+
+    def picture(self, name: str) -> NDArray[np.int16]:
+        """The pixels of a view, red, green and blue."""
+        content = self._element(name).screenshot_as_png
+        return np.asarray(Image.open(BytesIO(content)).convert("RGB")).astype(np.int16)
+
+    def slice_shown(self, name: str) -> int:
+        """The index of the slice that looks most like what a view shows."""
+        picture = self.picture(name)
+        rows, columns = head(picture)
+        shown = picture[rows, columns].mean(axis=2).ravel()
+        likeness = [
+            np.corrcoef(shown, drawn.ravel())[0, 1]
+            if (drawn := self.drawn(name, n, picture)).any()
+            else 0.0
+            for n in range(self._volume.shape[AXES[name]])
+        ]
+        assert max(likeness) > 0.9, f"{name}: the view shows no slice of the study"
+        return int(np.argmax(likeness))
+
+    def drawn(
+        self,
+        name: str,
+        number: int,
+        picture: NDArray[np.int16],
+        of: NDArray[np.float32] | None = None,
+    ) -> NDArray[np.float32]:
+        """A slice of the study, or of a mask of it, as drawn where the head is in a picture."""
+        plain = upright(self._volume, name, number)
+        if not (plain > 0.2 * self._volume.max()).any():
+            return np.zeros(1, np.float32)
+        inside = extent(plain > 0.2 * self._volume.max())
+        rows, columns = head(picture)
+        size = (columns.stop - columns.start, rows.stop - rows.start)
+        part = (plain if of is None else upright(of, name, number))[inside]
+        return np.asarray(Image.fromarray(part).resize(size, Image.Resampling.NEAREST))
+
+    def show(self, name: str, number: int) -> None:
+        """Turn the wheel until a view shows a slice."""
+        origin = ScrollOrigin.from_element(self._element(name))
+        towards = 1
+        away = abs(self.slice_shown(name) - number)
+        for _ in range(10):
+            if away == 0:
+                return
+            for _ in range(away):
+                ActionChains(self._browser).scroll_from_origin(origin, 0, 100 * towards).perform()
+                time.sleep(0.1)
+            time.sleep(0.5)
+            now = abs(self.slice_shown(name) - number)
+            towards, away = (-towards if now > away else towards), now
+        raise AssertionError(f"{name}: slice {number} did not come")
+
+    def _element(self, name: str) -> WebElement:
+        canvases = self._browser.find_elements(By.CSS_SELECTOR, "canvas.cornerstone-canvas")
+        return canvases[list(AXES).index(name)]
+
+
+def upright(voxels: NDArray[np.float32], name: str, number: int) -> NDArray[np.float32]:
+    """A slice as OHIF letters it: superior or anterior up, right or anterior on the left."""
+    return voxels.take(number, axis=AXES[name])[::-1, ::-1].T
+
+
+def extent(marked: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """The smallest rows and columns that hold everything marked."""
+    rows, columns = (np.flatnonzero(marked.any(axis=axis)) for axis in (1, 0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
+def head(picture: NDArray[np.int16]) -> tuple[slice, slice]:
+    """The rows and columns of the head in a view; it is grey, the letters and bars are blue."""
+    grey = (np.ptp(picture, axis=2) < 10) & (picture.mean(axis=2) > 0.2 * 255)
+    return extent(grey)
+
+
+def dice(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
+    return float(2 * (first & second).sum() / (first.sum() + second.sum()))
+
+
+def until(browser: Chrome, what: Callable[[Chrome], object]) -> None:
+    # The page puts new elements in place of old ones at any time.
+    replaced = [StaleElementReferenceException]
+    WebDriverWait(browser, PATIENCE_SECONDS, 0.5, replaced).until(what)
+
+
+def press(browser: Chrome, path: str) -> None:
+    """Click on the first element of an XPath that can be seen, once it is there."""
+
+    def pressed(page: Chrome) -> bool:
+        for element in page.find_elements(By.XPATH, path):
+            if element.is_displayed():
+                element.click()
+                return True
+        return False
+
+    until(browser, pressed)
+
+
+def says(text: str) -> Callable[[Chrome], bool]:
+    return lambda page: text in page.find_element(By.TAG_NAME, "body").text
+
+
+def loaded(browser: Chrome) -> bool:
+    """Whether all three views show a head, the same for a second."""
+
+    def pictures() -> list[bytes]:
+        views = browser.find_elements(By.CSS_SELECTOR, "canvas.cornerstone-canvas")
+        return [view.screenshot_as_png for view in views]
+
+    first = pictures()
+    time.sleep(1)
+    bright = [np.asarray(Image.open(BytesIO(each)).convert("L")) > 150 for each in first]
+    return len(first) == 3 and all(b.mean() > 0.05 for b in bright) and first == pictures()
+
+
+def test_a_study_is_opened_analysed_and_its_finding_painted_where_it_is(
+    browser: Chrome,
+    pacs_server: ServerProcess,
+    mr_series: dict[str, str],
+    cohort: Path,
+    tmp_path: Path,
+) -> None:
+    lesion = canonical(cohort / "masks" / f"{CASE}.nii.gz")
+    views = Views(browser, canonical(cohort / "studies" / f"{CASE}.nii.gz"))
+
+    browser.get(f"{pacs_server.url}/ohif/")
+    press(browser, "//button[text()='Confirm and Hide']")
+    press(browser, f"//*[text()='{CASE}']")
+    press(browser, "//button[contains(., 'MONAI Label')]")
+    until(browser, loaded)
+    numbers = {
+        name: int(np.argmax(lesion.sum(axis=tuple({0, 1, 2} - {axis}))))
+        for name, axis in AXES.items()
+    }
+    for name, number in numbers.items():
+        views.show(name, number)
+
+    address = browser.find_element(By.ID, "monailabelServerURL")
+    address.click()
+    address.send_keys(Keys.CONTROL, "a")
+    address.send_keys(f"{pacs_server.url}/")
+    press(browser, "//table[@class='settingsTable']//button")
+    until(browser, says("Auto-Segmentation"))
+    assert says(RESEARCH_USE_ONLY)(browser)
+    until(browser, lambda page: not says("Connected to MONAI Label")(page))
+    before = {name: views.picture(name) for name in AXES}
+
+    press(browser, "//button[@title='Run Segmentation']")
+    until(browser, says("Running Segmentation - Successful"))
+    until(browser, lambda page: not says("Running Segmentation")(page))
+    until(browser, lambda page: (views.picture("axial") != before["axial"]).any())
+    until(browser, loaded)
+
+    mask_file = tmp_path / "mask.nii.gz"
+    answer = requests.post(
+        f"{pacs_server.url}/infer/anomaly",
+        params={"image": mr_series[CASE], "output": "image"},
+        data={"params": '{"result_extension": ".nii.gz"}'},
+        timeout=120,
+    )
+    mask_file.write_bytes(answer.content)
+    mask = canonical(mask_file)
+
+    def overlaps() -> dict[str, float]:
+        """How well what was painted in each view covers the mask's outline."""
+        found = {}
+        for name, number in numbers.items():
+            changed = (np.abs(views.picture(name) - before[name]) > 20).any(axis=2)
+            expected = np.zeros_like(changed)
+            expected[head(before[name])] = views.drawn(name, number, before[name], of=mask) > 0
+            assert expected.sum() > 300, name
+            found[name] = dice(changed, expected)
+        return found
+
+    # Views are painted one after the other, on a busy machine seconds apart. The outline is drawn
+    # around the voxels, a few pixels wide.
+    end = time.monotonic() + PATIENCE_SECONDS
+    while min((found := overlaps()).values()) <= 0.85 and time.monotonic() < end:
+        time.sleep(0.5)
+    assert min(found.values()) > 0.85, found
+    browser.save_screenshot(str(SCREENSHOT))

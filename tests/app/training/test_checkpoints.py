@@ -1,0 +1,111 @@
+"""Which checkpoint is served, what training added, and what survives."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from d24fad_core.errors import CheckpointError
+from d24fad_core.models.checkpoint import ModelCard, read_card, save_checkpoint
+from monailabel_app.failures import RequestError
+from monailabel_app.training.checkpoints import Checkpoints
+from tests.training.small_run import BY_POSITION, network
+
+VERDICT = {"accepted": True, "statement": "Better."}
+
+
+def checkpoint(folder: Path, seed: int) -> Path:
+    save_checkpoint(network(seed=seed), ModelCard(f"number {seed}", BY_POSITION, 64), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return checkpoint(tmp_path_factory.mktemp("own"), 1)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return checkpoint(tmp_path_factory.mktemp("trained"), 2)
+
+
+def nothing(folder: Path) -> None:
+    pass
+
+
+def add(kept: Checkpoints, trained: Path, **verdict: Any) -> str:
+    return kept.add(trained, kept.served, "default", {**VERDICT, **verdict}).hash
+
+
+def test_the_operators_checkpoint_is_served_until_another_takes_its_place(
+    own: Path, trained: Path, tmp_path: Path
+) -> None:
+    kept = Checkpoints(tmp_path, own)
+    first = kept.served
+    assert kept.path(first) == own
+    added = add(kept, trained)
+    assert kept.served == first
+    loaded: list[Path] = []
+    kept.serve(added, loaded.append)
+    assert loaded == [kept.path(added)] and kept.served == added
+    assert read_card(loaded[0]).metrics["held_out_normals"] == VERDICT
+    after_restart = Checkpoints(tmp_path, own)
+    assert after_restart.served == added
+    after_restart.serve(first, nothing)
+    assert Checkpoints(tmp_path, own).served == first
+    assert [record.hash for record in after_restart.all()] == [first, added]
+    assert after_restart.get(added).continued_from == first
+
+
+def test_an_operator_who_names_another_checkpoint_gets_it(
+    own: Path, trained: Path, tmp_path: Path
+) -> None:
+    kept = Checkpoints(tmp_path / "state", own)
+    kept.serve(add(kept, trained), nothing)
+    third = checkpoint(tmp_path / "third", 3)
+    assert Checkpoints(tmp_path / "state", third).path(Checkpoints(tmp_path, third).served) == third
+
+
+def test_a_checkpoint_that_does_not_load_changes_nothing(
+    own: Path, trained: Path, tmp_path: Path
+) -> None:
+    kept = Checkpoints(tmp_path, own)
+    before, added = kept.served, add(kept, trained)
+
+    def fail(folder: Path) -> None:
+        raise CheckpointError("it is damaged; copy it again.")
+
+    with pytest.raises(CheckpointError):
+        kept.serve(added, fail)
+    assert kept.served == before
+
+
+def test_a_refused_checkpoint_is_on_record_without_its_weights(
+    own: Path, trained: Path, tmp_path: Path
+) -> None:
+    kept = Checkpoints(tmp_path, own)
+    refused = add(kept, trained, accepted=False)
+    assert not kept.get(refused).kept
+    assert not list(tmp_path.rglob("*.safetensors"))
+    with pytest.raises(RequestError, match="was not kept"):
+        kept.serve(refused, nothing)
+    with pytest.raises(RequestError, match="There is no checkpoint 'nothing'"):
+        kept.path("nothing")
+
+
+def test_adding_twice_is_adding_once(own: Path, trained: Path, tmp_path: Path) -> None:
+    kept = Checkpoints(tmp_path, own)
+    assert add(kept, trained) == add(kept, trained)
+    assert len(kept.all()) == 2
+    assert not list(tmp_path.glob(".partial-*"))
+
+
+def test_a_served_checkpoint_that_was_deleted_gives_way_to_the_operators(
+    own: Path, trained: Path, tmp_path: Path
+) -> None:
+    kept = Checkpoints(tmp_path, own)
+    first, added = kept.served, add(kept, trained)
+    kept.serve(added, nothing)
+    for file in kept.path(added).iterdir():
+        file.unlink()
+    assert Checkpoints(tmp_path, own).served == first
