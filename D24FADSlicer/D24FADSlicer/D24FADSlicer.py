@@ -4,6 +4,7 @@ Research use only. Not for clinical use.
 """
 
 import sys
+from pathlib import Path
 
 import slicer
 
@@ -13,7 +14,9 @@ if hasattr(slicer.modules, "D24FADSlicerWidget"):
         del sys.modules[_name]
 
 from D24FADSlicerLib.panel.main_panel import Panel
+from D24FADSlicerLib.scene.sample_data import register_sample_data
 from D24FADSlicerLib.scene.selftest import run_self_test
+from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleTest,
@@ -26,18 +29,24 @@ class D24FADSlicer(ScriptedLoadableModule):
 
     def __init__(self, parent):
         ScriptedLoadableModule.__init__(self, parent)
-        parent.title = "D24FAD Anomaly Review"
+        parent.title = _("D24FAD Anomaly Review")
         parent.categories = ["Segmentation"]
         parent.dependencies = ["Segmentations", "SegmentEditor", "VolumeRendering", "Colors"]
         parent.contributors = ["The D24FAD project"]
-        parent.helpText = (
-            "Finds what is abnormal in a CT or MRI study by comparing it with a handful of normal "
-            "ones, and takes you through the findings. Needs a D24FAD server. "
-            "Research use only. Not for clinical use."
+        parent.helpText = _(
+            "Compares a CT or MRI study with a handful of normal ones, shows what the normal ones "
+            "do not, and takes you through the findings. Needs a D24FAD server, to which the study "
+            "is sent when you press Analyse. Research use only. Not for clinical use."
         )
-        parent.acknowledgementText = (
-            "After the method of 'Dual Distillation for Few-Shot Anomaly Detection' (ICLR 2026)."
+        parent.acknowledgementText = _(
+            "After the method of 'Dual Distillation for Few-Shot Anomaly Detection' (ICLR 2026, "
+            "arXiv 2603.01713)."
         )
+        slicer.app.connect("startupCompleted()", self.register_sample_data)
+
+    def register_sample_data(self):
+        """Slicer has started: offer simulated heads to try the module with."""
+        register_sample_data(Path(__file__).parent / "Resources")
 
 
 class D24FADSlicerWidget(ScriptedLoadableModuleWidget):

@@ -1018,6 +1018,37 @@ def test_the_self_test_for_slicer_passes(scene: Any, qt: Any) -> None:
     test.runTest()
 
 
+def test_the_tests_inside_slicer_pass_on_the_stand_ins(
+    scene: Any, qt: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file that `ctest` of the extension's build runs, so that it cannot fall behind."""
+    import unittest
+
+    import slicer
+    from harness import application
+    from places import MODULE
+
+    qt.QSettings().clear()
+    window = application.open_main_window()
+    importlib.import_module("D24FADSlicer")
+    parent = application.load_module("D24FADSlicer", str(MODULE / "D24FADSlicer.py"))
+    window.setCentralWidget(parent)
+    window.show()
+    widget = slicer.modules.D24FADSlicerWidget
+    widget.enter()
+    monkeypatch.setattr(slicer.util, "getModuleWidget", lambda name: widget, raising=False)
+    monkeypatch.syspath_prepend(str(MODULE / "Testing" / "Python"))
+    suite = unittest.defaultTestLoader.loadTestsFromName("test_D24FADSlicer")
+    outcome = unittest.TestResult()
+    suite.run(outcome)
+    assert outcome.testsRun >= 5
+    assert outcome.wasSuccessful(), outcome.errors + outcome.failures
+    widget.cleanup()
+    window.close()
+    application.settle()
+    del slicer.modules.D24FADSlicerWidget
+
+
 def _brain(seed: int, lesion: bool) -> Any:
     """A head-like volume: skull, brain, ventricles and, if asked, two lesions."""
     from D24FADSlicerLib.logic.volume_file import VolumeData

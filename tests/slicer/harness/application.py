@@ -148,6 +148,7 @@ def start() -> types.ModuleType:
     sys.modules["slicer.ScriptedLoadableModule"] = scripted
     language = types.ModuleType("slicer.i18n")
     language.translate = lambda context, text: text  # type: ignore[attr-defined]
+    language.tr = lambda text: text  # type: ignore[attr-defined]
     sys.modules["slicer.i18n"] = language
     _state["qt"] = qt
     return qt

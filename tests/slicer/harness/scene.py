@@ -180,6 +180,18 @@ class Application:
         self._layout_manager = LayoutManager(scene, application_logic)
         self._io_manager = CoreIOManager(scene)
 
+        self._at_startup: list[Callable[[], None]] = []
+
+    def connect(self, signal: str, slot: Callable[[], None]) -> None:
+        if signal != "startupCompleted()":
+            raise ValueError(f"The application of the tests has no signal '{signal}'.")
+        self._at_startup.append(slot)
+
+    def complete_startup(self) -> None:
+        """Tell everybody who waits that Slicer has started."""
+        for slot in self._at_startup:
+            slot()
+
     def applicationLogic(self) -> Any:  # noqa: N802
         return self._application_logic
 

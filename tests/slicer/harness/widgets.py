@@ -306,6 +306,9 @@ class NodeComboBox(QtWidgets.QWidget):
     def sortFilterProxyModel(self) -> SortFilterProxyModel:  # noqa: N802
         return self._filter
 
+    def nodeFromIndex(self, index: int) -> Any:  # noqa: N802
+        return self._candidates()[index]
+
     def nodeCount(self) -> int:  # noqa: N802
         return len(self._candidates())
 

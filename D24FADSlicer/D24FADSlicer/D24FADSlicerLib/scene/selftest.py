@@ -69,6 +69,8 @@ def run_self_test() -> None:
     _require(distance < 1e-3, f"the Red view is {distance} mm from the finding")
     index = cases.slice_in_view(case)
     _require(index in range(8, 12), f"the slice in view is {index}")
+    _require(case.numbers.GetNthControlPointLabel(0) == "1", "the finding has no number")
+    _require(views.is_heatmap(case.heatmap), "the heatmap is not known as one")
     case.review = case.review.append(Action.ACCEPT, 1, "self-test")
     states = segments.apply_states(case.segmentation, case.volume, case.review)
     _require(states == {1: State.ACCEPTED}, f"the states are {states}")
@@ -88,6 +90,8 @@ def _compare(case: CaseNode, place: tuple[float, float, float], data: VolumeData
     shown = comparison.begin(case, support, SupportMatch("self-test normal", rows))
     there = views.position_in_view("Yellow")
     distance = np.abs(np.subtract(there, moved[:3, 3]) - np.asarray(place)).max()
+    captions = [caption.text for caption in shown.captions]
+    _require(captions == ["self-test", "self-test normal"], f"the captions are {captions}")
     _require(distance < 1e-3, f"the normal study's view is {distance} mm from the matched place")
     comparison.end(shown)
     _require(slicer.app.layoutManager().layout == layout, "the layout did not come back")
