@@ -38,8 +38,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     folder = tmp_path_factory.mktemp("server")
     studies = folder / "studies"
     studies.mkdir()
-    for path in SAMPLES.glob("SimulatedNormalHead*.nii.gz"):
-        shutil.copy(path, studies)
+    for number, path in enumerate(sorted(SAMPLES.glob("SimulatedNormalHead*.nii.gz")), start=1):
+        # The names by which the server takes studies as normal ones.
+        shutil.copy(path, studies / f"support-{number:03}.nii.gz")
     with ServerProcess(studies, folder / "server.log") as running:
         yield running
 
