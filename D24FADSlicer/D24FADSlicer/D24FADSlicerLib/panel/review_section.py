@@ -48,7 +48,7 @@ class ReviewSection:
         }
         ui = context.ui
         table = ui.findingsTable
-        columns = ["#", _("Decision"), _("ml"), _("Score"), _("Where"), _("Note")]
+        columns = ["#", _("Decision"), _("ml"), _("Score"), _("Where (mm)"), _("Note")]
         table.setColumnCount(len(columns))
         table.setHorizontalHeaderLabels(columns)
         table.horizontalHeader().setStretchLastSection(True)
@@ -96,7 +96,7 @@ class ReviewSection:
             decided = review.of(finding.rank)
             state = states.get(finding.rank, decided.state)
             cells = [str(finding.rank), self._marks[state], f"{finding.volume_ml:.2f}"]
-            cells += [f"{finding.peak_score:.1f}", finding.place, decided.note]
+            cells += [f"{finding.peak_score:.1f}", _short(finding.place), decided.note]
             self._fill_row(row, cells)
         for row, rank in enumerate(added, start=len(findings)):
             cells = [str(rank), self._marks[states[rank]], "", "", "", review.of(rank).note]
@@ -315,6 +315,11 @@ class ReviewSection:
             self._context.fire("review")
 
         self._sending = self._start(case, work, done)
+
+
+def _short(place: str) -> str:
+    """A place for a narrow column: the unit is in the header."""
+    return place.replace(" mm", "").replace("  ", " ")
 
 
 def _case_line(analysis: Analysis | None) -> str:

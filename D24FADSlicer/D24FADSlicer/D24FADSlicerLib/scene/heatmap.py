@@ -142,7 +142,7 @@ def show_legend(node: Any) -> None:
     legend = logic.GetColorLegendDisplayNode(node)
     if legend is None:
         legend = logic.AddDefaultColorLegendDisplayNode(node)
-    legend.SetTitleText("z")
+    legend.SetTitleText(_("Score"))
     legend.SetLabelFormat("%.0f")
     legend.SetMaxNumberOfColors(256)
     legend.SetNumberOfLabels(3)
