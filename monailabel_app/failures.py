@@ -40,6 +40,7 @@ STATUS_OF_CODE = {
     "read_only": 409,
     "review_changed": 409,
     "findings_open": 409,
+    "findings_accepted": 409,
     "too_few_normals": 409,
     "studies_changed": 409,
     "uploads_not_supported": 409,

@@ -4,20 +4,21 @@ from collections.abc import Mapping
 from enum import Enum
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import requests
 from monailabel.interfaces.datastore import Datastore
 from pydicom.dataset import Dataset
 from pydicom.filewriter import dcmwrite
 
-from d24fad_core.errors import InputError
+from d24fad_core.errors import D24FADError, InputError
 from d24fad_core.export.dicom_parametric_map import heatmap_parametric_map
 from d24fad_core.export.dicom_report import findings_report, reviewed_report
 from d24fad_core.export.dicom_segmentation import findings_segmentation, reviewed_segmentation
 from d24fad_core.export.dicom_source import DicomSource, read_source
 from monailabel_app.analysis.encodings import read_mask
 from monailabel_app.analysis.results import StoredResult, load_result
-from monailabel_app.failures import RequestError, sentence_and_remedy
+from monailabel_app.failures import RequestError, refusal, sentence_and_remedy
 from monailabel_app.studies.datastore import PacsStudies
 from monailabel_app.studies.images import ImageCatalogue
 
@@ -81,6 +82,27 @@ class DicomResults:
         return {
             DicomKind.SEGMENTATION: segmentation,
             DicomKind.REPORT: reviewed_report(source, result, label, segmentation, reviewer),
+        }
+
+    def publish_final(
+        self, stored: StoredResult, mask: Path, reviewer: str
+    ) -> dict[str, Any] | None:
+        """Send the final label of a review to the PACS; it is kept here all the same.
+
+        Returns:
+            What clients are told of it; None where the studies come from no PACS.
+        """
+        if not isinstance(self._datastore, PacsStudies):
+            return None
+        try:
+            objects = self.reviewed(stored, mask, reviewer)
+            self.publish(objects)
+        except (RequestError, D24FADError) as error:
+            return {"stored": False, "error": refusal(error).document()}
+        return {
+            "stored": True,
+            "sop_instance_uid": str(objects[DicomKind.SEGMENTATION].SOPInstanceUID),
+            "items": stored_objects(objects),
         }
 
     def publish(self, objects: Mapping[DicomKind, Dataset]) -> None:

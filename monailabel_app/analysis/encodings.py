@@ -71,9 +71,50 @@ def read_scores(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
 
 
 def read_mask(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """The voxels and the affine of a mask file."""
+    """The voxels and the affine of a mask file.
+
+    Raises:
+        RequestError: a voxel is no whole number from 0 to 255; none is rounded or wrapped.
+    """
     image = nib.load(path)
-    return np.asanyarray(image.dataobj).astype(np.uint8), image.affine
+    return whole_numbers(np.asanyarray(image.dataobj)), image.affine
+
+
+def whole_numbers(voxels: NDArray[Any]) -> NDArray[np.uint8]:
+    """Voxels as uint8, where that changes none of them.
+
+    Raises:
+        RequestError: it would change one.
+    """
+    if voxels.dtype.kind in "biuf":
+        with np.errstate(invalid="ignore"):
+            cast = voxels.astype(np.uint8)
+        lost = voxels[cast != voxels]
+        if not lost.size:
+            return cast
+        what = f"voxels of {', '.join(f'{float(value):g}' for value in np.unique(lost)[:3])}"
+    else:
+        what = f"voxels of the type {voxels.dtype}"
+    raise RequestError(
+        "unsuitable_image",
+        f"The mask has {what}.",
+        "Send whole numbers: 1 inside what is marked, 0 outside.",
+    )
+
+
+def require_binary(voxels: NDArray[np.uint8]) -> None:
+    """Refuse a mask that says more than inside and outside.
+
+    Raises:
+        RequestError: a voxel is neither 0 nor 1.
+    """
+    others = np.setdiff1d(voxels, (0, 1))
+    if others.size:
+        raise RequestError(
+            "unsuitable_image",
+            f"The mask has voxels of {', '.join(map(str, others[:3].tolist()))}.",
+            "Send one label: 1 inside what is marked, 0 outside.",
+        )
 
 
 def label_volume(

@@ -1,7 +1,8 @@
 """What a client may say about an analysis, checked before anything is read or computed."""
 
+import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +40,32 @@ class AnalysisParameters:
             "register": self.options.register,
             "modality": self.modality.value if self.modality else None,
         }
+
+
+OPTIONS = tuple(AnalysisParameters().document())
+"""Names of the options of an analysis."""
+
+
+def require_known_options(given: Mapping[str, Any], known: Collection[str]) -> None:
+    """Refuse options that nobody would read, so that a misspelt one is not dropped.
+
+    Args:
+        given: the options of a job.
+        known: names of the options of this kind of job.
+
+    Raises:
+        RequestError: one is unknown.
+    """
+    unknown = next((name for name in given if name not in known), None)
+    if unknown is None:
+        return
+    likely = difflib.get_close_matches(unknown, known, n=1)
+    meant = f"Did you mean '{likely[0]}'? " if likely else ""
+    raise RequestError(
+        "bad_request",
+        f"There is no option '{unknown[:100]}'.",
+        f"{meant}The options are {', '.join(sorted(known))}.",
+    )
 
 
 def parse_parameters(given: Mapping[str, Any]) -> AnalysisParameters:

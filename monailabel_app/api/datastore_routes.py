@@ -9,8 +9,10 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, File, Form, UploadFile
+from fastapi import APIRouter, Depends, File, Form, UploadFile
 from fastapi.responses import FileResponse
+from monailabel.config import settings
+from monailabel.endpoints.user.auth import RBAC
 from starlette.background import BackgroundTask
 
 from monailabel_app.analysis.encodings import check_labels
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from monailabel_app.monai_label.app import D24FADApp
 
 _SUFFIXES = tuple(pattern[1:] for pattern in VOLUME_PATTERNS)
+_FINAL = "final"
+_REVIEWER = "a MONAI Label client"  # whose protocol does not say who draws
+_ADMINISTRATORS = Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_ADMIN))
 
 
 def router(app: D24FADApp) -> APIRouter:
@@ -46,7 +51,7 @@ def router(app: D24FADApp) -> APIRouter:
         with tempfile.TemporaryDirectory(prefix="d24fad-") as folder:
             path = _receive(file, Path(folder))
             Study(identifier, path).volume()  # refuses what cannot be read
-            return {"image": app.datastore().add_image(identifier, str(path), _object(params))}
+            return {"image": app.datastore().add_upload(identifier, str(path), _object(params))}
 
     @routes.put("/label", summary="Save a label")
     def save_label(
@@ -58,10 +63,35 @@ def router(app: D24FADApp) -> APIRouter:
         app.images.study(image)
         with tempfile.TemporaryDirectory(prefix="d24fad-") as folder:
             path = _receive(label, Path(folder))
-            check_labels(path)
-            saved = app.datastore().save_label(image, str(path), tag or "final", _object(params))
+            information = _object(params)
+            if (tag or _FINAL) == _FINAL:
+                app.reviews.store_drawn(image, path, _REVIEWER)
+                saved = image
+            else:
+                check_labels(path)
+                saved = app.datastore().save_label(image, str(path), tag, information)
             app.on_save_label(image, saved)
             return {"image": image, "label": saved}
+
+    @routes.delete("/", include_in_schema=False, dependencies=[_ADMINISTRATORS])
+    @routes.delete("/image", summary="Remove an image", dependencies=[_ADMINISTRATORS])
+    def remove_image(id: str) -> dict[str, Any]:  # noqa: A002
+        app.images.study(id)
+        _require_removable(app, id)
+        app.datastore().remove_image(id)
+        return {}
+
+    @routes.delete("/label", summary="Remove a label", dependencies=[_ADMINISTRATORS])
+    def remove_label(id: str, tag: str) -> dict[str, Any]:  # noqa: A002
+        app.images.study(id)
+        if tag == _FINAL and app.reviews.is_reviewed(id):
+            raise RequestError(
+                "in_use",
+                f"The final label of '{id[:100]}' belongs to a review.",
+                "Reopen a finding of the review and store another one.",
+            )
+        app.datastore().remove_label(id, tag)
+        return {}
 
     @routes.get("/dataset", summary="Download the labelled images as a ZIP archive")
     def download_dataset(limit_cases: int | None = None) -> FileResponse:
@@ -84,6 +114,31 @@ def router(app: D24FADApp) -> APIRouter:
         )
 
     return routes
+
+
+def _require_removable(app: D24FADApp, image: str) -> None:
+    """Refuse to remove what others rely on.
+
+    Raises:
+        RequestError: the image is the operator's own, in a support set, or reviewed.
+    """
+    sets = app.support_sets.holding(image)
+    if sets:
+        raise RequestError(
+            "in_use",
+            f"The image '{image[:100]}' belongs to the support set {', '.join(sets)}.",
+            "Remove it from the set first.",
+        )
+    if app.reviews.is_reviewed(image):
+        raise RequestError(
+            "in_use", f"The image '{image[:100]}' was reviewed.", "Keep it: the review rests on it."
+        )
+    if not app.images.was_uploaded(image):
+        raise RequestError(
+            "read_only",
+            f"The image '{image[:100]}' is the operator's own, not one that a client sent.",
+            "Ask the operator to remove it from the studies.",
+        )
 
 
 def _receive(file: UploadFile, folder: Path) -> Path:

@@ -145,7 +145,7 @@ def _check_volume(image: str, received: Path) -> None:
 
 def _register(app: D24FADApp, image: str, path: Path) -> dict[str, Any]:
     """Make a file in the studies folder an image of the server."""
-    app.datastore().add_image(image, str(path), {})
+    app.datastore().add_upload(image, str(path), {})
     return _upload_document(app, image, app.images.content_hash(Study(image, path)))
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from monailabel_app.analysis.parameters import parse_parameters
+from monailabel_app.analysis.parameters import OPTIONS, parse_parameters, require_known_options
 from monailabel_app.api.prefix import PREFIX
 from monailabel_app.api.request_bodies import JobBody
 from monailabel_app.failures import RequestError
 from monailabel_app.jobs.job import Job, JobKind, JobState
 from monailabel_app.times import now
+from monailabel_app.training.plan import TrainingOptions
 
 if TYPE_CHECKING:
     from monailabel_app.monai_label.app import D24FADApp
@@ -29,6 +30,7 @@ def router(app: D24FADApp) -> APIRouter:
     @routes.post("", status_code=202, summary="Start a job")
     def start_job(body: JobBody, response: Response) -> dict[str, Any]:
         if body.kind == JobKind.TRAIN.value:
+            require_known_options(body.options, [field.name for field in fields(TrainingOptions)])
             job = app.start_training(body.support_set, body.options)
         else:
             job = app.jobs.submit(_build(app, body))
@@ -89,6 +91,7 @@ def _made(kind: JobKind) -> str:
 def _build(app: D24FADApp, body: JobBody) -> Job:
     """Check a request for a job and put it on record."""
     kind = JobKind(body.kind)
+    require_known_options(body.options, OPTIONS)
     given = {**body.options, "support_set": body.support_set, "support": body.support}
     parameters = parse_parameters(given)
     request: dict[str, Any] = {

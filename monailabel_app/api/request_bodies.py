@@ -7,11 +7,12 @@ from pydantic import BaseModel, ConfigDict, Field
 _Name = Field(min_length=1, max_length=200)
 _Reviewer = Field("", max_length=100)
 _Note = Field("", max_length=2000)
+_Key = Field("", pattern="^[A-Za-z0-9_-]{0,64}$")
 
 
 class _Body(BaseModel):
-    # A client of a later version may send more than this one knows.
-    model_config = ConfigDict(extra="ignore", strict=True)
+    # A misspelt field that was dropped would be wrong without a word.
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class JobBody(_Body):
@@ -72,6 +73,7 @@ class EventBody(_Body):
     mask: str | None = Field(None, pattern="^[0-9a-f]{64}$")
     event: int | None = Field(None, ge=1)
     expected_version: int | None = Field(None, ge=0)
+    key: str = _Key
 
 
 class FinalBody(_Body):
@@ -80,3 +82,5 @@ class FinalBody(_Body):
     reviewer: str = Field(min_length=1, max_length=100)
     note: str = _Note
     mask: str | None = Field(None, pattern="^[0-9a-f]{64}$")
+    expected_version: int | None = Field(None, ge=0)
+    key: str = _Key

@@ -93,7 +93,7 @@ def router(app: D24FADApp) -> APIRouter:
     @routes.delete("/{result}", status_code=204, summary="Remove a result")
     def remove(result: str) -> None:
         stored = app.results.get(result)
-        if app.worklist.review(stored.record).events:
+        if app.reviews.review(stored.record).events:
             raise RequestError(
                 "in_use", f"The result '{result}' was reviewed.", "Keep it: the review rests on it."
             )

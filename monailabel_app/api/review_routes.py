@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 
-from d24fad_core.errors import D24FADError
-from monailabel_app.analysis.dicom_results import DicomKind, stored_objects
-from monailabel_app.analysis.encodings import read_mask, write_labels
 from monailabel_app.analysis.results import StoredResult
 from monailabel_app.api.prefix import PREFIX
 from monailabel_app.api.request_bodies import EventBody, FinalBody
-from monailabel_app.failures import RequestError, refusal
-from monailabel_app.review.reviews import Review, ReviewEvent
+from monailabel_app.failures import RequestError
+from monailabel_app.review.states import Review, ReviewEvent
 
 if TYPE_CHECKING:
     from monailabel_app.monai_label.app import D24FADApp
@@ -46,13 +43,17 @@ def router(app: D24FADApp) -> APIRouter:
     @routes.get("/results/{result}/review", summary="The review of a result")
     def get_review(result: str) -> dict[str, Any]:
         stored = app.results.get(result)
-        return _document(stored, app.worklist.review(stored.record))
+        return _document(stored, app.reviews.review(stored.record))
 
     @routes.post("/results/{result}/review/events", status_code=201, summary="Append an event")
     def append_event(result: str, body: EventBody) -> dict[str, Any]:
         stored = app.results.get(result)
-        if body.action in ("edit", "add"):
-            _require_mask(app, body)
+        if body.action in ("edit", "add") and body.mask is None:
+            raise RequestError(
+                "bad_request",
+                f"'{body.action}' comes without a mask.",
+                "Send the mask first and give its hash.",
+            )
         event = ReviewEvent(
             body.action,
             body.reviewer,
@@ -60,67 +61,59 @@ def router(app: D24FADApp) -> APIRouter:
             note=body.note,
             mask=body.mask if body.action in ("edit", "add") else None,
             undoes=body.event if body.action == "undo" else None,
+            key=body.key,
         )
-        return _append(app, stored, event, body.expected_version)
+        with _telling_the_review(app, stored):
+            return _document(stored, app.reviews.append(stored, event, body.expected_version))
 
     @routes.put("/results/{result}/review/masks/{sha256}", status_code=201, summary="Send a mask")
     async def send_mask(result: str, sha256: str, request: Request) -> dict[str, Any]:
         stored = app.results.get(result)
         limit = app.configuration.upload_mb << 20
-        path = await app.reviewed_masks.receive(sha256, stored, request.stream(), limit)
+        path = await app.reviews.masks.receive(sha256, stored, request.stream(), limit)
         return {"mask": sha256, "bytes": path.stat().st_size}
 
     @routes.get("/results/{result}/review/masks/{sha256}", summary="A mask that was sent")
     def get_mask(result: str, sha256: str) -> FileResponse:
         app.results.get(result)
-        return FileResponse(app.reviewed_masks.get(sha256), media_type="application/gzip")
+        return FileResponse(app.reviews.masks.get(sha256), media_type="application/gzip")
 
     @routes.put("/results/{result}/review/final", summary="Make and store the final label")
     def store_final(result: str, body: FinalBody) -> dict[str, Any]:
         stored = app.results.get(result)
-        if body.mask is not None:
-            kept = app.reviewed_masks.get(body.mask)
-        else:
-            review = app.worklist.review(stored.record)
-            label, affine = app.reviewed_masks.final_label(stored, review)
-            with tempfile.TemporaryDirectory(prefix="d24fad-") as folder:
-                path = Path(folder) / "final.nii.gz"
-                write_labels(label, affine, path)
-                kept = app.reviewed_masks.keep(path)
-        record = stored.record
-        app.datastore().save_label(record.image, str(kept), "final", {"result": record.id})
-        sha256 = kept.name.partition(".")[0]
-        event = ReviewEvent(
-            "final",
-            body.reviewer,
-            note=body.note,
-            mask=sha256,
-            marked=bool(read_mask(kept)[0].any()),
-        )
+        if body.expected_version is None:
+            raise RequestError(
+                "bad_request",
+                "The final label is asked for without 'expected_version'.",
+                "Give the version of the review that the reviewer saw.",
+            )
+        event = ReviewEvent("final", body.reviewer, note=body.note, mask=body.mask, key=body.key)
+        with _telling_the_review(app, stored):
+            final = app.reviews.store_final(stored, event, body.expected_version)
         return {
-            **_append(app, stored, event, None),
-            "pacs": _to_pacs(app, stored, kept, body.reviewer),
+            **_document(stored, final.review),
+            "pacs": app.dicom_results.publish_final(stored, final.mask, body.reviewer),
         }
 
     @routes.get("/results/{result}/review/final", summary="The final label")
     def get_final(result: str) -> FileResponse:
         stored = app.results.get(result)
-        final = app.worklist.review(stored.record).final
+        final = app.reviews.review(stored.record).final
         if final is None or final.mask is None:
             raise RequestError(
                 "unknown_result",
                 f"The result '{result}' has no final label.",
                 "Decide every finding and store it: PUT …/review/final.",
             )
-        return FileResponse(app.reviewed_masks.get(final.mask), media_type="application/gzip")
+        return FileResponse(app.reviews.masks.get(final.mask), media_type="application/gzip")
 
     @routes.get("/reviews/export", summary="All reviews, as CSV or JSON")
     def export(format: Literal["csv", "json"] = "json", image: str | None = None) -> Response:  # noqa: A002
-        reviewed = [app.results.find(result) for result in app.reviews.results()]
+        reviewed = [app.results.find(result) for result in app.reviews.log.results()]
         chosen = [s for s in reviewed if s and image in (None, s.record.image)]
         if image is not None and not chosen:
             app.images.study(image)  # one that is known and not reviewed has no rows
-        documents = [(s, app.worklist.review(s.record)) for s in chosen]
+        documents = [(s, app.reviews.review(s.record)) for s in chosen]
         if format == "csv":
             return Response(
                 _csv(documents),
@@ -132,56 +125,32 @@ def router(app: D24FADApp) -> APIRouter:
     return routes
 
 
-def _append(
-    app: D24FADApp, stored: StoredResult, event: ReviewEvent, expected: int | None
-) -> dict[str, Any]:
-    record = stored.record
+@contextmanager
+def _telling_the_review(app: D24FADApp, stored: StoredResult) -> Iterator[None]:
+    """Put the review as it is now beside the refusal of a client that saw another one."""
     try:
-        review = app.reviews.append(record.id, record.finding_count, event, expected)
+        yield
     except RequestError as error:
         if error.code == "review_changed":
-            error.extra = {"review": _document(stored, app.worklist.review(record))}
+            error.extra = {"review": _document(stored, app.reviews.review(stored.record))}
         raise
-    return _document(stored, review)
-
-
-def _require_mask(app: D24FADApp, body: EventBody) -> None:
-    if body.mask is None:
-        raise RequestError(
-            "bad_request",
-            f"'{body.action}' comes without a mask.",
-            "Send the mask first and give its hash.",
-        )
-    app.reviewed_masks.get(body.mask)
-
-
-def _to_pacs(
-    app: D24FADApp, stored: StoredResult, mask: Path, reviewer: str
-) -> dict[str, Any] | None:
-    """Send the final label to the PACS where there is one; it is kept here all the same."""
-    if app.studies_kind != "dicomweb":
-        return None
-    try:
-        objects = app.dicom_results.reviewed(stored, mask, reviewer)
-        app.dicom_results.publish(objects)
-    except (RequestError, D24FADError) as error:
-        return {"stored": False, "error": refusal(error).document()}
-    return {
-        "stored": True,
-        "sop_instance_uid": str(objects[DicomKind.SEGMENTATION].SOPInstanceUID),
-        "items": stored_objects(objects),
-    }
 
 
 def _document(stored: StoredResult, review: Review) -> dict[str, Any]:
-    address = f"{PREFIX}/results/{stored.record.id}/review"
+    return review_document(stored.record.id, stored.record.image, review)
+
+
+def review_document(result: str, image: str, review: Review) -> dict[str, Any]:
+    """A review as clients see it."""
+    address = f"{PREFIX}/results/{result}/review"
     final = review.final
     return {
-        "result": stored.record.id,
-        "image": stored.record.image,
+        "result": result,
+        "image": image,
         "version": review.version,
         "state": review.state,
         "confirmed_normal": review.confirmed_normal,
+        "note": review.note,
         "findings": [asdict(finding) for finding in review.findings],
         "final": final
         and {
@@ -191,9 +160,16 @@ def _document(stored: StoredResult, review: Review) -> dict[str, Any]:
             "sha256": final.mask,
             "links": {"file": f"{address}/final"},
         },
-        "events": [
-            {**asdict(event), "undone": event.event in review.undone} for event in review.events
-        ],
+        "events": [_event_document(review, event) for event in review.events],
+    }
+
+
+def _event_document(review: Review, event: ReviewEvent) -> dict[str, Any]:
+    before = review.before.get(event.event)
+    return {
+        **asdict(event),
+        "undone": event.event in review.undone,
+        "before": None if before is None else asdict(before),
     }
 
 

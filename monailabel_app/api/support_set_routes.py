@@ -63,10 +63,13 @@ def router(app: D24FADApp) -> APIRouter:
             note=body.note,
             confirmed_normal=body.confirmed_normal,
         )
+        if body.confirmed_normal:
+            # Refused before anything is written where the set or the image is unknown.
+            app.support_sets.get(name)
+            app.images.study(body.image)
+            app.reviews.confirm_normal(body.image, body.reviewer, body.note)
         record = app.support_sets.add(name, member)
         _start_check(app, record)
-        if body.confirmed_normal:
-            app.confirm_normal(body.image, body.reviewer, body.note)
         if body.rescore:
             app.score_again(name)
         return _document(app, record)

@@ -23,7 +23,7 @@ from monailabel_app.analysis.dicom_results import DicomResults
 from monailabel_app.analysis.matches import Alignments
 from monailabel_app.analysis.parameters import AnalysisParameters
 from monailabel_app.analysis.results import ResultStore
-from monailabel_app.api import install_routes
+from monailabel_app.api.installation import install_routes
 from monailabel_app.calibration.normal_scores import NormalPatients
 from monailabel_app.configuration import ServerConfiguration
 from monailabel_app.failures import RequestError
@@ -42,8 +42,9 @@ from monailabel_app.monai_label.scoring import CASE_SCORES, CaseScores
 from monailabel_app.monai_label.strategies import NextCase
 from monailabel_app.normals.quality import QualityControl
 from monailabel_app.normals.support_sets import SupportSets
+from monailabel_app.review.log import ReviewLog
 from monailabel_app.review.reviewed_masks import ReviewedMasks
-from monailabel_app.review.reviews import ReviewEvent, ReviewLog
+from monailabel_app.review.reviews import Reviews
 from monailabel_app.review.worklist import Strategy, Worklist
 from monailabel_app.studies.datastore import VOLUME_PATTERNS, PacsStudies, StudiesFolder
 from monailabel_app.studies.images import ImageCatalogue
@@ -117,8 +118,13 @@ class D24FADApp(MONAILabelApp):
             state / "support_sets", self.images, configuration.support_patterns
         )
         self.results = ResultStore(state / "results")
-        self.reviews = ReviewLog(state / "reviews")
-        self.reviewed_masks = ReviewedMasks(state / "reviews" / "masks")
+        self.reviews = Reviews(
+            ReviewLog(state / "reviews"),
+            ReviewedMasks(state / "reviews" / "masks"),
+            self.results,
+            datastore,
+            lambda image: self.images.content_hash(self.images.study(image)),
+        )
         self.checkpoints = Checkpoints(state / "checkpoints", configuration.checkpoint)
         cache = state / "features"
         self.analyses = Analyses(
@@ -137,7 +143,7 @@ class D24FADApp(MONAILabelApp):
         )
         self.dicom_results = DicomResults(self.images, datastore)
         self.worklist = Worklist(
-            self.images, datastore, self.results, self.reviews, self.support_sets
+            self.images, datastore, self.results, self.reviews.log, self.support_sets
         )
         self.normals = NormalPatients(
             self.worklist, self.results, self.analyses, self.quality, datastore
@@ -261,12 +267,6 @@ class D24FADApp(MONAILabelApp):
             "hash": detector.checkpoint_hash,
             "teacher": detector.card.network.teacher,
         }
-
-    def confirm_normal(self, image: str, reviewer: str, note: str) -> None:
-        """Write into the review of an image's latest result, if it has one, that it is normal."""
-        for record in self.results.records(image)[:1]:
-            event = ReviewEvent("confirm_normal", reviewer, note=note)
-            self.reviews.append(record.id, record.finding_count, event)
 
     def require_model(self, model: str) -> InferTask:
         """The model of this name.

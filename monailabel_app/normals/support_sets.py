@@ -97,7 +97,12 @@ class SupportSets:
             if path.is_file():
                 return _read(path)
             if name == DEFAULT_SET:
-                found = self._images.matching(self._default_patterns)
+                # What clients send joins a set only when somebody adds it, which checks it.
+                found = tuple(
+                    image
+                    for image in self._images.matching(self._default_patterns)
+                    if not self._images.was_uploaded(image)
+                )
                 return SupportSetRecord(
                     DEFAULT_SET, "The server's default", members=tuple(map(Member, found))
                 )
@@ -122,7 +127,8 @@ class SupportSets:
         for image in record.images:
             self._images.study(image)
         with self._lock:
-            if self._path(record.name).exists():
+            # The operator's `default` is there without a file of its own.
+            if record.name in self.names():
                 raise RequestError(
                     "already_exists",
                     f"There is a support set '{record.name}' already.",
@@ -161,6 +167,10 @@ class SupportSets:
             return replace(record, members=tuple(m for m in record.members if m.image != image))
 
         return self._change(name, change)
+
+    def holding(self, image: str) -> tuple[str, ...]:
+        """The names of the sets that a study belongs to."""
+        return tuple(name for name in self.names() if image in self.get(name).images)
 
     def describe(
         self, name: str, title: str | None, body_part: str | None, protocol: str | None

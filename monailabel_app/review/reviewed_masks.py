@@ -11,14 +11,14 @@ from nibabel.filebasedimages import ImageFileError
 from numpy.typing import NDArray
 
 from d24fad_core.files import hash_file, whole_file
-from monailabel_app.analysis.encodings import label_volume, read_mask
+from monailabel_app.analysis.encodings import label_volume, read_mask, require_binary
 from monailabel_app.analysis.results import StoredResult
 from monailabel_app.failures import RequestError
-from monailabel_app.review.reviews import MARKED_STATES, Review
+from monailabel_app.review.label_files import require_grid
+from monailabel_app.review.states import MARKED_STATES, Review
 from monailabel_app.studies.receiving import receive_file
 
 _HASH = re.compile("[0-9a-f]{64}")
-_GRID_TOLERANCE_MM = 1e-2
 
 
 class ReviewedMasks:
@@ -38,14 +38,15 @@ class ReviewedMasks:
         """Keep a mask that is being sent.
 
         Raises:
-            RequestError: it is too large, has another hash, or is not on the image's grid.
+            RequestError: it is too large, has another hash, is not on the image's grid, or has
+                voxels other than 0 and 1.
         """
         path = self._path(sha256)
         if path.is_file():
             return path
 
         def check(received: Path) -> None:
-            _check_grid(received, stored)
+            _check(received, stored)
 
         await receive_file(body, path, sha256, limit, check)
         return path
@@ -71,6 +72,16 @@ class ReviewedMasks:
                 f"No mask with the hash {sha256[:64]} was sent.",
                 "Send it first: PUT …/review/masks/HASH.",
             )
+        return path
+
+    def of_result(self, sha256: str, stored: StoredResult) -> Path:
+        """The file of a mask that is to be used in the review of a result.
+
+        Raises:
+            RequestError: there is none with this hash, or it was drawn on another grid.
+        """
+        path = self.get(sha256)
+        _check(path, stored)
         return path
 
     def final_label(
@@ -110,21 +121,14 @@ class ReviewedMasks:
         return self._folder / f"{sha256}.nii.gz"
 
 
-def _check_grid(received: Path, stored: StoredResult) -> None:
+def _check(path: Path, stored: StoredResult) -> None:
     try:
-        mask = nib.load(received)
-        np.asanyarray(mask.dataobj)
+        # The grid first: a small packed file may claim to hold anything.
+        mask = nib.load(path)
+        require_grid(mask.shape, mask.affine, stored)
+        voxels, _ = read_mask(path)
     except (ImageFileError, OSError, EOFError, ValueError) as error:
         raise RequestError(
             "unreadable_image", f"The mask cannot be read: {error}.", "Send a .nii.gz file."
         ) from error
-    image = nib.load(stored.mask)
-    same = mask.shape == image.shape and np.allclose(
-        mask.affine, image.affine, atol=_GRID_TOLERANCE_MM
-    )
-    if not same:
-        raise RequestError(
-            "unsuitable_image",
-            f"The mask (shape {mask.shape}) is not on the grid of the image (shape {image.shape}).",
-            "Draw it on the image that was analysed.",
-        )
+    require_binary(voxels)

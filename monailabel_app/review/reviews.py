@@ -1,245 +1,211 @@
-"""The review of a result: a log of events that only grows, and the state they add up to."""
+"""What may be written into the review of a result, and how its final label is stored."""
 
-import json
-import os
-import threading
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
+from monailabel_app.analysis.encodings import read_mask, write_labels
+from monailabel_app.analysis.results import ResultRecord, StoredResult
 from monailabel_app.failures import RequestError
-from monailabel_app.times import now
+from monailabel_app.review.label_files import read_label
+from monailabel_app.review.log import ReviewLog, require_same, require_version
+from monailabel_app.review.reviewed_masks import ReviewedMasks
+from monailabel_app.review.states import (
+    Review,
+    ReviewEvent,
+    latest_review,
+    require_nothing_marked,
+    review_of,
+)
 
-_STATE_AFTER = {
-    "accept": "accepted",
-    "reject": "rejected",
-    "edit": "edited",
-    "add": "added",
-    "reopen": "open",
-}
-_CLOSING = ("final", "confirm_normal")
-MARKED_STATES = ("accepted", "edited", "added")
-"""States of findings that belong to the final label."""
+_FINAL = "final"
 
 
-@dataclass(frozen=True)
-class ReviewEvent:
-    """One thing a reviewer did.
+class Results(Protocol):
+    """The stored results, as reviews need them."""
 
-    Attributes:
-        action: `accept`, `reject`, `edit`, `add`, `reopen`, `note` or `undo`; `final` and
-            `confirm_normal` are written by the server.
-        reviewer: who.
-        event: its number, from 1.
-        time: when, ISO 8601, UTC.
-        finding: number of the finding; None for the study as a whole.
-        note: their remark.
-        mask: hash of a mask that was sent before.
-        undoes: number of the event that is taken back.
-        marked: whether the final label that a `final` stored marks anything.
-    """
+    def records(self, image: str | None = None) -> list[ResultRecord]:
+        """What is stored, newest first; of one image where it is named."""
 
-    action: str
-    reviewer: str
-    event: int = 0
-    time: str = ""
-    finding: int | None = None
-    note: str = ""
-    mask: str | None = None
-    undoes: int | None = None
-    marked: bool = False
+    def get(self, identifier: str) -> StoredResult:
+        """The result with this id."""
+
+
+class Labels(Protocol):
+    """Where final labels go, for MONAI Label's clients."""
+
+    def save_label(
+        self, image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any]
+    ) -> str:
+        """Keep a copy of a label file."""
 
 
 @dataclass(frozen=True)
-class FindingReview:
-    """Where a finding stands.
+class FinalLabel:
+    """A final label that was stored.
 
     Attributes:
-        finding: its number.
-        state: `open`, `accepted`, `edited`, `added` or `rejected`.
-        reviewer: who decided it.
-        time: when.
-        note: the latest remark.
-        mask: hash of the outline drawn for it.
+        review: the review with the event of it.
+        mask: its file.
     """
 
-    finding: int
-    state: str = "open"
-    reviewer: str = ""
-    time: str | None = None
-    note: str = ""
-    mask: str | None = None
+    review: Review
+    mask: Path
 
 
-@dataclass(frozen=True)
-class Review:
-    """The review of one result.
-
-    Attributes:
-        state: `unreviewed`, `in_review` or `reviewed`.
-        findings: by number.
-        events: all of them, in order.
-        undone: numbers of the events that were taken back.
-        final: the event that stored the final label, None before.
-    """
-
-    state: str
-    findings: tuple[FindingReview, ...]
-    events: tuple[ReviewEvent, ...]
-    undone: frozenset[int]
-    final: ReviewEvent | None
-
-    @property
-    def version(self) -> int:
-        """Number of events."""
-        return len(self.events)
-
-    @property
-    def confirmed_normal(self) -> bool:
-        """Whether the study was found normal: confirmed as such, or reviewed and nothing marked."""
-        if self.state != "reviewed":
-            return False
-        last = [e for e in self.events if e.action in _CLOSING and e.event not in self.undone][-1]
-        # A reviewer can reject every finding and still draw a label of their own.
-        marked = last.marked or any(finding.state in MARKED_STATES for finding in self.findings)
-        return last.action == "confirm_normal" or not marked
-
-
-def review_of(finding_count: int, events: Sequence[ReviewEvent]) -> Review:
-    """Add up the events of a result with so many findings."""
-    undone = frozenset(event.undoes for event in events if event.undoes is not None)
-    effective = [e for e in events if e.action != "undo" and e.event not in undone]
-    findings = {number: FindingReview(number) for number in range(1, finding_count + 1)}
-    state = "unreviewed"
-    final = None
-    for event in effective:
-        if event.action in _CLOSING:
-            state = "reviewed"
-            final = event if event.action == "final" else final
-            continue
-        if event.action != "note" or state == "unreviewed":
-            state = "in_review"
-        if event.finding is not None:
-            before = findings.get(event.finding, FindingReview(event.finding))
-            findings[event.finding] = _after(before, event)
-    ordered = tuple(findings[number] for number in sorted(findings))
-    return Review(state, ordered, tuple(events), undone, final)
-
-
-def _after(before: FindingReview, event: ReviewEvent) -> FindingReview:
-    if event.action == "note":
-        return replace(before, note=event.note)
-    return FindingReview(
-        before.finding,
-        _STATE_AFTER[event.action],
-        event.reviewer,
-        event.time,
-        event.note or before.note,
-        event.mask,
-    )
-
-
-class ReviewLog:
-    """One append-only file of JSON lines for each result.
+class Reviews:
+    """The reviews of a server's results.
 
     Args:
-        folder: where they lie; made when missing.
+        log: the events.
+        masks: what reviewers drew.
+        results: the results under review.
+        labels: where final labels go.
+        image_hash: the hash of an image as it is now.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._lock = threading.Lock()
-        folder.mkdir(parents=True, exist_ok=True)
+    def __init__(
+        self,
+        log: ReviewLog,
+        masks: ReviewedMasks,
+        results: Results,
+        labels: Labels,
+        image_hash: Callable[[str], str],
+    ) -> None:
+        self.log = log
+        self.masks = masks
+        self._results = results
+        self._labels = labels
+        self._image_hash = image_hash
 
-    def events(self, result: str) -> tuple[ReviewEvent, ...]:
-        """The events of a result, in order."""
-        path = self._path(result)
-        return tuple(_lines(path)) if path.is_file() else ()
+    def review(self, record: ResultRecord) -> Review:
+        """The review of a result."""
+        return review_of(record.finding_count, self.log.events(record.id))
 
-    def results(self) -> tuple[str, ...]:
-        """Ids of the results that have events."""
-        return tuple(sorted(path.stem for path in self._folder.glob("*.jsonl")))
+    def is_reviewed(self, image: str) -> bool:
+        """Whether a result of an image has events."""
+        return any(self.log.events(record.id) for record in self._results.records(image))
 
     def append(
-        self, result: str, finding_count: int, event: ReviewEvent, expected: int | None = None
+        self, stored: StoredResult, event: ReviewEvent, expected: int | None = None
     ) -> Review:
-        """Write an event behind the others; it is on the disk when this returns.
+        """Write an event.
 
         Args:
-            result: id of the result.
-            finding_count: number of findings in its report.
-            event: what happened; number and time are given here.
-            expected: number of events the client knows of; None does not matter.
+            stored: the result under review.
+            event: what the reviewer did.
+            expected: version of the review that they saw; None does not matter.
 
         Raises:
-            RequestError: there are other events than the client knows, or the event does not fit.
+            RequestError: the image has changed since, the event's mask is not here or does not
+                fit, somebody else has written meanwhile, or the event does not fit the review.
         """
-        with self._lock:
-            before = self.events(result)
-            review = review_of(finding_count, before)
-            if expected is not None and expected != review.version:
-                raise RequestError(
-                    "review_changed",
-                    f"The review has {review.version} events, not {expected}.",
-                    "Load it again and decide on what it says now.",
-                )
-            event = _checked(review, event)
-            numbered = replace(event, event=review.version + 1, time=now())
-            self._write(self._path(result), numbered)
-            return review_of(finding_count, (*before, numbered))
+        self._require_unchanged(stored.record)
+        if (
+            event.mask is not None
+            and not read_mask(self.masks.of_result(event.mask, stored))[0].any()
+        ):
+            raise RequestError(
+                "unsuitable_image",
+                "The outline has no voxel.",
+                "Reject the finding, or draw its outline.",
+            )
+        record = stored.record
+        return self.log.append(record.id, record.finding_count, event, expected)
 
-    def _write(self, path: Path, event: ReviewEvent) -> None:
-        line = json.dumps(asdict(event), ensure_ascii=False).encode() + b"\n"
-        with path.open("ab") as stream:
-            # A server killed while it wrote may have left half a line; it never counted.
-            if stream.tell() and not path.read_bytes().endswith(b"\n"):
-                stream.write(b"\n")
-            stream.write(line)
-            stream.flush()
-            os.fsync(stream.fileno())
+    def store_final(self, stored: StoredResult, event: ReviewEvent, expected: int) -> FinalLabel:
+        """Make and store the final label of a review as its reviewer saw it.
 
-    def _path(self, result: str) -> Path:
-        return self._folder / f"{result}.jsonl"
+        Args:
+            stored: the result under review.
+            event: the `final` event, with the hash of a label that the reviewer drew; without,
+                the accepted, edited and added findings are joined.
+            expected: version of the review that they saw.
 
+        Raises:
+            RequestError: the image or the review has changed since, or a finding is open.
+        """
+        record = stored.record
+        self._require_unchanged(record)
+        with self.log.hold():
+            review = self.review(record)
+            known = next((e for e in review.events if event.key and e.key == event.key), None)
+            if known is not None:
+                require_same(known, event)
+                return FinalLabel(review, self.masks.get(known.mask or ""))
+            require_version(review, expected)
+            if event.mask is not None:
+                mask = self.masks.of_result(event.mask, stored)
+            else:
+                mask = self._joined(stored, review)
+            return self._close(stored, event, mask)
 
-def _checked(review: Review, event: ReviewEvent) -> ReviewEvent:
-    """Refuse an event that does not fit the review; fill in what it leaves open."""
-    if event.action == "undo":
-        return _undo(review, event)
-    if event.action == "add":
-        return replace(event, finding=len(review.findings) + 1)
-    if event.action in _CLOSING or (event.action == "note" and event.finding is None):
-        return event
-    if event.finding is None or not 1 <= event.finding <= len(review.findings):
-        raise RequestError(
-            "unknown_finding",
-            f"The result has no finding {event.finding}.",
-            f"Give a number from 1 to {len(review.findings)}."
-            if review.findings
-            else "It has none; a region that was missed can be added.",
+    def store_drawn(self, image: str, label: Path, reviewer: str) -> FinalLabel:
+        """Make a label that was drawn in another program the final one of an image.
+
+        Raises:
+            RequestError: the image has no result or has changed since, or the label does not fit.
+        """
+        records = self._results.records(image)
+        if not records:
+            raise RequestError(
+                "unknown_result",
+                f"The image '{image}' has no result, so no review that the label could close.",
+                "Analyse the image first, or save the label under another tag than 'final'.",
+            )
+        stored = self._results.get(records[0].id)
+        self._require_unchanged(stored.record)
+        mask = self._keep(read_label(label, stored), stored)
+        with self.log.hold():
+            return self._close(stored, ReviewEvent(_FINAL, reviewer), mask)
+
+    def confirm_normal(self, image: str, reviewer: str, note: str) -> None:
+        """Write into the review of an image's latest result, if it has one, that it is normal.
+
+        Raises:
+            RequestError: a finding of the image is accepted.
+        """
+        with self.log.hold():
+            content = self._image_hash(image)
+            # What was decided on other voxels under the same name says nothing of these.
+            records = [r for r in self._results.records(image) if r.image_sha256 == content]
+            latest = latest_review(map(self.review, records))
+            if latest is not None:
+                require_nothing_marked(latest)
+            for record in records[:1]:
+                event = ReviewEvent("confirm_normal", reviewer, note=note)
+                self.log.append(record.id, record.finding_count, event)
+
+    def _joined(self, stored: StoredResult, review: Review) -> Path:
+        label, _ = self.masks.final_label(stored, review)
+        return self._keep(label, stored)
+
+    def _keep(self, label: Any, stored: StoredResult) -> Path:
+        with tempfile.TemporaryDirectory(prefix="d24fad-") as folder:
+            path = Path(folder) / "final.nii.gz"
+            write_labels(label, read_mask(stored.mask)[1], path)
+            return self.masks.keep(path)
+
+    def _close(self, stored: StoredResult, event: ReviewEvent, mask: Path) -> FinalLabel:
+        """Write the event and the label; the caller holds the log."""
+        record = stored.record
+        final = ReviewEvent(
+            _FINAL,
+            event.reviewer,
+            note=event.note,
+            mask=mask.name.partition(".")[0],
+            marked=bool(read_mask(mask)[0].any()),
+            key=event.key,
         )
-    return event
+        self._labels.save_label(record.image, str(mask), _FINAL, {"result": record.id})
+        return FinalLabel(self.log.append(record.id, record.finding_count, final), mask)
 
-
-def _undo(review: Review, event: ReviewEvent) -> ReviewEvent:
-    open_events = [
-        other.event
-        for other in review.events
-        if other.action != "undo" and other.event not in review.undone
-    ]
-    wanted = event.undoes if event.undoes is not None else (open_events or [0])[-1]
-    if wanted not in open_events:
-        raise RequestError(
-            "bad_request",
-            f"There is no event {wanted} to undo." if wanted else "There is nothing to undo.",
-            "Name an event that is not undone yet.",
-        )
-    return replace(event, undoes=wanted, finding=None, mask=None)
-
-
-def _lines(path: Path) -> Iterator[ReviewEvent]:
-    for line in path.read_bytes().split(b"\n"):
-        try:
-            yield ReviewEvent(**json.loads(line))
-        except json.JSONDecodeError:
-            continue  # empty, or cut off when the server was killed: it was never confirmed
+    def _require_unchanged(self, record: ResultRecord) -> None:
+        if self._image_hash(record.image) != record.image_sha256:
+            raise RequestError(
+                "studies_changed",
+                f"The image '{record.image}' is no longer the one that was analysed.",
+                "Analyse it again and review the new result.",
+            )

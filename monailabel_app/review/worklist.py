@@ -7,8 +7,9 @@ from enum import Enum
 from monailabel.interfaces.datastore import Datastore
 
 from monailabel_app.analysis.results import ResultRecord, ResultStore
-from monailabel_app.normals.support_sets import SupportSets
-from monailabel_app.review.reviews import Review, ReviewLog, review_of
+from monailabel_app.normals.support_sets import Member, SupportSets
+from monailabel_app.review.log import ReviewLog
+from monailabel_app.review.states import Review, latest_review, review_of
 from monailabel_app.studies.images import ImageCatalogue
 
 
@@ -107,20 +108,15 @@ class Worklist:
                     latest.case_score if latest else None,
                     latest.threshold if latest else None,
                     tuple(n for n, found in sets.items() if any(m.image == image for m in found)),
-                    bool(review and review.confirmed_normal)
-                    or any(member.confirmed_normal for member in members),
+                    _is_normal(review, members),
                 )
             )
         return entries
 
-    def review(self, record: ResultRecord) -> Review:
-        """The review of a result."""
-        return review_of(record.finding_count, self._reviews.events(record.id))
-
     def _review(self, records: Sequence[ResultRecord]) -> Review | None:
-        """The review of an image: of its result that was reviewed last."""
-        reviewed = [review for review in map(self.review, records) if review.events]
-        return max(reviewed, key=lambda review: review.events[-1].time, default=None)
+        return latest_review(
+            review_of(record.finding_count, self._reviews.events(record.id)) for record in records
+        )
 
     def next(
         self, strategy: Strategy, support_set: str, exclude: Collection[str] = ()
@@ -137,6 +133,14 @@ class Worklist:
         if not candidates:
             return None
         return choose(strategy, candidates, len(left))
+
+
+def _is_normal(review: Review | None, members: Sequence[Member]) -> bool:
+    """Whether a reviewer found an image normal and nobody marked anything in it since."""
+    if review is not None and review.marks_something:
+        return False
+    confirmed = any(member.confirmed_normal for member in members)
+    return confirmed or (review is not None and review.confirmed_normal)
 
 
 def choose(strategy: Strategy, candidates: Sequence[Entry], remaining: int) -> Choice:

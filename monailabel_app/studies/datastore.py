@@ -33,6 +33,8 @@ from d24fad_core.io.dicom.series import holds_dicom
 logger = logging.getLogger(__name__)
 
 VOLUME_PATTERNS = ("*.nii.gz", "*.nii", "*.nrrd", "*.mha")
+UPLOADED = "d24fad_uploaded"
+"""Mark, in what is known of an image, of those that a client sent."""
 _LIST_SECONDS = 30.0
 _DESCRIPTION_LETTERS = 64
 
@@ -74,6 +76,14 @@ class StudiesFolder(LocalDatastore):
             self._datastore.objects[image_id] = ImageLabelModel(image=image)
             self._update_datastore_file()
         return image_id
+
+    def add_upload(self, image_id: str, image_filename: str, image_info: dict[str, Any]) -> str:
+        """As `add_image`, for an image that a client sends."""
+        return self.add_image(image_id, image_filename, {**image_info, UPLOADED: True})
+
+    def update_image_info(self, image_id: str, info: dict[str, Any]) -> None:
+        """As the stock method; what is the operator's own is not for clients to say."""
+        super().update_image_info(image_id, {k: v for k, v in info.items() if k != UPLOADED})
 
     def _reconcile_datastore(self) -> None:
         # The watcher and the request threads both come here.

@@ -20,7 +20,7 @@ from d24fad_core.io.known_studies import KnownStudies, StudySource
 from d24fad_core.io.reading import read_volume
 from d24fad_core.volumes.volume import Modality, Volume
 from monailabel_app.failures import RequestError, sentence_and_remedy
-from monailabel_app.studies.datastore import PacsStudies
+from monailabel_app.studies.datastore import UPLOADED, PacsStudies
 
 LARGEST_VOXELS = 1 << 30
 """1024 x 1024 x 1024, 4 GiB in memory; the largest scans of today have less."""
@@ -123,6 +123,10 @@ class ImageCatalogue:
     def find(self, image: str) -> Study | None:
         """The study of an image id, None where there is no such image any more."""
         return self.study(image) if image in self._datastore.list_images() else None
+
+    def was_uploaded(self, image: str) -> bool:
+        """Whether a client sent an image; the others are the operator's own."""
+        return bool(self._datastore.get_image_info(image).get(UPLOADED))
 
     def holder(self, sha256: str, length: int | None = None) -> str | None:
         """The image whose file has this hash.

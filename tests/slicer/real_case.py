@@ -76,6 +76,5 @@ def real_delivery(folder: Path) -> tuple[VolumeData, Any]:
         Analysis.read(document),
         VolumeData(scores, data.affine),
         regions_of(ranks),
-        (),
     )
     return data, delivery

@@ -142,42 +142,139 @@ def test_cancelling_cancels_on_the_server_too(server) -> None:
     assert [job["state"] for job in server.store.jobs.values()] == ["cancelled"]
 
 
-def test_a_review_is_sent_and_read_back(server) -> None:
-    client, task = Client(server.address), new_task()
-    image, _ = client.upload(scan(7, spots=2), "scan", task)
-    result = client.detect(image, "default", None, {}, task).result
-    review = Review().append(Action.ACCEPT, 1, "AB").append(Action.REJECT, 2, "AB", "vessel")
-    review = review.undo("AB")
-    review = client.send_events(result, review, task)
-    assert review.waiting == ()
+@pytest.fixture
+def task() -> Task:
+    return new_task()
+
+
+def analysed(client: Client, task: Task, spots: int = 2) -> str:
+    """The id of a result with so many findings."""
+    image, _ = client.upload(scan(7, spots=spots), "scan", task)
+    return client.detect(image, "default", None, {}, task).result
+
+
+def opened(client: Client, result: str, task: Task) -> Review:
+    """The review as a panel has it that has just opened the case."""
+    return Review(client.review(result, task))
+
+
+def actions_of(server, result: str) -> list[str]:
+    return [event["action"] for event in server.events[result]]
+
+
+def drawing(*voxels: tuple[int, int, int]) -> VolumeData:
+    array = np.zeros((12, 16, 20), np.uint8)
+    array[tuple(np.transpose(voxels))] = 1
+    return VolumeData(array, scan().affine)
+
+
+def test_a_review_is_sent_and_read_back(server, task: Task) -> None:
+    client = Client(server.address)
+    result = analysed(client, task)
+    review = opened(client, result, task).append(Action.ACCEPT, 1, "AB")
+    review = review.append(Action.REJECT, 2, "AB", "vessel").undo("AB")
+    sent = client.send_events(result, review, task)
+    review = sent.review
+    assert (review.waiting, sent.refused, sent.others, sent.problem) == ((), (), (), None)
     assert review.of(1).state is State.ACCEPTED
     assert review.of(2).state is State.OPEN
-    with pytest.raises(ExplainedError, match="undecided"):
-        client.store_final(result, "AB", "", task)
+    with pytest.raises(ExplainedError, match="not decided"):
+        client.store_final(result, review, "AB", "", task)
 
 
-def test_an_event_whose_answer_was_lost_is_not_sent_twice(server) -> None:
-    client, task = Client(server.address), new_task()
-    image, _ = client.upload(scan(7, spots=2), "scan", task)
-    result = client.detect(image, "default", None, {}, task).result
-    review = Review().append(Action.ACCEPT, 1, "AB").undo("AB").append(Action.REJECT, 1, "AB")
-    client.send_events(result, Review((), review.waiting[:2]), task)
-    review = client.send_events(result, review, task)
-    actions = [event["action"] for event in server.store.events[result]]
-    assert actions == ["accept", "undo", "reject"]
+def test_every_event_says_what_its_reviewer_saw_and_has_a_key(server, task: Task) -> None:
+    client = Client(server.address)
+    result = analysed(client, task)
+    review = opened(client, result, task).append(Action.ACCEPT, 1, "AB").undo("AB")
+    first, second = review.waiting
+    assert first.key and second.key and first.key != second.key
+    assert review.request(first)["expected_version"] == 0
+    assert review.request(first)["key"] == first.key
+    client.send_events(result, review, task)
+    assert [event["key"] for event in server.events[result]] == [first.key, second.key]
+
+
+def test_an_event_whose_answer_was_lost_is_not_written_twice(server, task: Task) -> None:
+    client = Client(server.address)
+    result = analysed(client, task)
+    seen = opened(client, result, task)
+    review = seen.append(Action.ACCEPT, 1, "AB").undo("AB").append(Action.REJECT, 1, "AB")
+    client.send_events(result, Review(seen.server, review.waiting[:2]), task)
+    review = client.send_events(result, review, task).review
+    assert actions_of(server, result) == ["accept", "undo", "reject"]
     assert review.of(1).state is State.REJECTED
 
 
-def test_an_edited_mask_goes_before_its_event(server) -> None:
-    client, task = Client(server.address), new_task()
-    image, _ = client.upload(scan(7), "scan", task)
-    result = client.detect(image, "default", None, {}, task).result
-    digest = client.send_mask(result, VolumeData(np.zeros((12, 16, 20), np.uint8), np.eye(4)), task)
-    review = client.send_events(result, Review().append(Action.EDIT, 1, "AB", mask=digest), task)
-    assert review.confirmed[0].mask == digest
-    found = client.fetch_mask(result, digest, task)
-    assert found.array.shape == (12, 16, 20)
-    client.store_final(result, "AB", "", task)
+def test_a_final_label_whose_answer_was_lost_is_stored_once(server, task: Task) -> None:
+    client = Client(server.address)
+    result = analysed(client, task, spots=1)
+    seen = opened(client, result, task).append(Action.ACCEPT, 1, "AB")
+    seen = client.send_events(result, seen, task).review
+    for _ in range(2):
+        client.store_final(result, seen, "AB", "", task)
+    assert actions_of(server, result) == ["accept", "final"]
+
+
+def test_a_decision_on_what_somebody_else_changed_is_not_sent(server, task: Task) -> None:
+    first, second = Client(server.address), Client(server.address)
+    result = analysed(first, task)
+    mine = opened(first, result, task).append(Action.ACCEPT, 1, "AB")
+    mine = mine.append(Action.ACCEPT, 2, "AB").append(Action.NOTE, None, "AB", "mine")
+    theirs = opened(second, result, task).append(Action.REJECT, 1, "CD")
+    second.send_events(result, theirs, task)
+    sent = first.send_events(result, mine, task)
+    assert [event.finding for event in sent.refused] == [1]
+    assert [entry.reviewer for entry in sent.others] == ["CD"]
+    assert sent.review.of(1).state is State.REJECTED
+    assert sent.review.of(2).state is State.ACCEPTED
+    assert actions_of(server, result) == ["reject", "accept", "note"]
+
+
+def test_undoing_what_somebody_else_changed_is_not_sent(server, task: Task) -> None:
+    first, second = Client(server.address), Client(server.address)
+    result = analysed(first, task)
+    mine = opened(first, result, task).append(Action.ACCEPT, 1, "AB")
+    mine = first.send_events(result, mine, task).review.undo("AB")
+    theirs = opened(second, result, task).append(Action.REJECT, 1, "CD")
+    second.send_events(result, theirs, task)
+    sent = first.send_events(result, mine, task)
+    assert [event.action for event in sent.refused] == [Action.UNDO]
+    assert sent.review.of(1).state is State.REJECTED
+
+
+def test_a_label_that_was_not_seen_is_not_stored(server, task: Task) -> None:
+    first, second = Client(server.address), Client(server.address)
+    result = analysed(first, task, spots=1)
+    mine = opened(first, result, task).append(Action.ACCEPT, 1, "AB")
+    mine = first.send_events(result, mine, task).review
+    theirs = opened(second, result, task).append(Action.REJECT, 1, "CD")
+    second.send_events(result, theirs, task)
+    with pytest.raises(ExplainedError) as caught:
+        first.store_final(result, mine, "AB", "", task)
+    assert caught.value.code == "review_changed"
+    assert actions_of(server, result) == ["accept", "reject"]
+
+
+def test_an_edited_mask_goes_before_its_event(server, task: Task) -> None:
+    client = Client(server.address)
+    result = analysed(client, task, spots=1)
+    digest = client.send_mask(result, drawing((3, 4, 5)), task)
+    review = opened(client, result, task).append(Action.EDIT, 1, "AB", mask=digest)
+    review = client.send_events(result, review, task).review
+    assert review.server.masks == {1: digest}
+    np.testing.assert_array_equal(
+        client.fetch_mask(result, digest, task).array, drawing((3, 4, 5)).array
+    )
+    label, stored = client.store_final(result, review, "AB", "", task)
+    assert label.in_pacs is None
+    assert stored.version == 2
+    review = Review(stored).append(Action.ACCEPT, 1, "AB")
+    assert review.of(1).state is State.EDITED, "the outline counts as long as nobody undoes it"
+    review = client.send_events(result, review, task).review
+    client.store_final(result, review, "AB", "", task)
+    np.testing.assert_array_equal(
+        server.reviews.final("scan").transpose(), drawing((3, 4, 5)).array
+    )
 
 
 def test_support_sets_and_calibration(server) -> None:

@@ -178,12 +178,12 @@ def test_a_whole_review(driver: Driver, server: Any, tmp_path: Path) -> None:
     driver.press(ui.acceptButton)
     driver.until(lambda: ui.saveLabel.text == "All decisions are on the server.")
     (result,) = server.store.results
-    actions = [event["action"] for event in server.store.events[result]]
+    actions = [event["action"] for event in server.events[result]]
     assert actions == ["note", "reject", "accept", "undo", "accept"]
 
     driver.press(ui.saveButton)
     driver.until(lambda: ui.saveLabel.text.startswith("Saved:"))
-    assert server.store.finals[result]["reviewer"] == "AB"
+    assert server.reviews.review(result)["final"]["reviewer"] == "AB"
 
     path = tmp_path / "case.mrb"
     assert slicer.util.saveScene(str(path))
@@ -247,7 +247,7 @@ def test_a_server_that_dies_loses_no_decision(driver: Driver, server: Any) -> No
     assert "2 decisions are not sent yet" in driver.ui.saveLabel.text
     server.start()
     driver.until(lambda: driver.ui.saveLabel.text == "All decisions are on the server.")
-    (events,) = server.store.events.values()
+    (events,) = server.events.values()
     assert [(event["action"], event["finding"]) for event in events] == [
         ("accept", 1),
         ("reject", 2),
@@ -398,7 +398,7 @@ def test_an_edited_outline_is_kept_sent_and_opened_again(driver: Driver, server:
     driver.press(ui.rejectButton)
     driver.press(ui.saveButton)
     driver.until(lambda: ui.saveLabel.text.startswith("Saved:"))
-    (mask,) = server.store.masks.values()
+    (mask,) = server.masks
     from harness.review_server import read_bytes
 
     expected = volumes.labels_of(volumes.scan(volumes.GRIDS["plain"])).array == 1
@@ -422,6 +422,128 @@ def test_an_edited_outline_is_kept_sent_and_opened_again(driver: Driver, server:
     np.testing.assert_array_equal(found > 0, expected)
 
 
+def test_edit_save_accept_save_keeps_the_drawn_outline(driver: Driver, server: Any) -> None:
+    from test_scene import edit
+
+    ui = driver.ui
+    driver.connect()
+    driver.load()
+    driver.analyse()
+    edit(driver.panel.context.case, 1)
+    ui.findingsTable.selectRow(1)
+    driver.press(ui.rejectButton)
+    driver.press(ui.saveButton)
+    driver.until(lambda: ui.saveLabel.text.startswith("Saved:"))
+    drawn = volumes.labels_of(volumes.scan(volumes.GRIDS["plain"])).array == 1
+    drawn[4, 20, 20] = True
+    np.testing.assert_array_equal(server.reviews.final("case").transpose() > 0, drawn)
+    ui.findingsTable.selectRow(0)
+    driver.press(ui.acceptButton)
+    assert driver.state(0) == "✎ edited"
+    driver.until(lambda: ui.saveLabel.text == "All decisions are on the server.")
+    driver.press(ui.saveButton)
+    driver.until(lambda: ui.saveLabel.text.startswith("Saved:"))
+    np.testing.assert_array_equal(server.reviews.final("case").transpose() > 0, drawn)
+    assert len(server.masks) == 1, "what the server has is not sent again"
+
+
+def test_undoing_a_saved_outline_brings_back_the_detectors(driver: Driver, server: Any) -> None:
+    from D24FADSlicerLib.scene.segments import segment_of
+    from test_scene import edit
+
+    ui = driver.ui
+    driver.connect()
+    driver.load()
+    driver.analyse()
+    case = driver.panel.context.case
+    ui.findingsTable.selectRow(1)
+    driver.press(ui.rejectButton)
+    edit(case, 1)
+    driver.press(ui.saveButton)
+    driver.until(lambda: ui.saveLabel.text.startswith("Saved:"))
+    driver.press(ui.undoButton)
+    original = volumes.labels_of(volumes.scan(volumes.GRIDS["plain"])).array == 1
+
+    def outline() -> np.ndarray:
+        import slicer
+
+        segment = segment_of(case.segmentation, 1)
+        if segment is None:
+            return np.zeros(0)
+        return slicer.util.arrayFromSegmentBinaryLabelmap(case.segmentation, segment, case.volume)
+
+    driver.until(lambda: np.array_equal(outline() > 0, original), "the detector's outline")
+    assert driver.state(0) == "open"
+    ui.findingsTable.selectRow(0)
+    driver.press(ui.acceptButton)
+    driver.press(ui.saveButton)
+    driver.until(lambda: ui.saveLabel.text.startswith("Saved:"))
+    np.testing.assert_array_equal(server.reviews.final("case").transpose() > 0, original)
+
+
+def test_what_somebody_else_decided_is_seen_before_anything_is_stored(
+    driver: Driver, server: Any
+) -> None:
+    ui = driver.ui
+    driver.connect()
+    driver.load()
+    driver.analyse()
+    for _ in range(2):
+        driver.press(ui.acceptButton)
+    driver.until(lambda: ui.saveLabel.text == "All decisions are on the server.")
+    (result,) = server.store.results
+    server.reviews.act(result, "reject", finding=2, reviewer="CD")
+    driver.press(ui.saveButton)
+    driver.until(lambda: driver.state(1) == "✗ rejected")
+    assert ui.messageLabel.visible and ui.messageLabel.text
+    assert not server.reviews.labels.path("case").exists()
+    driver.until(lambda: not driver.panel.context.jobs.is_live(driver.panel.review._sending))
+    driver.press(ui.saveButton)
+    driver.until(lambda: ui.saveLabel.text.startswith("Saved:"))
+    first = volumes.labels_of(volumes.scan(volumes.GRIDS["plain"])).array == 1
+    np.testing.assert_array_equal(server.reviews.final("case").transpose() > 0, first)
+
+
+def test_a_decision_on_what_somebody_else_changed_is_asked_for_again(
+    driver: Driver, server: Any
+) -> None:
+    ui = driver.ui
+    driver.connect()
+    driver.load()
+    driver.analyse()
+    (result,) = server.store.results
+    server.reviews.act(result, "reject", finding=1, reviewer="CD")
+    ui.findingsTable.selectRow(0)
+    driver.press(ui.acceptButton)
+    driver.until(lambda: driver.state(0) == "✗ rejected")
+    assert "CD changed the review of finding 1" in ui.messageLabel.text
+    assert "decide again" in ui.messageLabel.text
+    ui.findingsTable.selectRow(0)
+    driver.press(ui.acceptButton)
+    driver.until(lambda: ui.saveLabel.text == "All decisions are on the server.")
+    assert driver.state(0) == "✓ accepted"
+
+
+def test_an_outline_with_nothing_left_is_not_saved(driver: Driver, server: Any) -> None:
+    import slicer
+    from D24FADSlicerLib.scene.segments import segment_of
+
+    driver.connect()
+    driver.load()
+    driver.analyse()
+    case = driver.panel.context.case
+    for _ in range(2):
+        driver.press(driver.ui.acceptButton)
+    slicer.util.updateSegmentBinaryLabelmapFromArray(
+        np.zeros(volumes.SHAPE, np.uint8),
+        case.segmentation,
+        segment_of(case.segmentation, 1),
+        case.volume,
+    )
+    driver.press(driver.ui.saveButton)
+    assert "outline of finding 1 is empty" in driver.ui.messageLabel.text
+
+
 @pytest.mark.parametrize(
     ("pacs", "words"),
     [
@@ -433,7 +555,7 @@ def test_an_edited_outline_is_kept_sent_and_opened_again(driver: Driver, server:
 def test_saving_says_what_the_pacs_has(
     driver: Driver, server: Any, pacs: dict[str, Any], words: str
 ) -> None:
-    server.pacs = pacs
+    server.reviews.pacs = pacs
     driver.connect()
     driver.load()
     driver.analyse()
@@ -552,14 +674,14 @@ def test_two_cases_keep_their_own_reviews(driver: Driver, server: Any) -> None:
     driver.analyse()
     driver.press(driver.ui.rejectButton)
     assert driver.state(0) == "✗ rejected"
-    driver.until(lambda: len(server.store.events) == 2)
+    driver.until(lambda: len(server.events) == 2)
     server.stop()
     driver.press(driver.ui.undoButton)
     driver.until(lambda: "reconnecting" in driver.ui.connectionLabel.text.lower())
     driver.ui.volumeSelector.setCurrentNode(first)
     assert [driver.state(row) for row in (0, 1)] == ["✓ accepted", "open"]
     server.start()
-    driver.until(lambda: sum(map(len, server.store.events.values())) == 3, "the waiting undo")
+    driver.until(lambda: sum(map(len, server.events.values())) == 3, "the waiting undo")
 
 
 def test_the_view_follows_its_controls(driver: Driver) -> None:

@@ -71,23 +71,22 @@ def test_the_client_goes_through_a_whole_review(server: Any) -> None:
     assert sorted(set(np.unique(labels.array)) - {0}) == ranks
     assert ranks, "the threshold of the test is low enough for a finding"
 
-    review = Review()
+    review = Review(client.review(analysis.result, task))
     for rank in ranks[1:]:
         review = review.append(Action.REJECT, rank, "AB", "noise")
-    review = client.send_events(analysis.result, review, task)
+    review = client.send_events(analysis.result, review, task).review
     with pytest.raises(ExplainedError) as caught:
-        client.store_final(analysis.result, "AB", "", task)
+        client.store_final(analysis.result, review, "AB", "", task)
     assert caught.value.code == "findings_open"
     drawn = VolumeData((labels.array == 1).astype(np.uint8), volume.affine)
     drawn.array[0, 0, 0] = 1
     digest = client.send_mask(analysis.result, drawn, task)
-    review = client.send_events(
-        analysis.result, review.append(Action.EDIT, 1, "AB", mask=digest), task
-    )
+    review = review.append(Action.EDIT, 1, "AB", mask=digest)
+    review = client.send_events(analysis.result, review, task).review
     np.testing.assert_array_equal(
         client.fetch_mask(analysis.result, digest, task).array, drawn.array
     )
-    client.store_final(analysis.result, "AB", "done", task)
+    client.store_final(analysis.result, review, "AB", "done", task)
     again = client.latest_result(image, task)
     assert again is not None and again.result == analysis.result
     reopened = Review(client.review(analysis.result, task))
@@ -170,7 +169,7 @@ def test_the_panel_reviews_a_case_on_the_real_server(
         driver.press(ui.saveButton)
         driver.until(lambda: ui.saveLabel.text.startswith("Saved:"), seconds=60)
         driver.press(ui.confirmNormalButton)
-        driver.until(lambda: ui.supportTable.rowCount == 4, seconds=60)
+        driver.until(lambda: "not normal" in ui.messageLabel.text, seconds=60)
     finally:
         driver.close()
 

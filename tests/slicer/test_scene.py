@@ -10,19 +10,19 @@ import pytest
 import volumes
 from D24FADSlicerLib.logic.findings import Analysis, regions_of
 from D24FADSlicerLib.logic.messages import ExplainedError
-from D24FADSlicerLib.logic.review import Action, Event, Review, State
+from D24FADSlicerLib.logic.review import Action, Review, State
 from D24FADSlicerLib.logic.volume_file import VolumeData
 
 pytestmark = pytest.mark.usefixtures("scene")
 
 
-def delivery_of(volume: VolumeData, events: tuple[Event, ...] = (), **changes: Any) -> Any:
+def delivery_of(volume: VolumeData, **changes: Any) -> Any:
     from D24FADSlicerLib.scene.case import Delivery
 
     heatmap = VolumeData((volume.array / 100).astype(np.float32), volume.affine)
     analysis = Analysis.read(volumes.result_document(volume, **changes))
     regions = regions_of(volumes.labels_of(volume).array)
-    return Delivery(analysis, heatmap, regions, events)
+    return Delivery(analysis, heatmap, regions)
 
 
 def open_case(name: str = "plain", **changes: Any) -> Any:
@@ -195,7 +195,7 @@ def test_a_drawn_mask_is_what_was_drawn_and_goes_once() -> None:
     expected[4, 20, 20] = True
     np.testing.assert_array_equal(mask.volume.array > 0, expected)
     assert (mask.action, mask.finding) == (Action.EDIT, 1)
-    mark_sent(case.segmentation, mask)
+    mark_sent(case.segmentation, mask, 1, "a" * 64)
     assert drawn_masks(case.segmentation, case.volume, case.review) == []
 
 
@@ -210,6 +210,23 @@ def test_a_segment_of_the_reviewers_own_is_added() -> None:
     slicer.util.updateSegmentBinaryLabelmapFromArray(array, case.segmentation, own, case.volume)
     (mask,) = drawn_masks(case.segmentation, case.volume, case.review)
     assert (mask.action, mask.finding) == (Action.ADD, None)
+    np.testing.assert_array_equal(mask.volume.array, array)
+
+
+def test_an_added_region_that_is_drawn_on_again_is_an_edit_of_it() -> None:
+    import slicer
+    from D24FADSlicerLib.scene.segments import drawn_masks, mark_sent
+
+    case = open_case()
+    own = case.segmentation.GetSegmentation().AddEmptySegment("mine", "mine")
+    array = np.zeros(volumes.SHAPE, np.uint8)
+    for place in (slice(5, 8), slice(5, 7)):
+        array[:] = 0
+        array[20:22, place, place] = 1
+        slicer.util.updateSegmentBinaryLabelmapFromArray(array, case.segmentation, own, case.volume)
+        (mask,) = drawn_masks(case.segmentation, case.volume, case.review)
+        mark_sent(case.segmentation, mask, 3, "a" * 64)
+    assert (mask.action, mask.finding) == (Action.EDIT, 3)
     np.testing.assert_array_equal(mask.volume.array, array)
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from d24fad_core.volumes.volume import Modality, Plane
-from monailabel_app.analysis.parameters import parse_parameters
+from monailabel_app.analysis.parameters import OPTIONS, parse_parameters, require_known_options
 from monailabel_app.failures import RequestError
 
 
@@ -94,3 +94,18 @@ def test_nothing_a_client_sends_breaks_it(given: dict[str, object]) -> None:
         parse_parameters(given)
     except RequestError as refused:
         assert 400 <= refused.status < 500
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("plane", "planes"), ("treshold", "threshold"), ("zzz", None)]
+)
+def test_an_option_that_nobody_would_read_is_refused_by_its_name(
+    name: str, meant: str | None
+) -> None:
+    require_known_options({"planes": ["axial"], "threshold": 2}, OPTIONS)
+    with pytest.raises(RequestError) as refused:
+        require_known_options({name: ["coronal"]}, OPTIONS)
+    assert refused.value.code == "bad_request"
+    assert f"'{name}'" in refused.value.message
+    assert (f"'{meant}'" in refused.value.remedy) == (meant is not None)
+    assert "minimum_volume_ml" in refused.value.remedy

@@ -266,7 +266,8 @@ def test_a_review_from_the_first_finding_to_the_final_label(
     assert late.json()["review"]["version"] == 1
     own.post(f"{address}/events", {"action": "accept", "finding": 1}, 400)
     for finding in findings[1:]:
-        own.put(f"{address}/final", 409, json={"reviewer": "AB"})
+        seen = own.get(address)["version"]
+        own.put(f"{address}/final", 409, json={"reviewer": "AB", "expected_version": seen})
         own.post(
             f"{address}/events",
             {"action": "reject", "finding": finding["rank"], "reviewer": "AB"},
@@ -287,7 +288,9 @@ def test_a_review_from_the_first_finding_to_the_final_label(
     other = (tmp_path / "other.nii.gz").read_bytes()
     own.put(f"{address}/masks/{hashlib.sha256(other).hexdigest()}", 422, data=other)
 
-    closed = own.put(f"{address}/final", json={"reviewer": "AB"})
+    own.put(f"{address}/final", 400, json={"reviewer": "AB"})
+    seen = own.get(address)["version"]
+    closed = own.put(f"{address}/final", json={"reviewer": "AB", "expected_version": seen})
     assert closed["state"] == "reviewed"
     final = read(own.ask("GET", f"{address}/final", 200).content, tmp_path)
     np.testing.assert_allclose(final.affine, source.affine, atol=1e-4)
@@ -314,7 +317,9 @@ def test_a_normal_study_has_an_empty_final_label_and_calibrates(own: Api, tmp_pa
             f"{address}/events",
             {"action": "reject", "finding": finding["finding"], "reviewer": "AB"},
         )
-    closed = own.put(f"{address}/final", json={"reviewer": "AB"})
+    own.put(f"{address}/final", 400, json={"reviewer": "AB"})
+    seen = own.get(address)["version"]
+    closed = own.put(f"{address}/final", json={"reviewer": "AB", "expected_version": seen})
     assert closed["confirmed_normal"] is True
     final = read(own.ask("GET", f"{address}/final", 200).content, tmp_path)
     assert not final.get_fdata().any()

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monailabel_app.failures import RequestError
-from monailabel_app.review.reviews import ReviewEvent, ReviewLog, review_of
+from monailabel_app.review.log import ReviewLog
+from monailabel_app.review.states import ReviewEvent, review_of
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import highdicom as hd
 import nibabel
@@ -144,6 +145,12 @@ def test_results_are_stored_in_the_pacs_and_read_back(
             assert [e for e in verdict.stderr.splitlines() if e.startswith("Error")] == []
 
 
+def final_of(api: Api, result: str, reviewer: str) -> dict[str, Any]:
+    """What to send for the final label of the review as it is now."""
+    version = api.get(f"/results/{result}/review")["version"]
+    return {"reviewer": reviewer, "expected_version": version}
+
+
 def test_a_normal_study_reviewed_gives_an_empty_segmentation(
     api: Api, orthanc: Orthanc, series: dict[str, str]
 ) -> None:
@@ -153,7 +160,7 @@ def test_a_normal_study_reviewed_gives_an_empty_segmentation(
         options={"threshold": 1000.0},
     )
     assert api.get(f"/results/{result}/report")["findings"] == []
-    final = api.put(f"/results/{result}/review/final", json={"reviewer": "AB"})
+    final = api.put(f"/results/{result}/review/final", json=final_of(api, result, "AB"))
     assert final["pacs"]["stored"] is True, final["pacs"]
     uid = final["pacs"]["sop_instance_uid"]
     (written,) = [o for o in objects(orthanc, "SEG") if o.SOPInstanceUID == uid]
@@ -173,7 +180,7 @@ def test_a_final_label_is_stored_with_a_report(
         action = "accept" if finding["rank"] == 1 else "reject"
         event = {"action": action, "finding": finding["rank"], "reviewer": "AB"}
         api.post(f"/results/{result}/review/events", event)
-    answer = api.put(f"/results/{result}/review/final", json={"reviewer": "Dr Müller"})
+    answer = api.put(f"/results/{result}/review/final", json=final_of(api, result, "Dr Müller"))
     assert answer["pacs"]["stored"] is True, answer["pacs"]
     named = {item["kind"]: item for item in answer["pacs"]["items"]}
     stored = {
@@ -257,7 +264,7 @@ def test_a_pacs_that_went_away_is_told_and_nothing_is_lost(
     for finding in api.get(f"/results/{result}/review")["findings"]:
         event = {"action": "accept", "finding": finding["finding"], "reviewer": "AB"}
         api.post(f"/results/{result}/review/events", event)
-    final = api.put(f"/results/{result}/review/final", json={"reviewer": "AB"})
+    final = api.put(f"/results/{result}/review/final", json=final_of(api, result, "AB"))
     assert final["state"] == "reviewed"
     assert final["pacs"]["stored"] is False
     assert final["pacs"]["error"]["code"] == "pacs_unreachable"

@@ -1,7 +1,8 @@
 """A small D24FAD server for the panel's tests: the interface of `docs/http-api.md` in memory.
 
-It analyses nothing: the bright voxels of an image are its findings. Tests can slow it down, make it
-refuse, and take it away and bring it back at the same port with what it had stored.
+It analyses nothing: the bright voxels of an image are its findings. Reviews are the real server's:
+its routes, its log and its masks, over a temporary folder. Tests can slow it down, make it refuse,
+and take it away and bring it back at the same port with what it had stored.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-import cc3d
 import numpy as np
 from D24FADSlicerLib.logic.volume_file import VolumeData, read_nifti, write_nifti
+
+from monailabel_app.analysis.encodings import label_volume
+from tests.app.review.served import ServedReviews
 
 API = "/d24fad/v1"
 THRESHOLD = 4.0
@@ -38,9 +41,6 @@ class Store:
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     results: dict[str, dict[str, Any]] = field(default_factory=dict)
     volumes: dict[str, dict[str, bytes]] = field(default_factory=dict)
-    events: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    masks: dict[str, bytes] = field(default_factory=dict)
-    finals: dict[str, dict[str, Any]] = field(default_factory=dict)
     normals: list[float] = field(default_factory=list)
     titles: dict[str, str] = field(default_factory=dict)
 
@@ -53,7 +53,8 @@ class ReviewServer:
         job_s: how long an analysis takes.
         delay_s: how long each answer waits.
         token: access token asked for; empty for none.
-        pacs: what to say of the PACS when a final label is stored.
+        reviews: the reviews of its results, behind the real routes; their `pacs` says what to say
+            of the PACS when a final label is stored.
         uploads: whether volumes may be sent to it.
         alignment: from RAS mm of a case to RAS mm of each support; None for a server too old to
             tell.
@@ -65,11 +66,12 @@ class ReviewServer:
         self.job_s = 0.0
         self.delay_s = 0.0
         self.token = ""
-        self.pacs: dict[str, Any] | None = None
         self.alignment: Any = np.eye(4)
         self.uploads = True
         self.calls: list[str] = []
         self.port = 0
+        self._folder = tempfile.TemporaryDirectory(prefix="d24fad-reviews-")
+        self.reviews = ServedReviews(Path(self._folder.name))
         self._server: ThreadingHTTPServer | None = None
 
     def __enter__(self) -> ReviewServer:
@@ -78,6 +80,23 @@ class ReviewServer:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        self._folder.cleanup()
+
+    @property
+    def events(self) -> dict[str, list[dict[str, Any]]]:
+        """The events of every review, by result."""
+        found = {result: self.reviews.review(result) for result in self.store.results}
+        return {result: review["events"] for result, review in found.items() if review["events"]}
+
+    @property
+    def masks(self) -> list[bytes]:
+        """The outlines that reviewers sent, in order."""
+        return [
+            self.reviews.reviews.masks.get(event["mask"]).read_bytes()
+            for events in self.events.values()
+            for event in events
+            if event["action"] in ("edit", "add")
+        ]
 
     @property
     def address(self) -> str:
@@ -101,6 +120,12 @@ class ReviewServer:
             self._server.break_connections()
             self._server.server_close()
             self._server = None
+
+    def reviewed(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+        """The answer of the real review routes."""
+        headers = {"Content-Type": "application/json"} if body[:1] == b"{" else {}
+        answer = self.reviews.client.request(method, path, content=body, headers=headers)
+        return answer.status_code, answer.content
 
     def add_image(self, name: str, volume: VolumeData) -> None:
         """Put an image among the studies."""
@@ -182,7 +207,10 @@ class _Handler(BaseHTTPRequestHandler):
                 raise Refusal(401, "unauthorised", "This server needs a token.", "Enter it.")
             if not parts.path.startswith(API):
                 raise Refusal(404, "unknown_route", "There is no such route.")
-            status, answer = _answer(state.store, state, self.command, path, query, body)
+            if path[0] == "results" and path[2:3] == ["review"]:
+                status, answer = state.reviewed(self.command, self.path, body)
+            else:
+                status, answer = _answer(state.store, state, self.command, path, query, body)
         except Refusal as refusal:
             status, answer = refusal.status, {"error": refusal.error, "detail": str(refusal)}
         binary = isinstance(answer, bytes)
@@ -223,7 +251,7 @@ def _answer(
                 "options": {"ct_windows": ["body", "brain", "lung", "bone"]},
             }
         case "GET", ["images"]:
-            return 200, {"items": [_image(store, name) for name in sorted(store.files)]}
+            return 200, {"items": [_image(store, state, name) for name in sorted(store.files)]}
         case "GET", ["images", name, "file"]:
             return 200, store.files[_known(name, store.files, "image")]
         case "GET", ["uploads", digest]:
@@ -285,26 +313,10 @@ def _answer(
             rows = np.asarray(state.alignment).tolist()
             matches = [{"image": s["name"], "query_to_support": rows} for s in supports]
             return 200, {"result": result, "items": matches}
-        case "GET", ["results", result, "review"]:
-            return 200, _review(store, result)
-        case "POST", ["results", result, "review", "events"]:
-            _append_event(store, result, document)
-            return 201, _review(store, result)
-        case "PUT", ["results", _, "review", "masks", digest]:
-            store.masks[digest] = body
-            return 201, {"sha256": digest}
-        case "GET", ["results", _, "review", "masks", digest]:
-            return 200, store.masks[_known(digest, store.masks, "mask")]
-        case "PUT", ["results", result, "review", "final"]:
-            if _open_findings(store, result):
-                raise Refusal(409, "findings_open", "A finding is undecided.", "Decide it.")
-            store.finals[result] = document
-            _append_event(store, result, {"action": "final", "finding": None})
-            return 200, {**_review(store, result), "pacs": state.pacs}
         case "GET", ["next"]:
             taken = set(query.get("exclude", []))
             taken |= {s["image"] for studies in store.sets.values() for s in studies}
-            taken |= {store.results[r]["image"] for r in store.finals}
+            taken |= {r["image"] for r in store.results.values() if _is_reviewed(state, r)}
             left = [name for name in sorted(store.files) if name not in taken]
             if not left:
                 raise Refusal(404, "nothing_left", "Every case is reviewed.", "Add studies.")
@@ -334,14 +346,18 @@ def _known(name: str, among: Any, what: str) -> str:
     return name
 
 
-def _image(store: Store, name: str) -> dict[str, Any]:
+def _is_reviewed(state: ReviewServer, result: dict[str, Any]) -> bool:
+    return bool(state.reviews.review(result["id"])["state"] == "reviewed")
+
+
+def _image(store: Store, state: ReviewServer, name: str) -> dict[str, Any]:
     results = [r for r in store.results.values() if r["image"] == name]
     return {
         "image": name,
         "title": store.titles.get(name, name),
         "sha256": next((d for d, n in store.hashes.items() if n == name), None),
         "modality": "MR",
-        "state": "reviewed" if results and results[-1]["id"] in store.finals else "unreviewed",
+        "state": "reviewed" if results and _is_reviewed(state, results[-1]) else "unreviewed",
         "result": results[-1]["id"] if results else None,
         "case_score": results[-1]["report"]["case_score"] if results else None,
     }
@@ -403,7 +419,7 @@ def _follow_job(
         job["fraction"] = min((time.monotonic() - job["began"]) / state.job_s, 0.99)
     elif job["state"] == "running":
         job.update(state="done", fraction=1.0, version=job["version"] + 1)
-        job["result"] = _analyse(store, job)
+        job["result"] = _analyse(store, state, job)
     return job
 
 
@@ -422,34 +438,18 @@ def read_bytes(content: bytes) -> VolumeData:
         return read_nifti(path)
 
 
-def _analyse(store: Store, job: dict[str, Any]) -> str:
+def _analyse(store: Store, state: ReviewServer, job: dict[str, Any]) -> str:
     threshold = float(job["options"].get("threshold") or THRESHOLD)
     volume = read_bytes(store.files[job["image"]])
     heatmap = np.clip(volume.array.astype(np.float32) / 100 - 1, 0, None)
-    labels, affine = cc3d.connected_components(heatmap > threshold), volume.affine
-    findings = []
-    numbers = list(range(1, int(labels.max()) + 1))
-    numbers.sort(key=lambda n: -float(heatmap[labels == n].max()))
-    ranks = np.zeros_like(labels, dtype=np.uint16)
-    for rank, number in enumerate(numbers, start=1):
-        inside = labels == number
-        ranks[inside] = rank
-        peak = np.unravel_index(np.argmax(np.where(inside, heatmap, 0)), heatmap.shape)
-        ras = affine @ np.array([peak[2], peak[1], peak[0], 1.0])
-        layers = np.nonzero(inside.any(axis=(1, 2)))[0]
-        findings.append(
-            {
-                "rank": rank,
-                "volume_ml": float(inside.sum() * abs(np.linalg.det(affine[:3, :3])) / 1000),
-                "peak_score": float(heatmap[inside].max()),
-                "mean_score": float(heatmap[inside].mean()),
-                "peak_ras_mm": [float(v) for v in ras[:3]],
-                "slice_range": [int(layers[0]), int(layers[-1])],
-            }
-        )
+    affine = volume.affine
     key = json.dumps([job["image"], job["support"], job["options"], str(sorted(store.hashes))])
     result = hashlib.sha256(key.encode()).hexdigest()
     shares = 1 / len(job["support"])
+    digest = next((d for d, name in store.hashes.items() if name == job["image"]), "")
+    state.reviews.hashes[job["image"]] = digest
+    stored = state.reviews.put(result, job["image"], heatmap.transpose(), affine, threshold)
+    ranks, _ = label_volume(stored.mask, stored.findings)
     store.results[result] = {
         "id": result,
         "image": job["image"],
@@ -458,7 +458,7 @@ def _analyse(store: Store, job: dict[str, Any]) -> str:
             "case_score": float(heatmap.max()),
             "slice_axis": 2,
             "slice_scores": [float(layer.max()) for layer in heatmap],
-            "findings": findings,
+            "findings": stored.report["findings"],
             "calibration": {
                 "threshold": threshold,
                 "p_value": 0.2,
@@ -475,31 +475,6 @@ def _analyse(store: Store, job: dict[str, Any]) -> str:
     }
     store.volumes[result] = {
         "heatmap": _nifti(VolumeData(heatmap, affine)),
-        "mask": _nifti(VolumeData(ranks, affine)),
+        "mask": _nifti(VolumeData(ranks.transpose(), affine)),
     }
     return result
-
-
-def _append_event(store: Store, result: str, document: dict[str, Any]) -> None:
-    events = store.events.setdefault(_known(result, store.results, "result"), [])
-    if document["action"] == "undo":
-        events[document.pop("event") - 1]["undone"] = True
-    if document.get("mask") and document["mask"] not in store.masks:
-        raise Refusal(400, "bad_request", "This mask was not sent.", "Send it first.")
-    events.append(
-        {**document, "event": len(events) + 1, "time": "2026-11-23T08:30:00Z", "undone": False}
-    )
-
-
-def _review(store: Store, result: str) -> dict[str, Any]:
-    events = store.events.get(result, [])
-    return {"result": result, "version": len(events), "events": events}
-
-
-def _open_findings(store: Store, result: str) -> list[int]:
-    decided: dict[int, str] = {}
-    for event in store.events.get(result, []):
-        if not event["undone"] and event["finding"] is not None:
-            decided[event["finding"]] = event["action"]
-    ranks = [finding["rank"] for finding in store.results[result]["report"]["findings"]]
-    return [rank for rank in ranks if decided.get(rank, "reopen") == "reopen"]

@@ -1,18 +1,26 @@
-"""The review of a case: a log that only grows, and the state that it adds up to."""
+"""The review of a case: the server's states, and over them what waits to be sent.
+
+What a log of events adds up to is the server's to say. Only for the few events that it does not
+have yet the panel says what they will lead to.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+import uuid
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from enum import Enum
 from typing import Any
 
-from .records import Document, text
+from .messages import ExplainedError
+from .records import Document, malformed, number, text
 
 
 class Action(str, Enum):
-    """What a reviewer did."""
+    """What a reviewer can do."""
 
     ACCEPT = "accept"
     REJECT = "reject"
@@ -21,11 +29,10 @@ class Action(str, Enum):
     REOPEN = "reopen"
     NOTE = "note"
     UNDO = "undo"
-    OTHER = "other"
 
 
 class State(str, Enum):
-    """What a finding is after the events so far."""
+    """Where a finding stands."""
 
     OPEN = "open"
     ACCEPTED = "accepted"
@@ -34,28 +41,149 @@ class State(str, Enum):
     REJECTED = "rejected"
 
 
-_STATE_AFTER = {
-    Action.ACCEPT: State.ACCEPTED,
-    Action.REJECT: State.REJECTED,
-    Action.EDIT: State.EDITED,
-    Action.ADD: State.ADDED,
-    Action.REOPEN: State.OPEN,
-}
+@dataclass(frozen=True)
+class FindingReview:
+    """Where a finding stands.
+
+    Attributes:
+        state: what was decided.
+        note: the latest remark.
+        reviewer: who decided it.
+        mask: SHA-256 of the outline drawn for it; None for the detector's own.
+        added: whether a reviewer added it; the others are the detector's.
+    """
+
+    state: State = State.OPEN
+    note: str = ""
+    reviewer: str = ""
+    mask: str | None = None
+    added: bool = False
+
+    @classmethod
+    def read(cls, document: Document) -> FindingReview:
+        """Read it from the server's answer.
+
+        Raises:
+            ExplainedError: the state is none that this extension knows.
+        """
+        name = text(document, "state")
+        if name not in {state.value for state in State}:
+            raise malformed(f"a finding is '{name}'")
+        return cls(
+            state=State(name),
+            note=str(document.get("note") or ""),
+            reviewer=str(document.get("reviewer") or ""),
+            mask=document.get("mask"),
+            added=bool(document.get("added", False)),
+        )
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An event in the server's log.
+
+    Attributes:
+        number: its place in the log, from 1.
+        key: names it once and for all.
+        finding: the finding it is about; None for the study.
+        reviewer: who.
+        undoes: number of the event that it took back.
+        stands: whether `undo` can take it back.
+        before: where its finding stood before it; None for an added one and for the study.
+        note_before: the remark on the study before it.
+    """
+
+    number: int
+    key: str
+    finding: int | None
+    reviewer: str
+    undoes: int | None
+    stands: bool
+    before: FindingReview | None
+    note_before: str
+
+    @classmethod
+    def read(cls, document: Document) -> Entry:
+        """Read it from the server's answer."""
+        before = document.get("before")
+        finding = (before or {}).get("finding")
+        return cls(
+            number=int(number(document, "event")),
+            key=text(document, "key"),
+            finding=document.get("finding"),
+            reviewer=str(document.get("reviewer") or ""),
+            undoes=document.get("undoes"),
+            stands=before is not None,
+            before=None if finding is None else FindingReview.read(finding),
+            note_before=str((before or {}).get("note") or ""),
+        )
+
+
+@dataclass(frozen=True)
+class ServerReview:
+    """The review of a result as the server last told it.
+
+    Attributes:
+        version: grows with every event.
+        findings: number and state of each finding.
+        note: the remark on the study.
+        entries: the log, oldest first.
+    """
+
+    version: int = 0
+    findings: tuple[tuple[int, FindingReview], ...] = ()
+    note: str = ""
+    entries: tuple[Entry, ...] = ()
+
+    @classmethod
+    def read(cls, document: Document) -> ServerReview:
+        """Read it from the server's answer.
+
+        Raises:
+            ExplainedError: the answer lacks one of its parts.
+        """
+        return cls(
+            version=int(number(document, "version")),
+            findings=tuple(
+                (int(number(finding, "finding")), FindingReview.read(finding))
+                for finding in document.get("findings") or ()
+            ),
+            note=str(document.get("note") or ""),
+            entries=tuple(Entry.read(event) for event in document.get("events") or ()),
+        )
+
+    @property
+    def masks(self) -> dict[int, str]:
+        """The outlines that reviewers drew, by finding."""
+        return {rank: found.mask for rank, found in self.findings if found.mask is not None}
+
+    def number_of(self, key: str) -> int | None:
+        """The place of an event in the log, None where it is not in it."""
+        return next((entry.number for entry in self.entries if entry.key == key), None)
+
+    def document(self) -> dict[str, Any]:
+        """The same as plain values, as the server would say it."""
+        return {
+            "version": self.version,
+            "findings": [{"finding": rank, **asdict(found)} for rank, found in self.findings],
+            "note": self.note,
+            "events": [_entry_document(entry) for entry in self.entries],
+        }
 
 
 @dataclass(frozen=True)
 class Event:
-    """One entry of the log.
+    """Something that a reviewer did and that waits to be sent.
 
     Attributes:
         action: what was done.
-        finding: the finding's number; None for the whole study.
+        finding: the finding's number; None for the whole study and for an added region.
         reviewer: who did it.
         time: when, ISO 8601, UTC.
         note: a remark.
         mask: SHA-256 of the outline sent with it.
-        undone: whether a later event took it back.
-        number: its number in the server's log; None while it waits.
+        key: names it once and for all, so that it is not written twice.
+        target: key of the event that an `undo` takes back.
     """
 
     action: Action
@@ -64,54 +192,86 @@ class Event:
     time: str
     note: str = ""
     mask: str | None = None
-    undone: bool = False
-    number: int | None = None
+    key: str = ""
+    target: str = ""
 
     @classmethod
     def read(cls, document: Document) -> Event:
-        """Read it from the server's or a scene's log."""
-        name = text(document, "action")
-        known = name in {action.value for action in Action}
-        # What the server writes by itself (a final label, a confirmation) decides nothing here.
-        action = Action(name) if known else Action.OTHER
+        """Read it from a scene."""
         finding = document.get("finding")
         return cls(
-            action=action,
+            action=Action(text(document, "action")),
             finding=None if finding is None else int(finding),
             reviewer=str(document.get("reviewer") or ""),
             time=str(document.get("time") or ""),
             note=str(document.get("note") or ""),
             mask=document.get("mask"),
-            undone=bool(document.get("undone", False)),
-            number=document.get("event", document.get("number")),
+            # Scenes of earlier versions have none; it must be the same at each reading.
+            key=str(document.get("key") or _digest(document)),
+            target=str(document.get("target") or ""),
         )
 
 
 @dataclass(frozen=True)
-class FindingReview:
-    """Where a finding stands."""
+class _Step:
+    """An event that can be taken back, and what was before it."""
 
-    state: State = State.OPEN
-    note: str = ""
-    reviewer: str = ""
-    mask: str | None = None
+    key: str
+    finding: int | None
+    before: FindingReview | None
+    note_before: str
 
 
-def now() -> str:
-    """The time as the log writes it."""
-    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+@dataclass
+class _Overlay:
+    """The server's states with the waiting events laid over them, one after the other."""
+
+    findings: dict[int, FindingReview]
+    note: str
+    steps: list[_Step]
+    highest: int
+
+    def lay(self, event: Event) -> None:
+        if event.action is Action.UNDO:
+            self._take_back(event.target)
+            return
+        finding = event.finding
+        if event.action is Action.ADD:
+            finding = self.highest = self.highest + 1
+        if finding is None:
+            self.steps.append(_Step(event.key, None, None, self.note))
+            self.note = event.note
+        elif event.action is Action.ADD:
+            self.steps.append(_Step(event.key, finding, None, self.note))
+            self.findings[finding] = _after(FindingReview(added=True), event)
+        else:
+            before = self.findings.get(finding, FindingReview())
+            self.steps.append(_Step(event.key, finding, before, self.note))
+            self.findings[finding] = _after(before, event)
+
+    def _take_back(self, key: str) -> None:
+        step = next((step for step in self.steps if step.key == key), None)
+        if step is None:
+            return
+        self.steps.remove(step)
+        if step.finding is None:
+            self.note = step.note_before
+        elif step.before is None:
+            self.findings.pop(step.finding, None)
+        else:
+            self.findings[step.finding] = step.before
 
 
 @dataclass(frozen=True)
 class Review:
-    """The log of one result: what the server has confirmed and what waits to be sent.
+    """The review of one result: what the server says, and what waits to be sent.
 
     Attributes:
-        confirmed: the events on the server, oldest first.
+        server: the review as the server last told it and as the reviewer saw it.
         waiting: the events that the server has not confirmed yet, oldest first.
     """
 
-    confirmed: tuple[Event, ...] = ()
+    server: ServerReview = ServerReview()
     waiting: tuple[Event, ...] = ()
 
     def append(
@@ -121,54 +281,28 @@ class Review:
         reviewer: str,
         note: str = "",
         mask: str | None = None,
+        key: str = "",
     ) -> Review:
         """The review with one more event."""
-        event = Event(action, finding, reviewer, now(), note, mask)
+        event = Event(action, finding, reviewer, _now(), note, mask, key or uuid.uuid4().hex)
         return replace(self, waiting=(*self.waiting, event))
 
     def undo(self, reviewer: str) -> Review:
         """The review with the latest event taken back; the event itself stays in the log."""
-        return self.append(Action.UNDO, None, reviewer) if self.can_undo else self
+        steps = self._overlay().steps
+        if not steps:
+            return self
+        event = Event(Action.UNDO, None, reviewer, _now(), key=uuid.uuid4().hex)
+        return replace(self, waiting=(*self.waiting, replace(event, target=steps[-1].key)))
 
     @property
     def can_undo(self) -> bool:
         """Whether an event is left to take back."""
-        return any(_takes_back(event) for event in self.effective())
-
-    @property
-    def next_undone(self) -> int | None:
-        """The number in the server's log of the event that `undo` would take back there."""
-        standing = [event for event in self.confirmed if not event.undone and _takes_back(event)]
-        return standing[-1].number if standing else None
-
-    def effective(self) -> tuple[Event, ...]:
-        """The events that count, oldest first: those not taken back."""
-        standing = [event for event in self.confirmed if not event.undone]
-        standing = [event for event in standing if event.action is not Action.UNDO]
-        for event in self.waiting:
-            if event.action is Action.UNDO:
-                for index in range(len(standing) - 1, -1, -1):
-                    if _takes_back(standing[index]):
-                        del standing[index]
-                        break
-            else:
-                standing.append(event)
-        return tuple(standing)
+        return bool(self._overlay().steps)
 
     def findings(self) -> dict[int, FindingReview]:
-        """Where each finding stands that an event names."""
-        found: dict[int, FindingReview] = {}
-        for event in self.effective():
-            if event.finding is None:
-                continue
-            before = found.get(event.finding, FindingReview())
-            found[event.finding] = FindingReview(
-                state=_STATE_AFTER.get(event.action, before.state),
-                note=event.note or before.note,
-                reviewer=event.reviewer,
-                mask=event.mask or before.mask,
-            )
-        return found
+        """Where each finding stands that the server or a waiting event names."""
+        return self._overlay().findings
 
     def of(self, finding: int) -> FindingReview:
         """Where one finding stands."""
@@ -182,55 +316,172 @@ class Review:
     @property
     def study_note(self) -> str:
         """The latest remark on the whole study."""
-        for event in reversed(self.effective()):
-            if event.finding is None and event.action is Action.NOTE:
-                return event.note
-        return ""
+        return self._overlay().note
 
-    def with_server(self, events: tuple[Event, ...]) -> Review:
-        """The review with the server's log; a waiting event that is in it waits no longer.
+    def others(self, server: ServerReview, own: Collection[str] = ()) -> tuple[Entry, ...]:
+        """What others have written since the reviewer saw the review.
 
-        An event can be on the server though its answer got lost, so the new part of the server's
-        log is compared with what waits, in order.
+        Args:
+            server: the review as the server tells it now.
+            own: keys of events that were sent for this reviewer, besides those that wait.
         """
-        waiting = list(self.waiting)
-        for event in events[len(self.confirmed) :]:
-            if waiting and _is_same(waiting[0], event):
-                del waiting[0]
-        return Review(events, tuple(waiting))
+        ours = {event.key for event in self.waiting} | set(own)
+        return tuple(
+            entry
+            for entry in server.entries
+            if entry.number > self.server.version and entry.key not in ours
+        )
+
+    def rebased(
+        self, server: ServerReview, own: Collection[str] = ()
+    ) -> tuple[Review, tuple[Event, ...]]:
+        """The review on what the server says now.
+
+        Waiting events that the server has wait no longer. Those on a finding that somebody else has
+        touched since the reviewer saw it are taken out: the reviewer has to look at it again.
+
+        Args:
+            server: the review as the server tells it now.
+            own: keys of events that were sent for this reviewer, besides those that wait.
+
+        Returns:
+            The review, and the events that were taken out.
+        """
+        subjects = {entry.number: entry.finding or 0 for entry in server.entries}
+        touched = {
+            subjects[entry.number] if entry.undoes is None else subjects.get(entry.undoes, 0)
+            for entry in self.others(server, own)
+            if entry.stands or entry.undoes is not None
+        }
+        standing = {entry.key: entry.finding or 0 for entry in server.entries if entry.stands}
+        kept: list[Event] = []
+        refused: list[Event] = []
+        for event in self.waiting:
+            if server.number_of(event.key) is not None:
+                continue
+            if event.action is Action.UNDO:
+                targets = {kept_event.key for kept_event in kept}
+                there = standing.get(event.target)
+                lost = event.target not in targets and (there is None or there in touched)
+            else:
+                lost = event.action is not Action.ADD and (event.finding or 0) in touched
+            (refused if lost else kept).append(event)
+        return Review(server, tuple(kept)), tuple(refused)
+
+    def without(self, events: Sequence[Event]) -> Review:
+        """The review without some waiting events, and without the undoing of them."""
+        gone = {event.key for event in events}
+        kept = [e for e in self.waiting if e.key not in gone and e.target not in gone]
+        return replace(self, waiting=tuple(kept))
+
+    def request(self, event: Event) -> dict[str, Any]:
+        """What to send for a waiting event."""
+        body: dict[str, Any] = {
+            "action": event.action.value,
+            "finding": event.finding,
+            "reviewer": event.reviewer,
+            "note": event.note,
+            "mask": event.mask,
+            "key": event.key,
+            "expected_version": self.server.version,
+        }
+        if event.action is Action.UNDO:
+            body["event"] = self.server.number_of(event.target)
+        return body
 
     def document(self) -> dict[str, Any]:
-        """The log as plain values, for the scene."""
+        """The review as plain values, for the scene."""
         return {
-            "confirmed": [asdict(event) for event in self.confirmed],
+            "server": self.server.document(),
             "waiting": [asdict(event) for event in self.waiting],
         }
 
     @classmethod
     def read(cls, document: Document) -> Review:
-        """Read a log from a scene."""
+        """Read a review from a scene."""
+        server = document.get("server")
         return cls(
-            tuple(Event.read(event) for event in document.get("confirmed") or ()),
+            ServerReview.read(server) if server else ServerReview(),
             tuple(Event.read(event) for event in document.get("waiting") or ()),
         )
 
-    @classmethod
-    def read_server(cls, document: Document) -> tuple[Event, ...]:
-        """The confirmed events of the server's answer."""
-        return tuple(Event.read(event) for event in document.get("events") or ())
+    def _overlay(self) -> _Overlay:
+        steps = [
+            _Step(entry.key, entry.finding, entry.before, entry.note_before)
+            for entry in self.server.entries
+            if entry.stands
+        ]
+        findings = dict(self.server.findings)
+        named = [*findings, *(entry.finding or 0 for entry in self.server.entries)]
+        overlay = _Overlay(findings, self.server.note, steps, max(named, default=0))
+        for event in self.waiting:
+            overlay.lay(event)
+        return overlay
 
 
-def _is_same(waiting: Event, confirmed: Event) -> bool:
-    added = waiting.action is Action.ADD  # the server chooses its number
-    return (
-        waiting.action is confirmed.action
-        and (added or waiting.finding == confirmed.finding)
-        and waiting.reviewer == confirmed.reviewer
-        and waiting.note == confirmed.note
-        and waiting.mask == confirmed.mask
+def problem_of_others(others: Sequence[Entry]) -> ExplainedError:
+    """Why a final label was not stored: its reviewer has not seen what others wrote."""
+    return ExplainedError(
+        f"{_names(others)} changed the review meanwhile; the final segmentation was not stored.",
+        "Look at what the list says now, then save again.",
+        "review_changed",
     )
 
 
-def _takes_back(event: Event) -> bool:
-    """Whether `undo` takes an event back; what the server wrote by itself it does not."""
-    return event.action not in (Action.UNDO, Action.OTHER)
+def _names(others: Sequence[Entry]) -> str:
+    names = sorted({entry.reviewer for entry in others if entry.reviewer})
+    return " and ".join(names) or "Somebody else"
+
+
+def problem_of_refused(refused: Sequence[Event], others: Sequence[Entry]) -> ExplainedError:
+    """Why decisions were not sent.
+
+    Args:
+        refused: the decisions, at least one.
+        others: what others have written meanwhile.
+    """
+    numbers = sorted({event.finding for event in refused if event.finding is not None})
+    place = f"finding {', '.join(map(str, numbers))}" if numbers else "this study"
+    return ExplainedError(
+        f"{_names(others)} changed the review of {place} meanwhile; "
+        "what you decided on it was not sent.",
+        "Look at what the list says now, then decide again.",
+        "review_changed",
+    )
+
+
+def _after(before: FindingReview, event: Event) -> FindingReview:
+    """What the server will say of a finding once it has the event."""
+    if event.action is Action.NOTE:
+        return replace(before, note=event.note)
+    mask = event.mask or before.mask
+    if event.action in (Action.REJECT, Action.REOPEN):
+        state = State.REJECTED if event.action is Action.REJECT else State.OPEN
+    elif before.added:
+        state = State.ADDED
+    else:
+        state = State.ACCEPTED if mask is None else State.EDITED
+    note = event.note or before.note
+    return replace(before, state=state, note=note, reviewer=event.reviewer, mask=mask)
+
+
+def _entry_document(entry: Entry) -> dict[str, Any]:
+    finding = None if entry.before is None else asdict(entry.before)
+    return {
+        "event": entry.number,
+        "key": entry.key,
+        "finding": entry.finding,
+        "reviewer": entry.reviewer,
+        "undoes": entry.undoes,
+        "before": {"finding": finding, "note": entry.note_before} if entry.stands else None,
+    }
+
+
+def _digest(document: Document) -> str:
+    content = json.dumps(document, sort_keys=True).encode("utf-8")
+    return hashlib.sha256(content).hexdigest()[:32]
+
+
+def _now() -> str:
+    """The time as the log writes it."""
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -12,7 +12,7 @@ from ..logic.jobs import Progress, Task
 from ..logic.language import tr as _
 from ..logic.messages import ExplainedError
 from ..logic.records import ImageEntry
-from ..logic.review import Review
+from ..logic.review import problem_of_refused
 from ..logic.volume_file import VolumeData, content_of
 from ..scene import case as cases
 from ..scene import views
@@ -26,17 +26,16 @@ _PLANES = (["axial"], ["sagittal"], ["coronal"], ["axial", "sagittal", "coronal"
 
 def fetch_delivery(client: Client, analysis: Analysis, task: Task) -> Delivery:
     """Fetch everything of a result; for a worker."""
-    events = client.review(analysis.result, task)
+    review = client.review(analysis.result, task)
     masks = {
-        finding: client.fetch_mask(analysis.result, found.mask, task)
-        for finding, found in Review(events).findings().items()
-        if found.mask is not None
+        finding: client.fetch_mask(analysis.result, digest, task)
+        for finding, digest in review.masks.items()
     }
     return Delivery(
         analysis,
         client.heatmap(analysis.result, task),
         regions_of(client.finding_labels(analysis.result, task).array),
-        events,
+        review,
         masks,
     )
 
@@ -161,13 +160,16 @@ class CaseSection:
 
     def _receive(self, case: CaseNode, delivery: Delivery) -> None:
         ui = self._context.ui
-        cases.receive(case, delivery, self._context.reviewer, float(ui.opacitySlider.value))
+        opacity, seen = float(ui.opacitySlider.value), case.review
+        refused = cases.receive(case, delivery, self._context.reviewer, opacity)
         self._context.case = case
         count = len(delivery.analysis.findings)
         text = {0: _("'{name}': no findings."), 1: _("'{name}': 1 finding.")}.get(
             count, _("'{name}': {count} findings.")
         )
         self._context.note(text.format(name=case.volume.GetName(), count=count))
+        if refused:
+            self._context.tell(problem_of_refused(refused, seen.others(delivery.review)))
         self._context.fire("case")
 
     def _volume_changed(self, node: Any) -> None:

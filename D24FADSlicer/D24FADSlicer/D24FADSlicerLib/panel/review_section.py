@@ -10,16 +10,19 @@ import numpy as np
 import qt
 import slicer
 
-from ..client.api import Client
+from ..client.reviews import Sent
+from ..client.saving import SavedReview, save_review
 from ..logic.findings import Analysis
 from ..logic.grids import on_grid
 from ..logic.jobs import Progress, Task
 from ..logic.language import tr as _
 from ..logic.messages import ExplainedError
-from ..logic.records import FinalLabel
-from ..logic.review import Action, Review, State
+from ..logic.review import Action, Review, State, problem_of_refused
+from ..scene import case as cases
 from ..scene import segments, views
+from ..scene.case import Delivery
 from ..scene.parameters import CaseNode
+from .case_section import fetch_delivery
 from .context import Context
 
 _EDITOR = "SegmentEditor"
@@ -46,6 +49,8 @@ class ReviewSection:
             State.ADDED: _("+ added"),
             State.REJECTED: _("✗ rejected"),
         }
+        self._unloaded = False
+        self._progress_text = ""
         ui = context.ui
         table = ui.findingsTable
         columns = ["#", _("Decision"), _("ml"), _("Score"), _("Where (mm)"), _("Note")]
@@ -64,7 +69,7 @@ class ReviewSection:
         ui.noteEdit.connect("editingFinished()", self._note_written)
         ui.studyNoteEdit.connect("editingFinished()", self._study_note_written)
         context.on("case", self._case_changed)
-        context.on("connected", self.send)
+        context.on("connected", self._connected)
         self.update()
 
     @property
@@ -77,6 +82,10 @@ class ReviewSection:
         self.update()
         if self._case is not None and self._context.ui.findingsTable.rowCount:
             self._context.ui.findingsTable.selectRow(0)
+        self._connected()
+
+    def _connected(self) -> None:
+        self._unloaded = True
         self.send()
 
     def update(self) -> None:
@@ -253,31 +262,79 @@ class ReviewSection:
             return
         case = next((found for found in CaseNode.all() if found.review.waiting), None)
         if client is None or case is None or case.analysis is None:
+            self._load()
             return
         analysis, review = case.analysis, case.review
 
-        def work(task: Task) -> Review:
+        def work(task: Task) -> Sent:
             return client.send_events(analysis.result, review, task)
 
         self._sending = self._start(
             case, work, lambda sent: self._sent(case, analysis.result, sent)
         )
 
+    def _load(self) -> None:
+        """Load the review of the case that was opened, which others may have changed."""
+        client, case = self._context.client, self._case
+        if client is None or case is None or case.analysis is None or not self._unloaded:
+            return
+        self._unloaded = False
+        result = case.analysis.result
+
+        def work(task: Task) -> Sent:
+            return Sent(Review(client.review(result, task)))
+
+        self._sending = self._start(case, work, lambda sent: self._sent(case, result, sent))
+
     def _start(self, case: CaseNode, work: Any, done: Any) -> int:
         jobs = self._context.jobs
         return jobs.start(case.volume.GetID(), work, done, self._context.failed, self._progress)
 
     def _progress(self, progress: Progress) -> None:
+        self._progress_text = progress.step
         self._context.ui.saveLabel.text = progress.step
 
-    def _sent(self, case: CaseNode, result: str, sent: Review) -> None:
+    def _sent(self, case: CaseNode, result: str, sent: Sent) -> None:
         if case.analysis is None or case.analysis.result != result:
             return
-        # What was decided while the worker sent stays waiting.
-        case.review = case.review.with_server(sent.confirmed)
-        self._context.ui.saveLabel.text = self._all_sent()
+        seen, server = case.review, sent.review.server
+        # What was decided while the worker sent stays waiting, unless others touched it too.
+        review, refused = seen.without(sent.refused).rebased(server, sent.keys)
+        case.review = review
+        refused = (*sent.refused, *refused)
+        others = seen.others(server, sent.keys)
+        label = self._context.ui.saveLabel
+        if sent.keys:
+            label.text = self._all_sent()
+        elif str(label.text) == self._progress_text:
+            label.text = ""
         self.update()
+        if refused:
+            self._context.tell(problem_of_refused(refused, others))
+        if sent.problem is not None:
+            self._context.failed(sent.problem)
+            if sent.problem.code == "review_changed":
+                self._connected()
+            return
+        self._fetch_outlines(case)
         self.send()
+
+    def _fetch_outlines(self, case: CaseNode) -> None:
+        """Show the outlines that the server has now, where the scene shows others."""
+        client, analysis = self._context.client, case.analysis
+        if client is None or analysis is None or not _outdated(case):
+            return
+
+        def work(task: Task) -> Delivery:
+            return fetch_delivery(client, analysis, task)
+
+        def done(delivery: Delivery) -> None:
+            if case.analysis is None or case.analysis.result != analysis.result:
+                return
+            cases.show_outlines(case, delivery)
+            self._sent(case, analysis.result, Sent(Review(delivery.review)))
+
+        self._sending = self._start(case, work, done)
 
     def save(self) -> None:
         """Send outlines and decisions and store the final segmentation on the server."""
@@ -289,8 +346,7 @@ class ReviewSection:
         drawn = segments.drawn_masks(case.segmentation, case.volume, case.review)
         outlines = [_as_analysed(mask, case.analysis) for mask in drawn]
         edited = {mask.finding for mask in drawn}
-        ranks = [found.rank for found in case.analysis.findings if found.rank not in edited]
-        still_open = case.review.open_findings(ranks)
+        still_open = _open_findings(case, edited)
         if still_open:
             numbers = ", ".join(str(rank) for rank in still_open)
             one, several = (
@@ -301,17 +357,24 @@ class ReviewSection:
                 (one if len(still_open) == 1 else several).format(numbers=numbers),
                 _("Accept or reject them first."),
             )
+        if _outdated(case):
+            self._fetch_outlines(case)
+            raise ExplainedError(
+                _("Outlines have changed on the server and are being loaded."),
+                _("Look at them, then save again."),
+            )
         review, result = case.review, case.analysis.result
         reviewer, note = self._context.reviewer, case.review.study_note
 
-        def work(task: Task) -> tuple[Review, FinalLabel]:
+        def work(task: Task) -> SavedReview:
             return save_review(client, result, review, outlines, reviewer, note, task)
 
-        def done(saved: tuple[Review, FinalLabel]) -> None:
-            for mask in drawn:
-                segments.mark_sent(case.segmentation, mask)
-            self._sent(case, result, saved[0])
-            self._context.ui.saveLabel.text = saved[1].statement
+        def done(saved: SavedReview) -> None:
+            for mask, finding, digest in saved.outlines:
+                segments.mark_sent(case.segmentation, mask, finding, digest)
+            self._sent(case, result, saved.sent)
+            if saved.final is not None:
+                self._context.ui.saveLabel.text = saved.final.statement
             self._context.fire("review")
 
         self._sending = self._start(case, work, done)
@@ -338,20 +401,15 @@ def _as_analysed(mask: segments.DrawnMask, analysis: Analysis) -> segments.Drawn
     return mask if volume is None else replace(mask, volume=volume)
 
 
-def save_review(
-    client: Client,
-    result: str,
-    review: Review,
-    drawn: list[segments.DrawnMask],
-    reviewer: str,
-    note: str,
-    task: Task,
-) -> tuple[Review, FinalLabel]:
-    """Send everything of a review and store the final label; for a worker."""
-    for mask in drawn:
-        task.report(_("Sending outlines"))
-        digest = client.send_mask(result, mask.volume, task)
-        review = review.append(mask.action, mask.finding, reviewer, "", digest)
-    review = client.send_events(result, review, task)
-    task.report(_("Storing the final segmentation"))
-    return review, client.store_final(result, reviewer, note, task)
+def _open_findings(case: CaseNode, edited: set[int | None]) -> tuple[int, ...]:
+    """The findings that nobody has decided, those with a new outline left out."""
+    analysis = case.analysis
+    ranks = {found.rank for found in analysis.findings} if analysis is not None else set()
+    ranks |= set(case.review.findings())
+    return case.review.open_findings([rank for rank in sorted(ranks) if rank not in edited])
+
+
+def _outdated(case: CaseNode) -> tuple[int, ...]:
+    if case.segmentation is None:
+        return ()
+    return segments.outdated(case.segmentation, case.volume, case.review.server)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..logic.findings import Analysis
 from ..logic.grids import reordering
-from ..logic.review import Action, Event, Review
+from ..logic.review import Action, Event, Review, ServerReview, State
 from ..logic.volume_file import VolumeData
 from . import heatmap, numbers, segments, views
 from .parameters import CaseNode
@@ -26,19 +26,22 @@ class Delivery:
         analysis: findings, scores, calibration.
         heatmap: z units.
         regions: voxels (k, j, i) of each finding.
-        events: the review so far.
+        review: the review so far.
         masks: outlines that reviewers drew, by finding.
     """
 
     analysis: Analysis
     heatmap: VolumeData
     regions: Mapping[int, NDArray]
-    events: tuple[Event, ...]
+    review: ServerReview = field(default_factory=ServerReview)
     masks: Mapping[int, VolumeData] = field(default_factory=dict)
 
 
-def receive(case: CaseNode, delivery: Delivery, reviewer: str, opacity: float) -> None:
+def receive(case: CaseNode, delivery: Delivery, reviewer: str, opacity: float) -> tuple[Event, ...]:
     """Show a result; what the reviewer did on an earlier result of the case is kept.
+
+    Returns:
+        Waiting events on findings that somebody else has touched meanwhile; they wait no longer.
 
     Raises:
         ExplainedError: the result lies on another grid than the volume; the scene is unchanged.
@@ -49,7 +52,7 @@ def receive(case: CaseNode, delivery: Delivery, reviewer: str, opacity: float) -
     former, former_review = case.analysis, case.review
     case.heatmap = heatmap.show_heatmap(volume, delivery.heatmap, analysis, case.heatmap)
     same = former is not None and former.result == analysis.result
-    review = Review(delivery.events, former_review.waiting if same else ())
+    review, refused = (former_review if same else Review()).rebased(delivery.review)
     if case.segmentation is None:
         case.segmentation = segments.new_segmentation(volume)
         case.segmentation.SetName(slicer.mrmlScene.GenerateUniqueName("Findings"))
@@ -59,8 +62,9 @@ def receive(case: CaseNode, delivery: Delivery, reviewer: str, opacity: float) -
         )
         if not same:
             review = _carry(review, carried, reviewer)
-        for finding, mask in delivery.masks.items():
-            segments.show_drawn(case.segmentation, volume, finding, mask)
+        _show_masks(case, delivery)
+    else:
+        show_outlines(case, delivery)
     case.analysis = analysis
     numbers.show_numbers(case)
     case.review = review
@@ -69,6 +73,35 @@ def receive(case: CaseNode, delivery: Delivery, reviewer: str, opacity: float) -
     segments.apply_states(case.segmentation, volume, review)
     views.show_case(volume, case.heatmap, opacity)
     heatmap.show_legend(case.heatmap)
+    return refused
+
+
+def show_outlines(case: CaseNode, delivery: Delivery) -> None:
+    """Show the outlines that the server has now where the scene shows others.
+
+    What the reviewer drew and has not sent stays.
+
+    Args:
+        case: the case under review.
+        delivery: its result, with the review and the outlines as they are now.
+    """
+    outdated = segments.outdated(case.segmentation, case.volume, delivery.review)
+    for finding in outdated:
+        region = delivery.regions.get(finding)
+        segments.show_original(case.segmentation, case.volume, finding, region)
+    masks = {f: mask for f, mask in delivery.masks.items() if f in outdated}
+    _show_masks(case, replace(delivery, masks=masks))
+    segments.apply_states(case.segmentation, case.volume, case.review)
+
+
+def _show_masks(case: CaseNode, delivery: Delivery) -> None:
+    node, volume = case.segmentation, case.volume
+    for finding, mask in delivery.masks.items():
+        identifier = segments.segment_of(node, finding)
+        # What the reviewer drew and has not sent is theirs to send or to take back.
+        if identifier is None or not segments.is_drawn(node, volume, identifier):
+            digest = delivery.review.masks[finding]
+            segments.show_drawn(node, volume, finding, mask, digest)
 
 
 def _in_order_of(volume: Any, delivery: Delivery) -> Delivery:
@@ -96,10 +129,10 @@ def _has_all(segmentation: Any, analysis: Analysis) -> bool:
 
 
 def _carry(review: Review, carried: list[segments.CarriedDecision], reviewer: str) -> Review:
-    decided = review.findings()
     for decision in carried:
         # Added regions are written when their outline is sent.
-        if decision.action is not Action.ADD and decision.finding not in decided:
+        is_open = review.of(decision.finding).state is State.OPEN
+        if decision.action is not Action.ADD and is_open:
             note = "carried over from an earlier analysis"
             review = review.append(decision.action, decision.finding, reviewer, note)
     return review

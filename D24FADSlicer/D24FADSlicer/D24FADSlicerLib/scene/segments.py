@@ -14,16 +14,19 @@ from numpy.typing import NDArray
 from vtk.util.numpy_support import vtk_to_numpy
 
 from ..logic.findings import Analysis
-from ..logic.review import Action, Review, State
+from ..logic.language import tr as _
+from ..logic.messages import ExplainedError
+from ..logic.review import Action, Review, ServerReview, State
 from ..logic.volume_file import VolumeData
 from .heatmap import affine_of
 from .hierarchy import place_beside
 
-_FINDING, _RESULT, _ORIGINAL, _SENT = (
+_FINDING, _RESULT, _ORIGINAL, _SENT, _MASK = (
     "D24FAD.Finding",
     "D24FAD.Result",
     "D24FAD.Original",
     "D24FAD.Sent",
+    "D24FAD.Mask",
 )
 _STATE = "D24FAD.State"
 _COLORS = {
@@ -118,7 +121,7 @@ def show_findings(
             segment.SetTag(_RESULT, analysis.result)
             # Where it differs from the new outline it has to be sent, as if drawn.
             segment.SetTag(_ORIGINAL, _digest(region[:, ::-1]))
-            segment.RemoveTag(_SENT)
+            _forget_sent(segment)
             segment.SetName(f"Finding {finding.rank}")
             action = Action.REJECT if state is State.REJECTED else Action.ACCEPT
             if state is not State.OPEN:
@@ -134,9 +137,11 @@ def show_findings(
             continue
         number += 1
         segment = node.GetSegmentation().GetSegment(identifier)
-        segment.SetTag(_FINDING, str(number))
+        # The server gives it a number when its outline is sent.
+        segment.RemoveTag(_FINDING)
+        segment.RemoveTag(_ORIGINAL)
         segment.SetTag(_RESULT, analysis.result)
-        segment.RemoveTag(_SENT)
+        _forget_sent(segment)
         segment.SetName(f"Added {number}")
         carried.append(CarriedDecision(number, Action.ADD))
     return carried
@@ -245,11 +250,59 @@ def is_edited(node: Any, volume: Any, identifier: str) -> bool:
     return original != _digest_of(segment, volume)
 
 
+def is_drawn(node: Any, volume: Any, identifier: str) -> bool:
+    """Whether a segment's outline is another than the server has: it waits to be sent."""
+    segment = node.GetSegmentation().GetSegment(identifier)
+    known = _tag(segment, _SENT) or _tag(segment, _ORIGINAL)
+    return known != _digest_of(segment, volume)
+
+
+def outdated(node: Any, volume: Any, review: ServerReview) -> tuple[int, ...]:
+    """The findings whose outline in the scene is not the one that the server has now.
+
+    Those that the reviewer draws on are not among them: what they drew is what they will send.
+    """
+    shown: dict[int, str] = {}
+    drawn: set[int] = set()
+    for identifier, segment in _segments(node):
+        rank = _tag(segment, _FINDING)
+        if not rank:
+            continue
+        shown[int(rank)] = _tag(segment, _MASK)
+        if is_drawn(node, volume, identifier):
+            drawn.add(int(rank))
+    masks, known = review.masks, {rank for rank, _ in review.findings}
+    wanted = {rank: masks.get(rank, "") for rank in known if rank in shown or rank in masks}
+    stale = {rank for rank, mask in wanted.items() if shown.get(rank) != mask}
+    # A region that was taken back has no finding any more.
+    gone = {rank for rank, mask in shown.items() if mask and rank not in known}
+    return tuple(sorted((stale | gone) - drawn))
+
+
+def show_original(node: Any, volume: Any, finding: int, region: NDArray | None) -> None:
+    """Show the detector's outline of a finding; without one its segment goes.
+
+    Args:
+        node: the segmentation node.
+        volume: the volume node.
+        finding: the finding's number.
+        region: voxels (k, j, i) of the finding in the analysis; None for an added region.
+    """
+    identifier = segment_of(node, finding)
+    result = ""
+    if identifier is not None:
+        result = _tag(node.GetSegmentation().GetSegment(identifier), _RESULT)
+        node.GetSegmentation().RemoveSegment(identifier)
+    if region is not None and len(region):
+        _add_segment(node, volume, region, finding, result)
+
+
 def apply_states(node: Any, volume: Any, review: Review) -> dict[int, State]:
     """Give each segment the colour, the tag and Slicer's own status of its decision.
 
     Returns:
-        The state of each finding that has a segment; a drawn-on segment counts as edited.
+        The state of each finding that has a segment; one whose outline waits to be sent counts
+        as edited.
     """
     states: dict[int, State] = {}
     display = node.GetDisplayNode()
@@ -257,7 +310,7 @@ def apply_states(node: Any, volume: Any, review: Review) -> dict[int, State]:
     for identifier, segment in _segments(node):
         rank = _tag(segment, _FINDING)
         state = review.of(int(rank)).state if rank else State.ADDED
-        if state in (State.OPEN, State.ACCEPTED) and is_edited(node, volume, identifier):
+        if state in (State.OPEN, State.ACCEPTED) and is_drawn(node, volume, identifier):
             state = State.EDITED
         if rank:
             states[int(rank)] = state
@@ -292,7 +345,11 @@ class DrawnMask:
 
 
 def drawn_masks(node: Any, volume: Any, review: Review) -> list[DrawnMask]:
-    """The outlines that differ from what the server has; rejected findings have none."""
+    """The outlines that differ from what the server has; rejected findings have none.
+
+    Raises:
+        ExplainedError: nothing is left of the outline of a finding that is not rejected.
+    """
     found = []
     affine = affine_of(volume)
     shape = volume.GetImageData().GetDimensions()[::-1]
@@ -300,26 +357,42 @@ def drawn_masks(node: Any, volume: Any, review: Review) -> list[DrawnMask]:
         rank = _tag(segment, _FINDING)
         if rank and review.of(int(rank)).state is State.REJECTED:
             continue
-        digest = _digest_of(segment, volume)
-        known = (_tag(segment, _ORIGINAL), _tag(segment, _SENT))
-        added = not known[0] or segment.GetName().startswith("Added ")
-        if digest == known[1] or (digest == known[0] and not added):
+        if not is_drawn(node, volume, identifier):
             continue
         voxels = _voxels(segment, affine)
         inside = np.all((voxels >= 0) & (voxels < np.asarray(shape)[::-1]), axis=1)
         voxels = voxels[inside]
         if not len(voxels):
-            continue
+            if not rank:
+                continue  # a segment that was only just made
+            raise ExplainedError(
+                _("The outline of finding {number} is empty.").format(number=rank),
+                _("Reject the finding, or draw its outline again."),
+            )
         array = np.zeros(shape, np.uint8)
         array[tuple(voxels[:, ::-1].T)] = 1
-        action = Action.ADD if added else Action.EDIT
-        finding = None if added else int(rank)
-        found.append(DrawnMask(action, finding, identifier, digest, VolumeData(array, affine)))
+        found.append(
+            DrawnMask(
+                Action.EDIT if rank else Action.ADD,
+                int(rank) if rank else None,
+                identifier,
+                _digest_of(segment, volume),
+                VolumeData(array, affine),
+            )
+        )
     return found
 
 
-def show_drawn(node: Any, volume: Any, finding: int, mask: VolumeData) -> None:
-    """Show an outline that a reviewer sent earlier in place of the finding's own."""
+def show_drawn(node: Any, volume: Any, finding: int, mask: VolumeData, digest: str) -> None:
+    """Show an outline that a reviewer sent in place of what the scene shows of the finding.
+
+    Args:
+        node: the segmentation node.
+        volume: the volume node.
+        finding: the finding's number.
+        mask: the outline on the volume's grid.
+        digest: SHA-256 by which the server knows it.
+    """
     region = np.argwhere(mask.array > 0)
     if not len(region):
         return
@@ -331,6 +404,7 @@ def show_drawn(node: Any, volume: Any, finding: int, mask: VolumeData) -> None:
     _add_segment(node, volume, region, finding, "")
     segment = node.GetSegmentation().GetSegment(segment_of(node, finding))
     segment.SetTag(_SENT, _digest(region[:, ::-1]))
+    segment.SetTag(_MASK, digest)
     if original:
         segment.SetTag(_ORIGINAL, original)
     else:
@@ -338,8 +412,25 @@ def show_drawn(node: Any, volume: Any, finding: int, mask: VolumeData) -> None:
         segment.SetName(f"Added {finding}")
 
 
-def mark_sent(node: Any, mask: DrawnMask) -> None:
-    """Remember that the server has an outline."""
+def mark_sent(node: Any, mask: DrawnMask, finding: int, digest: str) -> None:
+    """Remember that the server has an outline.
+
+    Args:
+        node: the segmentation node.
+        mask: the outline.
+        finding: the finding's number on the server.
+        digest: SHA-256 by which the server knows it.
+    """
     segment = node.GetSegmentation().GetSegment(mask.segment)
-    if segment is not None:
-        segment.SetTag(_SENT, mask.digest)
+    if segment is None:
+        return
+    segment.SetTag(_FINDING, str(finding))
+    segment.SetTag(_SENT, mask.digest)
+    segment.SetTag(_MASK, digest)
+    if mask.action is Action.ADD:
+        segment.SetName(f"Added {finding}")
+
+
+def _forget_sent(segment: Any) -> None:
+    for tag in (_SENT, _MASK):
+        segment.RemoveTag(tag)

@@ -50,7 +50,7 @@ def made_up_result() -> tuple[VolumeData, Delivery]:
     }
     analysis = Analysis.read({"id": "self-test", "image": "self-test", "report": report})
     heatmap = VolumeData(array.astype(np.float32) / 100, _AFFINE)
-    return VolumeData(array, _AFFINE), Delivery(analysis, heatmap, regions_of(labels), ())
+    return VolumeData(array, _AFFINE), Delivery(analysis, heatmap, regions_of(labels))
 
 
 def run_self_test() -> None:
