@@ -1,7 +1,7 @@
 """One picture of an analysis: the most anomalous slices with the heatmap over them."""
 
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -55,12 +55,14 @@ class _Layout:
     columns: int
     rows: int
     panel_height: float
+    warning_lines: int = 0
 
     panel_width = 3.7
     margin = 0.35
     gutter = 0.14
     caption = 0.34
-    header = 0.9
+    title = 0.9
+    warning_line = 0.2
     footer = 1.1
     bar_space = 1.2
 
@@ -74,6 +76,10 @@ class _Layout:
     def panels_width(self) -> float:
         # The words above and below need the width of two panels even where there is one.
         return max(self.columns, 2) * (self.panel_width + self.gutter)
+
+    @property
+    def header(self) -> float:
+        return self.title + self.warning_line * self.warning_lines
 
     @property
     def size(self) -> tuple[float, float]:
@@ -117,6 +123,12 @@ def _draw(query: Volume, result: AnomalyResult) -> Figure:
         _SLICE_GAP_MM,
     )
     layout = _Layout.of(len(slices), *display.size_mm(query.shape))
+    warnings = [
+        line
+        for warning in result.warnings
+        for line in textwrap.wrap(f"Warning: {warning}", int(layout.size[0] * 14))
+    ]
+    layout = replace(layout, warning_lines=len(warnings))
     scale = ColourScale.above(result.calibration.threshold)
     grey_range = _grey_range(query, str(result.provenance.parameters.get("ct_window", "body")))
     ranks = label_findings(result.mask, result.findings)
@@ -131,6 +143,9 @@ def _draw(query: Volume, result: AnomalyResult) -> Figure:
         shown |= set(np.unique(slice_ranks).tolist())
     _draw_colour_bar(figure.add_axes(layout.colour_bar()), scale)
     _write_header(figure, layout, query.name, result)
+    for number, line in enumerate(warnings):
+        top = layout.size[1] - layout.title + 0.06 - number * layout.warning_line
+        _write(figure, layout, layout.margin, top, line, 9, _NOTICE)
     _write_footer(figure, layout, display.plane, result, scale, shown)
     return figure
 

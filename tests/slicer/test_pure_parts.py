@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from D24FADSlicerLib.logic.colors import color_points, rgb_of, scale_maximum
 from D24FADSlicerLib.logic.contrast import READABLE, contrast
-from D24FADSlicerLib.logic.findings import Finding
+from D24FADSlicerLib.logic.findings import Analysis, Finding
 from D24FADSlicerLib.logic.jobs import Jobs, Task
 from D24FADSlicerLib.logic.matching import Matches
 from D24FADSlicerLib.logic.messages import ExplainedError
@@ -365,3 +365,17 @@ def test_imports_go_from_the_panel_to_the_logic_only(path: Path) -> None:
             if node.level == 2:
                 assert (node.module or "").split(".")[0] in _ROOMS[room]
             assert node.level < 3
+
+
+def test_a_result_is_read_with_its_warnings() -> None:
+    report = {
+        "case_score": 1.0,
+        "slice_axis": 2,
+        "calibration": {"threshold": 4.0},
+        "geometry": {"affine": np.eye(4).tolist(), "shape": [4, 4, 4]},
+        "warnings": [{"code": "other_size", "sentence": "It is large.", "remedy": "Look."}],
+    }
+    read = Analysis.read({"id": "r", "image": "case", "report": report})
+    assert read.warnings == ("It is large. Look.",)
+    del report["warnings"]
+    assert Analysis.read({"id": "r", "image": "case", "report": report}).warnings == ()

@@ -392,7 +392,8 @@ def _case_line(analysis: Analysis | None) -> str:
     if analysis.p_value is not None:
         share = _("at most {share:.0%} of normal cases score as high")
         score += " (" + share.format(share=analysis.p_value) + ")"
-    return f"{score}. {analysis.statement}".strip()
+    warnings = [_("Warning: {text}").format(text=warning) for warning in analysis.warnings]
+    return " ".join((f"{score}.", *warnings, analysis.statement)).strip()
 
 
 def _as_analysed(mask: segments.DrawnMask, analysis: Analysis) -> segments.DrawnMask:
