@@ -294,7 +294,7 @@ class ReviewSection:
         self._progress_text = progress.step
         self._context.ui.saveLabel.text = progress.step
 
-    def _sent(self, case: CaseNode, result: str, sent: Sent) -> None:
+    def _sent(self, case: CaseNode, result: str, sent: Sent, fetch: bool = True) -> None:
         if case.analysis is None or case.analysis.result != result:
             return
         seen, server = case.review, sent.review.server
@@ -316,7 +316,8 @@ class ReviewSection:
             if sent.problem.code == "review_changed":
                 self._connected()
             return
-        self._fetch_outlines(case)
+        if fetch:
+            self._fetch_outlines(case)
         self.send()
 
     def _fetch_outlines(self, case: CaseNode) -> None:
@@ -332,7 +333,7 @@ class ReviewSection:
             if case.analysis is None or case.analysis.result != analysis.result:
                 return
             cases.show_outlines(case, delivery)
-            self._sent(case, analysis.result, Sent(Review(delivery.review)))
+            self._sent(case, analysis.result, Sent(Review(delivery.review)), fetch=False)
 
         self._sending = self._start(case, work, done)
 
