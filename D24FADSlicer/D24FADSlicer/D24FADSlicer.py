@@ -13,7 +13,7 @@ if hasattr(slicer.modules, "D24FADSlicerWidget"):
     for _name in [name for name in sys.modules if name.split(".")[0] == "D24FADSlicerLib"]:
         del sys.modules[_name]
 
-from D24FADSlicerLib.panel.main_panel.main_panel.main_panel import Panel
+from D24FADSlicerLib.panel.main_panel import Panel
 from D24FADSlicerLib.scene.sample_data import register_sample_data
 from D24FADSlicerLib.scene.selftest import run_self_test
 from slicer.i18n import tr as _
@@ -50,7 +50,7 @@ class D24FADSlicer(ScriptedLoadableModule):
 
 
 class D24FADSlicerWidget(ScriptedLoadableModuleWidget):
-    """The module's widget; all of its work is in `D24FADSlicerLib.panel.main_panel.main_panel.main_panel`."""
+    """The module's widget; all of its work is in `D24FADSlicerLib.panel.main_panel`."""
 
     def setup(self):
         """Load the panel."""
