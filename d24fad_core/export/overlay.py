@@ -15,9 +15,9 @@ from d24fad_core.detection.findings import label_findings
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.export.colour_scale import SCALE_MAXIMUM, ColourScale
 from d24fad_core.export.display import SliceDisplay, choose_slices
+from d24fad_core.export.grey_scale import grey_range
 from d24fad_core.files import whole_file
-from d24fad_core.volumes.preprocessing import CT_WINDOWS
-from d24fad_core.volumes.volume import Modality, Plane, Volume
+from d24fad_core.volumes.volume import Plane, Volume
 
 _SLICE_COUNT, _SLICE_GAP_MM = 6, 8.0
 _BACKGROUND, _TEXT, _FAINT = "#0b0e11", "#e8eaed", "#9aa0a6"
@@ -118,14 +118,14 @@ def _draw(query: Volume, result: AnomalyResult) -> Figure:
     )
     layout = _Layout.of(len(slices), *display.size_mm(query.shape))
     scale = ColourScale.above(result.calibration.threshold)
-    grey_range = _grey_range(query, str(result.provenance.parameters.get("ct_window", "body")))
+    grey_limits = grey_range(query, str(result.provenance.parameters.get("ct_window", "body")))
     ranks = label_findings(result.mask, result.findings)
 
     figure = Figure(figsize=layout.size, facecolor=_BACKGROUND)
     shown: set[int] = set()
     for number, index in enumerate(slices):
         axes = figure.add_axes(layout.panel(number))
-        _draw_slice(axes, display, query, grey_range, result, scale, index)
+        _draw_slice(axes, display, query, grey_limits, result, scale, index)
         slice_ranks = display.picture(ranks, index)
         _draw_findings(axes, display, slice_ranks)
         shown |= set(np.unique(slice_ranks).tolist())
@@ -139,14 +139,14 @@ def _draw_slice(
     axes: Axes,
     display: SliceDisplay,
     query: Volume,
-    grey_range: tuple[float, float],
+    grey_limits: tuple[float, float],
     result: AnomalyResult,
     scale: ColourScale,
     index: int,
 ) -> None:
     height_mm, width_mm = display.size_mm(query.shape)
     extent = (0.0, width_mm, height_mm, 0.0)
-    low, high = grey_range
+    low, high = grey_limits
     grey = display.picture(query.array, index)
     colours = scale.rgba(display.picture(result.heatmap, index))
     axes.imshow(grey, cmap="gray", vmin=low, vmax=high, extent=extent, interpolation="bilinear")
@@ -302,19 +302,6 @@ def _write(
         linespacing=1.5,
         parse_math=False,
     )
-
-
-def _grey_range(query: Volume, ct_window: str) -> tuple[float, float]:
-    """Values shown as black and as white: for CT those that the analysis was given."""
-    if query.modality is Modality.CT:
-        return CT_WINDOWS[ct_window]
-    # A million voxels, evenly spread, give the same percentiles as all of a large volume.
-    sample = query.array.ravel(order="K")[:: max(1, query.array.size // 1_000_000)]
-    tissue = sample[sample > sample.min()]
-    if tissue.size == 0:
-        return 0.0, 1.0
-    low, high = np.percentile(tissue, (1.0, 99.5))
-    return float(low), float(max(high, low + 1e-6))
 
 
 def _shortened(name: str) -> str:
