@@ -70,7 +70,16 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.13",
     packages=find_packages(include=["d24fad_core*", "monailabel_app*"]),
-    package_data={"d24fad_core": ["py.typed", "checkpoints/*/*"]},
+    package_data={
+        "d24fad_core": [
+            "py.typed",
+            "checkpoints/*/*",
+            "export/html/*.html",
+            "export/html/*.css",
+            "export/html/*.js",
+            "export/html/vendor/*",
+        ]
+    },
     install_requires=CORE,
     extras_require={
         "server": SERVER,

@@ -1,7 +1,7 @@
 """`d24fad detect`: analyse one study against a support set of normal ones."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,10 +15,15 @@ from d24fad_core.cli.studies import read_study, read_support
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.errors import CancelledError, ConfigurationError
 from d24fad_core.volumes.reduction import LARGEST_WHOLE_SCAN
-from d24fad_core.volumes.volume import Modality, Plane
+from d24fad_core.volumes.volume import Modality, Plane, Volume
 
 if TYPE_CHECKING:
+    from d24fad_core.detection.detector import Detector
+    from d24fad_core.detection.options import DetectionOptions
     from d24fad_core.export import WrittenFiles
+    from d24fad_core.io.known_studies import StudySource
+    from d24fad_core.support.matched_normal import MatchedNormal
+    from d24fad_core.support.support_set import SupportSet
 
 _ROWS = 20
 
@@ -59,8 +64,8 @@ def detect(
         Path,
         typer.Option(
             metavar="FOLDER",
-            help="Where to write heatmap.nii.gz, mask.nii.gz, report.json and overlay.png; made "
-            "if it does not exist, files of an earlier run are replaced.",
+            help="Where to write heatmap.nii.gz, mask.nii.gz, report.json, overlay.png and "
+            "report.html; made if it does not exist, files of an earlier run are replaced.",
             show_default=False,
         ),
     ],
@@ -147,6 +152,14 @@ def detect(
             "scan's own grid all the same.",
         ),
     ] = LARGEST_WHOLE_SCAN,
+    html: Annotated[
+        bool,
+        typer.Option(
+            "--html/--no-html",
+            help="Write report.html, a page that opens in any browser without a network. It holds "
+            "a picture of the study.",
+        ),
+    ] = True,
     device: Annotated[
         str,
         typer.Option(metavar="NAME", help="Where the network runs: cpu, or cuda for a GPU."),
@@ -166,7 +179,7 @@ def detect(
 
     Scores are absolute: so many standard deviations from what normal patients show, never scaled
     by the case itself. Writes a heatmap and a mask on the study's own grid, a report with the list
-    of findings, and a picture.
+    of findings, a picture, and a page to scroll through it all.
     """
     # PyTorch takes seconds to import; `--help` and wrong options need not wait for it.
     from d24fad_core.detection.detector import Detector
@@ -195,7 +208,11 @@ def detect(
             support_set = detector.prepare_support(studies, options, progress)
         with progress_bar("study", quiet=quiet) as progress:
             result = detector.detect(query, support_set, options, progress)
-        files = write_result(query, result, out)
+            progress("writing", 1.0)
+            normals = (
+                _nearest(detector, query, studies, support_set, result, options) if html else []
+            )
+        files = write_result(query, result, out, page=html, normals=normals)
     except KeyboardInterrupt:
         raise CancelledError("stopped; nothing was written") from None
     if json:
@@ -231,6 +248,19 @@ def _limit_threads(count: int) -> None:
     torch.set_num_threads(count)
 
 
+def _nearest(
+    detector: "Detector",
+    query: Volume,
+    studies: "Sequence[StudySource]",
+    support: "SupportSet",
+    result: AnomalyResult,
+    options: "DetectionOptions",
+) -> "list[MatchedNormal]":
+    """The normal that the study was compared with most, laid on it."""
+    shares = [use.share for use in result.provenance.supports]
+    return [detector.match(query, studies[shares.index(max(shares))], support, options)]
+
+
 def _show(result: AnomalyResult, files: "WrittenFiles") -> None:
     """Print the case score, the findings and the files."""
     from d24fad_core.detection.source_grid import on_source_grid
@@ -262,6 +292,7 @@ def _show(result: AnomalyResult, files: "WrittenFiles") -> None:
             console.print(f"and {len(findings) - _ROWS} more in {files.report.name}")
     else:
         console.print(f"No finding above {calibration.threshold:.2f} z.")
-    for path in (files.heatmap, files.mask, files.report, files.overlay):
-        typer.echo(path)
+    for path in (files.heatmap, files.mask, files.report, files.overlay, files.page):
+        if path is not None:
+            typer.echo(path)
     console.print(RESEARCH_USE_ONLY, style="bold")

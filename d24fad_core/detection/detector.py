@@ -21,13 +21,14 @@ from d24fad_core.detection.result import AnomalyResult, Provenance, SupportUse
 from d24fad_core.detection.support_cache import SupportCache
 from d24fad_core.detection.support_preparation import SupportPreparation
 from d24fad_core.errors import SupportError
-from d24fad_core.io.known_studies import StudySource
+from d24fad_core.io.known_studies import StudySource, volume_of
 from d24fad_core.models.checkpoint import ModelCard, checkpoint_hash, load_checkpoint
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.networks.device import check_device
 from d24fad_core.networks.inference import fast_embedding_precision, for_inference
 from d24fad_core.progress import Progress, silent
 from d24fad_core.support.frame import align, to_source
+from d24fad_core.support.matched_normal import MatchedNormal, match_normal
 from d24fad_core.support.support_set import SupportSet
 from d24fad_core.volumes.slices import slice_volume
 from d24fad_core.volumes.volume import Plane, Volume
@@ -178,6 +179,29 @@ class Detector:
         )
         progress("done", 1.0)
         return result
+
+    def match(
+        self,
+        query: Volume,
+        normal: StudySource,
+        support: SupportSet,
+        options: DetectionOptions | None = None,
+    ) -> MatchedNormal:
+        """A normal as it was compared with a query, place by place; it is read for this.
+
+        Args:
+            query: a study that was analysed.
+            normal: one of the studies of `support`.
+            support: what it was analysed against.
+            options: choices for the analysis.
+
+        Raises:
+            InputError: the normal cannot be read any more.
+        """
+        chosen = options or DetectionOptions()
+        return match_normal(
+            query, volume_of(normal), support.frame, chosen.ct_window, register=chosen.register
+        )
 
     def _scoring(self, translate: bool) -> ScoringConfig:
         return translated_scoring(self.scoring) if translate else self.scoring

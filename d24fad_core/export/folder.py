@@ -1,15 +1,20 @@
 """All files of one analysis in one folder."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from d24fad_core.detection.result import AnomalyResult
+from d24fad_core.export.html import Notice, write_html
 from d24fad_core.export.nifti import write_heatmap, write_mask
 from d24fad_core.export.overlay import write_overlay
 from d24fad_core.export.report import write_report
 from d24fad_core.files import whole_file
+from d24fad_core.support.matched_normal import MatchedNormal
 from d24fad_core.volumes.volume import Volume
+
+_PAGE = "report.html"
 
 
 @dataclass(frozen=True)
@@ -20,20 +25,35 @@ class WrittenFiles:
     mask: Path
     report: Path
     overlay: Path
+    page: Path | None
 
     @classmethod
-    def in_folder(cls, folder: Path) -> "WrittenFiles":
-        """The names that the parts have in a folder."""
+    def in_folder(cls, folder: Path, *, page: bool = True) -> "WrittenFiles":
+        """The names that the parts have in a folder.
+
+        Args:
+            folder: where they lie.
+            page: whether report.html is one of them.
+        """
         return cls(
             heatmap=folder / "heatmap.nii.gz",
             mask=folder / "mask.nii.gz",
             report=folder / "report.json",
             overlay=folder / "overlay.png",
+            page=folder / _PAGE if page else None,
         )
 
 
-def write_result(query: Volume, result: AnomalyResult, folder: Path) -> WrittenFiles:
-    """Write heatmap.nii.gz, mask.nii.gz, report.json and overlay.png into a folder.
+def write_result(
+    query: Volume,
+    result: AnomalyResult,
+    folder: Path,
+    *,
+    page: bool = True,
+    normals: Sequence[MatchedNormal] = (),
+    notices: Sequence[Notice] = (),
+) -> WrittenFiles:
+    """Write heatmap.nii.gz, mask.nii.gz, report.json, overlay.png and report.html into a folder.
 
     The files take their names together, after the last is written: when one cannot be written,
     the results of an earlier analysis in the folder stay as they were.
@@ -42,14 +62,23 @@ def write_result(query: Volume, result: AnomalyResult, folder: Path) -> WrittenF
         query: the study that was analysed.
         result: its analysis.
         folder: made if it does not exist.
+        page: whether to write report.html; a page of an earlier analysis is removed otherwise.
+        normals: normals that the page shows beside the study, the nearest first.
+        notices: doubts about this analysis, for the page.
 
     Returns:
         The paths of the files.
     """
-    files = WrittenFiles.in_folder(folder)
+    files = WrittenFiles.in_folder(folder, page=page)
     with ExitStack() as together:
         write_heatmap(result, together.enter_context(whole_file(files.heatmap)))
         write_mask(result, together.enter_context(whole_file(files.mask)))
         write_overlay(query, result, together.enter_context(whole_file(files.overlay)))
+        if files.page is not None:
+            target = together.enter_context(whole_file(files.page))
+            write_html(query, result, target, normals, notices)
         write_report(result, together.enter_context(whole_file(files.report)))
+    if files.page is None:
+        # A page of an earlier analysis would speak of another result than the files beside it.
+        (folder / _PAGE).unlink(missing_ok=True)
     return files

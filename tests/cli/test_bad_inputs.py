@@ -27,6 +27,7 @@ EARLIER = {
     "mask.nii.gz": b"earlier mask",
     "report.json": b"earlier report",
     "overlay.png": b"earlier picture",
+    "report.html": b"earlier page",
 }
 
 

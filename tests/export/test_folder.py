@@ -15,13 +15,20 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
-def test_a_result_is_four_files(
+def test_a_result_is_five_files(
     tmp_path: Path,
 ) -> None:
     files = write_result(*analysed(), tmp_path / "new" / "folder")
-    names = {"heatmap.nii.gz", "mask.nii.gz", "report.json", "overlay.png"}
+    names = {"heatmap.nii.gz", "mask.nii.gz", "report.json", "overlay.png", "report.html"}
     assert {path.name for path in (tmp_path / "new" / "folder").iterdir()} == names
     assert files.heatmap == tmp_path / "new" / "folder" / "heatmap.nii.gz"
+
+
+def test_without_a_page_the_one_of_an_earlier_result_goes(tmp_path: Path) -> None:
+    write_result(*analysed(name="first"), tmp_path)
+    files = write_result(*analysed(name="second"), tmp_path, page=False)
+    assert files.page is None
+    assert not (tmp_path / "report.html").exists()
 
 
 def test_a_result_replaces_the_one_before(

@@ -83,14 +83,10 @@ def page_content(
         "title": result.provenance.query_name,
         "headline": count_text(len(result.findings), "finding").capitalize(),
         "case_sentence": case_sentence(result),
-        "threshold_sentence": threshold_sentence(
-            result.calibration, from_calibration=not by_hand
-        ),
+        "threshold_sentence": threshold_sentence(result.calibration, from_calibration=not by_hand),
         "notices": [vars(notice) for notice in notices],
         "findings": _findings(document["findings"], result, grid),
-        "normals": [
-            {"name": normal.name, **_placed(grid, normal.shape)} for normal in normals
-        ],
+        "normals": [{"name": normal.name, **_placed(grid, normal.shape)} for normal in normals],
         "view": {
             **_placed(grid, grid.shape),
             "body": _placed(grid, volumes.body.shape),

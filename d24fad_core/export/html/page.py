@@ -1,6 +1,6 @@
 """One HTML file out of the template, the script, the viewer and the data, sealed off the network.
 
-The page's policy lets exactly the three scripts run that are written here, by their hashes, and
+The page's policy lets exactly the scripts run that are written here, by their hashes, and
 forbids every connection, form and frame.
 """
 
@@ -30,19 +30,21 @@ def page_text(title: str, content: str, blocks: Mapping[str, Bytes]) -> str:
         content: JSON of `content.page_content`.
         blocks: voxels by the name that the script knows them by.
     """
-    theme, script, style = (resource(name) for name in ("theme.js", "report.js", "report.css"))
+    theme, marks, script = (resource(f"{name}.js") for name in ("theme", "marks", "report"))
+    style = resource("report.css")
     data = [
         f'<script type="application/octet-stream" id="{name}">{packed(voxels)}</script>'
         for name, voxels in blocks.items()
     ]
     parts = {
-        "policy": policy([theme, script, viewer_text()], style),
+        "policy": policy([theme, marks, script, viewer_text()], style),
         "title": escape(title),
         "style": style,
         "content": content,
         "blocks": "\n".join(data),
         "viewer": _packed_viewer(),
         "theme": theme,
+        "marks": marks,
         "script": script,
     }
     return filled(resource("report.html"), parts)
@@ -95,4 +97,3 @@ def _packed_viewer() -> str:
 def _source_hash(text: str) -> str:
     digest = hashlib.sha256(text.encode()).digest()
     return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
-

@@ -3,10 +3,7 @@
   const content = JSON.parse(document.getElementById("content").textContent);
   const view = content.view;
   const byId = (name) => document.getElementById(name);
-  const OUTLINE = [77, 208, 225];
-  const CROSS = [0.45, 0.95, 0.55, 0.9];
   const PLANES = { axial: 0, coronal: 1, sagittal: 2 };
-  const AXIS_OF_PLANE = { sagittal: 0, coronal: 1, axial: 2 };
   let sortedBy = { key: "rank", falling: false };
   let selected = null;
   let scores = null;
@@ -14,6 +11,8 @@
   let caseView = null;
   let normalView = null;
   let scoreImage = null;
+  let markCase = () => undefined;
+  let markNormal = () => undefined;
   const normalImages = [];
 
   // ---- words and tables ----
@@ -229,10 +228,18 @@
 
   // ---- views ----
 
+  // Three planes in a row fill the stage: its shape follows the study's.
+  function fitStages() {
+    const [across, deep, high] = view.shape.map((count, axis) => count * view.spacing[axis]);
+    for (const stage of document.querySelectorAll(".stage.case, .stage.normal")) {
+      stage.style.aspectRatio = String((2 * across + deep) / Math.max(deep, high));
+    }
+  }
+
   function newView(library, more = {}) {
     return new library.Niivue({
       isRadiologicalConvention: true, sagittalNoseLeft: true, dragAndDropEnabled: false, loadingText: "",
-      backColor: [0, 0, 0, 1], crosshairColor: CROSS, crosshairWidth: 1, crosshairWidthUnit: "mm", crosshairGap: 8,
+      backColor: [0, 0, 0, 1], crosshairWidth: 0,
       fontColor: [0.85, 0.85, 0.85, 1], multiplanarShowRender: library.SHOW_RENDER.NEVER,
       multiplanarLayout: library.MULTIPLANAR_TYPE.ROW, multiplanarPadPixels: 6, scrollRequiresFocus: true,
       logLevel: "error", ...more,
@@ -245,6 +252,7 @@
     writeRows();
     drawStrip();
     drawLegend(view.threshold);
+    fitStages();
     const library = await loadViewer();
     const [caseBytes, scoreBytes, rankBytes] = await Promise.all(["case", "scores", "ranks"].map(unpacked));
     scores = scoreBytes;
@@ -254,14 +262,11 @@
     caseView.addVolume(await image(library, "case", view, caseBytes));
     scoreImage = await image(library, "scores", view, painted(scores, view.threshold), true);
     caseView.addVolume(scoreImage);
-    const outlines = await image(library, "ranks", view, ranks);
-    caseView.setDrawColormap({ R: [0, ...Array(255).fill(OUTLINE[0])], G: [0, ...Array(255).fill(OUTLINE[1])], B: [0, ...Array(255).fill(OUTLINE[2])], A: [0, ...Array(255).fill(255)], labels: Array.from({ length: 256 }, (_, n) => String(n)) });
-    caseView.loadDrawing(outlines);
+    markCase = window.d24fadMarks(caseView, byId("case-view"), ranks, view.shape);
     caseView.onLocationChange = () => arrived();
     await startNormal(library);
     await startBody(library);
     bind();
-    showOutlines();
     if (content.findings.length) select(content.findings[0]);
     else moveTo([0.5, 0.5, 0.5]);
     document.documentElement.dataset.ready = "yes";
@@ -279,6 +284,7 @@
       byId("normal-choice").append(element("option", normal.name, { value: String(number) }));
     }
     normalView.addVolume(normalImages[0]);
+    markNormal = window.d24fadMarks(normalView, byId("normal-view"), null, null);
     normalView.onLocationChange = () => {
       const from = normalView.scene.crosshairPos;
       if (Math.hypot(...[0, 1, 2].map((axis) => from[axis] - caseView.scene.crosshairPos[axis])) > 1e-6) moveTo([...from]);
@@ -296,11 +302,12 @@
 
   async function startBody(library) {
     const [body, heat] = await Promise.all(["body", "body-scores"].map(unpacked));
-    const bodyView = newView(library, { show3Dcrosshair: false, isOrientCube: true, crosshairWidth: 0 });
+    const bodyView = newView(library, { show3Dcrosshair: false, isOrientCube: true });
     await bodyView.attachToCanvas(byId("body-view"));
     bodyView.addVolume(await image(library, "body", view.body, body));
     bodyView.addVolume(await image(library, "heat", view.body, painted(heat, view.threshold), true));
-    bodyView.setOpacity(0, 0.12);
+    bodyView.setOpacity(0, 0.25);
+    bodyView.setScale(1.35);
     bodyView.setSliceType(bodyView.sliceTypeRender);
     bodyView.setRenderAzimuthElevation(215, 15);
   }
@@ -409,13 +416,6 @@
       `${text} ml of this study lie above ${threshold.toFixed(1)} z and are coloured. Findings, their outlines and the table stay those above ${view.threshold.toFixed(1)} z, the threshold of the analysis.`;
   }
 
-  function showOutlines() {
-    // The rim alone is drawn; the inside must not be exactly clear, or the rim goes too.
-    caseView.drawRimOpacity = 1;
-    caseView.drawOpacity = byId("outlines").checked ? 0.0005 : 0;
-    caseView.drawScene();
-  }
-
   function showLayout() {
     const choice = byId("layout").value;
     for (const each of [caseView, normalView]) {
@@ -436,11 +436,9 @@
       caseView.setOpacity(1, Number(event.target.value) / 100);
     });
     byId("slice").addEventListener("input", (event) => goToSlice(Number(event.target.value)));
-    byId("outlines").addEventListener("change", showOutlines);
+    byId("outlines").addEventListener("change", (event) => markCase("outlines", event.target.checked));
     byId("cross").addEventListener("change", (event) => {
-      for (const each of [caseView, normalView]) {
-        if (each) each.setCrosshairWidth(event.target.checked ? 1 : 0);
-      }
+      for (const mark of [markCase, markNormal]) mark("cross", event.target.checked);
     });
     byId("layout").addEventListener("change", showLayout);
     showThreshold();

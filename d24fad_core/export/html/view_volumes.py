@@ -97,9 +97,7 @@ def _grey(values: NDArray[np.float32], low: float, high: float) -> Bytes:
     return np.rint(scaled.clip(0, _LEVELS)).astype(np.uint8)
 
 
-def _body(
-    grid: ViewGrid, scores: NDArray[np.float32], levels: Bytes
-) -> tuple[Bytes, Bytes]:
+def _body(grid: ViewGrid, scores: NDArray[np.float32], levels: Bytes) -> tuple[Bytes, Bytes]:
     """A blurred outline of what was analysed, from which nobody can be recognised, and scores."""
     factors = choose_factors(grid.shape, grid.spacing, 8 * _LARGEST_BODY)
     lengths = [-(-n // f) * f for n, f in zip(grid.shape, factors, strict=True)]
@@ -110,4 +108,3 @@ def _body(
     sigma = _BODY_BLUR_MM / (np.array(grid.spacing) * factors)
     soft = ndimage.gaussian_filter(inside, sigma, mode="constant")
     return np.rint(soft * _LEVELS).astype(np.uint8), highest
-
