@@ -64,8 +64,9 @@ def detect(
         Path,
         typer.Option(
             metavar="FOLDER",
-            help="Where to write heatmap.nii.gz, mask.nii.gz, report.json, overlay.png and "
-            "report.html; made if it does not exist, files of an earlier run are replaced.",
+            help="Where to write heatmap.nii.gz, mask.nii.gz, findings.nii.gz, findings.csv, "
+            "report.json, overlay.png and report.html; made if it does not exist, files of an "
+            "earlier run are replaced.",
             show_default=False,
         ),
     ],
@@ -264,6 +265,7 @@ def _nearest(
 def _show(result: AnomalyResult, files: "WrittenFiles") -> None:
     """Print the case score, the findings and the files."""
     from d24fad_core.detection.source_grid import on_source_grid
+    from d24fad_core.export.wording import volume_text
 
     console = Console(markup=False, highlight=False)
     findings = on_source_grid(result).findings
@@ -281,7 +283,7 @@ def _show(result: AnomalyResult, files: "WrittenFiles") -> None:
             first, last = finding.slice_range
             table.add_row(
                 str(finding.rank),
-                f"{finding.volume_ml:.2f}",
+                volume_text(finding.volume_ml),
                 f"{finding.peak_score:.2f}",
                 f"{finding.mean_score:.2f}",
                 ", ".join(f"{place:.1f}" for place in finding.centroid_ras_mm),
@@ -292,7 +294,6 @@ def _show(result: AnomalyResult, files: "WrittenFiles") -> None:
             console.print(f"and {len(findings) - _ROWS} more in {files.report.name}")
     else:
         console.print(f"No finding above {calibration.threshold:.2f} z.")
-    for path in (files.heatmap, files.mask, files.report, files.overlay, files.page):
-        if path is not None:
-            typer.echo(path)
+    for path in files.paths():
+        typer.echo(path)
     console.print(RESEARCH_USE_ONLY, style="bold")

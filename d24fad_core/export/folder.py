@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from d24fad_core.detection.result import AnomalyResult
+from d24fad_core.export.findings_table import write_findings
 from d24fad_core.export.html import Notice, write_html
-from d24fad_core.export.nifti import write_heatmap, write_mask
+from d24fad_core.export.nifti import write_heatmap, write_mask, write_ranks
 from d24fad_core.export.overlay import write_overlay
 from d24fad_core.export.report import write_report
 from d24fad_core.files import whole_file
@@ -19,10 +20,22 @@ _PAGE = "report.html"
 
 @dataclass(frozen=True)
 class WrittenFiles:
-    """Where the parts of a result were written."""
+    """Where the parts of a result were written.
+
+    Attributes:
+        heatmap: heatmap.nii.gz, scores in z units.
+        mask: mask.nii.gz, 1 where a finding is.
+        ranks: findings.nii.gz, the rank of the finding that a voxel belongs to.
+        findings: findings.csv, one row a finding.
+        report: report.json, everything but the voxels.
+        overlay: overlay.png, the slices with the highest scores.
+        page: report.html, to scroll through it all; None where it was not wanted.
+    """
 
     heatmap: Path
     mask: Path
+    ranks: Path
+    findings: Path
     report: Path
     overlay: Path
     page: Path | None
@@ -38,10 +51,25 @@ class WrittenFiles:
         return cls(
             heatmap=folder / "heatmap.nii.gz",
             mask=folder / "mask.nii.gz",
+            ranks=folder / "findings.nii.gz",
+            findings=folder / "findings.csv",
             report=folder / "report.json",
             overlay=folder / "overlay.png",
             page=folder / _PAGE if page else None,
         )
+
+    def paths(self) -> list[Path]:
+        """All of them, in the order in which a reader wants them."""
+        parts = (
+            self.page,
+            self.overlay,
+            self.report,
+            self.findings,
+            self.heatmap,
+            self.mask,
+            self.ranks,
+        )
+        return [path for path in parts if path is not None]
 
 
 def write_result(
@@ -53,7 +81,7 @@ def write_result(
     normals: Sequence[MatchedNormal] = (),
     notices: Sequence[Notice] = (),
 ) -> WrittenFiles:
-    """Write heatmap.nii.gz, mask.nii.gz, report.json, overlay.png and report.html into a folder.
+    """Write all files of a result into a folder, see `WrittenFiles`.
 
     The files take their names together, after the last is written: when one cannot be written,
     the results of an earlier analysis in the folder stay as they were.
@@ -73,6 +101,8 @@ def write_result(
     with ExitStack() as together:
         write_heatmap(result, together.enter_context(whole_file(files.heatmap)))
         write_mask(result, together.enter_context(whole_file(files.mask)))
+        write_ranks(result, together.enter_context(whole_file(files.ranks)))
+        write_findings(result, together.enter_context(whole_file(files.findings)))
         write_overlay(query, result, together.enter_context(whole_file(files.overlay)))
         if files.page is not None:
             target = together.enter_context(whole_file(files.page))

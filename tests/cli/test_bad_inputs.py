@@ -28,6 +28,8 @@ EARLIER = {
     "report.json": b"earlier report",
     "overlay.png": b"earlier picture",
     "report.html": b"earlier page",
+    "findings.nii.gz": b"earlier findings",
+    "findings.csv": b"earlier table",
 }
 
 

@@ -18,7 +18,15 @@ from d24fad_core.volumes.volume import Modality, Plane, Volume
 from tests.cli.fake_detector import FakeDetector
 from tests.cli.small_studies import write_study
 
-OUTPUTS = {"heatmap.nii.gz", "mask.nii.gz", "report.json", "overlay.png", "report.html"}
+OUTPUTS = {
+    "heatmap.nii.gz",
+    "mask.nii.gz",
+    "findings.nii.gz",
+    "findings.csv",
+    "report.json",
+    "overlay.png",
+    "report.html",
+}
 
 
 def detect(folder: Path, *more: str | Path, detector: FakeDetector | None = None) -> Result:

@@ -38,6 +38,8 @@ def test_an_archive_ends_as_a_table(studies: Path, untrained: Path) -> None:
         "report.json",
         "overlay.png",
         "report.html",
+        "findings.nii.gz",
+        "findings.csv",
     }
     overview = (studies / "out" / "index.html").read_text(encoding="utf-8")
     assert f"results/{results.name}/report.html" in overview
