@@ -38,6 +38,7 @@ SERVER = [
 ]
 DICOM = [
     "highdicom>=0.22,<0.23",  # the last line that takes pydicom 2
+    "dicomweb-client>=0.60,<0.61",  # `d24fad detect --stow`; 0.61 needs pydicom 3
     "dcmqi>=1.5.7",  # puts itkimage2segimage on PATH; else monailabel downloads it at start
 ]
 ARCHIVE = [

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from d24fad_core import RESEARCH_USE_ONLY
+from d24fad_core.cli.dicom_outbox import DicomOutbox
 from d24fad_core.cli.messages import progress_bar
 from d24fad_core.cli.studies import read_study, read_support
 from d24fad_core.detection.result import AnomalyResult
@@ -34,6 +35,9 @@ Examples:
 
     d24fad detect ct-series/ --support normal-cts/ --out results/ct \\
         --window lung --plane axial --plane coronal
+
+    d24fad detect ct-series/ --support normal-cts/ --out results/ct \\
+        --stow http://localhost:8042/dicom-web
 
     d24fad detect case.nii.gz --support a.nii.gz --support b.nii.gz \\
         --out results/case --json > case.json
@@ -161,6 +165,22 @@ def detect(
             "a picture of the study.",
         ),
     ] = True,
+    dicom: Annotated[
+        bool,
+        typer.Option(
+            "--dicom",
+            help="For a DICOM series: also write OUT/dicom, a segmentation, a parametric map, a "
+            "structured report and a series of colour pictures. Needs pip install 'd24fad[dicom]'.",
+        ),
+    ] = False,
+    stow: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Send what --dicom writes to this DICOMweb service, and write it too.",
+            show_default=False,
+        ),
+    ] = None,
     device: Annotated[
         str,
         typer.Option(metavar="NAME", help="Where the network runs: cpu, or cuda for a GPU."),
@@ -203,6 +223,7 @@ def detect(
     load_detector: Callable[..., Detector] = ctx.obj or Detector.from_checkpoint
     try:
         query = read_study(image, modality, reduce_above)
+        outbox = DicomOutbox.open(image, query, out, stow) if dicom or stow else None
         studies = read_support(support, query, modality, reduce_above, cache)
         detector = load_detector(checkpoint, cache_folder=cache, device=device)
         with progress_bar("support", quiet=quiet) as progress:
@@ -214,12 +235,16 @@ def detect(
                 _nearest(detector, query, studies, support_set, result, options) if html else []
             )
         files = write_result(query, result, out, page=html, normals=normals)
+        if outbox is not None:
+            outbox.deliver(query, result)
     except KeyboardInterrupt:
         raise CancelledError("stopped; nothing was written") from None
     if json:
         typer.echo(report_text(report_document(result)), nl=False)
     elif not quiet:
         _show(result, files)
+        if outbox is not None:
+            typer.echo(outbox.folder)
 
 
 def _check_output(out: Path) -> None:
