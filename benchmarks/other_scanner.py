@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from d24fad_core import RESEARCH_USE_ONLY
+from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.comparison.scoring import ScoringConfig
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.evaluation.methods import NEAREST_NEIGHBOUR, TRANSLATED, nearest_neighbour
@@ -126,7 +127,7 @@ def _measured(folder: Path, planes: str) -> Iterator[tuple[str, str]]:
         options = DetectionOptions(planes=PLANES[planes])
         methods = {"default": scoring, NEAREST_NEIGHBOUR: nearest_neighbour(scoring)}
         found = evaluate_volumes(model, card, methods, folder, options=options)
-        translated = replace(options, translate=True)
+        translated = replace(options, comparison=ComparisonKind.TRANSLATED)
         found |= evaluate_volumes(model, card, {TRANSLATED: scoring}, folder, options=translated)
         write_text(kept, json.dumps({name: _figures(each) for name, each in found.items()}))
     yield from json.loads(kept.read_text()).items()

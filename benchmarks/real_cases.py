@@ -18,6 +18,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.benchmark.volume_pictures import draw_case
+from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.files import write_text
@@ -73,7 +74,10 @@ def _measured(
     truth = condition.lesion[inside]
     figures = []
     for planes in (*((plane,) for plane in Plane), tuple(Plane)):
-        options = DetectionOptions(planes=planes, translate=translate)
+        options = DetectionOptions(
+            planes=planes,
+            comparison=ComparisonKind.TRANSLATED if translate else ComparisonKind.WINDOW,
+        )
         support = detector.prepare_support(condition.normals, options)
         result = detector.detect(case, support, options)
         found = result.heatmap[inside]

@@ -13,7 +13,7 @@ CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
 needs_browser = pytest.mark.skipif(
     not (CHROMIUM and DRIVER) and "CI" not in os.environ,
-    reason="Debian's chromium and chromium-driver are needed",
+    reason="Debian's chromium and chromium-driver are not installed",
 )
 
 

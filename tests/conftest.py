@@ -11,6 +11,27 @@ from d24fad_core.simulation import SimulationOptions, simulate_cohort
 from monailabel_app.server_process import ServerProcess
 from tests.app.orthanc import Orthanc, available
 from tests.app.pacs_series import CASE, MR_NAMES, write_head
+from tests.left_out import last_line
+
+TESTS = Path(__file__).parent
+NUMERICAL = [
+    *(TESTS / name for name in ("benchmark", "comparison", "detection", "images")),
+    *(TESTS / name for name in ("models", "networks", "support")),
+    *(
+        TESTS / "training" / f"test_{name}.py"
+        for name in ("feature_episodes", "losses", "objective")
+    ),
+]
+"""Tests in these folders and files depend on how a processor rounds and are marked `numerical`."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for place in NUMERICAL:
+        if not place.exists():
+            raise pytest.UsageError(f"numerical tests are gone from {place}; see tests/conftest.py")
+    for item in items:
+        if not {item.path, *item.path.parents}.isdisjoint(NUMERICAL):
+            item.add_marker(pytest.mark.numerical)
 
 
 @pytest.fixture(scope="session")
@@ -65,3 +86,15 @@ def pacs_server(
     )
     with running:
         yield running
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
+    """End with the line that says what was left out: below all else, pytest's own end too."""
+    yield
+    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    if terminal is not None:
+        skipped = (report.longrepr for report in terminal.stats.get("skipped", ()))
+        line = last_line(where_and_why[-1] for where_and_why in skipped)
+        if line is not None:
+            terminal.write_line(line, yellow=True)

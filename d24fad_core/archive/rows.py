@@ -31,6 +31,7 @@ class StudyRow:
         peak_scores: highest z of each finding, falling.
         volumes_ml: their volumes.
         centroids_ras_mm: their centres, RAS, three numbers each.
+        warnings: codes of the reasons to doubt it.
         content_hash: SHA-256 of the study's voxels and geometry.
         checkpoint_hash: what made the scores.
     """
@@ -47,6 +48,7 @@ class StudyRow:
     peak_scores: list[float] = field(default_factory=list)
     volumes_ml: list[float] = field(default_factory=list)
     centroids_ras_mm: list[list[float]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     content_hash: str = ""
     checkpoint_hash: str = ""
 
@@ -66,6 +68,7 @@ class StudyRow:
             peak_scores=[finding.peak_score for finding in findings],
             volumes_ml=[finding.volume_ml for finding in findings],
             centroids_ras_mm=[list(finding.centroid_ras_mm) for finding in findings],
+            warnings=[warning.code.value for warning in result.warnings],
             content_hash=provenance.query_hash,
             checkpoint_hash=provenance.checkpoint_hash,
         )
@@ -85,6 +88,7 @@ _SCHEMA = pa.schema(
         pa.field("peak_scores", pa.list_(pa.float64())),
         pa.field("volumes_ml", pa.list_(pa.float64())),
         pa.field("centroids_ras_mm", pa.list_(pa.list_(pa.float64()))),
+        pa.field("warnings", pa.list_(pa.string())),
         pa.field("content_hash", pa.string(), nullable=False),
         pa.field("checkpoint_hash", pa.string(), nullable=False),
     ],

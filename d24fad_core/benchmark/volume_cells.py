@@ -1,13 +1,11 @@
 """Analyses of single cases in single planes, kept on disk so that a stopped benchmark goes on.
 
 A cell is one case by one method against one support, in all planes. Heatmaps are kept as float16
-(three digits, far below the noise of a score); the fusion of planes is their mean, as the detector
-itself makes it, and costs no analysis of its own.
+(three digits, far below the noise of a score). With several planes, their fusion is analysed too.
 """
 
 import json
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from zipfile import BadZipFile
@@ -15,23 +13,22 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from d24fad_core import __version__
-from d24fad_core.detection.detector import Detector
+from d24fad_core.detection.detector import RESULT_SCHEMA, Detector
 from d24fad_core.detection.findings import find_findings
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.errors import InputError
 from d24fad_core.evaluation.volume_protocol import AnalysedCase
 from d24fad_core.files import hash_bytes, whole_file
 from d24fad_core.support.support_set import SupportSet
-from d24fad_core.volumes.volume import Plane, Volume
+from d24fad_core.volumes.volume import Volume
 
 FUSION = "fusion"
-"""Name of the mean of all planes."""
+"""Name of all planes together."""
 
 
 @dataclass(frozen=True, eq=False)
 class PlaneAnalysis:
-    """What the detector found in one plane, or in the mean of several.
+    """What the detector found in one plane, or in several together.
 
     Attributes:
         heatmap: z units on the case's grid, exactly 0 outside the foreground.
@@ -59,24 +56,14 @@ class PlaneAnalysis:
         return AnalysedCase.of(name, self.score, self.heatmap, mask, truth, volume.spacing)
 
 
-def fuse_planes(parts: Sequence[PlaneAnalysis]) -> PlaneAnalysis:
-    """The mean of several planes, which is what the detector does with them."""
-    return PlaneAnalysis(
-        heatmap=np.mean([part.heatmap for part in parts], axis=0, dtype=np.float32),
-        score=float(np.mean([part.score for part in parts])),
-        threshold=float(np.mean([part.threshold for part in parts])),
-        seconds=sum(part.seconds for part in parts),
-    )
-
-
 def analyse_case(
     detector: Detector,
     support: SupportSet,
     volume: Volume,
     options: DetectionOptions,
     path: Path,
-) -> dict[Plane, PlaneAnalysis]:
-    """Analyse a case in each plane of the options, or take what is kept of it.
+) -> dict[str, PlaneAnalysis]:
+    """Analyse a case in each plane of the options and in all together, or take what is kept of it.
 
     Args:
         detector: the method.
@@ -84,16 +71,22 @@ def analyse_case(
         volume: the case.
         options: planes and everything else.
         path: where the cell is kept; a file of another cell, or a damaged one, is replaced.
+
+    Returns:
+        Planes by name; with several their fusion stands last.
     """
     key = _key(detector, support, volume, options)
     kept = _read(path, key)
     if kept is not None:
         return kept
+    runs = {plane.value: (plane,) for plane in options.planes}
+    if len(options.planes) > 1:
+        runs[FUSION] = options.planes
     found = {}
-    for plane in options.planes:
+    for name, planes in runs.items():
         begin = time.perf_counter()
-        result = detector.detect(volume, support, replace(options, planes=(plane,)))
-        found[plane] = PlaneAnalysis(
+        result = detector.detect(volume, support, replace(options, planes=planes))
+        found[name] = PlaneAnalysis(
             result.heatmap.astype(np.float16).astype(np.float32),
             result.case_score,
             result.calibration.threshold,
@@ -112,20 +105,12 @@ def kept_analyses(path: Path) -> dict[str, PlaneAnalysis]:
     kept = _read(path, None)
     if kept is None:
         raise InputError(f"{path} is no whole analysis; run the benchmark again.")
-    return by_name(kept)
-
-
-def by_name(analyses: dict[Plane, PlaneAnalysis]) -> dict[str, PlaneAnalysis]:
-    """Planes by name; with several their fusion stands last."""
-    named = {plane.value: part for plane, part in analyses.items()}
-    if len(analyses) > 1:
-        named[FUSION] = fuse_planes(list(analyses.values()))
-    return named
+    return kept
 
 
 def _key(detector: Detector, support: SupportSet, volume: Volume, options: DetectionOptions) -> str:
     shaping = [
-        __version__,
+        RESULT_SCHEMA,
         detector.checkpoint_hash,
         volume.content_hash,
         *(study.content_hash for study in support.studies),
@@ -134,31 +119,31 @@ def _key(detector: Detector, support: SupportSet, volume: Volume, options: Detec
     return hash_bytes(json.dumps(shaping).encode())
 
 
-def _write(path: Path, key: str, found: dict[Plane, PlaneAnalysis]) -> None:
+def _write(path: Path, key: str, found: dict[str, PlaneAnalysis]) -> None:
     header = {
         "key": key,
         "planes": {
-            plane.value: {
+            name: {
                 "score": part.score,
                 "threshold": part.threshold,
                 "seconds": part.seconds,
             }
-            for plane, part in found.items()
+            for name, part in found.items()
         },
     }
-    maps = {plane.value: part.heatmap.astype(np.float16) for plane, part in found.items()}
+    maps = {name: part.heatmap.astype(np.float16) for name, part in found.items()}
     with whole_file(path) as temporary, temporary.open("wb") as stream:
         np.savez_compressed(stream, header=np.array(json.dumps(header)), **maps)
 
 
-def _read(path: Path, key: str | None) -> dict[Plane, PlaneAnalysis] | None:
+def _read(path: Path, key: str | None) -> dict[str, PlaneAnalysis] | None:
     try:
         with np.load(path, allow_pickle=False) as archive:
             header = json.loads(str(archive["header"]))
             if key is not None and header["key"] != key:
                 return None
             return {
-                Plane(name): PlaneAnalysis(archive[name].astype(np.float32), **values)
+                name: PlaneAnalysis(archive[name].astype(np.float32), **values)
                 for name, values in header["planes"].items()
             }
     except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile):

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from d24fad_core.benchmark.held_out_training import NormalImages, train_without
-from d24fad_core.benchmark.volume_cells import analyse_case, by_name
+from d24fad_core.benchmark.volume_cells import analyse_case
+from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.comparison.scoring import ScoringConfig
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.options import DetectionOptions, check_support
@@ -55,7 +56,11 @@ class VolumeBenchmark:
     tested: tuple[str, ...]
     out: Path
     shots: int | None = 4
-    options: DetectionOptions = field(default_factory=lambda: DetectionOptions(planes=tuple(Plane)))
+    options: DetectionOptions = field(
+        default_factory=lambda: DetectionOptions(
+            planes=tuple(Plane), comparison=ComparisonKind.WINDOW
+        )
+    )
     training: TrainingConfig = field(default_factory=TrainingConfig)
     checkpoint: Path | None = None
     teacher_weights: Path | None = None
@@ -249,8 +254,7 @@ def _measure_method(
         progress(case.name, index / len(every))
         volume = read_volume(case.path, plan.modality)
         path = analysis_file(plan, contrast, method, case.name)
-        by_plane = analyse_case(detector, prepared, volume, options, path)
-        named = by_name(by_plane)
+        named = analyse_case(detector, prepared, volume, options, path)
         truth = read_lesions(case, volume)
         for planes, part in named.items():
             measured = part.measured(case.name, volume, truth, options.minimum_volume_ml)

@@ -8,6 +8,7 @@ import typer
 
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.cli.messages import progress_bar, say, spoken_warnings
+from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.errors import ConfigurationError, InputError
 from d24fad_core.volumes.volume import Modality, Plane
 
@@ -122,6 +123,7 @@ def benchmark_volumes(
             planes=tuple(dict.fromkeys(plane)) if plane else tuple(Plane),
             ct_window=window,
             register=register,
+            comparison=ComparisonKind.WINDOW,
         ),
         training=_training(epochs, steps, seed),
         checkpoint=checkpoint or (SHIPPED if own else None),

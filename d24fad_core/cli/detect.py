@@ -11,8 +11,9 @@ from rich.table import Table
 
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.cli.dicom_outbox import DicomOutbox
-from d24fad_core.cli.messages import progress_bar
+from d24fad_core.cli.messages import progress_bar, warn
 from d24fad_core.cli.studies import read_study, read_support
+from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.errors import CancelledError, ConfigurationError
 from d24fad_core.volumes.reduction import LARGEST_WHOLE_SCAN
@@ -137,6 +138,16 @@ def detect(
             "teacher alone, takes seconds more a plane.",
         ),
     ] = False,
+    comparison: Annotated[
+        ComparisonKind | None,
+        typer.Option(
+            metavar="HOW",
+            help="How the study is compared with the normals: learned (a decoder that was taught "
+            "on planted anomalies is shown both), window (features of teacher and student at the "
+            "same place) or translated (as --translate).",
+            show_default="learned for brains in MR, window elsewhere",
+        ),
+    ] = None,
     cache: Annotated[
         Path | None,
         typer.Option(
@@ -198,9 +209,10 @@ def detect(
 ) -> None:
     """Analyse a study against a few normal ones and show where it differs.
 
-    Scores are absolute: so many standard deviations from what normal patients show, never scaled
-    by the case itself. Writes a heatmap and a mask on the study's own grid, a report with the list
-    of findings, a picture, and a page to scroll through it all.
+    Scores are absolute: so many standard deviations from what normal patients show, not scaled by
+    the case itself (but for --translate, which fits the normals to it). Writes a heatmap and a
+    mask on the study's own grid, a report with the list of findings, a picture, and a page to
+    scroll through it all.
     """
     # PyTorch takes seconds to import; `--help` and wrong options need not wait for it.
     from d24fad_core.detection.detector import Detector
@@ -214,7 +226,7 @@ def detect(
         threshold=threshold,
         minimum_volume_ml=minimum_volume,
         register=register,
-        translate=translate,
+        comparison=ComparisonKind.TRANSLATED if translate else comparison,
     )
     _check_output(out)
     cache = None if no_cache else cache or default_cache()
@@ -239,6 +251,8 @@ def detect(
             outbox.deliver(query, result)
     except KeyboardInterrupt:
         raise CancelledError("stopped; nothing was written") from None
+    for warning in result.warnings:
+        warn(str(warning))
     if json:
         typer.echo(report_text(report_document(result)), nl=False)
     elif not quiet:

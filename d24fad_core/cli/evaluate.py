@@ -170,27 +170,32 @@ def _volumes(
     modality: Modality | None,
     report: Any,
 ) -> dict[str, Any]:
+    from d24fad_core.comparison.kind import ComparisonKind
     from d24fad_core.comparison.scoring import ScoringConfig
     from d24fad_core.evaluation.methods import (
         DEFAULT,
         NEAREST_NEIGHBOUR,
         TRANSLATED,
+        WINDOW,
         nearest_neighbour,
     )
     from d24fad_core.evaluation.volume_protocol import evaluate_volumes
 
     scoring = ScoringConfig.from_dict(card.scoring)
-    methods = {DEFAULT: scoring, NEAREST_NEIGHBOUR: nearest_neighbour(scoring)}
-    results = evaluate_volumes(
-        model, card, methods, root, options=options, modality=modality, progress=report
-    )
+    compared: dict[ComparisonKind | None, dict[str, ScoringConfig]] = {
+        None: {DEFAULT: scoring},
+        ComparisonKind.WINDOW: {WINDOW: scoring, NEAREST_NEIGHBOUR: nearest_neighbour(scoring)},
+    }
     if translate:
+        compared[ComparisonKind.TRANSLATED] = {TRANSLATED: scoring}
+    results: dict[str, VolumeEvaluation] = {}
+    for comparison, methods in compared.items():
         results |= evaluate_volumes(
             model,
             card,
-            {TRANSLATED: scoring},
+            methods,
             root,
-            options=replace(options, translate=True),
+            options=replace(options, comparison=comparison),
             modality=modality,
             progress=report,
         )

@@ -15,9 +15,14 @@ from d24fad_core.files import whole_file
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.volumes.slices import SliceStack
 
+FEATURES_SCHEMA = 1
+"""Raised whenever the same study in the same frame gets other features, by its alignment, its
+slices or their encoding: kept ones are then void."""
+
 CHUNK = 16
 """Slices that go through the network at once. Fixed, and the last chunk is filled up: kernels are
-chosen by batch size, and a score must not depend on the company of its slice, bit for bit."""
+chosen by batch size, and on one machine a score must not depend on the company of its slice, bit
+for bit. Other processors have other kernels, and round otherwise."""
 
 _PARTS = ("teacher", "student")
 _LEAST = 1e-12

@@ -15,7 +15,7 @@ from d24fad_core.comparison.scoring import MapKey, MapKind, ScoringConfig
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.networks.maps import distance_maps
 from d24fad_core.networks.nearest_neighbour import highest_similarity
-from d24fad_core.networks.weighting import PositionWeighting
+from d24fad_core.networks.weighting import PositionWeighting, expected_distance
 
 Similarities = dict[MapKey, Tensor]
 """Per map: (B, K, H, W) similarity to each support study, or (B, 1, H, W) of the student to the
@@ -97,14 +97,13 @@ def distances(
     """Weigh the support studies at each position and take the expected distance.
 
     Args:
-        model: whose learn-to-weight decides.
+        model: whose learn-to-weight decides, see `learnt_shares`.
         found: see `similarities`.
         members: indices of the studies that count; None takes all.
 
     Returns:
         (B, H, W) a map.
     """
-    weighting = _position_weighting(model)
     result = {}
     for key, similarity in found.items():
         if key[0] is MapKind.TEACHER_STUDENT:
@@ -114,7 +113,7 @@ def distances(
             # Slice by slice: threads divide a batch by its size, and a value is rounded by where
             # it lies in its thread's part.
             result[key] = torch.cat(
-                [weighting.distance(chosen[row : row + 1], key[1]) for row in range(len(chosen))]
+                [expected_distance(_shares(model, each, key[1]), each) for each in chosen.split(1)]
             )
     return result
 
@@ -124,18 +123,25 @@ def study_shares(model: D24FAD, found: Mapping[MapKey, Tensor], studies: int) ->
 
     Where no map compares with the support, nobody has a share.
     """
-    weighting = _position_weighting(model)
     shares = [
-        weighting.shares(similarity, key[1]).mean(dim=(0, 2, 3))
+        _shares(model, similarity, key[1]).mean(dim=(0, 2, 3))
         for key, similarity in found.items()
         if key[0] is not MapKind.TEACHER_STUDENT
     ]
     return torch.stack(shares).mean(dim=0) if shares else torch.zeros(studies)
 
 
-def _position_weighting(model: D24FAD) -> PositionWeighting:
-    weighting = model.weighting
-    # The paper's weighting has no notion of place; its scores follow the nearest study instead.
-    if isinstance(weighting, PositionWeighting):
-        return weighting
-    return PositionWeighting().requires_grad_(False)
+def learnt_shares(model: D24FAD) -> bool:
+    """Whether a model has learnt how much each study counts at a position.
+
+    The paper's weighting has one share an image and no notion of place. Studies compared place by
+    place then count alike: what was learnt does not apply, and what applies was not learnt.
+    """
+    return isinstance(model.weighting, PositionWeighting)
+
+
+def _shares(model: D24FAD, similarity: Tensor, scale: int) -> Tensor:
+    """Weight of each study at each position, as `PositionWeighting.shares`."""
+    if isinstance(model.weighting, PositionWeighting):
+        return model.weighting.shares(similarity, scale)
+    return torch.full_like(similarity, 1.0 / similarity.shape[1])

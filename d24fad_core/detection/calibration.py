@@ -20,7 +20,7 @@ def conformal_p_value(score: float, normals: Sequence[float]) -> float:
 
 
 def summarise(
-    score: float, normals: Sequence[float], threshold: float, *, held_out: bool
+    score: float, normals: Sequence[float], threshold: float, *, translated: bool
 ) -> CalibrationSummary:
     """Put a case score beside those of the normals.
 
@@ -28,7 +28,7 @@ def summarise(
         score: the case score in z units.
         normals: leave-one-out case scores, one a patient.
         threshold: score above which a voxel belongs to the mask.
-        held_out: whether each normal was scored in units that it had no part in.
+        translated: whether the normals were translated, see `prepare_translated_plane`.
     """
     count = len(normals)
     smallest = 1 / (count + 1)
@@ -37,7 +37,12 @@ def summarise(
         f"{smallest:.3f}; a false-positive rate of 5 % needs 19 normal patients outside the "
         "support set, 1 % needs 99."
     )
-    if not held_out:
+    if translated:
+        statement += (
+            " Translated normals are scored in units that they all share, so the p-value is "
+            "optimistic."
+        )
+    elif count <= 2:
         statement += (
             " With 2 normals their scores share the units that they set, so the p-value is "
             "optimistic; add a third."

@@ -11,18 +11,21 @@ import torch
 
 from d24fad_core import __version__
 from d24fad_core.comparison.fusion import slice_scores
+from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.comparison.scoring import ScoringConfig
-from d24fad_core.comparison.translation import translated_scoring
 from d24fad_core.detection.calibration import summarise
+from d24fad_core.detection.comparison import ComparedStudy, Comparison, ModelIdentity
+from d24fad_core.detection.feature_comparison import FeatureComparison
 from d24fad_core.detection.findings import find_findings
-from d24fad_core.detection.options import DetectionOptions, check_prepared
-from d24fad_core.detection.plane_scores import PlaneScores, score_plane, score_translated_plane
+from d24fad_core.detection.learned_comparison import LearnedComparison
+from d24fad_core.detection.options import DetectionOptions, check_prepared, check_support
 from d24fad_core.detection.result import AnomalyResult, Provenance, SupportUse
+from d24fad_core.detection.study_checks import check_study
 from d24fad_core.detection.support_cache import SupportCache
-from d24fad_core.detection.support_preparation import SupportPreparation
 from d24fad_core.errors import SupportError
 from d24fad_core.io.known_studies import StudySource, volume_of
 from d24fad_core.models.checkpoint import ModelCard, checkpoint_hash, load_checkpoint
+from d24fad_core.models.decoder_checkpoint import load_decoder
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.networks.device import check_device
 from d24fad_core.networks.inference import fast_embedding_precision, for_inference
@@ -30,8 +33,10 @@ from d24fad_core.progress import Progress, silent
 from d24fad_core.support.frame import align, to_source
 from d24fad_core.support.matched_normal import MatchedNormal, match_normal
 from d24fad_core.support.support_set import SupportSet
-from d24fad_core.volumes.slices import slice_volume
-from d24fad_core.volumes.volume import Plane, Volume
+from d24fad_core.volumes.volume import Modality, Plane, Volume
+
+RESULT_SCHEMA = 1
+"""Raised whenever the same inputs give another result: kept ones are then void."""
 
 
 class Detector:
@@ -43,6 +48,7 @@ class Detector:
         cache_folder: where features of support studies and what comparing them gave are kept;
             None keeps them in memory only.
         scoring: how to score; None follows the card.
+        decoder: folder of the decoder for learned comparisons; None takes the shipped one.
     """
 
     def __init__(
@@ -51,6 +57,7 @@ class Detector:
         card: ModelCard,
         cache_folder: Path | None = None,
         scoring: ScoringConfig | None = None,
+        decoder: Path | None = None,
     ) -> None:
         self.model = model
         precision = fast_embedding_precision()
@@ -59,7 +66,19 @@ class Detector:
         self.scoring = scoring or ScoringConfig.from_dict(card.scoring)
         self.checkpoint_hash = checkpoint_hash(replace(card, scoring=self.scoring.to_dict()))
         cache = SupportCache(cache_folder, self.checkpoint_hash, card.image_size, precision)
-        self._preparation = SupportPreparation(self._network, self.scoring, cache)
+        self._cache_folder = cache_folder
+        self._decoder_folder = decoder
+        self._by_decoder: LearnedComparison | None = None
+        self._by_features: dict[ComparisonKind, Comparison] = {
+            kind: FeatureComparison(
+                self._network,
+                ModelIdentity(card.name, self.checkpoint_hash),
+                self.scoring,
+                cache,
+                translate=kind is ComparisonKind.TRANSLATED,
+            )
+            for kind in (ComparisonKind.WINDOW, ComparisonKind.TRANSLATED)
+        }
 
     @classmethod
     def from_checkpoint(
@@ -105,7 +124,10 @@ class Detector:
             InputError: a study has no foreground, or one that is known cannot be read any more.
             ConfigurationError: normals are to be translated, and this model cannot.
         """
-        return self._preparation.prepare(studies, options or DetectionOptions(), progress)
+        options = options or DetectionOptions()
+        check_support(studies)
+        kind = options.comparison or self._usual_comparison(studies[0], options.ct_window)
+        return self._comparison(kind).prepare(studies, options, progress)
 
     def detect(
         self,
@@ -134,36 +156,26 @@ class Detector:
                 f"{support.modality.value}; give normal studies of the same kind, or correct the "
                 "modality if it was guessed wrongly."
             )
-        references = {reference.plane: reference for reference in support.references}
         check_prepared(support, options)
         progress("aligning with the support", 0.0)
         aligned = align(query, support.frame, options.ct_window, register=options.register)
-        scored: list[PlaneScores] = []
-        for number, plane in enumerate(options.planes):
 
-            def report(step: str, fraction: float, number: int = number) -> None:
-                progress(step, 0.1 + 0.7 * (number + fraction) / len(options.planes))
+        def report(step: str, fraction: float) -> None:
+            progress(step, 0.1 + 0.7 * fraction)
 
-            stack = slice_volume(aligned.volume, plane, self.card.image_size, options.ct_window)
-            score = score_translated_plane if options.translate else score_plane
-            scoring = self._scoring(options.translate)
-            scored.append(score(self._network, stack, references[plane], scoring, report))
-
+        comparison = self._comparison(support.comparison)
+        compared = comparison.compare(aligned, support, options, report)
         progress("back to the source grid", 0.8)
-        fused = np.mean([part.heatmap for part in scored], axis=0, dtype=np.float32)
-        heatmap = to_source(fused, support.frame, aligned, query)
-        chosen = [references[plane] for plane in options.planes]
-        threshold = options.threshold
-        if threshold is None:
-            threshold = float(np.mean([reference.threshold for reference in chosen]))
+        scale = support.scale(options.planes)
+        inside = compared.heatmap[compared.heatmap != 0]
+        heatmap = to_source(compared.heatmap, support.frame, aligned, query)
+        threshold = scale.threshold if options.threshold is None else options.threshold
         progress("findings", 0.9)
         slice_axis = _source_axis(query, options.planes[0])
         mask, findings = find_findings(
             heatmap, max(threshold, 0.0), query.affine, slice_axis, options.minimum_volume_ml
         )
-        case_score = float(np.mean([part.case_score for part in scored]))
-        normals = np.mean([reference.case_scores for reference in chosen], axis=0).tolist()
-        shares = np.mean([part.shares for part in scored], axis=0).tolist()
+        marked = float((inside > scale.threshold).mean()) if inside.size else 0.0
         result = AnomalyResult(
             heatmap=heatmap,
             mask=mask,
@@ -171,10 +183,16 @@ class Detector:
             planes=options.planes,
             slice_axis=slice_axis,
             slice_scores=slice_scores(heatmap, slice_axis, self.scoring),
-            case_score=case_score,
+            case_score=compared.case_score,
             findings=findings,
-            calibration=summarise(case_score, normals, threshold, held_out=len(normals) > 2),
-            provenance=self._provenance(query, support, options, shares, aligned.similarity),
+            calibration=summarise(
+                compared.case_score,
+                scale.case_scores,
+                threshold,
+                translated=support.comparison is ComparisonKind.TRANSLATED,
+            ),
+            provenance=self._provenance(query, support, options, compared, aligned.similarity),
+            warnings=check_study(query.name, aligned.profile, support, scale.case_scores, marked),
             reduction=query.reduction,
         )
         progress("done", 1.0)
@@ -203,15 +221,27 @@ class Detector:
             query, volume_of(normal), support.frame, chosen.ct_window, register=chosen.register
         )
 
-    def _scoring(self, translate: bool) -> ScoringConfig:
-        return translated_scoring(self.scoring) if translate else self.scoring
+    def _usual_comparison(self, first: StudySource, ct_window: str) -> ComparisonKind:
+        """The learned comparison for what its decoder was taught on, the window elsewhere."""
+        suits = first.modality is Modality.MR and self._learned().suits(first, ct_window)
+        return ComparisonKind.LEARNED if suits else ComparisonKind.WINDOW
+
+    def _comparison(self, kind: ComparisonKind) -> Comparison:
+        return self._learned() if kind is ComparisonKind.LEARNED else self._by_features[kind]
+
+    def _learned(self) -> LearnedComparison:
+        """The learned comparison; its decoder is loaded when it is first wanted."""
+        if self._by_decoder is None:
+            decoder, card = load_decoder(self._decoder_folder)
+            self._by_decoder = LearnedComparison(decoder, card, self._cache_folder)
+        return self._by_decoder
 
     def _provenance(
         self,
         query: Volume,
         support: SupportSet,
         options: DetectionOptions,
-        shares: Sequence[float],
+        compared: ComparedStudy,
         similarity: float,
     ) -> Provenance:
         parameters = asdict(options)
@@ -219,6 +249,9 @@ class Detector:
         parameters["modality"] = query.modality.value
         parameters["modality_source"] = query.modality_source
         parameters["image_size"] = self.card.image_size
+        identity = self._comparison(support.comparison).identity
+        parameters["comparison"] = support.comparison.value
+        parameters["weighting"] = "learnt" if compared.learnt_shares else "equal"
         parameters["alignment_similarity"] = round(similarity, 4)
         query_hash = query.content_hash
         if query.reduction is not None:
@@ -227,11 +260,11 @@ class Detector:
         return Provenance(
             query_name=query.name,
             query_hash=query_hash,
-            checkpoint_name=self.card.name,
-            checkpoint_hash=self.checkpoint_hash,
+            checkpoint_name=identity.name,
+            checkpoint_hash=identity.content_hash,
             supports=tuple(
                 SupportUse(study.name, study.content_hash, float(share))
-                for study, share in zip(support.studies, shares, strict=True)
+                for study, share in zip(support.studies, compared.shares, strict=True)
             ),
             parameters=parameters,
             versions={

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.errors import ConfigurationError, SupportError
 from d24fad_core.io.known_studies import StudySource
 from d24fad_core.support.support_set import MINIMUM_STUDIES, SupportSet
@@ -22,8 +23,8 @@ class DetectionOptions:
         minimum_volume_ml: smaller regions are no findings.
         register: align every study by affine registration; otherwise foreground boxes are laid
             upon each other, so that slices match by relative position.
-        translate: the normals are from another scanner or sequence; translate them into the look
-            of the case first, see `support.translation`.
+        comparison: how the study is compared with its normals; None takes the learned comparison
+            for brains in MR, which it was taught on, and the window elsewhere.
     """
 
     planes: tuple[Plane, ...] = (Plane.AXIAL,)
@@ -31,7 +32,7 @@ class DetectionOptions:
     threshold: float | None = None
     minimum_volume_ml: float = 0.1
     register: bool = True
-    translate: bool = False
+    comparison: ComparisonKind | None = None
 
     def __post_init__(self) -> None:
         if not self.planes:
@@ -82,20 +83,21 @@ def check_prepared(support: SupportSet, options: DetectionOptions) -> None:
     """Refuse a support set that was prepared with other options.
 
     Raises:
-        SupportError: planes, window, alignment or translation differ.
+        SupportError: planes, window, alignment or comparison differ.
     """
-    prepared = {reference.plane for reference in support.references}
+    prepared = {plane for scale in support.scales for plane in scale.planes}
     missing = [plane.value for plane in options.planes if plane not in prepared]
-    differs = missing or (support.ct_window, support.register, support.translate) != (
+    wanted = options.comparison or support.comparison
+    differs = missing or (support.ct_window, support.register, support.comparison) != (
         options.ct_window,
         options.register,
-        options.translate,
+        wanted,
     )
     if differs:
         raise SupportError(
             f"the support was prepared for planes {', '.join(sorted(p.value for p in prepared))}, "
-            f"window {support.ct_window}, registration {support.register}, translation "
-            f"{support.translate}; the analysis asks for "
+            f"window {support.ct_window}, registration {support.register}, comparison "
+            f"{support.comparison.value}; the analysis asks for "
             f"{', '.join(p.value for p in options.planes)}, {options.ct_window}, "
-            f"{options.register}, {options.translate}. Prepare it with the same options."
+            f"{options.register}, {wanted.value}. Prepare it with the same options."
         )

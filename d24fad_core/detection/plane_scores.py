@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from d24fad_core.comparison.features import CHUNK, SliceFeatures, encode_images, encode_study
-from d24fad_core.comparison.fusion import blur, case_score, centred, fuse
+from d24fad_core.comparison.fusion import blur, centred, fuse
 from d24fad_core.comparison.scoring import ScoringConfig
 from d24fad_core.comparison.similarity import distances, similarities, study_shares
 from d24fad_core.comparison.translation import translated_distances
@@ -24,12 +24,10 @@ class PlaneScores:
 
     Attributes:
         heatmap: float32 on the frame's grid, 0 outside the foreground.
-        case_score: one score for the study.
-        shares: learn-to-weight's share of each support study.
+        shares: share of each support study, see `study_shares`.
     """
 
     heatmap: NDArray[np.float32]
-    case_score: float
     shares: tuple[float, ...]
 
 
@@ -60,7 +58,7 @@ def score_plane(
         shares += part * len(here) / len(places)
         done += len(here)
     smooth = blur(fused, scoring, stack.grid.thickness)
-    return _finished(smooth, tuple(shares.tolist()), stack, reference, scoring)
+    return _finished(smooth, tuple(shares.tolist()), stack, reference)
 
 
 def score_translated_plane(
@@ -93,7 +91,7 @@ def score_translated_plane(
         fused[places] = fuse(standardised, scoring, model.teacher.info, stack.grid.image_size)
     shares = (1.0 / len(reference.features),) * len(reference.features)
     smooth = centred(blur(fused, scoring, stack.grid.thickness), stack.foreground)
-    return _finished(smooth, shares, stack, reference, scoring)
+    return _finished(smooth, shares, stack, reference)
 
 
 def _finished(
@@ -101,12 +99,10 @@ def _finished(
     shares: tuple[float, ...],
     stack: SliceStack,
     reference: PlaneReference,
-    scoring: ScoringConfig,
 ) -> PlaneScores:
     scores = (smooth - reference.centre) / reference.spread * stack.foreground
     return PlaneScores(
         heatmap=stack.grid.to_volume(scores),
-        case_score=case_score(scores, stack.foreground, scoring),
         shares=shares,
     )
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from d24fad_core.comparison.features import StudyFeatures
-from d24fad_core.comparison.fusion import blur, case_score, centred, fuse
+from d24fad_core.comparison.fusion import blur, centred, fuse, top_mean
 from d24fad_core.comparison.normal_statistics import (
     NormalStatistics,
     compare_normals,
@@ -18,8 +19,11 @@ from d24fad_core.comparison.scoring import ScoringConfig
 from d24fad_core.comparison.translation import translated_distances
 from d24fad_core.detection.calibration import NORMAL_VOXEL_SHARE
 from d24fad_core.networks.d24fad import D24FAD
-from d24fad_core.support.support_set import PlaneReference
+from d24fad_core.support.support_set import PlaneReference, ScoreScale
 from d24fad_core.volumes.slices import SliceGrid
+
+REFERENCE_SCHEMA = 1
+"""Raised whenever comparing the same normals gives another reference: kept ones are then void."""
 
 
 def prepare_plane(
@@ -54,7 +58,7 @@ def prepare_plane(
         fused = fuse(standardised, scoring, model.teacher.info, grid.image_size)
         held_out.append(blur(fused, scoring, thickness))
 
-    return _reference(grid, features, statistics, held_out, comparisons.foreground, scoring)
+    return _reference(grid, features, statistics, held_out, comparisons.foreground)
 
 
 def prepare_translated_plane(
@@ -85,7 +89,7 @@ def prepare_translated_plane(
         standardised = statistics.standardise(run, places)
         fused = fuse(standardised, scoring, model.teacher.info, grid.image_size)
         held_out.append(centred(blur(fused, scoring, thickness), foreground))
-    return _reference(grid, features, statistics, held_out, foregrounds, scoring)
+    return _reference(grid, features, statistics, held_out, foregrounds)
 
 
 def _reference(
@@ -94,21 +98,61 @@ def _reference(
     statistics: NormalStatistics,
     held_out: Sequence[Tensor],
     foregrounds: Sequence[Tensor],
-    scoring: ScoringConfig,
 ) -> PlaneReference:
-    """Units, threshold and scores from each normal's fused map against the others."""
+    """Units from each normal's fused map against the others."""
     pairs = list(zip(held_out, foregrounds, strict=True))
     inside = torch.cat([maps[foreground] for maps, foreground in pairs])
     centre, spread = float(inside.mean()), float(inside.std().clamp_min(1e-6))
-    highest = inside.topk(max(1, round(NORMAL_VOXEL_SHARE * inside.numel()))).values
     return PlaneReference(
         plane=grid.plane,
         features=tuple(features),
         statistics=statistics,
         centre=centre,
         spread=spread,
+        # The same bits whether they come from the cache or not.
+        held_out=tuple(
+            ((maps - centre) / spread * foreground).half().contiguous()
+            for maps, foreground in pairs
+        ),
+    )
+
+
+def score_scale(
+    references: Sequence[PlaneReference],
+    shape: tuple[int, int, int],
+    spacing: tuple[float, float, float],
+    image_size: int,
+    scoring: ScoringConfig,
+) -> ScoreScale:
+    """Units, threshold and scores from the mean of the normals' maps in some planes.
+
+    Args:
+        references: one a plane, of the same studies.
+        shape: voxels of the frame.
+        spacing: their size in mm.
+        image_size: pixels a side of the maps.
+        scoring: how cases are scored.
+    """
+    normals = []
+    for study in range(len(references[0].held_out)):
+        maps = []
+        for reference in references:
+            grid = SliceGrid(reference.plane, shape, spacing, image_size)
+            compared = reference.held_out[study].float()
+            # Each slice of the frame has the map of the nearest one that was compared.
+            nearest = torch.linspace(0, len(compared) - 1, shape[reference.plane.axis])
+            maps.append(grid.to_volume(compared[nearest.round().long()]))
+        mean = torch.from_numpy(np.mean(maps, axis=0, dtype=np.float32))
+        normals.append(mean[mean != 0])
+    inside = torch.cat(normals)
+    centre, spread = float(inside.mean()), float(inside.std().clamp_min(1e-6))
+    highest = inside.topk(max(1, round(NORMAL_VOXEL_SHARE * inside.numel()))).values
+    return ScoreScale(
+        planes=frozenset(reference.plane for reference in references),
+        centre=centre,
+        spread=spread,
         threshold=(float(highest[-1]) - centre) / spread,
         case_scores=tuple(
-            case_score((maps - centre) / spread, foreground, scoring) for maps, foreground in pairs
+            top_mean((values - centre) / spread, scoring.case_fraction) for values in normals
         ),
     )

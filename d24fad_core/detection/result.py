@@ -1,6 +1,7 @@
 """What an analysis of one study yields; every edge (files, server, Slicer) consumes this type."""
 
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,7 +61,10 @@ class CalibrationSummary:
 
 @dataclass(frozen=True)
 class SupportUse:
-    """One support study and the share that learn-to-weight gave it, averaged over the slices."""
+    """One support study and its share of the weight, averaged over the slices.
+
+    The provenance's parameter `weighting` says whether the shares were learnt or are equal.
+    """
 
     name: str
     content_hash: str
@@ -78,6 +82,35 @@ class Provenance:
     supports: tuple[SupportUse, ...]
     parameters: dict[str, str | int | float | bool | None]
     versions: dict[str, str]
+
+
+class WarningCode(str, Enum):
+    """What makes a result doubtful."""
+
+    CASE_IN_SUPPORT = "case_in_support"
+    DIFFERS_EVERYWHERE = "differs_everywhere"
+    OTHER_SIZE = "other_size"
+    OTHER_RESOLUTION = "other_resolution"
+    SUPPORTS_ALIKE = "supports_alike"
+    ABNORMAL_SUPPORT = "abnormal_support"
+
+
+@dataclass(frozen=True)
+class AnalysisWarning:
+    """A reason to doubt a result.
+
+    Attributes:
+        code: what kind of reason.
+        sentence: what is strange, with the values.
+        remedy: what to do about it.
+    """
+
+    code: WarningCode
+    sentence: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.sentence} {self.remedy}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +132,7 @@ class AnomalyResult:
         findings: by falling peak score.
         calibration: what the scores are measured against.
         provenance: what is needed to repeat this.
+        warnings: reasons to doubt it; see `detection.study_checks`.
         reduction: how the study was reduced while it was read; None where it was not.
     """
 
@@ -112,4 +146,5 @@ class AnomalyResult:
     findings: tuple[Finding, ...]
     calibration: CalibrationSummary
     provenance: Provenance
+    warnings: tuple[AnalysisWarning, ...] = ()
     reduction: Reduction | None = None

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import torch
 
-from d24fad_core import __version__
+from d24fad_core.comparison.features import FEATURES_SCHEMA
 from d24fad_core.detection.options import DetectionOptions
+from d24fad_core.detection.reference import REFERENCE_SCHEMA
 from d24fad_core.files import hash_bytes
 from d24fad_core.io.known_studies import StudySource
-from d24fad_core.support.frame import Frame
+from d24fad_core.support.frame import FRAME_SCHEMA, Frame
+from d24fad_core.support.profile import PROFILE_SCHEMA
 from d24fad_core.volumes.volume import Plane
 
 
@@ -32,8 +34,18 @@ class SupportCache:
 
     def frame(self, first: StudySource, ct_window: str) -> Path | None:
         """The frame that lies on the first study."""
-        shaping = repr((ct_window, self.image_size, __version__))
+        shaping = repr((ct_window, self.image_size, FRAME_SCHEMA))
         return self._file("frames", first.content_hash.encode(), shaping.encode())
+
+    def profile(self, study: StudySource, frame: Frame, options: DetectionOptions) -> Path | None:
+        """What of a study in a frame is compared as a whole."""
+        shaping = (options.ct_window, options.register, PROFILE_SCHEMA, FEATURES_SCHEMA)
+        return self._file(
+            "profiles",
+            study.content_hash.encode(),
+            frame.content_hash.encode(),
+            repr(shaping).encode(),
+        )
 
     def features(
         self, study: StudySource, frame: Frame, plane: Plane, options: DetectionOptions
@@ -51,13 +63,14 @@ class SupportCache:
             study.content_hash.encode(),
             frame.content_hash.encode(),
             self.checkpoint_hash.encode(),
-            repr((shaping, __version__)).encode(),
+            repr((shaping, FEATURES_SCHEMA)).encode(),
         )
 
     def reference(self, features: Sequence[Path | None], *, translate: bool) -> Path | None:
         """What comparing normals gave, whose features have these paths."""
         names = [path.name.encode() for path in features if path is not None]
-        return self._file("references", *names, *([b"translated"] if translate else []))
+        shaping = repr((translate, REFERENCE_SCHEMA)).encode()
+        return self._file("references", *names, shaping)
 
     def _file(self, folder: str, *shaping: bytes) -> Path | None:
         if self.folder is None:

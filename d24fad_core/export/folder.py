@@ -7,7 +7,7 @@ from pathlib import Path
 
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.export.findings_table import write_findings
-from d24fad_core.export.html import Notice, write_html
+from d24fad_core.export.html import write_html
 from d24fad_core.export.nifti import write_heatmap, write_mask, write_ranks
 from d24fad_core.export.overlay import write_overlay
 from d24fad_core.export.report import write_report
@@ -79,7 +79,6 @@ def write_result(
     *,
     page: bool = True,
     normals: Sequence[MatchedNormal] = (),
-    notices: Sequence[Notice] = (),
 ) -> WrittenFiles:
     """Write all files of a result into a folder, see `WrittenFiles`.
 
@@ -92,7 +91,6 @@ def write_result(
         folder: made if it does not exist.
         page: whether to write report.html; a page of an earlier analysis is removed otherwise.
         normals: normals that the page shows beside the study, the nearest first.
-        notices: doubts about this analysis, for the page.
 
     Returns:
         The paths of the files.
@@ -106,7 +104,7 @@ def write_result(
         write_overlay(query, result, together.enter_context(whole_file(files.overlay)))
         if files.page is not None:
             target = together.enter_context(whole_file(files.page))
-            write_html(query, result, target, normals, notices)
+            write_html(query, result, target, normals)
         write_report(result, together.enter_context(whole_file(files.report)))
     if files.page is None:
         # A page of an earlier analysis would speak of another result than the files beside it.

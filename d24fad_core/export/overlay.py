@@ -30,6 +30,7 @@ from d24fad_core.files import whole_file
 from d24fad_core.volumes.volume import Plane, Volume
 
 _SLICE_COUNT, _SLICE_GAP_MM = 6, 8.0
+_WARNING_LETTERS = 190
 _BACKGROUND, _NOTICE = "#0b0e11", "#ffb74d"
 _DPI = 110
 
@@ -64,7 +65,16 @@ def layout_of(query: Volume, result: AnomalyResult) -> OverlayLayout:
         len(_slices(query, result)),
         SliceDisplay.of(query.affine, result.slice_axis).size_mm(query.shape),
         tuple(plane.size_mm(query.shape) for plane in planes),
+        len(_warning_lines(result)),
     )
+
+
+def _warning_lines(result: AnomalyResult) -> list[str]:
+    return [
+        line
+        for warning in result.warnings
+        for line in textwrap.wrap(f"Warning: {warning}", _WARNING_LETTERS)
+    ]
 
 
 def _slices(query: Volume, result: AnomalyResult) -> list[int]:
@@ -97,6 +107,9 @@ def _draw(query: Volume, result: AnomalyResult) -> Figure:
         shown.add(result.findings[0].rank)
     draw_colour_bar(figure.add_axes(layout.colour_bar()), painted.scale)
     _write_header(figure, layout, query.name, result)
+    for number, line in enumerate(_warning_lines(result)):
+        top = layout.size[1] - layout.title + 0.06 - number * layout.warning_line
+        _write(figure, layout, layout.margin, top, line, 9, _NOTICE)
     _write_footer(figure, layout, display.plane, result, painted.scale, shown)
     return figure
 

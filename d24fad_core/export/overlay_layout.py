@@ -17,18 +17,21 @@ class OverlayLayout:
         panel_height: of a slice, in inches.
         plane_sizes: width and height of the three planes through a finding, in inches; none where
             there is no finding.
+        warning_lines: lines of warnings above the panels.
     """
 
     pairs: int
     panel_height: float
     plane_sizes: tuple[tuple[float, float], ...] = ()
+    warning_lines: int = 0
 
     panel_width = 2.9
     margin = 0.35
     gutter = 0.08
     pair_gutter = 0.3
     caption = 0.34
-    header = 0.9
+    title = 0.9
+    warning_line = 0.2
     footer = 1.1
     bar_space = 1.2
 
@@ -38,6 +41,7 @@ class OverlayLayout:
         pairs: int,
         slice_mm: tuple[float, float],
         planes_mm: tuple[tuple[float, float], ...] = (),
+        warning_lines: int = 0,
     ) -> "OverlayLayout":
         """Lay out slices and planes in true proportions.
 
@@ -45,6 +49,7 @@ class OverlayLayout:
             pairs: number of slices.
             slice_mm: height and width of a slice.
             planes_mm: the same of each plane through a finding.
+            warning_lines: lines of warnings above the panels.
         """
         height = float(np.clip(cls.panel_width * slice_mm[0] / slice_mm[1], 1.1, 4.6))
         sizes: tuple[tuple[float, float], ...] = ()
@@ -56,7 +61,12 @@ class OverlayLayout:
                 3.6 / max(height for height, _ in planes_mm),
             )
             sizes = tuple((width * inch, max(height * inch, 0.2)) for height, width in planes_mm)
-        return cls(pairs, height, sizes)
+        return cls(pairs, height, sizes, warning_lines)
+
+    @property
+    def header(self) -> float:
+        """Height of the title and the warnings, in inches."""
+        return self.title + self.warning_line * self.warning_lines
 
     @property
     def pair_width(self) -> float:

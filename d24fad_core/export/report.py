@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict
 from datetime import datetime, timezone
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ def report_document(result: AnomalyResult, created: datetime | None = None) -> d
     document = {
         "schema_version": SCHEMA_VERSION,
         "notice": RESEARCH_USE_ONLY,
+        "warnings": [asdict(warning) for warning in result.warnings],
         "created": moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "case_score": result.case_score,
         "planes": [plane.value for plane in result.planes],
@@ -72,6 +74,8 @@ def _plain(value: Any, place: str) -> Any:
         return {key: _plain(part, f"{place}.{key}") for key, part in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(part, f"{place}[{index}]") for index, part in enumerate(value)]
+    if isinstance(value, Enum):
+        return value.value
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not np.isfinite(value):

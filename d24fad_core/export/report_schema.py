@@ -2,7 +2,9 @@
 
 from typing import Any
 
-SCHEMA_VERSION = "1.0"
+from d24fad_core.detection.result import WarningCode
+
+SCHEMA_VERSION = "1.1"
 """Grows in its second part when fields are added, in its first when fields change or go."""
 
 _Schema = dict[str, Any]
@@ -70,12 +72,19 @@ _PROVENANCE = _record(
     versions={"type": "object", "additionalProperties": {"type": "string"}},
 )
 
+_WARNING = _record(
+    code={"enum": [code.value for code in WarningCode]},
+    sentence=_TEXT,
+    remedy=_TEXT,
+)
+
 REPORT_SCHEMA: _Schema = {
     "$schema": "http://json-schema.org/draft-07/schema#",
     "title": "D24FAD report",
     **_record(
         schema_version={"const": SCHEMA_VERSION},
         notice=_TEXT,
+        warnings=_list(_WARNING),
         created={"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$"},
         case_score=_NUMBER,
         planes=_list({"enum": ["axial", "coronal", "sagittal"]}) | {"minItems": 1},

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from d24fad_core import __version__
 from d24fad_core.errors import InputError
 from d24fad_core.files import hash_bytes, hash_file, write_text
 from d24fad_core.io.dicom.series import holds_dicom, visible_files
 from d24fad_core.io.itk_header import lies_alone
 from d24fad_core.io.reading import (
     ITK_SUFFIXES,
+    READING_SCHEMA,
     GeometryWarning,
     image_suffix,
     read_volume_and_doubt,
@@ -124,7 +124,7 @@ class KnownStudies:
         except OSError:
             return None  # reading tells what is wrong
         names = [file.name for file in files] if path.is_dir() else [suffix]
-        asked = (__version__, names, hashes, modality and modality.value, largest)
+        asked = (READING_SCHEMA, names, hashes, modality and modality.value, largest)
         return self._folder / f"{hash_bytes(repr(asked).encode())}.json"
 
 

@@ -143,4 +143,9 @@ class PositionWeighting(nn.Module):
 
     def distance(self, similarity: Tensor, scale: int) -> Tensor:
         """Expected cosine distance to the support under the weights, (B, H, W)."""
-        return (self.shares(similarity, scale) * (1.0 - similarity)).sum(dim=1)
+        return expected_distance(self.shares(similarity, scale), similarity)
+
+
+def expected_distance(shares: Tensor, similarity: Tensor) -> Tensor:
+    """Expected cosine distance under weights, (B, H, W), both (B, K, H, W)."""
+    return (shares * (1.0 - similarity)).sum(dim=1)

@@ -14,8 +14,12 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from d24fad_core.files import hash_bytes
+from d24fad_core.support.profile import StudyProfile
 from d24fad_core.volumes.preprocessing import find_foreground, intensity_range
-from d24fad_core.volumes.volume import Volume
+from d24fad_core.volumes.volume import Volume, spacing_of
+
+FRAME_SCHEMA = 1
+"""Raised whenever `make_frame` makes another frame of the same study: kept ones are then void."""
 
 _MARGIN = 1.06
 _REGISTRATION_MM = 4.0
@@ -57,12 +61,17 @@ class AlignedStudy:
     Attributes:
         volume: the study, resampled onto the frame's grid.
         to_study: transform from points of the frame to points of the study, LPS mm.
-        similarity: correlation with the frame's own study at about 4 mm; 1 for the same.
+        profile: what of it is compared as a whole.
     """
 
     volume: Volume
     to_study: sitk.Transform
-    similarity: float
+    profile: StudyProfile
+
+    @property
+    def similarity(self) -> float:
+        """Correlation with the frame's own study at about 4 mm; 1 for the same."""
+        return self.profile.similarity
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +105,25 @@ def make_frame(study: Volume, image_size: int, ct_window: str) -> Frame:
     """
     body = _find_body(study, ct_window)
     pixel = float((body.size * body.spacing).max()) * _MARGIN / image_size
-    steps = np.maximum(pixel / body.spacing, 1.0)
+    return _frame(study, body, pixel, ct_window)
+
+
+def make_frame_of_voxels(study: Volume, voxel_mm: float, ct_window: str) -> Frame:
+    """Make the common space with voxels of a given size, or the study's own where those are larger.
+
+    Args:
+        study: the first support study.
+        voxel_mm: side of a voxel in mm.
+        ct_window: window that CT is seen in.
+
+    Raises:
+        InputError: the study has no foreground.
+    """
+    return _frame(study, _find_body(study, ct_window), voxel_mm, ct_window)
+
+
+def _frame(study: Volume, body: "_Body", voxel_mm: float, ct_window: str) -> Frame:
+    steps = np.maximum(voxel_mm / body.spacing, 1.0)
     shape = np.ceil(body.size * _MARGIN / steps).astype(int)
     to_body = np.diag([*steps, 1.0])
     to_body[:3, 3] = body.centre - (shape - 1) / 2.0 * steps
@@ -126,7 +153,7 @@ def align(study: Volume, frame: Frame, ct_window: str, *, register: bool) -> Ali
     transform = _box_transform(body, frame)
     similarity = _similarity(frame.coarse, coarse, transform)
     if register:
-        registered = _register(frame.coarse, coarse, transform)
+        registered = register_affinely(frame.coarse, coarse, transform)
         reached = -1.0 if registered is None else _similarity(frame.coarse, coarse, registered)
         if registered is not None and reached > similarity:
             transform, similarity = registered, reached
@@ -140,7 +167,24 @@ def align(study: Volume, frame: Frame, ct_window: str, *, register: bool) -> Ali
     volume = Volume(
         from_simpleitk(resampled), frame.affine, study.modality, study.name, study.modality_source
     )
-    return AlignedStudy(volume, transform, similarity)
+    return AlignedStudy(volume, transform, _profile(body, coarse, frame, transform, similarity))
+
+
+def _profile(
+    body: _Body,
+    coarse: sitk.Image,
+    frame: Frame,
+    to_study: sitk.Transform,
+    similarity: float,
+) -> StudyProfile:
+    first, second, third = body.size * body.spacing
+    return StudyProfile(
+        spacing_mm=spacing_of(body.affine),
+        extent_mm=(float(first), float(second), float(third)),
+        similarity=similarity,
+        picture=_warped(frame.coarse, coarse, to_study),
+        picture_spacing_mm=frame.coarse.GetSpacing(),
+    )
 
 
 def to_source(
@@ -195,7 +239,7 @@ def _box_transform(body: _Body, frame: Frame) -> sitk.AffineTransform:
     return transform
 
 
-def _register(
+def register_affinely(
     fixed: sitk.Image, moving: sitk.Image, start: sitk.AffineTransform
 ) -> sitk.AffineTransform | None:
     """Affine registration from a start; None where the optimiser loses the overlap."""
@@ -221,12 +265,20 @@ def _register(
 
 
 def _similarity(fixed: sitk.Image, moving: sitk.Image, transform: sitk.Transform) -> float:
-    warped = sitk.Resample(moving, fixed, transform, sitk.sitkLinear, 0.0)
     one = sitk.GetArrayViewFromImage(fixed).ravel()
-    other = sitk.GetArrayViewFromImage(warped).ravel()
+    other = _warped(fixed, moving, transform).ravel()
     if one.std() == 0 or other.std() == 0:
         return 0.0
     return float(np.corrcoef(one, other)[0, 1])
+
+
+def _warped(
+    fixed: sitk.Image, moving: sitk.Image, transform: sitk.Transform
+) -> NDArray[np.float32]:
+    """(Z, Y, X) the values of one image at the voxels of another; 0 beyond it."""
+    warped = sitk.Resample(moving, fixed, transform, sitk.sitkLinear, 0.0)
+    values: NDArray[np.float32] = sitk.GetArrayFromImage(warped)
+    return values
 
 
 def _coarse(study: Volume, body: _Body) -> sitk.Image:

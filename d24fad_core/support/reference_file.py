@@ -18,17 +18,18 @@ from d24fad_core.files import whole_file
 from d24fad_core.support.support_set import PlaneReference
 from d24fad_core.volumes.volume import Plane
 
+_HELD_OUT = "held_out"
+
 
 def save_reference(reference: PlaneReference, path: Path) -> None:
     """Write what `load_reference` needs besides the features, whole or not at all."""
     statistics = reference.statistics
     tensors = {_name(key): values.contiguous() for key, values in statistics.offset.items()}
+    tensors |= {f"{_HELD_OUT}.{n}": values for n, values in enumerate(reference.held_out)}
     numbers = {
         "unit": {_name(key): unit for key, unit in statistics.unit.items()},
         "centre": reference.centre,
         "spread": reference.spread,
-        "threshold": reference.threshold,
-        "case_scores": list(reference.case_scores),
     }
     with whole_file(path) as temporary:
         save_file(tensors, temporary, {"numbers": json.dumps(numbers)})
@@ -51,7 +52,9 @@ def load_reference(
             offset: dict[MapKey, Tensor] = {
                 _key(name): stored.get_tensor(name)
                 for name in stored.keys()  # noqa: SIM118 - no mapping, it only has keys()
+                if not name.startswith(_HELD_OUT)
             }
+            held_out = tuple(stored.get_tensor(f"{_HELD_OUT}.{n}") for n in range(len(features)))
             numbers = json.loads((stored.metadata() or {})["numbers"])
         return PlaneReference(
             plane=plane,
@@ -61,8 +64,7 @@ def load_reference(
             ),
             centre=float(numbers["centre"]),
             spread=float(numbers["spread"]),
-            threshold=float(numbers["threshold"]),
-            case_scores=tuple(float(score) for score in numbers["case_scores"]),
+            held_out=held_out,
         )
     except (OSError, SafetensorError, KeyError, ValueError, TypeError):
         return None

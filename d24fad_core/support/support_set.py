@@ -1,10 +1,16 @@
 """A prepared support set: normal studies, their features, and the units that they give."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from d24fad_core.comparison.features import StudyFeatures
+from d24fad_core.comparison.kind import ComparisonKind
+from d24fad_core.comparison.normal_stack import NormalStack
 from d24fad_core.comparison.normal_statistics import NormalStatistics
 from d24fad_core.support.frame import Frame
+from d24fad_core.support.profile import StudyProfile
 from d24fad_core.volumes.volume import Modality, Plane
 
 MINIMUM_STUDIES = 2
@@ -17,12 +23,12 @@ class SupportStudy:
     Attributes:
         name: what to call it in reports.
         content_hash: hash of its voxels, affine and modality.
-        similarity: correlation with the first study after alignment.
+        profile: what of it is compared as a whole.
     """
 
     name: str
     content_hash: str
-    similarity: float
+    profile: StudyProfile
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,14 +40,35 @@ class PlaneReference:
         features: one entry a study.
         statistics: units of the maps.
         centre: mean of the fused map over the normals' foreground.
-        spread: its standard deviation; scores are (fused - centre) / spread.
-        threshold: z that normals exceed in `calibration.NORMAL_VOXEL_SHARE` of their voxels.
-        case_scores: leave-one-out case score of each study in z.
+        spread: its standard deviation; z is (fused - centre) / spread.
+        held_out: leave-one-out map of each study in z at P evenly spaced slices, (P, N, N)
+            float16, 0 outside the foreground.
     """
 
     plane: Plane
     features: tuple[StudyFeatures, ...]
     statistics: NormalStatistics
+    centre: float
+    spread: float
+    held_out: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class ScoreScale:
+    """What scores are measured against: the normals' own maps, put together as a case's are.
+
+    Planes disagree where only noise is high, so that their mean spreads less than each of them
+    and has a scale of its own.
+
+    Attributes:
+        planes: the planes whose z maps are averaged.
+        centre: mean of that over the normals' foreground.
+        spread: its standard deviation; scores are (mean of the planes - centre) / spread.
+        threshold: score that normals reach in `calibration.NORMAL_VOXEL_SHARE` of their voxels.
+        case_scores: leave-one-out case score of each study.
+    """
+
+    planes: frozenset[Plane]
     centre: float
     spread: float
     threshold: float
@@ -58,8 +85,11 @@ class SupportSet:
         frame: the space that all are aligned in.
         ct_window: window that CT is seen in.
         register: whether studies are registered or matched by relative position.
-        translate: whether the units are those of translated normals.
-        references: one entry a plane.
+        comparison: how studies are compared with them.
+        references: one entry a plane; empty for a learned comparison.
+        scales: one entry for each choice among the planes.
+        stack: the studies side by side, for a learned comparison alone.
+        alike: names of every two studies that look like scans of one person.
     """
 
     studies: tuple[SupportStudy, ...]
@@ -67,5 +97,17 @@ class SupportSet:
     frame: Frame
     ct_window: str
     register: bool
-    translate: bool
+    comparison: ComparisonKind
     references: tuple[PlaneReference, ...]
+    scales: tuple[ScoreScale, ...]
+    stack: NormalStack | None = None
+    alike: tuple[tuple[str, str], ...] = ()
+
+    def scale(self, planes: Sequence[Plane]) -> ScoreScale:
+        """What scores in some of the planes are measured against.
+
+        A learned comparison always takes all planes.
+        """
+        if self.comparison is ComparisonKind.LEARNED:
+            return self.scales[0]
+        return next(scale for scale in self.scales if scale.planes == set(planes))

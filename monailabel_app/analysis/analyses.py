@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from d24fad_core import __version__
-from d24fad_core.detection.detector import Detector
+from d24fad_core.detection.detector import RESULT_SCHEMA, Detector
 from d24fad_core.errors import SupportError
 from d24fad_core.files import hash_bytes
 from d24fad_core.io.known_studies import KnownStudies, StudySource
@@ -149,6 +149,8 @@ class Analyses:
             finding_count=len(result.findings),
             created=now(),
             version=__version__,
+            schema=RESULT_SCHEMA,
+            warnings=result.warnings,
         )
         return self._store.put(record, query, result)
 
@@ -176,7 +178,7 @@ class Analyses:
 
     def _support_key(self, request: AnalysisRequest) -> str:
         inputs: dict[str, Any] = {
-            "version": __version__,
+            "schema": RESULT_SCHEMA,
             "checkpoint": self.detector.checkpoint_hash,
             "support": [[s.name, self._images.content_hash(s)] for s in request.support],
             "options": request.parameters.document(),

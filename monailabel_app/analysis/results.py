@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from d24fad_core.detection.result import (
+    AnalysisWarning,
     AnomalyResult,
     CalibrationSummary,
     Finding,
     Provenance,
     SupportUse,
+    WarningCode,
 )
 from d24fad_core.export.nifti import write_mask
 from d24fad_core.export.overlay import write_overlay
@@ -50,7 +52,9 @@ class ResultRecord:
         threshold: score above which a voxel belongs to the mask, z units.
         finding_count: number of findings.
         created: when, ISO 8601, UTC.
-        version: of the library; another one may prepare images in another way.
+        version: of the library that made it.
+        schema: `RESULT_SCHEMA` of that; a result of another one is not comparable.
+        warnings: reasons to doubt it.
     """
 
     id: str
@@ -67,6 +71,8 @@ class ResultRecord:
     finding_count: int
     created: str
     version: str = ""
+    schema: int = 0
+    warnings: tuple[AnalysisWarning, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -116,6 +122,7 @@ def load_result(stored: StoredResult) -> AnomalyResult:
         findings=stored.findings,
         calibration=CalibrationSummary(**calibration),
         provenance=Provenance(**provenance),
+        warnings=_read_warnings(report),
     )
 
 
@@ -212,4 +219,13 @@ def _read_finding(document: dict[str, Any]) -> Finding:
 
 def _read_record(path: Path) -> ResultRecord:
     document = json.loads(path.read_text(encoding="utf-8"))
-    return ResultRecord(**{**document, "support": tuple(document["support"])})
+    tuples = {"support": tuple(document["support"]), "warnings": _read_warnings(document)}
+    return ResultRecord(**{**document, **tuples})
+
+
+def _read_warnings(document: dict[str, Any]) -> tuple[AnalysisWarning, ...]:
+    """Of a report or a record; those of older versions have none."""
+    return tuple(
+        AnalysisWarning(WarningCode(each["code"]), each["sentence"], each["remedy"])
+        for each in document.get("warnings", ())
+    )

@@ -4,7 +4,7 @@ from enum import Enum
 
 from monailabel.interfaces.datastore import Datastore
 
-from d24fad_core import __version__
+from d24fad_core.detection.detector import RESULT_SCHEMA
 from d24fad_core.files import hash_bytes
 from monailabel_app.analysis.analyses import Analyses
 from monailabel_app.analysis.parameters import AnalysisParameters
@@ -58,7 +58,7 @@ class NormalPatients:
             if entry.confirmed_normal and support_set not in entry.support_sets
         }
         bound = (
-            __version__,
+            RESULT_SCHEMA,
             self._analyses.detector.checkpoint_hash,
             self._quality.support_hash(support_set),
             AnalysisParameters().document(),
@@ -69,7 +69,7 @@ class NormalPatients:
                 for record in self._results.records()
                 if record.image in normal
                 and bound
-                == (record.version, record.checkpoint_hash, record.support_hash, record.options)
+                == (record.schema, record.checkpoint_hash, record.support_hash, record.options)
             ]
         )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from d24fad_core.detection.study_checks import outlier_limit
 from d24fad_core.files import write_text
 from d24fad_core.progress import Progress
 from d24fad_core.volumes.volume import Modality, Volume
@@ -18,13 +19,6 @@ from monailabel_app.analysis.results import StoredResult
 from monailabel_app.failures import RequestError
 from monailabel_app.normals.support_sets import SupportSets
 from monailabel_app.studies.images import ImageCatalogue, Study
-
-OUTLIER_LIMIT = 3.5
-"""Modified z-score (Iglewicz and Hoaglin 1993) above which a study is an outlier of its set."""
-
-_SPREAD_FLOOR = 0.25
-"""With few studies the median deviation may be next to nothing; below this share of the median
-score it says nothing about the studies."""
 
 _EXTENT_FACTOR = 1.5
 _SPACING_FACTOR = 3.0
@@ -221,9 +215,7 @@ def geometry_check(own: Geometry, all_of_set: Sequence[Geometry]) -> Check:
 
 def outlier_check(own: float, scores: Sequence[float]) -> Check:
     """Is its leave-one-out score among the others'?"""
-    middle = median(scores)
-    deviation = 1.4826 * median(abs(score - middle) for score in scores)
-    limit = middle + OUTLIER_LIMIT * max(deviation, _SPREAD_FLOOR * abs(middle))
+    limit = outlier_limit(scores)
     message = f"Scores {own:.1f} against the others; the limit is {limit:.1f}."
     return Check("outlier", own <= limit, message)
 

@@ -16,6 +16,7 @@ from typing import Any, overload
 
 import torch
 
+from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.errors import D24FADError, InputError
@@ -90,7 +91,7 @@ def run(folder: Path, progress: Progress) -> None:
     plan = TrainingPlan.read(folder / PLAN_FILE)
     torch.set_num_threads(plan.threads)
     _train(plan, folder / RUN_FOLDER, progress)
-    options = DetectionOptions(ct_window=plan.options.ct_window)
+    options = DetectionOptions(ct_window=plan.options.ct_window, comparison=ComparisonKind.WINDOW)
     support = list(StudiesOnDisk(plan.support))
     held_out = StudiesOnDisk(plan.held_out)
     scores = []

@@ -10,6 +10,7 @@ from d24fad_core.images.image_folder import find_task, load_images, to_unit
 from d24fad_core.networks.d24fad import D24FAD
 from tests.evaluation.networks import untrained_network
 from tests.evaluation.small_tasks import write_task
+from tests.rounding import as_exact_as, in_float64, largest_error
 
 
 @pytest.fixture(scope="module")
@@ -30,26 +31,45 @@ def never(step: str, fraction: float) -> None:
     pytest.fail("computed again")
 
 
-def test_features_are_the_teachers(model: D24FAD, files: tuple[Path, ...], tmp_path: Path) -> None:
-    found = FeatureStore(tmp_path, model, 64).features("discs/train", files).images
-    with torch.inference_mode():
-        features, embedding = model.embed(to_unit(load_images(files, 64)))
-    for mine, theirs in zip(found.features, features, strict=True):
-        assert mine.dtype == torch.float16
-        torch.testing.assert_close(mine.float(), theirs, rtol=1e-3, atol=1e-3)
-    assert found.embedding.dtype == torch.float32
-    torch.testing.assert_close(found.embedding, embedding)
-
-
-def test_mirrored_features_are_those_of_the_mirrored_images(
-    model: D24FAD, files: tuple[Path, ...], tmp_path: Path
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_features_are_the_teachers(
+    model: D24FAD, files: tuple[Path, ...], tmp_path: Path, mirrored: bool
 ) -> None:
+    """As exact as the teacher in one batch, and then rounded to float16 but for the embedding."""
     store = FeatureStore(tmp_path, model, 64)
-    found = store.features("discs/train", files, mirrored=True)
+    found = store.features("discs/train", files, mirrored=mirrored)
+    images = to_unit(load_images(files, 64))
+    images = images.flip(-1) if mirrored else images
     with torch.inference_mode():
-        _, embedding = model.embed(to_unit(load_images(files, 64)).flip(-1))
-    torch.testing.assert_close(found.images.embedding, embedding, rtol=1e-4, atol=1e-4)
-    assert found.key != store.features("discs/train", files).key
+        features, embedding = model.embed(images)
+        exact_features, exact_embedding = in_float64(model).embed(images.double())
+    for mine, theirs, exact in zip(found.images.features, features, exact_features, strict=True):
+        assert mine.dtype == torch.float16
+        torch.testing.assert_close(
+            mine.double(), exact, rtol=2.0**-11, atol=4.0 * largest_error(theirs, exact)
+        )
+    assert found.images.embedding.dtype == torch.float32
+    assert as_exact_as(found.images.embedding, embedding, exact_embedding)
+    if mirrored:
+        assert found.key != store.features("discs/train", files).key
+
+
+@pytest.mark.parametrize("error", [1e-4, -1e-4])
+def test_a_slightly_wrong_teacher_is_told_from_rounding(
+    model: D24FAD, files: tuple[Path, ...], error: float
+) -> None:
+    """The weights of one layer, in the middle, are off by 0.01 %."""
+    images = to_unit(load_images(files, 64))
+    wrong = untrained_network()
+    weights = [weight for weight in wrong.teacher.parameters() if weight.ndim == 4]
+    with torch.no_grad():
+        weights[len(weights) // 2].mul_(1.0 + error)
+    with torch.inference_mode():
+        _, right = model.embed(images)
+        _, other = wrong.embed(images)
+        _, exact = in_float64(model).embed(images.double())
+    assert as_exact_as(right, right, exact)
+    assert not as_exact_as(other, right, exact)
 
 
 def test_features_are_computed_once(model: D24FAD, files: tuple[Path, ...], tmp_path: Path) -> None:

@@ -9,9 +9,16 @@ from torch import Tensor
 
 from d24fad_core.comparison.features import SliceFeatures, StudyFeatures
 from d24fad_core.comparison.scoring import MapKind, ScoringConfig
-from d24fad_core.comparison.similarity import distances, similarities, study_shares
-from d24fad_core.networks.d24fad import D24FAD
+from d24fad_core.comparison.similarity import (
+    distances,
+    learnt_shares,
+    similarities,
+    study_shares,
+)
+from d24fad_core.networks.d24fad import D24FAD, NetworkConfig
 from d24fad_core.networks.nearest_neighbour import nearest_similarity
+from d24fad_core.networks.student import StudentConfig
+from d24fad_core.networks.teacher import build_teacher
 from tests.evaluation.networks import untrained_network
 
 SLICES, SHOTS = 13, 4
@@ -154,3 +161,22 @@ def test_where_no_map_needs_the_support_nobody_has_a_share(
     places = torch.arange(2)
     found = similarities(query[places], places, supports, scoring)
     assert study_shares(model, found, SHOTS).tolist() == [0.0] * SHOTS
+
+
+def test_studies_count_alike_where_the_model_has_not_learnt_to_weigh_places(
+    query: SliceFeatures, supports: list[StudyFeatures]
+) -> None:
+    """The paper's weighting, as in an imported official checkpoint, has no notion of place."""
+    config = NetworkConfig(
+        student=StudentConfig(blocks=(1, 1, 1), widths=(16, 16, 16)), weighting="image"
+    )
+    paper = D24FAD(config, build_teacher(config.teacher)).requires_grad_(False)
+    scoring = ScoringConfig({MapKind.SELF_DISTILLATION: (1.0, 1.0, 1.0)})
+    places = torch.arange(4)
+    found = similarities(query[places], places, supports, scoring)
+    assert not learnt_shares(paper)
+    assert study_shares(paper, found, SHOTS).tolist() == pytest.approx([1 / SHOTS] * SHOTS)
+    for key, values in distances(paper, found).items():
+        torch.testing.assert_close(values, 1.0 - found[key].mean(dim=1))
+    for key, values in distances(paper, found, [0, 2]).items():
+        torch.testing.assert_close(values, 1.0 - found[key][:, [0, 2]].mean(dim=1))

@@ -16,7 +16,7 @@ def test_without_normals_nothing_is_certain() -> None:
 
 @pytest.mark.parametrize(("count", "smallest"), [(8, 0.111), (19, 0.05), (20, 0.048), (99, 0.01)])
 def test_the_statement_says_what_so_many_normals_can_certify(count: int, smallest: float) -> None:
-    summary = summarise(9.0, [1.0] * count, 3.0, held_out=True)
+    summary = summarise(9.0, [1.0] * count, 3.0, translated=False)
     assert summary.p_value == pytest.approx(smallest, abs=5e-4)
     assert f"counts the {count} normal patients of the support set" in summary.statement
     assert f"{summary.p_value:.3f}" in summary.statement
@@ -26,4 +26,10 @@ def test_the_statement_says_what_so_many_normals_can_certify(count: int, smalles
 
 
 def test_two_normals_are_said_to_be_optimistic() -> None:
-    assert "optimistic; add a third" in summarise(9.0, [1, 2], 3.0, held_out=False).statement
+    statement = summarise(9.0, [1, 2], 3.0, translated=False).statement
+    assert "optimistic; add a third" in statement
+
+
+def test_translated_normals_are_said_to_share_their_units() -> None:
+    statement = summarise(9.0, [1, 2, 3, 4], 3.0, translated=True).statement
+    assert "units that they all share, so the p-value is optimistic" in statement

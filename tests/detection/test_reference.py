@@ -13,11 +13,13 @@ from d24fad_core.comparison.normal_statistics import compare_normals, summarise_
 from d24fad_core.comparison.similarity import distances, similarities
 from d24fad_core.comparison.translation import translated_distances, translated_scoring
 from d24fad_core.detection.calibration import NORMAL_VOXEL_SHARE
+from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.detection.reference import prepare_plane, prepare_translated_plane
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.volumes.slices import SliceGrid
 from d24fad_core.volumes.volume import Plane
 from tests.comparison.test_normal_statistics import SCORING, study
+from tests.detection.small_studies import EVERY_MAP, IMAGE_SIZE, detector, normals
 from tests.evaluation.networks import untrained_network
 
 SIZE = 64
@@ -59,13 +61,9 @@ def test_every_normal_is_held_out_of_its_own_units(
     assert len(reference.features) == 3
     assert reference.centre == pytest.approx(float(inside.mean()), rel=1e-4)
     assert reference.spread == pytest.approx(float(inside.std()), rel=1e-4)
-    z = (inside - reference.centre) / reference.spread
-    assert float((z >= reference.threshold - 1e-3).float().mean()) == pytest.approx(
-        NORMAL_VOXEL_SHARE, rel=0.1
-    )
-    for number, score in enumerate(reference.case_scores):
-        own = (maps[number][shown[number]] - reference.centre) / reference.spread
-        assert score == pytest.approx(top_mean(own, SCORING.case_fraction), rel=1e-3)
+    for kept, own, where in zip(reference.held_out, maps, shown, strict=True):
+        z = (own - reference.centre) / reference.spread * where
+        torch.testing.assert_close(kept.float(), z, rtol=1e-3, atol=2e-3)
 
 
 def test_queries_are_scored_in_units_of_all_normals(model: D24FAD) -> None:
@@ -89,12 +87,13 @@ def test_a_strange_normal_stands_out(model: D24FAD) -> None:
         slices = type(first.slices)(noisy, first.slices.student)
         alike.append(StudyFeatures(slices, study(seed).foreground, 1.0))
     reference = prepare_plane(model, grid(6), [*alike, study(9)], SCORING)
-    assert int(np.argmax(reference.case_scores)) == 3
+    highest = [top_mean(maps, SCORING.case_fraction) for maps in reference.held_out]
+    assert int(np.argmax(highest)) == 3
 
 
 def test_two_normals_share_their_units(model: D24FAD) -> None:
     reference = prepare_plane(model, grid(6), [study(0), study(1)], SCORING)
-    assert np.isfinite(reference.case_scores).all()
+    assert all(maps.isfinite().all() for maps in reference.held_out)
     assert reference.spread > 0
 
 
@@ -129,10 +128,35 @@ def test_every_normal_is_held_out_of_its_own_translation(
     assert reference.plane is Plane.AXIAL
     assert reference.centre == pytest.approx(0.0, abs=1e-4)
     assert reference.spread == pytest.approx(float(inside.std()), rel=1e-3)
-    z = inside / reference.spread
-    assert float((z >= reference.threshold - 1e-3).float().mean()) == pytest.approx(
-        NORMAL_VOXEL_SHARE, rel=0.1
-    )
-    for number, score in enumerate(reference.case_scores):
-        own = maps[number][shown[number]] / reference.spread
-        assert score == pytest.approx(top_mean(own, scoring.case_fraction), rel=1e-2)
+    for kept, own, where in zip(reference.held_out, maps, shown, strict=True):
+        z = own / reference.spread * where
+        torch.testing.assert_close(kept.float(), z, rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize("planes", [(Plane.AXIAL,), tuple(Plane)], ids=["1 plane", "3 planes"])
+def test_the_stated_share_of_normal_voxels_is_above_the_threshold(
+    planes: tuple[Plane, ...],
+) -> None:
+    """Each normal against the others, its maps put together as those of a case are."""
+    options = DetectionOptions(register=False, planes=planes)
+    support = detector().prepare_support(normals(4), options)
+    shape, spacing = support.frame.shape, support.frame.spacing
+    inside = []
+    for number in range(4):
+        maps = []
+        for reference in support.references:
+            held_out = reference.held_out[number].float()
+            where = np.linspace(0, len(held_out) - 1, shape[reference.plane.axis])
+            place = SliceGrid(reference.plane, shape, spacing, IMAGE_SIZE)
+            maps.append(place.to_volume(held_out[np.round(where).astype(int)]))
+        mean = np.mean(maps, axis=0)
+        inside.append(mean[mean != 0])
+    values = np.concatenate(inside)
+    scale = support.scale(planes)
+    values = (values - scale.centre) / scale.spread
+    assert values.mean() == pytest.approx(0.0, abs=1e-3)
+    assert values.std() == pytest.approx(1.0, abs=1e-3)
+    assert (values >= scale.threshold).mean() == pytest.approx(NORMAL_VOXEL_SHARE, rel=0.1)
+    for number, score in enumerate(scale.case_scores):
+        own = (torch.from_numpy(inside[number]) - scale.centre) / scale.spread
+        assert score == pytest.approx(top_mean(own, EVERY_MAP.case_fraction), rel=1e-3)

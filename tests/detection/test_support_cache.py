@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.comparison.scoring import MapKind, ScoringConfig
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.options import DetectionOptions
@@ -63,7 +64,7 @@ def test_normals_are_compared_once(cache: Path, monkeypatch: pytest.MonkeyPatch)
     def refuse(*_arguments: object) -> None:
         raise AssertionError("compared again")
 
-    monkeypatch.setattr("d24fad_core.detection.support_preparation.prepare_plane", refuse)
+    monkeypatch.setattr("d24fad_core.detection.feature_comparison.prepare_plane", refuse)
     detector(cache).prepare_support(normals(), BOXES)
     assert references(cache) == before
 
@@ -72,8 +73,8 @@ def test_translated_normals_are_compared_once_and_kept_apart(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     features, plain = files(cache), references(cache)
-    translate = replace(BOXES, translate=True)
-    first = detector(cache).prepare_support(normals(), translate).references[0]
+    translate = replace(BOXES, comparison=ComparisonKind.TRANSLATED)
+    first = detector(cache).prepare_support(normals(), translate)
     assert files(cache) == features
     both = references(cache)
     assert len(both) == 2 and plain.items() <= both.items()
@@ -81,34 +82,24 @@ def test_translated_normals_are_compared_once_and_kept_apart(
     def refuse(*_arguments: object) -> None:
         raise AssertionError("compared again")
 
-    monkeypatch.setattr("d24fad_core.detection.support_preparation.prepare_plane", refuse)
-    monkeypatch.setattr(
-        "d24fad_core.detection.support_preparation.prepare_translated_plane", refuse
-    )
-    again = detector(cache).prepare_support(normals(), translate).references[0]
-    other = detector(cache).prepare_support(normals(), BOXES).references[0]
+    monkeypatch.setattr("d24fad_core.detection.feature_comparison.prepare_plane", refuse)
+    monkeypatch.setattr("d24fad_core.detection.feature_comparison.prepare_translated_plane", refuse)
+    again = detector(cache).prepare_support(normals(), translate)
+    other = detector(cache).prepare_support(normals(), BOXES)
     assert references(cache) == both
-    assert again.case_scores == first.case_scores != other.case_scores
-    assert (again.centre, again.spread, again.threshold) == (
-        first.centre,
-        first.spread,
-        first.threshold,
-    )
+    assert again.scales == first.scales != other.scales
+    for one, two in zip(again.references, first.references, strict=True):
+        assert (one.centre, one.spread) == (two.centre, two.spread)
 
 
 @pytest.mark.parametrize(
     "other", [normals()[:2], [*normals(), study(3)], normals()[::-1]], ids=["less", "more", "order"]
 )
 def test_other_company_is_compared_anew(cache: Path, other: list[Volume]) -> None:
-    found = detector(cache).prepare_support(other, BOXES).references[0]
-    fresh = detector(None).prepare_support(other, BOXES).references[0]
+    found = detector(cache).prepare_support(other, BOXES)
+    fresh = detector(None).prepare_support(other, BOXES)
     assert len(references(cache)) == 2
-    assert (found.centre, found.spread, found.threshold, found.case_scores) == (
-        fresh.centre,
-        fresh.spread,
-        fresh.threshold,
-        fresh.case_scores,
-    )
+    assert found.scales == fresh.scales
 
 
 @pytest.mark.parametrize("content", [b"", b"junk", "half"])

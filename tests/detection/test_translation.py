@@ -6,7 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import ndimage
 
+from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.comparison.scoring import MapKind, ScoringConfig
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.options import DetectionOptions
@@ -17,7 +19,7 @@ from tests.detection.small_studies import LESION, detector, normals, study
 from tests.support.phantom import AIR, positions
 
 PLAIN = DetectionOptions(register=False)
-TRANSLATED = replace(PLAIN, translate=True)
+TRANSLATED = replace(PLAIN, comparison=ComparisonKind.TRANSLATED)
 
 Curve = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 CURVES: dict[str, Curve] = {
@@ -82,11 +84,12 @@ def test_every_normal_has_the_same_share(small: Detector, count: int) -> None:
     assert np.isfinite(result.heatmap).all()
     assert [each.share for each in result.provenance.supports] == pytest.approx([1 / count] * count)
     assert result.provenance.parameters["translate"] is True
+    assert result.provenance.parameters["weighting"] == "equal"
     assert len(result.calibration.normal_case_scores) == count
     assert np.isfinite(result.calibration.normal_case_scores).all()
 
 
-def test_planes_are_averaged(small: Detector) -> None:
+def test_planes_are_averaged_in_units_of_the_normals_mean(small: Detector) -> None:
     planes = (Plane.AXIAL, Plane.SAGITTAL)
     case = seen_otherwise(study(7, lesion=True), CURVES["inverted"])
     support = small.prepare_support(normals(), replace(TRANSLATED, planes=planes))
@@ -94,7 +97,20 @@ def test_planes_are_averaged(small: Detector) -> None:
         small.detect(case, support, replace(TRANSLATED, planes=chosen)).heatmap
         for chosen in (planes, planes[:1], planes[1:])
     ]
-    np.testing.assert_allclose(maps[0], (maps[1] + maps[2]) / 2, atol=1e-4)
+    mean = (maps[1] + maps[2]) / 2
+    scale = support.scale(planes)
+    inside = ndimage.binary_erosion(mean != 0, iterations=2)
+    expected = (mean[inside] - scale.centre) / scale.spread
+    np.testing.assert_allclose(maps[0][inside], expected, atol=1e-3)
+
+
+def test_the_p_value_is_said_to_be_optimistic(
+    small: Detector, translated: SupportSet, plain: SupportSet
+) -> None:
+    """Translated normals share their units, however many they are."""
+    case = study(7)
+    assert "optimistic" in small.detect(case, translated, TRANSLATED).calibration.statement
+    assert "optimistic" not in small.detect(case, plain, PLAIN).calibration.statement
 
 
 def test_a_study_scores_the_same_again(small: Detector, translated: SupportSet) -> None:

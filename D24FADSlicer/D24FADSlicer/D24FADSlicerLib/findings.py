@@ -84,6 +84,7 @@ class Analysis:
         slice_axis: axis of the (I, J, K) array that the slices are stacked along.
         slice_scores: one score for each slice, z units.
         findings: by rank.
+        warnings: reasons to doubt the result, a sentence with its remedy each.
         shares: the supports, by falling share.
         affine: 4x4 matrix from voxel index to RAS mm of the image as the server read it.
         shape: voxels along I, J and K.
@@ -100,6 +101,7 @@ class Analysis:
     slice_axis: int
     slice_scores: tuple[float, ...]
     findings: tuple[Finding, ...]
+    warnings: tuple[str, ...]
     shares: tuple[SupportShare, ...]
     affine: tuple[tuple[float, ...], ...]
     shape: tuple[int, int, int]
@@ -142,6 +144,10 @@ class Analysis:
                     (Finding.read(finding) for finding in report.get("findings") or ()),
                     key=lambda finding: finding.rank,
                 )
+            ),
+            warnings=tuple(
+                f"{warning.get('sentence')} {warning.get('remedy')}"
+                for warning in report.get("warnings") or ()
             ),
             shares=tuple(sorted(shares, key=lambda share: -share.share)),
             affine=affine,

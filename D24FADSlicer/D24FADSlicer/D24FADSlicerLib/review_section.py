@@ -116,7 +116,8 @@ class ReviewSection:
         parts = [f"Case score z {analysis.case_score:.1f}"]
         if analysis.p_value is not None:
             parts.append(f"p {analysis.p_value:.3g}")
-        ui.caseLabel.text = f"{', '.join(parts)}. {analysis.statement}".strip()
+        warnings = "".join(f"Warning: {warning} " for warning in analysis.warnings)
+        ui.caseLabel.text = f"{', '.join(parts)}. {warnings}{analysis.statement}".strip()
         if not self._filling and str(ui.studyNoteEdit.text) != review.study_note:
             ui.studyNoteEdit.text = review.study_note
         if review.waiting:

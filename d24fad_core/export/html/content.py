@@ -31,21 +31,6 @@ _RIGHT_ANGLE_TOLERANCE = 0.02
 
 
 @dataclass(frozen=True)
-class Notice:
-    """Something that the reader should know before trusting the result.
-
-    Attributes:
-        code: short name of the kind.
-        sentence: what is doubtful.
-        remedy: what to do about it.
-    """
-
-    code: str
-    sentence: str
-    remedy: str
-
-
-@dataclass(frozen=True)
 class ShownNormal:
     """A normal that the page shows beside the case.
 
@@ -63,7 +48,6 @@ def page_content(
     grid: ViewGrid,
     volumes: ViewVolumes,
     normals: Sequence[ShownNormal] = (),
-    notices: Sequence[Notice] = (),
 ) -> dict[str, Any]:
     """Put a result into the words and numbers of the page.
 
@@ -72,7 +56,6 @@ def page_content(
         grid: what the page shows of the study.
         volumes: its voxels.
         normals: those shown beside it, the nearest first.
-        notices: doubts about this analysis.
     """
     document = report_document(result)
     document.pop("slice_scores")
@@ -84,7 +67,6 @@ def page_content(
         "headline": count_text(len(result.findings), "finding").capitalize(),
         "case_sentence": case_sentence(result),
         "threshold_sentence": threshold_sentence(result.calibration, from_calibration=not by_hand),
-        "notices": [vars(notice) for notice in notices],
         "findings": _findings(document["findings"], result, grid),
         "normals": [{"name": normal.name, **_placed(grid, normal.shape)} for normal in normals],
         "view": {

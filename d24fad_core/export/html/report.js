@@ -50,13 +50,13 @@
       `${content.threshold_sentence} One z is one standard deviation of what the normals show when each is compared with the others. ${view.note}`;
     byId("calibration").textContent = content.calibration.statement;
     byId("made").textContent = `Made ${content.created.replace("T", " ").replace("Z", " UTC")}.`;
-    if (content.notices.length) {
-      byId("notices").hidden = false;
-      byId("notices").append(element("h2", content.notices.length === 1 ? "A warning" : "Warnings"));
-      for (const notice of content.notices) {
+    if (content.warnings.length) {
+      byId("warnings").hidden = false;
+      byId("warnings").append(element("h2", content.warnings.length === 1 ? "A warning" : "Warnings"));
+      for (const warning of content.warnings) {
         const line = element("p");
-        line.append(element("strong", notice.sentence), ` ${notice.remedy}`);
-        byId("notices").append(line);
+        line.append(element("strong", warning.sentence), ` ${warning.remedy}`);
+        byId("warnings").append(line);
       }
     }
     const own = content.calibration.normal_case_scores;

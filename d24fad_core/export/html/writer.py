@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from d24fad_core.detection.result import AnomalyResult
-from d24fad_core.export.html.content import Notice, ShownNormal, json_text, page_content
+from d24fad_core.export.html.content import ShownNormal, json_text, page_content
 from d24fad_core.export.html.page import page_text
 from d24fad_core.export.html.view_grid import ViewGrid
 from d24fad_core.export.html.view_volumes import normal_voxels, view_volumes
@@ -18,7 +18,6 @@ def write_html(
     result: AnomalyResult,
     path: Path,
     normals: Sequence[MatchedNormal] = (),
-    notices: Sequence[Notice] = (),
 ) -> None:
     """Write a result as one HTML file that opens from a disk, without a network.
 
@@ -30,7 +29,6 @@ def write_html(
         result: its analysis, on the same grid.
         path: written whole or not at all.
         normals: normals to show beside the study, the nearest first.
-        notices: doubts about this analysis, shown above all else.
     """
     grid = ViewGrid.of(query, result)
     volumes = view_volumes(query, result, grid)
@@ -44,7 +42,6 @@ def write_html(
             ShownNormal(normal.study.name, (voxels.shape[0], voxels.shape[1], voxels.shape[2]))
             for normal, voxels in zip(normals, beside, strict=True)
         ],
-        notices,
     )
     blocks = {
         "case": volumes.case,

@@ -13,8 +13,8 @@ import pytest
 import torch
 from monailabel.client import MONAILabelClient
 
-from d24fad_core import __version__
 from d24fad_core.comparison.scoring import MapKind, ScoringConfig
+from d24fad_core.detection.detector import RESULT_SCHEMA
 from d24fad_core.models.checkpoint import ModelCard, load_checkpoint, save_checkpoint
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.networks.teacher import build_teacher
@@ -110,11 +110,12 @@ def test_too_few_normals_are_refused(api: Api) -> None:
     assert "Confirm 5 more" in refused["remedy"]
 
 
-def test_scores_of_another_version_do_not_calibrate(api: Api, folder: Path) -> None:
+def test_scores_of_another_schema_do_not_calibrate(api: Api, folder: Path) -> None:
     assert api.get("/calibration")["normal_patients"] == 1
     (record,) = (folder / "studies" / ".d24fad" / "results").glob("*/record.json")
     text = record.read_text()
-    record.write_text(text.replace(f'"version": "{__version__}"', '"version": "0.0.1"'))
+    other = text.replace(f'"schema": {RESULT_SCHEMA}', f'"schema": {RESULT_SCHEMA - 1}')
+    record.write_text(other)
     assert api.get("/calibration")["normal_patients"] == 0
     record.write_text(text)
 

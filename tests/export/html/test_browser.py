@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -15,9 +16,9 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
-from d24fad_core.detection.result import AnomalyResult
+from d24fad_core.detection.result import AnalysisWarning, AnomalyResult, WarningCode
 from d24fad_core.export import write_overlay
-from d24fad_core.export.html import Notice, write_html
+from d24fad_core.export.html import write_html
 from d24fad_core.io.reading import read_volume
 from d24fad_core.support.matched_normal import MatchedNormal
 from d24fad_core.volumes.volume import Volume
@@ -48,9 +49,11 @@ def opened(browser: Chrome, tmp_path_factory: pytest.TempPathFactory) -> Callabl
     def open_page(query: Volume, result: AnomalyResult) -> Path:
         path = tmp_path_factory.mktemp("page") / "report.html"
         normal = Volume(query.array * 0.9, query.affine, query.modality, "normal-1")
-        notice = Notice("noise", "The study is noisy.", "Look at the original.")
+        warning = AnalysisWarning(
+            WarningCode.OTHER_SIZE, "The study is small.", "Look at the original."
+        )
         matched = MatchedNormal(normal, SimpleITK.AffineTransform(3))
-        write_html(query, result, path, [matched], [notice])
+        write_html(query, replace(result, warnings=(warning,)), path, [matched])
         browser.get_log("browser")
         browser.get(path.as_uri())
         WebDriverWait(browser, PATIENCE_SECONDS).until(
@@ -191,7 +194,7 @@ def test_the_page_can_be_used_by_keyboard_and_shows_what_the_table_says(
     browser.find_elements(By.CSS_SELECTOR, "#findings-head button")[0].click()
     assert ranks() == ["3", "2", "1"]
     assert "finding" in browser.find_element(By.ID, "headline").text
-    assert "The study is noisy." in browser.find_element(By.ID, "notices").text
+    assert "The study is small." in browser.find_element(By.ID, "warnings").text
     assert browser.find_element(By.CSS_SELECTOR, ".use").is_displayed()
 
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from d24fad_core import RESEARCH_USE_ONLY
-from d24fad_core.export.html import ArchiveEntry, Notice, write_archive_page, write_html
+from d24fad_core.detection.result import AnalysisWarning, WarningCode
+from d24fad_core.export.html import ArchiveEntry, write_archive_page, write_html
 from d24fad_core.export.html.page import VIEWER
 from d24fad_core.export.html.view_grid import ViewGrid
 from d24fad_core.export.html.view_volumes import view_volumes
@@ -134,17 +135,14 @@ def test_slices_of_a_reduced_scan_are_numbered_as_in_its_source(tmp_path: Path) 
 def test_words_say_how_the_case_stands_and_what_the_threshold_means(tmp_path: Path) -> None:
     query, result = head()
     by_calibration = replace(result.provenance, parameters={"threshold": None})
-    write_html(
-        query,
-        replace(result, provenance=by_calibration),
-        tmp_path / "report.html",
-        notices=[Notice("noise", "The study is noisy.", "Look at the original.")],
-    )
+    warning = AnalysisWarning(WarningCode.OTHER_SIZE, "It is small.", "Look at the original.")
+    doubtful = replace(result, provenance=by_calibration, warnings=(warning,))
+    write_html(query, doubtful, tmp_path / "report.html")
     document = content(tmp_path / "report.html")
     assert document["headline"] == "3 findings"
     assert "higher than all 4 normals" in document["case_sentence"]
     assert "1 voxel in 2000 of the normals" in document["threshold_sentence"]
-    assert document["notices"][0]["remedy"] == "Look at the original."
+    assert document["warnings"][0]["remedy"] == "Look at the original."
 
 
 @pytest.mark.parametrize("shape", [(30, 30, 1), (30, 30, 2), (90, 3, 5)])

@@ -1,0 +1,57 @@
+"""Bringing the intensities of one study to those of another, whatever is abnormal in it."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+_ROUNDS = 8
+_SAMPLES = 60_000
+_SMALLEST_VARIANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class IntensityMatch:
+    """A linear map of intensities: `gain * value + offset`."""
+
+    gain: float
+    offset: float
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """The values in the other study's units."""
+        return values * self.gain + self.offset
+
+
+def match_intensities(
+    study: Tensor, reference: Tensor, inside: Tensor, agreeing: float = 0.7
+) -> IntensityMatch:
+    """Fit one study to another on the voxels that agree best.
+
+    Least squares, trimmed: a lesion, however large or bright, is among the voxels that agree
+    least and has no say. A study's own percentiles would let it shift all healthy tissue.
+
+    Args:
+        study: (D, H, W) values to be mapped.
+        reference: (D, H, W) values to be reached, in the same place.
+        inside: (D, H, W) bool, voxels that both studies show.
+        agreeing: share of them that decides.
+
+    Returns:
+        The map; the identity where nothing is inside or the study is constant there.
+    """
+    values, wanted = study[inside].double(), reference[inside].double()
+    if values.numel() > _SAMPLES:
+        every = torch.linspace(0, values.numel() - 1, _SAMPLES).long()
+        values, wanted = values[every], wanted[every]
+    if values.numel() < 2 or float(values.var()) < _SMALLEST_VARIANCE:
+        return IntensityMatch(1.0, 0.0)
+    gain = float(wanted.median() / values.median().clamp_min(1e-6))
+    offset = 0.0
+    for _ in range(_ROUNDS):
+        errors = (gain * values + offset - wanted).abs()
+        agree = errors <= errors.quantile(agreeing)
+        centre, target = values[agree].mean(), wanted[agree].mean()
+        spread = ((values[agree] - centre) ** 2).mean().clamp_min(_SMALLEST_VARIANCE)
+        gain = float(((values[agree] - centre) * (wanted[agree] - target)).mean() / spread)
+        offset = float(target - gain * centre)
+    return IntensityMatch(gain, offset)

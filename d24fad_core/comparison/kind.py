@@ -1,0 +1,16 @@
+"""The ways to compare a study with its normals."""
+
+from enum import Enum
+
+
+class ComparisonKind(str, Enum):
+    """How a study is compared with its normals.
+
+    `WINDOW` looks for the like of each feature in a window around the same place, `TRANSLATED`
+    first translates the normals' features into the look of the study, and `LEARNED` shows study
+    and normals to a decoder that was taught on planted anomalies.
+    """
+
+    WINDOW = "window"
+    TRANSLATED = "translated"
+    LEARNED = "learned"

@@ -1,0 +1,67 @@
+"""From the decoder's log-odds to scores in z, measured against the normals' own log-odds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+TOLERATED_ML = 0.3
+"""What half of the normals may have above the threshold, each against the others."""
+
+CASE_ML = 1.0
+"""A case's score is the mean over so much of its highest voxels."""
+
+_SMALLEST_SPREAD = 0.25
+
+
+@dataclass(frozen=True)
+class LogOddsScale:
+    """What log-odds are measured against.
+
+    Attributes:
+        centre: mean of the normals' leave-one-out log-odds.
+        spread: their standard deviation; z is (log-odds - centre) / spread.
+        threshold: z above which a voxel is abnormal.
+        case_scores: leave-one-out case score of each normal, z.
+    """
+
+    centre: float
+    spread: float
+    threshold: float
+    case_scores: tuple[float, ...]
+
+    def z(self, log_odds: Tensor) -> Tensor:
+        """Scores of log-odds."""
+        return (log_odds - self.centre) / self.spread
+
+
+def measure_scale(normals: Sequence[Tensor], threshold: float, voxel_ml: float) -> LogOddsScale:
+    """Measure the normals against each other.
+
+    The threshold is the decoder's own, unless half of these normals have more than `TOLERATED_ML`
+    above it: then it rises until they have not. A single abnormal normal does not raise it.
+
+    Args:
+        normals: leave-one-out log-odds inside each normal study, (V,) each.
+        threshold: the decoder's, in log-odds.
+        voxel_ml: volume of a voxel.
+    """
+    together = torch.cat(list(normals))
+    centre = float(together.mean())
+    spread = max(float(together.std()), _SMALLEST_SPREAD)
+    tolerated = max(1, round(TOLERATED_ML / voxel_ml))
+    reached = [float(values.topk(min(tolerated, len(values))).values[-1]) for values in normals]
+    middle = sorted(reached)[len(reached) // 2]
+    return LogOddsScale(
+        centre=centre,
+        spread=spread,
+        threshold=(max(threshold, middle) - centre) / spread,
+        case_scores=tuple(score_case((values - centre) / spread, voxel_ml) for values in normals),
+    )
+
+
+def score_case(scores: Tensor, voxel_ml: float) -> float:
+    """Mean of the highest scores inside a study, (V,)."""
+    count = min(max(1, round(CASE_ML / voxel_ml)), len(scores))
+    return float(scores.topk(count).values.mean())

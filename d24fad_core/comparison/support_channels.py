@@ -1,0 +1,109 @@
+"""What the support decoder sees: a query beside its normals, voxel by voxel.
+
+Everything is on one grid, in the normals' intensities, with 1 near the normals' brightest tissue.
+"""
+
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from d24fad_core.volumes.volume import Plane
+
+CHANNELS = 10
+"""Channels a slice, see `slice_inputs`."""
+
+_QUERY = 0
+_FURTHEST = 9.0
+_RESEMBLANCE_WIDTH = 5
+# Mean squared difference around a position that learn-to-weight takes for likeness.
+_RESEMBLANCE = 0.004
+
+_AXES = {Plane.AXIAL: (2, 0, 1), Plane.CORONAL: (1, 0, 2), Plane.SAGITTAL: (0, 1, 2)}
+
+
+def support_channels(query: Tensor, normals: Tensor, inside: Tensor) -> Tensor:
+    """Describe each voxel of a query by its normals.
+
+    Args:
+        query: (D, H, W) intensities.
+        normals: (K, D, H, W) those of the normals, aligned with it.
+        inside: (D, H, W) bool, the query's foreground; 0 elsewhere.
+
+    Returns:
+        (8, D, H, W): the query; the normals' mean and three times their spread; twice the query's
+        difference from the mean; four times its difference from the nearest value that any normal
+        has within one voxel; the normals' lowest and highest value; three times the difference
+        from the normals weighted at each position by their likeness around it (learn-to-weight,
+        with squared differences as logits).
+    """
+    mean = normals.mean(0)
+    spread = normals.std(0, unbiased=False)
+    channels = [
+        query,
+        mean,
+        3.0 * spread,
+        2.0 * (query - mean),
+        4.0 * _nearest_difference(query, normals),
+        normals.amin(0),
+        normals.amax(0),
+        3.0 * (query - _weighted(query, normals)),
+    ]
+    return torch.stack(channels) * inside[None]
+
+
+def slice_inputs(channels: Tensor, plane: Plane) -> Tensor:
+    """Cut described voxels into slices.
+
+    Args:
+        channels: (8, X, Y, Z) from `support_channels`, in RAS order.
+        plane: which slices.
+
+    Returns:
+        (S, 10, H, W): the eight channels, and the query in the slices before and after.
+    """
+    stacked = channels.permute(0, *(1 + axis for axis in _AXES[plane]))
+    query = stacked[_QUERY]
+    before = torch.cat([query[:1], query[:-1]])
+    after = torch.cat([query[1:], query[-1:]])
+    return torch.cat([stacked, before[None], after[None]]).transpose(0, 1)
+
+
+def from_slices(maps: Tensor, plane: Plane) -> Tensor:
+    """Bring slice maps, (S, H, W), back into a volume, (X, Y, Z)."""
+    axes = _AXES[plane]
+    return maps.permute(*(axes.index(axis) for axis in range(3)))
+
+
+def _nearest_difference(query: Tensor, normals: Tensor) -> Tensor:
+    """Signed difference from the nearest value of any normal in 3 x 3 x 3 voxels."""
+    distance = torch.full_like(query, _FURTHEST)
+    signed = torch.zeros_like(query)
+    for shifted in _shifted(normals):
+        difference = query[None] - shifted
+        nearest, normal = difference.abs().min(0)
+        nearer = nearest < distance
+        distance = torch.where(nearer, nearest, distance)
+        signed = torch.where(nearer, difference.gather(0, normal[None])[0], signed)
+    return signed
+
+
+def _shifted(normals: Tensor) -> Iterator[Tensor]:
+    """The normals moved by up to one voxel along each axis, the border repeated."""
+    padded = F.pad(normals[None], (1,) * 6, mode="replicate")[0]
+    depth, height, width = normals.shape[1:]
+    for first in range(3):
+        for second in range(3):
+            for third in range(3):
+                yield padded[
+                    :, first : first + depth, second : second + height, third : third + width
+                ]
+
+
+def _weighted(query: Tensor, normals: Tensor) -> Tensor:
+    """The normals' expected value where those that resemble the query around a voxel count more."""
+    margin = _RESEMBLANCE_WIDTH // 2
+    squares = F.pad((query[None] - normals)[None] ** 2, (margin,) * 6, mode="replicate")
+    likeness = -F.avg_pool3d(squares, _RESEMBLANCE_WIDTH, 1)[0] / _RESEMBLANCE
+    return (torch.softmax(likeness, 0) * normals).sum(0)

@@ -1,0 +1,75 @@
+"""What every way to compare a study with normal ones has in common."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from d24fad_core.detection.options import DetectionOptions
+from d24fad_core.io.known_studies import StudySource
+from d24fad_core.progress import Progress
+from d24fad_core.support.frame import AlignedStudy
+from d24fad_core.support.support_set import SupportSet
+
+
+@dataclass(frozen=True, eq=False)
+class ComparedStudy:
+    """A study beside its normals, in z.
+
+    Attributes:
+        heatmap: (X, Y, Z) float32 on the frame's grid, 0 outside the foreground.
+        case_score: one score for the study.
+        shares: share of each support study.
+        learnt_shares: whether the shares were learnt; otherwise all are equal.
+    """
+
+    heatmap: NDArray[np.float32]
+    case_score: float
+    shares: tuple[float, ...]
+    learnt_shares: bool
+
+
+@dataclass(frozen=True)
+class ModelIdentity:
+    """What a comparison was made by.
+
+    Attributes:
+        name: the name on its card.
+        content_hash: changes with all that shapes a score.
+    """
+
+    name: str
+    content_hash: str
+
+
+class Comparison(Protocol):
+    """A way to compare a study with normal ones."""
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """The model that compares."""
+
+    def prepare(
+        self, studies: Sequence[StudySource], options: DetectionOptions, progress: Progress
+    ) -> SupportSet:
+        """Compute, or fetch from the cache, what is needed of the normal studies.
+
+        Raises:
+            InputError: a study has no foreground, or cannot be read any more.
+            ConfigurationError: this model cannot compare so.
+        """
+
+    def compare(
+        self,
+        study: AlignedStudy,
+        support: SupportSet,
+        options: DetectionOptions,
+        progress: Progress,
+    ) -> ComparedStudy:
+        """Compare a study in the support's frame with the support.
+
+        Raises:
+            InputError: the study has no foreground.
+        """

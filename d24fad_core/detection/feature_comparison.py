@@ -1,0 +1,219 @@
+"""Comparing studies by the features of teacher and student, in a window or translated."""
+
+from collections.abc import Callable, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from d24fad_core.comparison.features import (
+    StudyFeatures,
+    encode_study,
+    load_features,
+    save_features,
+)
+from d24fad_core.comparison.fusion import top_mean
+from d24fad_core.comparison.kind import ComparisonKind
+from d24fad_core.comparison.scoring import ScoringConfig
+from d24fad_core.comparison.similarity import learnt_shares
+from d24fad_core.comparison.translation import translated_scoring
+from d24fad_core.detection.comparison import ComparedStudy, ModelIdentity
+from d24fad_core.detection.options import DetectionOptions
+from d24fad_core.detection.plane_scores import PlaneScores, score_plane, score_translated_plane
+from d24fad_core.detection.reference import prepare_plane, prepare_translated_plane, score_scale
+from d24fad_core.detection.support_cache import SupportCache
+from d24fad_core.io.known_studies import StudySource, volume_of
+from d24fad_core.networks.d24fad import D24FAD
+from d24fad_core.progress import Progress
+from d24fad_core.support.frame import AlignedStudy, Frame, align, make_frame
+from d24fad_core.support.frame_file import load_frame, save_frame
+from d24fad_core.support.likeness import alike_studies
+from d24fad_core.support.profile import StudyProfile, load_profile, save_profile
+from d24fad_core.support.reference_file import load_reference, save_reference
+from d24fad_core.support.support_set import (
+    PlaneReference,
+    ScoreScale,
+    SupportSet,
+    SupportStudy,
+)
+from d24fad_core.volumes.slices import SliceGrid, slice_volume
+from d24fad_core.volumes.volume import Plane
+
+_Kept = TypeVar("_Kept")
+
+
+class FeatureComparison:
+    """Compares the features of one model; see `detection.comparison.Comparison`.
+
+    Args:
+        network: the model, as `for_inference` gives it.
+        identity: of the model and its scoring.
+        scoring: how it scores; translated normals follow `translated_scoring` of it.
+        cache: where things are kept.
+        translate: translate the normals into the look of each study.
+    """
+
+    def __init__(
+        self,
+        network: D24FAD,
+        identity: ModelIdentity,
+        scoring: ScoringConfig,
+        cache: SupportCache,
+        *,
+        translate: bool,
+    ) -> None:
+        self.identity = identity
+        self._network = network
+        self._scoring = scoring
+        self._cache = cache
+        self._translate = translate
+
+    def prepare(
+        self, studies: Sequence[StudySource], options: DetectionOptions, progress: Progress
+    ) -> SupportSet:
+        """See `Comparison.prepare`."""
+        scoring = self._plane_scoring()  # refuses before minutes are spent
+        frame = self._frame(studies[0], options.ct_window)
+        kept: list[SupportStudy] = []
+        features: dict[Plane, list[StudyFeatures]] = {plane: [] for plane in options.planes}
+        for index, study in enumerate(studies):
+            progress(f"reading support {study.name}", index / (len(studies) + 1))
+            profile, by_plane = self._features(study, frame, options)
+            kept.append(SupportStudy(study.name, study.content_hash, profile))
+            for plane in options.planes:
+                features[plane].append(by_plane[plane])
+        progress("comparing the normals", len(studies) / (len(studies) + 1))
+        references = []
+        for plane in options.planes:
+            paths = [self._cache.features(study, frame, plane, options) for study in studies]
+            path = self._cache.reference(paths, translate=self._translate)
+            references.append(self._reference(frame, plane, features[plane], path, scoring))
+        scales = [
+            score_scale(chosen, frame.shape, frame.spacing, self._cache.image_size, scoring)
+            for count in range(1, len(references) + 1)
+            for chosen in combinations(references, count)
+        ]
+        progress("support ready", 1.0)
+        return SupportSet(
+            studies=tuple(kept),
+            modality=studies[0].modality,
+            frame=frame,
+            ct_window=options.ct_window,
+            register=options.register,
+            comparison=(ComparisonKind.TRANSLATED if self._translate else ComparisonKind.WINDOW),
+            references=tuple(references),
+            scales=tuple(scales),
+            alike=alike_studies(kept),
+        )
+
+    def compare(
+        self,
+        study: AlignedStudy,
+        support: SupportSet,
+        options: DetectionOptions,
+        progress: Progress,
+    ) -> ComparedStudy:
+        """See `Comparison.compare`."""
+        references = {reference.plane: reference for reference in support.references}
+        score = score_translated_plane if self._translate else score_plane
+        scored: list[PlaneScores] = []
+        for number, plane in enumerate(options.planes):
+
+            def report(step: str, fraction: float, number: int = number) -> None:
+                progress(step, (number + fraction) / len(options.planes))
+
+            size, window = self._cache.image_size, options.ct_window
+            stack = slice_volume(study.volume, plane, size, window)
+            scoring = self._plane_scoring()
+            scored.append(score(self._network, stack, references[plane], scoring, report))
+        heatmap = _fused(scored, support.scale(options.planes))
+        inside = torch.from_numpy(heatmap[heatmap != 0])
+        return ComparedStudy(
+            heatmap=heatmap,
+            case_score=top_mean(inside, self._scoring.case_fraction),
+            shares=tuple(np.mean([part.shares for part in scored], axis=0).tolist()),
+            learnt_shares=learnt_shares(self._network) and not self._translate,
+        )
+
+    def _plane_scoring(self) -> ScoringConfig:
+        return translated_scoring(self._scoring) if self._translate else self._scoring
+
+    def _frame(self, first: StudySource, ct_window: str) -> Frame:
+        return _kept(
+            self._cache.frame(first, ct_window),
+            load_frame,
+            lambda: make_frame(volume_of(first), self._cache.image_size, ct_window),
+            save_frame,
+        )
+
+    def _features(
+        self, study: StudySource, frame: Frame, options: DetectionOptions
+    ) -> tuple[StudyProfile, dict[Plane, StudyFeatures]]:
+        """Profile and features by plane; the study is aligned once for all."""
+        paths = {
+            plane: self._cache.features(study, frame, plane, options) for plane in options.planes
+        }
+        cached = {plane: load_features(path) for plane, path in paths.items() if path is not None}
+        features = {plane: found for plane, found in cached.items() if found is not None}
+        profile_path = self._cache.profile(study, frame, options)
+        profile = None if profile_path is None else load_profile(profile_path)
+        if profile is not None and len(features) == len(options.planes):
+            return profile, features
+        size, window = self._cache.image_size, options.ct_window
+        aligned = align(volume_of(study), frame, window, register=options.register)
+        for plane, path in paths.items():
+            if plane in features:
+                continue
+            stack = slice_volume(aligned.volume, plane, size, window)
+            features[plane] = encode_study(
+                self._network, stack, aligned.similarity, self._scoring.keys
+            )
+            if path is not None:
+                save_features(features[plane], path)
+        if profile_path is not None and profile is None:
+            save_profile(aligned.profile, profile_path)
+        return aligned.profile, features
+
+    def _reference(
+        self,
+        frame: Frame,
+        plane: Plane,
+        features: Sequence[StudyFeatures],
+        path: Path | None,
+        scoring: ScoringConfig,
+    ) -> PlaneReference:
+        """What the normals teach in one plane."""
+        prepare = prepare_translated_plane if self._translate else prepare_plane
+        grid = SliceGrid(plane, frame.shape, frame.spacing, self._cache.image_size)
+        return _kept(
+            path,
+            lambda file: load_reference(file, plane, features),
+            lambda: prepare(self._network, grid, features, scoring),
+            save_reference,
+        )
+
+
+def _fused(scored: Sequence[PlaneScores], scale: ScoreScale) -> NDArray[np.float32]:
+    """The heatmap of all planes in the frame, 0 outside the foreground."""
+    mean: NDArray[np.float32] = np.mean([part.heatmap for part in scored], axis=0, dtype=np.float32)
+    inside = mean != 0
+    mean[inside] = (mean[inside] - scale.centre) / scale.spread
+    return mean
+
+
+def _kept(
+    path: Path | None,
+    load: Callable[[Path], _Kept | None],
+    make: Callable[[], _Kept],
+    save: Callable[[_Kept, Path], None],
+) -> _Kept:
+    """What lies at a path; made and put there where it does not."""
+    found = load(path) if path is not None else None
+    if found is None:
+        found = make()
+        if path is not None:
+            save(found, path)
+    return found

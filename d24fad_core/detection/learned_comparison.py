@@ -1,0 +1,244 @@
+"""Comparing studies by the decoder that is shown the normals."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from d24fad_core.comparison.kind import ComparisonKind
+from d24fad_core.comparison.log_odds_scale import LogOddsScale, measure_scale, score_case
+from d24fad_core.comparison.normal_stack import (
+    NormalStack,
+    PlacedStudy,
+    place_study,
+    stack_normals,
+)
+from d24fad_core.comparison.support_decoding import decode_study
+from d24fad_core.detection.comparison import ComparedStudy, ModelIdentity
+from d24fad_core.detection.options import DetectionOptions
+from d24fad_core.errors import SupportError
+from d24fad_core.files import hash_bytes, write_text
+from d24fad_core.io.known_studies import StudySource, volume_of
+from d24fad_core.models.decoder_checkpoint import DecoderCard
+from d24fad_core.networks.support_decoder import SupportDecoder
+from d24fad_core.progress import Progress
+from d24fad_core.support.frame import (
+    FRAME_SCHEMA,
+    AlignedStudy,
+    Frame,
+    align,
+    make_frame_of_voxels,
+)
+from d24fad_core.support.frame_file import load_frame, save_frame
+from d24fad_core.support.likeness import alike_studies
+from d24fad_core.support.placed_file import PLACED_SCHEMA, load_placed, save_placed
+from d24fad_core.support.profile import (
+    PROFILE_SCHEMA,
+    StudyProfile,
+    load_profile,
+    save_profile,
+)
+from d24fad_core.support.support_set import (
+    ScoreScale,
+    SupportSet,
+    SupportStudy,
+)
+from d24fad_core.volumes.volume import Modality, Plane
+
+BRAIN_EXTENT_MM = (100.0, 205.0)
+"""Extent along every axis that a brain has, and a head, a knee or an abdomen has not."""
+
+SCALE_SCHEMA = 1
+"""Raised whenever the same normals give another scale: kept ones are then void."""
+
+
+class LearnedComparison:
+    """Compares by a taught decoder; see `detection.comparison.Comparison`.
+
+    Args:
+        decoder: in eval mode.
+        card: its card.
+        cache_folder: where normals on the common grid and their scale are kept; None keeps
+            nothing.
+    """
+
+    def __init__(
+        self, decoder: SupportDecoder, card: DecoderCard, cache_folder: Path | None
+    ) -> None:
+        self.identity = ModelIdentity(
+            card.name, hash_bytes(card.weights_hash.encode(), repr(card.threshold).encode())
+        )
+        self._decoder = decoder.to(memory_format=torch.channels_last)
+        self._card = card
+        self._folder = None if cache_folder is None else cache_folder / "learned"
+
+    def suits(self, first: StudySource, ct_window: str) -> bool:
+        """Whether studies like this one are what the decoder was taught on: brains in MR.
+
+        Args:
+            first: the first normal study.
+            ct_window: window that CT is seen in.
+
+        Raises:
+            InputError: it has no foreground, or cannot be read any more.
+        """
+        if first.modality is not Modality.MR:
+            return False
+        frame = self._frame(first, ct_window)
+        smallest, largest = BRAIN_EXTENT_MM
+        return bool(
+            all(smallest <= extent <= largest for extent in frame.size * np.array(frame.spacing))
+        )
+
+    def prepare(
+        self, studies: Sequence[StudySource], options: DetectionOptions, progress: Progress
+    ) -> SupportSet:
+        """See `Comparison.prepare`."""
+        frame = self._frame(studies[0], options.ct_window)
+        members: list[SupportStudy] = []
+        placed: list[PlacedStudy] = []
+        for number, study in enumerate(studies):
+            progress(f"reading support {study.name}", number / (2 * len(studies)))
+            profile, on_grid = self._placed(study, frame, options)
+            members.append(SupportStudy(study.name, study.content_hash, profile))
+            placed.append(on_grid)
+        stack = stack_normals(placed)
+        scale = self._scale(studies, frame, stack, options, progress)
+        progress("support ready", 1.0)
+        return SupportSet(
+            studies=tuple(members),
+            modality=studies[0].modality,
+            frame=frame,
+            ct_window=options.ct_window,
+            register=options.register,
+            comparison=ComparisonKind.LEARNED,
+            references=(),
+            scales=(
+                ScoreScale(
+                    planes=frozenset(Plane),
+                    centre=scale.centre,
+                    spread=scale.spread,
+                    threshold=scale.threshold,
+                    case_scores=scale.case_scores,
+                ),
+            ),
+            stack=stack,
+            alike=alike_studies(members),
+        )
+
+    def compare(
+        self,
+        study: AlignedStudy,
+        support: SupportSet,
+        options: DetectionOptions,
+        progress: Progress,
+    ) -> ComparedStudy:
+        """See `Comparison.compare`."""
+        normals = support.stack
+        if normals is None:
+            raise SupportError(
+                f"the support was prepared for the comparison {support.comparison.value}, not for "
+                "a learned one; prepare it with the same options."
+            )
+        fitted = normals.fitted(place_study(study.volume, options.ct_window))
+        log_odds = decode_study(self._decoder, fitted, normals, progress)
+        scale = support.scale(options.planes)
+        inside = fitted > 0
+        scores = (log_odds - scale.centre) / scale.spread
+        heatmap = torch.where(inside, scores, torch.zeros(())).numpy()
+        count = len(support.studies)
+        return ComparedStudy(
+            heatmap=heatmap.astype(np.float32),
+            case_score=score_case(scores[inside], _voxel_ml(support.frame)),
+            shares=(1.0 / count,) * count,
+            learnt_shares=False,
+        )
+
+    def _frame(self, first: StudySource, ct_window: str) -> Frame:
+        path = self._file(
+            "frames", first.content_hash, ct_window, self._card.voxel_mm, FRAME_SCHEMA
+        )
+        frame = None if path is None else load_frame(path)
+        if frame is None:
+            frame = make_frame_of_voxels(volume_of(first), self._card.voxel_mm, ct_window)
+            if path is not None:
+                save_frame(frame, path)
+        return frame
+
+    def _placed(
+        self, study: StudySource, frame: Frame, options: DetectionOptions
+    ) -> tuple[StudyProfile, PlacedStudy]:
+        shaping = (study.content_hash, frame.content_hash, options.ct_window, options.register)
+        path = self._file("normals", *shaping, PLACED_SCHEMA)
+        profile_path = self._file("profiles", *shaping, PROFILE_SCHEMA)
+        if path is not None and profile_path is not None:
+            placed, profile = load_placed(path), load_profile(profile_path)
+            if placed is not None and profile is not None:
+                return profile, placed
+        aligned = align(volume_of(study), frame, options.ct_window, register=options.register)
+        placed = place_study(aligned.volume, options.ct_window)
+        if path is not None and profile_path is not None:
+            save_placed(placed, path)
+            save_profile(aligned.profile, profile_path)
+        return aligned.profile, placed
+
+    def _scale(
+        self,
+        studies: Sequence[StudySource],
+        frame: Frame,
+        stack: NormalStack,
+        options: DetectionOptions,
+        progress: Progress,
+    ) -> LogOddsScale:
+        names = [study.content_hash for study in studies]
+        shaping = (*names, frame.content_hash, options.ct_window, options.register)
+        card = (self._card.weights_hash, self._card.threshold)
+        path = self._file("scales", *shaping, *card, PLACED_SCHEMA, SCALE_SCHEMA, suffix=".json")
+        scale = None if path is None else _read_scale(path)
+        if scale is not None:
+            return scale
+        held_out = []
+        for number in range(len(stack)):
+            progress("comparing the normals", 0.5 + number / (2 * len(stack)))
+            normal = stack.intensities[number]
+            log_odds = decode_study(self._decoder, normal, stack.without(number))
+            held_out.append(log_odds[normal > 0])
+        scale = measure_scale(held_out, self._card.threshold, _voxel_ml(frame))
+        if path is not None:
+            _write_scale(scale, path)
+        return scale
+
+    def _file(self, kind: str, *shaping: object, suffix: str = ".safetensors") -> Path | None:
+        if self._folder is None:
+            return None
+        return self._folder / kind / f"{hash_bytes(repr(shaping).encode())}{suffix}"
+
+
+def _voxel_ml(frame: Frame) -> float:
+    return abs(float(np.linalg.det(frame.affine[:3, :3]))) / 1000.0
+
+
+def _write_scale(scale: LogOddsScale, path: Path) -> None:
+    values = {
+        "centre": scale.centre,
+        "spread": scale.spread,
+        "threshold": scale.threshold,
+        "case_scores": list(scale.case_scores),
+    }
+    write_text(path, json.dumps(values) + "\n")
+
+
+def _read_scale(path: Path) -> LogOddsScale | None:
+    """A kept scale; None where the file is absent or not readable, and it is measured again."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return LogOddsScale(
+            centre=float(values["centre"]),
+            spread=float(values["spread"]),
+            threshold=float(values["threshold"]),
+            case_scores=tuple(float(score) for score in values["case_scores"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

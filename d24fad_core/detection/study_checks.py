@@ -1,0 +1,155 @@
+"""Whether an analysis can be trusted: what is strange about a case or about its normals.
+
+Every limit was chosen on some of the real people of IXI and ds002748 and holds on the others; see
+`tests/detection/test_real_people.py`.
+"""
+
+from collections.abc import Iterator, Sequence
+from statistics import median
+
+from d24fad_core.detection.result import AnalysisWarning, WarningCode
+from d24fad_core.support.likeness import SAME_PERSON, likeness
+from d24fad_core.support.profile import StudyProfile
+from d24fad_core.support.support_set import SupportSet
+
+OUTLIER_LIMIT = 3.5
+"""Modified z-score (Iglewicz and Hoaglin 1993) above which a normal is an outlier of its set."""
+
+_SPREAD_FLOOR = 0.25
+"""With few studies the median deviation may be next to nothing; below this share of the median
+score it says nothing about the studies."""
+_FEWEST_FOR_OUTLIERS = 3
+
+_RESOLUTION_FACTOR = 1.4
+_SIZE_FACTOR = 1.5
+_SIMILARITY_SHARE = 0.85
+"""Share of the normals' own similarity that a case has at least."""
+_MARKED_SHARE = 0.1
+"""Share of a case's voxels above the threshold that even a large lesion does not reach."""
+
+_DIRECTIONS = ("right-left", "front-back", "head-foot")
+
+
+def outlier_limit(scores: Sequence[float]) -> float:
+    """Score above which one of a set's leave-one-out scores stands out from the others."""
+    middle = median(scores)
+    deviation = 1.4826 * median(abs(score - middle) for score in scores)
+    return middle + OUTLIER_LIMIT * max(deviation, _SPREAD_FLOOR * abs(middle))
+
+
+def check_study(
+    name: str,
+    profile: StudyProfile,
+    support: SupportSet,
+    normal_scores: Sequence[float],
+    marked_share: float,
+) -> tuple[AnalysisWarning, ...]:
+    """Everything that makes the result of a case doubtful.
+
+    Args:
+        name: of the case.
+        profile: of the case in the support's frame.
+        support: the normals.
+        normal_scores: their leave-one-out case scores.
+        marked_share: share of the case's foreground above the normals' threshold.
+    """
+    return (
+        *_same_person(name, profile, support),
+        *_everywhere(profile, support, marked_share),
+        *_size(profile, support),
+        *_resolution(profile, support),
+        *_supports_alike(support),
+        *_abnormal_supports(support, normal_scores),
+    )
+
+
+def _same_person(
+    name: str, profile: StudyProfile, support: SupportSet
+) -> Iterator[AnalysisWarning]:
+    for study in support.studies:
+        alike = likeness(study.profile, profile)
+        if alike >= SAME_PERSON:
+            yield AnalysisWarning(
+                WarningCode.CASE_IN_SUPPORT,
+                f"{name} and the normal study {study.name} look like scans of one person: their "
+                f"likeness is {alike:.2f}, where two people stay below {SAME_PERSON:.2f}.",
+                f"Leave {study.name} out of the support; whatever it shows counts as normal.",
+            )
+
+
+def _everywhere(
+    profile: StudyProfile, support: SupportSet, marked_share: float
+) -> Iterator[AnalysisWarning]:
+    # The first normal is the frame's own, which it resembles perfectly.
+    usual = min(study.profile.similarity for study in support.studies[1:])
+    if profile.similarity < _SIMILARITY_SHARE * usual or marked_share > _MARKED_SHARE:
+        yield AnalysisWarning(
+            WarningCode.DIFFERS_EVERYWHERE,
+            f"This study differs from the normals everywhere: after alignment its similarity to "
+            f"the first normal is {profile.similarity:.2f}, where the normals have {usual:.2f} and "
+            f"more, and {100 * marked_share:.0f} % of its voxels are above the threshold.",
+            "Check that it shows the same part of the body, the right way up, in the same kind of "
+            "scan as the normals; neither its findings nor their absence mean anything otherwise.",
+        )
+
+
+def _size(profile: StudyProfile, support: SupportSet) -> Iterator[AnalysisWarning]:
+    factors = [
+        _factor(own, median(study.profile.extent_mm[axis] for study in support.studies))
+        for axis, own in enumerate(profile.extent_mm)
+    ]
+    if max(factors) > _SIZE_FACTOR:
+        axis = factors.index(max(factors))
+        usual = median(study.profile.extent_mm[axis] for study in support.studies)
+        yield AnalysisWarning(
+            WarningCode.OTHER_SIZE,
+            f"The body in this study measures {profile.extent_mm[axis]:.0f} mm "
+            f"{_DIRECTIONS[axis]}, where the normals have {usual:.0f} mm.",
+            "Check the voxel size in its header, and that it shows as much of the body as the "
+            "normals do.",
+        )
+
+
+def _resolution(profile: StudyProfile, support: SupportSet) -> Iterator[AnalysisWarning]:
+    # What is finer than the frame is not seen.
+    seen = support.frame.spacing
+    for axis, own in enumerate(profile.spacing_mm):
+        usual = median(study.profile.spacing_mm[axis] for study in support.studies)
+        if _factor(max(own, seen[axis]), max(usual, seen[axis])) > _RESOLUTION_FACTOR:
+            yield AnalysisWarning(
+                WarningCode.OTHER_RESOLUTION,
+                f"This study has voxels of {own:.1f} mm {_DIRECTIONS[axis]}, where the normals "
+                f"have {usual:.1f} mm: a difference in resolution raises scores all over, and the "
+                "scale in z does not hold.",
+                "Compare it with normals of the same slice thickness and resolution.",
+            )
+            return
+
+
+def _supports_alike(support: SupportSet) -> Iterator[AnalysisWarning]:
+    for one, other in support.alike:
+        yield AnalysisWarning(
+            WarningCode.SUPPORTS_ALIKE,
+            f"The normal studies {one} and {other} look like scans of one person, so that scale "
+            "and p-value rest on fewer people than are counted.",
+            "Keep one of them.",
+        )
+
+
+def _abnormal_supports(support: SupportSet, scores: Sequence[float]) -> Iterator[AnalysisWarning]:
+    if len(scores) < _FEWEST_FOR_OUTLIERS:
+        return
+    limit = outlier_limit(scores)
+    for study, score in zip(support.studies, scores, strict=True):
+        if score > limit:
+            yield AnalysisWarning(
+                WarningCode.ABNORMAL_SUPPORT,
+                f"The normal study {study.name} scores {score:.1f} z against the others, which is "
+                f"beyond {limit:.1f} z, the limit of this set.",
+                "Look whether it is normal; if not, it hides lesions like its own and raises the "
+                "threshold for all.",
+            )
+
+
+def _factor(value: float, usual: float) -> float:
+    return max(value, usual) / max(min(value, usual), 1e-9)

@@ -1,0 +1,35 @@
+"""A normal study on the common grid as a file, so that it need not be read and aligned again."""
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from d24fad_core.comparison.normal_stack import PlacedStudy
+from d24fad_core.files import whole_file
+
+PLACED_SCHEMA = 1
+"""Raised whenever the same study in the same frame is placed otherwise: kept ones are then void."""
+
+
+def save_placed(study: PlacedStudy, path: Path) -> None:
+    """Write a study, whole or not at all."""
+    tensors = {
+        "intensities": study.intensities.contiguous(),
+        "inside": study.inside.to(torch.uint8).contiguous(),
+    }
+    with whole_file(path) as temporary:
+        save_file(tensors, temporary)
+
+
+def load_placed(path: Path) -> PlacedStudy | None:
+    """Read a study; None where the file is absent or not readable.
+
+    Like any cache, one that cannot be read is no error: the study is placed again.
+    """
+    try:
+        with safe_open(path, framework="pt") as stored:
+            return PlacedStudy(stored.get_tensor("intensities"), stored.get_tensor("inside").bool())
+    except (OSError, SafetensorError, KeyError, ValueError):
+        return None

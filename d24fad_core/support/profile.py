@@ -1,0 +1,63 @@
+"""What of a study is compared as a whole: its resolution, its size and a small picture of it."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from d24fad_core.files import whole_file
+
+PROFILE_SCHEMA = 1
+"""Raised whenever the same study in the same frame gets another profile: kept ones are void."""
+
+_TRIPLES = ("spacing_mm", "extent_mm", "picture_spacing_mm")
+
+
+@dataclass(frozen=True, eq=False)
+class StudyProfile:
+    """A study in a frame, in a few numbers.
+
+    Attributes:
+        spacing_mm: voxel size of the study along right, anterior and superior.
+        extent_mm: size of its foreground along the same.
+        similarity: correlation with the frame's own study after alignment.
+        picture: the study at about 4 mm, its window of intensities brought to 0 to 1, on the grid
+            of `Frame.coarse`; float32, (Z, Y, X).
+        picture_spacing_mm: voxel size of the picture along X, Y and Z.
+    """
+
+    spacing_mm: tuple[float, float, float]
+    extent_mm: tuple[float, float, float]
+    similarity: float
+    picture: NDArray[np.float32]
+    picture_spacing_mm: tuple[float, float, float]
+
+
+def save_profile(profile: StudyProfile, path: Path) -> None:
+    """Write a profile, whole or not at all."""
+    values = {name: getattr(profile, name) for name in (*_TRIPLES, "similarity")}
+    arrays = {"picture": np.ascontiguousarray(profile.picture)}
+    with whole_file(path) as temporary:
+        save_file(arrays, temporary, {"values": json.dumps(values)})
+
+
+def load_profile(path: Path) -> StudyProfile | None:
+    """Read a profile; None where the file is absent or not readable.
+
+    Like any cache, one that cannot be read is no error: the profile is made again.
+    """
+    try:
+        with safe_open(path, framework="np") as stored:
+            values = json.loads((stored.metadata() or {})["values"])
+            picture = stored.get_tensor("picture")
+        spacing, extent, picture_spacing = (
+            (float(first), float(second), float(third))
+            for first, second, third in (values[name] for name in _TRIPLES)
+        )
+        return StudyProfile(spacing, extent, float(values["similarity"]), picture, picture_spacing)
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError):
+        return None

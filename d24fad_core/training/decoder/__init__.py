@@ -1,0 +1,1 @@
+"""Teaching the support decoder: episodes of normal people with planted anomalies."""
