@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from d24fad_core.support.support_set import SupportSet
 
 _ROWS = 20
+_NORMALS_SHOWN = 2
 
 EPILOG = """
 Examples:
@@ -296,15 +297,20 @@ def _nearest(
     result: AnomalyResult,
     options: "DetectionOptions",
 ) -> "list[MatchedNormal]":
-    """The normal that the study was compared with most, laid on it."""
-    shares = [use.share for use in result.provenance.supports]
-    return [detector.match(query, studies[shares.index(max(shares))], support, options)]
+    """The normals that are most like the first findings, laid on the study."""
+    names = [study.name for study in studies]
+    wanted = [finding.nearest_normal for finding in result.findings if finding.nearest_normal]
+    if not wanted:
+        shares = [use.share for use in result.provenance.supports]
+        wanted = [names[shares.index(max(shares))]]
+    chosen = list(dict.fromkeys(wanted))[:_NORMALS_SHOWN]
+    return [detector.match(query, studies[names.index(name)], support, options) for name in chosen]
 
 
 def _show(result: AnomalyResult, files: "WrittenFiles") -> None:
     """Print the case score, the findings and the files."""
     from d24fad_core.detection.source_grid import on_source_grid
-    from d24fad_core.export.wording import volume_text
+    from d24fad_core.export.wording import as_high_count, volume_text
 
     console = Console(markup=False, highlight=False)
     findings = on_source_grid(result).findings
@@ -316,10 +322,19 @@ def _show(result: AnomalyResult, files: "WrittenFiles") -> None:
     console.print(calibration.statement, style="dim")
     if findings:
         table = Table(title=f"Findings above {calibration.threshold:.2f} z", title_justify="left")
-        for heading in ("rank", "volume ml", "peak z", "mean z", "centre RAS mm", "slices"):
+        for heading in (
+            "rank",
+            "volume ml",
+            "peak z",
+            "mean z",
+            "centre RAS mm",
+            "slices",
+            "normals",
+        ):
             table.add_column(heading, justify="right", no_wrap=True)
         for finding in findings[:_ROWS]:
             first, last = finding.slice_range
+            as_high = as_high_count(finding, calibration)
             table.add_row(
                 str(finding.rank),
                 volume_text(finding.volume_ml),
@@ -327,8 +342,10 @@ def _show(result: AnomalyResult, files: "WrittenFiles") -> None:
                 f"{finding.mean_score:.2f}",
                 ", ".join(f"{place:.1f}" for place in finding.centroid_ras_mm),
                 str(first) if first == last else f"{first}-{last}",
+                "-" if as_high is None else f"{as_high} of {calibration.normal_patients}",
             )
         console.print(table)
+        console.print("normals: how many of them score as high as the peak anywhere", style="dim")
         if len(findings) > _ROWS:
             console.print(f"and {len(findings) - _ROWS} more in {files.report.name}")
     else:

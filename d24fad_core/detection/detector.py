@@ -15,6 +15,7 @@ from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.comparison.scoring import ScoringConfig
 from d24fad_core.detection.calibration import summarise
 from d24fad_core.detection.comparison import ComparedStudy, Comparison, ModelIdentity
+from d24fad_core.detection.evidence import with_evidence
 from d24fad_core.detection.feature_comparison import FeatureComparison
 from d24fad_core.detection.findings import find_findings
 from d24fad_core.detection.learned_comparison import LearnedComparison
@@ -174,6 +175,9 @@ class Detector:
         slice_axis = _source_axis(query, options.planes[0])
         mask, findings = find_findings(
             heatmap, max(threshold, 0.0), query.affine, slice_axis, options.minimum_volume_ml
+        )
+        findings = with_evidence(
+            findings, mask, query, aligned, support, scale.peak_scores, compared.distances
         )
         marked = float((inside > scale.threshold).mean()) if inside.size else 0.0
         result = AnomalyResult(

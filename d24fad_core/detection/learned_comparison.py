@@ -50,7 +50,7 @@ from d24fad_core.volumes.volume import Modality, Plane
 BRAIN_EXTENT_MM = (100.0, 205.0)
 """Extent along every axis that a brain has, and a head, a knee or an abdomen has not."""
 
-SCALE_SCHEMA = 1
+SCALE_SCHEMA = 2
 """Raised whenever the same normals give another scale: kept ones are then void."""
 
 
@@ -122,6 +122,7 @@ class LearnedComparison:
                     spread=scale.spread,
                     threshold=scale.threshold,
                     case_scores=scale.case_scores,
+                    peak_scores=scale.peak_scores,
                 ),
             ),
             stack=stack,
@@ -154,6 +155,7 @@ class LearnedComparison:
             case_score=score_case(scores[inside], _voxel_ml(support.frame)),
             shares=(1.0 / count,) * count,
             learnt_shares=False,
+            distances=(normals.intensities - fitted).abs().half().numpy(),
         )
 
     def _frame(self, first: StudySource, ct_window: str) -> Frame:
@@ -226,6 +228,7 @@ def _write_scale(scale: LogOddsScale, path: Path) -> None:
         "spread": scale.spread,
         "threshold": scale.threshold,
         "case_scores": list(scale.case_scores),
+        "peak_scores": list(scale.peak_scores),
     }
     write_text(path, json.dumps(values) + "\n")
 
@@ -239,6 +242,7 @@ def _read_scale(path: Path) -> LogOddsScale | None:
             spread=float(values["spread"]),
             threshold=float(values["threshold"]),
             case_scores=tuple(float(score) for score in values["case_scores"]),
+            peak_scores=tuple(float(score) for score in values["peak_scores"]),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

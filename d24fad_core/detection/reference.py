@@ -155,4 +155,5 @@ def score_scale(
         case_scores=tuple(
             top_mean((values - centre) / spread, scoring.case_fraction) for values in normals
         ),
+        peak_scores=tuple((float(values.max()) - centre) / spread for values in normals),
     )

@@ -21,6 +21,8 @@ COLUMNS = (
     *(f"peak_voxel_{axis}" for axis in "ijk"),
     "first_slice",
     "last_slice",
+    "p_value",
+    "nearest_normal",
     "notice",
 )
 """The columns; places are RAS, so negative where the patient's left, back or feet are."""
@@ -49,6 +51,8 @@ def write_findings(result: AnomalyResult, path: Path) -> None:
                 *(f"{place:.1f}" for place in (*finding.centroid_ras_mm, *finding.peak_ras_mm)),
                 *finding.peak_voxel,
                 *finding.slice_range,
+                "" if finding.p_value is None else f"{finding.p_value:.3f}",
+                finding.nearest_normal or "",
                 RESEARCH_USE_ONLY,
             )
         )

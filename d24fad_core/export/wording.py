@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from d24fad_core.detection.calibration import NORMAL_VOXEL_SHARE
-from d24fad_core.detection.result import AnomalyResult, CalibrationSummary
+from d24fad_core.detection.result import AnomalyResult, CalibrationSummary, Finding
 
 
 def volume_text(ml: float) -> str:
@@ -47,6 +47,32 @@ def case_sentence(result: AnomalyResult) -> str:
     if normals:
         sentence += f", whose scores run from {min(normals):.1f} to {max(normals):.1f} z"
     return f"{sentence}."
+
+
+def as_high_count(finding: Finding, calibration: CalibrationSummary) -> int | None:
+    """How many of the normals have a score as high as a finding's peak; None where unknown."""
+    if finding.p_value is None:
+        return None
+    return round(finding.p_value * (calibration.normal_patients + 1)) - 1
+
+
+def finding_sentences(finding: Finding, calibration: CalibrationSummary) -> list[str]:
+    """Why a region is a finding, in words."""
+    sentences = []
+    normals, count = calibration.normal_patients, as_high_count(finding, calibration)
+    if count == 0:
+        sentences.append(
+            f"Rarer than anything in these {normals} normals: none scores as high anywhere when it "
+            "is compared with the others."
+        )
+    elif count is not None:
+        sentences.append(
+            f"{count} of the {normals} normals {'scores' if count == 1 else 'score'} as high "
+            "somewhere when compared with the others, so a peak like this is no rarity."
+        )
+    if finding.nearest_normal is not None:
+        sentences.append(f"Here the study is most like {finding.nearest_normal}.")
+    return sentences
 
 
 def threshold_sentence(calibration: CalibrationSummary, *, from_calibration: bool) -> str:

@@ -80,7 +80,9 @@ def test_an_address_that_is_none_is_refused_before_the_analysis(series: Path) ->
 
 @pytest.mark.slow
 @pytest.mark.server
-@pytest.mark.skipif(not available(), reason="Debian's orthanc and orthanc-dicomweb are not installed")
+@pytest.mark.skipif(
+    not available(), reason="Debian's orthanc and orthanc-dicomweb are not installed"
+)
 def test_an_archive_takes_all_objects_and_gives_them_back(series: Path, tmp_path: Path) -> None:
     orthanc = Orthanc(tmp_path / "orthanc")
     try:

@@ -26,7 +26,9 @@ def written(folder: Path, affine: np.ndarray, modality: Modality = Modality.MR) 
     return folder / "dicom"
 
 
-@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="Debian's dicom3tools are not installed")
+@pytest.mark.skipif(
+    shutil.which("dciodvfy") is None, reason="Debian's dicom3tools are not installed"
+)
 @pytest.mark.parametrize("modality", list(Modality))
 def test_a_validator_finds_no_error_in_any_object(tmp_path: Path, modality: Modality) -> None:
     folder = written(tmp_path, orthogonal(OBLIQUE), modality)

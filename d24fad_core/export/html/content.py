@@ -19,8 +19,10 @@ from d24fad_core.export.html.view_grid import ViewGrid
 from d24fad_core.export.html.view_volumes import ViewVolumes
 from d24fad_core.export.report import report_document
 from d24fad_core.export.wording import (
+    as_high_count,
     case_sentence,
     count_text,
+    finding_sentences,
     threshold_sentence,
     volume_text,
 )
@@ -100,6 +102,8 @@ def _findings(
         document
         | {
             "volume_text": volume_text(document["volume_ml"]),
+            "as_high": as_high_count(finding, result.calibration),
+            "sentences": finding_sentences(finding, result.calibration),
             "fraction": grid.fraction(finding.peak_voxel),
         }
         for document, finding in zip(documents, result.findings, strict=True)

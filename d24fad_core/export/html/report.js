@@ -40,6 +40,10 @@
       key: "slices", label: "Slices", of: (f) => f.slice_range[0],
       text: (f) => f.slice_range[0] === f.slice_range[1] ? `${f.slice_range[0]}` : `${f.slice_range[0]}–${f.slice_range[1]}`,
     },
+    {
+      key: "normals", label: "Normals as high", of: (f) => f.as_high ?? -1,
+      text: (f) => f.as_high === null ? "–" : `${f.as_high} of ${content.calibration.normal_patients}`,
+    },
   ];
 
   function writeWords() {
@@ -146,7 +150,14 @@
       element("h3", `Finding ${finding.rank}`),
       element("p", `${finding.volume_text} ml, peak ${finding.peak_score.toFixed(1)} z at ${millimetres(finding.peak_ras_mm)}.`),
     );
-    for (const sentence of finding.sentences || []) card.append(element("p", sentence));
+    for (const sentence of finding.sentences) card.append(element("p", sentence));
+    if (finding.normal_distances.length) {
+      const nearest = Math.min(...finding.normal_distances);
+      const words = finding.normal_distances
+        .map((distance, number) => `${content.provenance.supports[number].name} ${(distance / nearest).toFixed(2)}`)
+        .join(", ");
+      card.append(element("p", `Distance to each normal, the nearest as 1: ${words}.`, { class: "faint" }));
+    }
   }
 
   function select(finding) {

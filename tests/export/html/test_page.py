@@ -145,6 +145,23 @@ def test_words_say_how_the_case_stands_and_what_the_threshold_means(tmp_path: Pa
     assert document["warnings"][0]["remedy"] == "Look at the original."
 
 
+def test_a_finding_is_explained_in_words(tmp_path: Path) -> None:
+    query, result = head()
+    first, second, third = result.findings
+    known = (
+        replace(first, p_value=0.2, normal_distances=(2.0, 1.0, 3.0, 4.0), nearest_normal="b"),
+        replace(second, p_value=0.6),
+        third,
+    )
+    write_html(query, replace(result, findings=known), tmp_path / "report.html")
+    rare, common, unknown = content(tmp_path / "report.html")["findings"]
+    assert rare["sentences"][0].startswith("Rarer than anything in these 4 normals")
+    assert rare["sentences"][1] == "Here the study is most like b."
+    assert (rare["as_high"], common["as_high"], unknown["as_high"]) == (0, 2, None)
+    assert common["sentences"][0].startswith("2 of the 4 normals score as high somewhere")
+    assert unknown["sentences"] == []
+
+
 @pytest.mark.parametrize("shape", [(30, 30, 1), (30, 30, 2), (90, 3, 5)])
 @pytest.mark.parametrize("modality", list(Modality))
 def test_small_studies_give_a_page(
