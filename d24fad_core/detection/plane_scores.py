@@ -132,7 +132,7 @@ def _compare(
         return (
             fused,
             study_shares(model, found, len(reference.features)),
-            _apart(model, found, scoring, stack.grid.image_size, len(reference.features)),
+            _apart(model, found, scoring, stack.grid.image_size, len(reference.features)).half(),
         )
 
 

@@ -60,6 +60,8 @@ def heat_captures(source: DicomSource, query: Volume, result: AnomalyResult) -> 
         )
         capture.SeriesDescription = "D24FAD pictures (research use only)"
         capture.BurnedInAnnotation = "YES"
+        # Type 2C of the General Series module (PS3.3, C.7.3.1): there, but not known.
+        capture.Laterality = ""
         capture.ImageComments = RESEARCH_USE_ONLY
         _place(capture, image, enlarged)
         captures.append(in_unicode(capture))
