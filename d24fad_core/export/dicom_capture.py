@@ -75,19 +75,19 @@ def _picture(
     colours = scale.rgba(heat)
     alpha = colours[..., 3:]
     blended = grey.clip(0, 1)[..., None] * (1 - alpha) + colours[..., :3] * alpha
-    return np.rint(255 * blended).astype(np.uint8)
+    pixels: NDArray[np.uint8] = np.rint(255 * blended).astype(np.uint8)
+    return pixels
 
 
 def _annotated(
     pixels: NDArray[np.uint8], ranks: NDArray[np.uint16], enlarged: int
 ) -> NDArray[np.uint8]:
     """A picture enlarged to be legible, with outlines, numbers and the notice."""
-    pixels, ranks = (
-        np.repeat(np.repeat(part, enlarged, axis=0), enlarged, axis=1) for part in (pixels, ranks)
-    )
+    large = pixels.repeat(enlarged, axis=0).repeat(enlarged, axis=1)
+    ranks = ranks.repeat(enlarged, axis=0).repeat(enlarged, axis=1)
     inside = ranks > 0
-    pixels[inside & ~ndimage.binary_erosion(inside)] = _OUTLINE
-    picture = Image.fromarray(pixels)
+    large[inside & ~ndimage.binary_erosion(inside)] = _OUTLINE
+    picture = Image.fromarray(large)
     pen = ImageDraw.Draw(picture)
     font = ImageFont.load_default(size=max(12, picture.width // 32))
     for rank, box in enumerate(ndimage.find_objects(ranks.astype(np.int32)), start=1):

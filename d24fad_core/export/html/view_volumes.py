@@ -94,7 +94,8 @@ def normal_voxels(normal: MatchedNormal, grid: ViewGrid, ct_window: str) -> Byte
 
 def _grey(values: NDArray[np.float32], low: float, high: float) -> Bytes:
     scaled = (values - np.float32(low)) * np.float32(_LEVELS / (high - low))
-    return np.rint(scaled.clip(0, _LEVELS)).astype(np.uint8)
+    levels: Bytes = np.rint(scaled.clip(0, _LEVELS)).astype(np.uint8)
+    return levels
 
 
 def _body(grid: ViewGrid, scores: NDArray[np.float32], levels: Bytes) -> tuple[Bytes, Bytes]:
