@@ -20,7 +20,7 @@ from d24fad_core.errors import InputError
 from d24fad_core.evaluation.volume_protocol import AnalysedCase
 from d24fad_core.files import hash_bytes, whole_file
 from d24fad_core.support.support_set import SupportSet
-from d24fad_core.volumes.volume import Volume
+from d24fad_core.volumes.volume import Plane, Volume
 
 FUSION = "fusion"
 """Name of all planes together."""
@@ -79,7 +79,7 @@ def analyse_case(
     kept = _read(path, key)
     if kept is not None:
         return kept
-    runs = {plane.value: (plane,) for plane in options.planes}
+    runs: dict[str, tuple[Plane, ...]] = {plane.value: (plane,) for plane in options.planes}
     if len(options.planes) > 1:
         runs[FUSION] = options.planes
     found = {}

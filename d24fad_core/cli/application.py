@@ -27,6 +27,7 @@ from d24fad_core.cli.scan import EPILOG as SCAN_EXAMPLES
 from d24fad_core.cli.scan import scan
 from d24fad_core.cli.simulate import simulate
 from d24fad_core.cli.train import train
+from d24fad_core.cli.train_decoder import train_decoder
 from d24fad_core.errors import CancelledError, D24FADError
 
 _REMEDIES = {
@@ -103,6 +104,7 @@ def d24fad(
 
 app.command()(simulate)
 app.command()(train)
+app.command(name="train-decoder")(train_decoder)
 app.command()(evaluate)
 app.command(epilog=BENCHMARK_EXAMPLES, cls=SeveralValues)(benchmark)
 app.command(epilog=DETECT_EXAMPLES)(detect)

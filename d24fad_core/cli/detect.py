@@ -84,6 +84,14 @@ def detect(
             show_default="the shipped model",
         ),
     ] = None,
+    decoder: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Decoder for the learned comparison: the folder that d24fad train-decoder wrote.",
+            show_default="the shipped decoder",
+        ),
+    ] = None,
     plane: Annotated[
         list[Plane] | None,
         typer.Option(
@@ -211,9 +219,9 @@ def detect(
     """Analyse a study against a few normal ones and show where it differs.
 
     Scores are absolute: so many standard deviations from what normal patients show, not scaled by
-    the case itself (but for --translate, which fits the normals to it). Writes a heatmap and a
-    mask on the study's own grid, a report with the list of findings, a picture, and a page to
-    scroll through it all.
+    the case itself (but for --translate, which fits the normals to it). Writes a heatmap and a mask
+    on the study's own grid, a report with the list of findings, a picture, and a page to scroll
+    through it all. What makes a result doubtful is said at the end and in each of them.
     """
     # PyTorch takes seconds to import; `--help` and wrong options need not wait for it.
     from d24fad_core.detection.detector import Detector
@@ -238,7 +246,7 @@ def detect(
         query = read_study(image, modality, reduce_above)
         outbox = DicomOutbox.open(image, query, out, stow) if dicom or stow else None
         studies = read_support(support, query, modality, reduce_above, cache)
-        detector = load_detector(checkpoint, cache_folder=cache, device=device)
+        detector = load_detector(checkpoint, cache_folder=cache, device=device, decoder=decoder)
         with progress_bar("support", quiet=quiet) as progress:
             support_set = detector.prepare_support(studies, options, progress)
         with progress_bar("study", quiet=quiet) as progress:

@@ -62,9 +62,9 @@ def top_mean(values: Tensor, fraction: float) -> float:
     return float(values.topk(count).values.mean())
 
 
-def case_score(maps: Tensor, foreground: Tensor, scoring: ScoringConfig) -> float:
-    """Score of a study: mean of the highest `case_fraction` of its foreground pixels."""
-    return top_mean(maps[foreground], scoring.case_fraction)
+def case_score(inside: Tensor, scoring: ScoringConfig) -> float:
+    """Score of a study: mean of the highest `case_fraction` of its foreground's scores."""
+    return top_mean(inside, scoring.case_fraction)
 
 
 def slice_scores(

@@ -28,7 +28,8 @@ def match_intensities(
     """Fit one study to another on the voxels that agree best.
 
     Least squares, trimmed: a lesion, however large or bright, is among the voxels that agree
-    least and has no say. A study's own percentiles would let it shift all healthy tissue.
+    least and has no say. A study's own percentiles would let it shift all healthy tissue. The
+    fit begins with the ratio of the medians, so both studies are near 0 where nothing is.
 
     Args:
         study: (D, H, W) values to be mapped.

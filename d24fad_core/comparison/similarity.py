@@ -113,7 +113,10 @@ def distances(
             # Slice by slice: threads divide a batch by its size, and a value is rounded by where
             # it lies in its thread's part.
             result[key] = torch.cat(
-                [expected_distance(_shares(model, each, key[1]), each) for each in chosen.split(1)]
+                [
+                    expected_distance(_shares(model, each, key[1]), each)
+                    for each in torch.split(chosen, 1)
+                ]
             )
     return result
 

@@ -89,6 +89,7 @@ class Detector:
         cache_folder: Path | None = None,
         device: str = "cpu",
         teacher_weights: Path | None = None,
+        decoder: Path | None = None,
     ) -> "Detector":
         """Load a detector.
 
@@ -97,6 +98,7 @@ class Detector:
             cache_folder: see the class.
             device: torch device of the network, such as `cpu` or `cuda`.
             teacher_weights: a file with the teacher's weights.
+            decoder: see the class.
 
         Raises:
             CheckpointError: the checkpoint or its teacher cannot be loaded.
@@ -104,7 +106,7 @@ class Detector:
         """
         check_device(device)
         model, card = load_checkpoint(checkpoint, teacher_weights)
-        return cls(model.to(device), card, cache_folder)
+        return cls(model.to(device), card, cache_folder, decoder=decoder)
 
     def prepare_support(
         self,
@@ -179,7 +181,7 @@ class Detector:
         findings = with_evidence(
             findings, mask, query, aligned, support, scale.peak_scores, compared.distances
         )
-        marked = float((inside > scale.threshold).mean()) if inside.size else 0.0
+        middle_score = float(np.median(inside)) if inside.size else 0.0
         result = AnomalyResult(
             heatmap=heatmap,
             mask=mask,
@@ -196,7 +198,9 @@ class Detector:
                 translated=support.comparison is ComparisonKind.TRANSLATED,
             ),
             provenance=self._provenance(query, support, options, compared, aligned.similarity),
-            warnings=check_study(query.name, aligned.profile, support, scale.case_scores, marked),
+            warnings=check_study(
+                query.name, aligned.profile, support, scale.case_scores, middle_score
+            ),
             reduction=query.reduction,
         )
         progress("done", 1.0)

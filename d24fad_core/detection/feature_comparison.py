@@ -15,7 +15,7 @@ from d24fad_core.comparison.features import (
     load_features,
     save_features,
 )
-from d24fad_core.comparison.fusion import top_mean
+from d24fad_core.comparison.fusion import case_score
 from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.comparison.scoring import ScoringConfig
 from d24fad_core.comparison.similarity import learnt_shares
@@ -133,7 +133,7 @@ class FeatureComparison:
         inside = torch.from_numpy(heatmap[heatmap != 0])
         return ComparedStudy(
             heatmap=heatmap,
-            case_score=top_mean(inside, self._scoring.case_fraction),
+            case_score=case_score(inside, self._scoring),
             shares=tuple(np.mean([part.shares for part in scored], axis=0).tolist()),
             learnt_shares=learnt_shares(self._network) and not self._translate,
             distances=_mean_distances(scored),

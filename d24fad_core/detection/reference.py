@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from d24fad_core.comparison.features import StudyFeatures
-from d24fad_core.comparison.fusion import blur, centred, fuse, top_mean
+from d24fad_core.comparison.fusion import blur, case_score, centred, fuse
 from d24fad_core.comparison.normal_statistics import (
     NormalStatistics,
     compare_normals,
@@ -152,8 +152,6 @@ def score_scale(
         centre=centre,
         spread=spread,
         threshold=(float(highest[-1]) - centre) / spread,
-        case_scores=tuple(
-            top_mean((values - centre) / spread, scoring.case_fraction) for values in normals
-        ),
+        case_scores=tuple(case_score((values - centre) / spread, scoring) for values in normals),
         peak_scores=tuple((float(values.max()) - centre) / spread for values in normals),
     )

@@ -15,7 +15,7 @@ from d24fad_core.support.support_set import SupportSet
 OUTLIER_LIMIT = 3.5
 """Modified z-score (Iglewicz and Hoaglin 1993) above which a normal is an outlier of its set."""
 
-_SPREAD_FLOOR = 0.25
+_SPREAD_FLOOR = 0.5
 """With few studies the median deviation may be next to nothing; below this share of the median
 score it says nothing about the studies."""
 _FEWEST_FOR_OUTLIERS = 3
@@ -24,8 +24,9 @@ _RESOLUTION_FACTOR = 1.4
 _SIZE_FACTOR = 1.5
 _SIMILARITY_SHARE = 0.85
 """Share of the normals' own similarity that a case has at least."""
-_MARKED_SHARE = 0.1
-"""Share of a case's voxels above the threshold that even a large lesion does not reach."""
+_MIDDLE_SCORE = 1.0
+"""z that half of a case's voxels reach only where it differs as a whole. The share above the
+threshold does not tell noise in the shape of a head (9 %) from a large lesion; this does."""
 
 _DIRECTIONS = ("right-left", "front-back", "head-foot")
 
@@ -42,7 +43,7 @@ def check_study(
     profile: StudyProfile,
     support: SupportSet,
     normal_scores: Sequence[float],
-    marked_share: float,
+    middle_score: float,
 ) -> tuple[AnalysisWarning, ...]:
     """Everything that makes the result of a case doubtful.
 
@@ -51,11 +52,11 @@ def check_study(
         profile: of the case in the support's frame.
         support: the normals.
         normal_scores: their leave-one-out case scores.
-        marked_share: share of the case's foreground above the normals' threshold.
+        middle_score: median over the case's foreground, z units.
     """
     return (
         *_same_person(name, profile, support),
-        *_everywhere(profile, support, marked_share),
+        *_everywhere(profile, support, middle_score),
         *_size(profile, support),
         *_resolution(profile, support),
         *_supports_alike(support),
@@ -78,16 +79,16 @@ def _same_person(
 
 
 def _everywhere(
-    profile: StudyProfile, support: SupportSet, marked_share: float
+    profile: StudyProfile, support: SupportSet, middle_score: float
 ) -> Iterator[AnalysisWarning]:
     # The first normal is the frame's own, which it resembles perfectly.
     usual = min(study.profile.similarity for study in support.studies[1:])
-    if profile.similarity < _SIMILARITY_SHARE * usual or marked_share > _MARKED_SHARE:
+    if profile.similarity < _SIMILARITY_SHARE * usual or middle_score > _MIDDLE_SCORE:
         yield AnalysisWarning(
             WarningCode.DIFFERS_EVERYWHERE,
             f"This study differs from the normals everywhere: after alignment its similarity to "
             f"the first normal is {profile.similarity:.2f}, where the normals have {usual:.2f} and "
-            f"more, and {100 * marked_share:.0f} % of its voxels are above the threshold.",
+            f"more, and half of its voxels score above {middle_score:.1f} z.",
             "Check that it shows the same part of the body, the right way up, in the same kind of "
             "scan as the normals; neither its findings nor their absence mean anything otherwise.",
         )

@@ -36,12 +36,12 @@ def router(app: D24FADApp) -> APIRouter:
 
     @routes.get("", summary="Stored results, newest first")
     def list_results(image: str | None = None) -> dict[str, Any]:
-        return {"items": [_record_document(record) for record in app.results.records(image)]}
+        return {"items": [record_document(record) for record in app.results.records(image)]}
 
     @routes.get("/{result}", summary="A result with its report")
     def get_result(result: str) -> dict[str, Any]:
         stored = app.results.get(result)
-        return {**_record_document(stored.record), "report": stored.report}
+        return {**record_document(stored.record), "report": stored.report}
 
     @routes.get("/{result}/report", summary="The report alone")
     def get_report(result: str) -> dict[str, Any]:
@@ -102,7 +102,8 @@ def router(app: D24FADApp) -> APIRouter:
     return routes
 
 
-def _record_document(record: ResultRecord) -> dict[str, Any]:
+def record_document(record: ResultRecord) -> dict[str, Any]:
+    """What clients are told of a result, without its report."""
     address = f"{PREFIX}/results/{record.id}"
     parts = ("report", "heatmap", "mask", "overlay", "review")
     return {

@@ -11,6 +11,7 @@ from nibabel.orientations import io_orientation
 from d24fad_core.detection.findings import find_findings
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.detection.result import (
+    AnalysisWarning,
     AnomalyResult,
     CalibrationSummary,
     Provenance,
@@ -32,6 +33,7 @@ class FakeDetector:
     device: str | None = None
     options: DetectionOptions | None = None
     studies: list[Volume] = field(default_factory=list)
+    warnings: tuple[AnalysisWarning, ...] = ()
 
     def load(
         self,
@@ -39,6 +41,7 @@ class FakeDetector:
         *,
         cache_folder: Path | None = None,
         device: str = "cpu",
+        decoder: Path | None = None,
     ) -> "FakeDetector":
         """Stand in for `Detector.from_checkpoint`."""
         self.checkpoint, self.cache_folder, self.device = checkpoint, cache_folder, device
@@ -100,5 +103,6 @@ class FakeDetector:
                 parameters={"ct_window": options.ct_window},
                 versions={"d24fad": "0.1.0"},
             ),
+            warnings=self.warnings,
             reduction=query.reduction,
         )

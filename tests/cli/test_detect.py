@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.cli import app
+from d24fad_core.detection.result import AnalysisWarning, WarningCode
 from d24fad_core.export import REPORT_SCHEMA
 from d24fad_core.io.known_studies import KnownStudy
 from d24fad_core.volumes.preprocessing import CT_WINDOWS
@@ -66,6 +67,26 @@ def test_detect_writes_its_files_and_tells_the_findings(studies: Path) -> None:
     assert RESEARCH_USE_ONLY in run.stdout
     for name in OUTPUTS:
         assert str(studies / "out" / name) in run.stdout
+
+
+@pytest.mark.parametrize("how", [(), ("--quiet",), ("--json",)], ids=["plain", "quiet", "json"])
+def test_what_makes_a_result_doubtful_is_said_whatever_is_printed(
+    studies: Path, how: tuple[str, ...]
+) -> None:
+    warnings = (
+        AnalysisWarning(WarningCode.OTHER_SIZE, "The body is large.", "Check the voxel size."),
+        AnalysisWarning(WarningCode.CASE_IN_SUPPORT, "It is normal-1.", "Leave normal-1 out."),
+    )
+    run = detect(studies, *how, detector=FakeDetector(warnings=warnings))
+    assert run.exit_code == 0, run.output
+    assert run.stderr.splitlines() == [
+        "warning: The body is large. Check the voxel size.",
+        "warning: It is normal-1. Leave normal-1 out.",
+    ]
+    written = json.loads((studies / "out" / "report.json").read_text())
+    assert [warning["code"] for warning in written["warnings"]] == ["other_size", "case_in_support"]
+    if how == ("--json",):
+        assert report(run)["warnings"] == written["warnings"]
 
 
 def test_a_normal_case_is_told_so(studies: Path) -> None:

@@ -98,11 +98,10 @@ def test_nothing_scores_nothing() -> None:
     assert top_mean(torch.zeros(0), 0.5) == 0.0
 
 
-def test_the_case_is_scored_by_its_foreground() -> None:
-    maps = torch.arange(20.0).view(1, 4, 5)
-    foreground = maps < 10  # the higher half lies outside
-    assert case_score(maps, foreground, SCORING) == 9.0
-    assert case_score(maps, foreground, replace(SCORING, case_fraction=0.2)) == 8.5
+def test_the_case_is_scored_by_its_highest_voxels() -> None:
+    inside = torch.arange(10.0)
+    assert case_score(inside, SCORING) == 9.0
+    assert case_score(inside, replace(SCORING, case_fraction=0.2)) == 8.5
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])

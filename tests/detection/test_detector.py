@@ -109,7 +109,12 @@ def test_planes_are_averaged_in_units_of_the_normals_mean(
     small: Detector, support: SupportSet, case: Volume, result: AnomalyResult
 ) -> None:
     single = [small.detect(case, support, replace(BOXES, planes=(plane,))) for plane in Plane]
-    mean = np.mean([each.heatmap for each in single], axis=0)
+    scales = [support.scale((plane,)) for plane in Plane]
+    in_plane = [
+        np.where(each.heatmap != 0, each.heatmap * own.spread + own.centre, 0.0)
+        for each, own in zip(single, scales, strict=True)
+    ]
+    mean = np.mean(in_plane, axis=0)
     scale = support.scale(tuple(Plane))
     # At the edge voxels are interpolated with the zeros outside.
     inside = ndimage.binary_erosion(mean != 0, iterations=2)

@@ -83,7 +83,7 @@ def test_every_normal_has_the_same_share(small: Detector, count: int) -> None:
     result = small.detect(study(7, lesion=True), support, TRANSLATED)
     assert np.isfinite(result.heatmap).all()
     assert [each.share for each in result.provenance.supports] == pytest.approx([1 / count] * count)
-    assert result.provenance.parameters["translate"] is True
+    assert result.provenance.parameters["comparison"] == "translated"
     assert result.provenance.parameters["weighting"] == "equal"
     assert len(result.calibration.normal_case_scores) == count
     assert np.isfinite(result.calibration.normal_case_scores).all()
@@ -97,7 +97,11 @@ def test_planes_are_averaged_in_units_of_the_normals_mean(small: Detector) -> No
         small.detect(case, support, replace(TRANSLATED, planes=chosen)).heatmap
         for chosen in (planes, planes[:1], planes[1:])
     ]
-    mean = (maps[1] + maps[2]) / 2
+    in_plane = []
+    for heatmap, plane in zip(maps[1:], planes, strict=True):
+        own = support.scale((plane,))
+        in_plane.append(np.where(heatmap != 0, heatmap * own.spread + own.centre, 0.0))
+    mean = np.mean(in_plane, axis=0)
     scale = support.scale(planes)
     inside = ndimage.binary_erosion(mean != 0, iterations=2)
     expected = (mean[inside] - scale.centre) / scale.spread
@@ -125,10 +129,15 @@ def test_a_support_prepared_the_other_way_is_refused(
     small: Detector, translated: SupportSet, plain: SupportSet
 ) -> None:
     case = study(7)
-    with pytest.raises(SupportError, match=r"translation False; .* body, False, True\. Prepare"):
+    with pytest.raises(
+        SupportError, match=r"comparison window; .* body, False, translated\. Prepare"
+    ):
         small.detect(case, plain, TRANSLATED)
-    with pytest.raises(SupportError, match=r"translation True; .* body, False, False\. Prepare"):
-        small.detect(case, translated, PLAIN)
+    window = replace(PLAIN, comparison=ComparisonKind.WINDOW)
+    with pytest.raises(
+        SupportError, match=r"comparison translated; .* body, False, window\. Prepare"
+    ):
+        small.detect(case, translated, window)
 
 
 def test_a_model_that_cannot_translate_says_so() -> None:

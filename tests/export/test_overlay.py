@@ -1,6 +1,7 @@
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from d24fad_core.detection.result import AnalysisWarning, WarningCode
 from d24fad_core.export import write_overlay
 from d24fad_core.export.colour_scale import SCALE_MAXIMUM, ColourScale
 from d24fad_core.export.overlay import layout_of
@@ -233,3 +235,20 @@ def test_a_constant_image_gives_a_picture(
 def test_drawing_leaves_the_plotting_state_of_the_caller_alone() -> None:
     code = "import sys, d24fad_core.export.overlay; sys.exit('matplotlib.pyplot' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_warnings_stand_above_the_slices(tmp_path: Path) -> None:
+    query, result = analysed()
+    warning = AnalysisWarning(
+        WarningCode.DIFFERS_EVERYWHERE, "This study differs from the normals everywhere.", "Look."
+    )
+    pictures = []
+    for number, several in enumerate([(), (warning,), (warning,) * 3]):
+        path = tmp_path / f"{number}.png"
+        write_overlay(query, replace(result, warnings=several), path)
+        pictures.append(np.asarray(Image.open(path).convert("RGB")).astype(np.int64))
+    without, one, three = (picture.shape[0] for picture in pictures)
+    assert three - one == pytest.approx(2 * (one - without), abs=2) and one > without
+    # In the colour of the notice, between the title and the slices.
+    band = pictures[1][int(0.8 * 110) : int(1.05 * 110)]
+    assert ((band[..., 0] > 200) & (band[..., 2] < 120)).sum() > 50

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from d24fad_core import RESEARCH_USE_ONLY
-from d24fad_core.detection.result import AnomalyResult
+from d24fad_core.detection.result import AnalysisWarning, AnomalyResult, WarningCode
 from d24fad_core.export import REPORT_SCHEMA, report_document, write_report
 from d24fad_core.volumes.volume import Plane
 from tests.export.analysed_study import analysed, reduced_study
@@ -62,6 +62,18 @@ def test_the_report_holds_everything_of_the_result_but_the_arrays(
         "content_hash": f"{1:064x}",
         "share": 0.25,
     }
+
+
+def test_warnings_are_reported(tmp_path: Path) -> None:
+    warnings = tuple(AnalysisWarning(code, f"It is {code.value}.", "Look.") for code in WarningCode)
+    document = written_report(replace(analysed()[1], warnings=warnings), tmp_path)
+    jsonschema.validate(document, REPORT_SCHEMA)
+    assert document["warnings"] == [
+        {"code": code.value, "sentence": f"It is {code.value}.", "remedy": "Look."}
+        for code in WarningCode
+    ]
+    text = (Path(__file__).parents[2] / "docs" / "report-schema.md").read_text(encoding="utf-8")
+    assert all(f"`{code.value}`" in text for code in WarningCode)
 
 
 def test_the_schema_refuses_a_field_too_many_and_a_field_too_few() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from D24FADSlicerLib.colors import color_points, rgb_of, scale_maximum
-from D24FADSlicerLib.findings import Finding
+from D24FADSlicerLib.findings import Analysis, Finding
 from D24FADSlicerLib.jobs import Jobs, Task
 from D24FADSlicerLib.matching import Matches
 from D24FADSlicerLib.messages import ExplainedError
@@ -317,3 +317,17 @@ def test_the_layers_keep_to_themselves(names: list[str], banned: set[str]) -> No
         for node in ast.walk(tree):
             if isinstance(node, ast.Import):
                 assert not banned & {alias.name.split(".")[0] for alias in node.names}, name
+
+
+def test_a_result_is_read_with_its_warnings() -> None:
+    report = {
+        "case_score": 1.0,
+        "slice_axis": 2,
+        "calibration": {"threshold": 4.0},
+        "geometry": {"affine": np.eye(4).tolist(), "shape": [4, 4, 4]},
+        "warnings": [{"code": "other_size", "sentence": "It is large.", "remedy": "Look."}],
+    }
+    read = Analysis.read({"id": "r", "image": "case", "report": report})
+    assert read.warnings == ("It is large. Look.",)
+    del report["warnings"]
+    assert Analysis.read({"id": "r", "image": "case", "report": report}).warnings == ()

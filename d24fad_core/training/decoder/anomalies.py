@@ -139,12 +139,14 @@ def _recoloured(
         relative: Tensor = intensities * factor + share * texture
         return relative
     if kind == "texture":
-        return intensities + share * (donor - intensities)
+        replaced: Tensor = intensities + share * (donor - intensities)
+        return replaced
     core = (share > rng.uniform(0.55, 0.95)).float()
     core = F.avg_pool3d(core[None, None], 3, 1, 1)[0, 0]
     inner, outer = rng.uniform(0.0, 1.35, 2).tolist()
     target = outer + (inner - outer) * core + texture
-    return intensities + strength * share * (target - intensities)
+    composite: Tensor = intensities + share * strength * (target - intensities)
+    return composite
 
 
 def _bulged(rng: np.random.Generator, intensities: Tensor, share: Tensor) -> Tensor:

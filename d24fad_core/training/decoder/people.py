@@ -137,6 +137,27 @@ def read_teaching_data(
     return TeachingData(tuple(groups), tuple(shapes), sources)
 
 
+def read_held_out(people: Sequence[Path], progress: Progress) -> Tensor:
+    """Those who do not teach, (N, X, Y, Z) in the units of `NormalStack`, on the same grid.
+
+    Args:
+        people: the folders of `read_teaching_data`.
+        progress: told of each study.
+
+    Raises:
+        InputError: see `held_out_studies`.
+    """
+    frame = teaching_frame()
+    groups = []
+    for folder in people:
+        volumes = []
+        for path in held_out_studies(folder):
+            progress(f"aligning {path.name}", 0.0)
+            volumes.append(read_volume(path, Modality.MR))
+        groups.append(_group(folder.name, volumes, frame, 0.0).intensities)
+    return torch.cat(groups)
+
+
 def _group(name: str, volumes: Sequence[Volume], frame: Frame, share: float) -> Group:
     studies = [
         place_study(align(volume, frame, _WINDOW, register=True).volume, _WINDOW)

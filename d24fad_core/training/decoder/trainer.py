@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -127,9 +128,10 @@ def _read_state(path: Path, identity: str) -> dict[str, Any]:
     try:
         state: dict[str, Any] = torch.load(path, weights_only=True)
         saved = state["identity"]
-    except (OSError, RuntimeError, EOFError, KeyError, ValueError) as error:
+    except (OSError, RuntimeError, EOFError, KeyError, ValueError, UnpicklingError) as error:
         raise CheckpointError(
-            f"{path} cannot be read ({error}); remove it to begin again, or give another --out."
+            f"{path} is no state of a run ({type(error).__name__}); remove it to begin again, or "
+            "give another --out."
         ) from error
     if saved != identity:
         raise ConfigurationError(

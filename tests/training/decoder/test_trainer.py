@@ -1,0 +1,92 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from d24fad_core.comparison.log_odds_scale import TOLERATED_ML
+from d24fad_core.errors import CancelledError, CheckpointError, ConfigurationError
+from d24fad_core.networks.support_decoder import SupportDecoder, SupportDecoderConfig
+from d24fad_core.training.decoder.config import DecoderTraining
+from d24fad_core.training.decoder.episodes import draw_batch
+from d24fad_core.training.decoder.people import Group, TeachingData
+from d24fad_core.training.decoder.threshold import choose_threshold
+from d24fad_core.training.decoder.trainer import decoder_loss, train_decoder
+from tests.training.decoder.test_episodes import person
+
+OPTIONS = DecoderTraining(
+    steps=6,
+    episodes=1,
+    slices=2,
+    save_every=2,
+    network=SupportDecoderConfig(widths=(4, 6, 8, 10)),
+)
+
+
+@pytest.fixture(scope="module")
+def data() -> TeachingData:
+    people = torch.stack([person(seed) for seed in range(7)])
+    return TeachingData((Group("people", people, 1.0),), (), {"person": "hash"})
+
+
+def test_a_stopped_run_ends_as_if_it_had_not_been(data: TeachingData, tmp_path: Path) -> None:
+    whole = train_decoder(data, OPTIONS, tmp_path / "whole")
+
+    def stop(step: str, fraction: float) -> None:
+        if step.startswith("step 5"):
+            raise CancelledError("stopped")
+
+    with pytest.raises(CancelledError):
+        train_decoder(data, OPTIONS, tmp_path / "stopped", stop)
+    resumed = train_decoder(data, OPTIONS, tmp_path / "stopped")
+    for name, value in whole.state_dict().items():
+        torch.testing.assert_close(resumed.state_dict()[name], value, rtol=0.0, atol=0.0)
+
+
+def test_another_run_does_not_go_on_in_its_place(data: TeachingData, tmp_path: Path) -> None:
+    train_decoder(data, OPTIONS, tmp_path)
+    with pytest.raises(ConfigurationError, match="other options or other people"):
+        train_decoder(data, replace(OPTIONS, seed=1), tmp_path)
+
+
+def test_a_damaged_state_is_named(data: TeachingData, tmp_path: Path) -> None:
+    (tmp_path / "state.pt").write_bytes(b"no state")
+    with pytest.raises(CheckpointError, match="remove it to begin again"):
+        train_decoder(data, OPTIONS, tmp_path)
+
+
+@pytest.mark.slow
+def test_teaching_lowers_the_loss_on_people_who_do_not_teach(
+    data: TeachingData, tmp_path: Path
+) -> None:
+    options = replace(OPTIONS, steps=250, episodes=2, slices=4, warm_up=10)
+    taught = train_decoder(data, options, tmp_path)
+    untaught = SupportDecoder(OPTIONS.network).eval()
+    people = torch.stack([person(seed) for seed in range(20, 28)])
+    others = TeachingData((Group("others", people, 1.0),), (), {})
+    losses = {id(taught): 0.0, id(untaught): 0.0}
+    with torch.inference_mode():
+        for step in range(12):
+            batch = draw_batch(others, seed=9, step=step, episodes=2, slices=4)
+            for decoder in (taught, untaught):
+                losses[id(decoder)] += float(decoder_loss(decoder(batch.inputs), batch, options))
+    assert losses[id(taught)] < 0.9 * losses[id(untaught)]
+
+
+def test_the_threshold_leaves_people_dark(tmp_path: Path) -> None:
+    """A decoder that calls bright what differs from the mean is a decoder too."""
+
+    class Difference(SupportDecoder):
+        def forward(self, slices: torch.Tensor) -> torch.Tensor:
+            return 20.0 * slices[:, 4].abs() - 3.0
+
+    people = torch.stack([person(seed) for seed in range(20, 27)])
+    chosen = choose_threshold(Difference(OPTIONS.network), people, 0.008, lambda *_: None)
+    assert chosen.mean_dice > 0.2
+    assert chosen.median_marked_ml <= TOLERATED_ML
+
+
+def test_a_threshold_needs_people(data: TeachingData, tmp_path: Path) -> None:
+    decoder = train_decoder(data, replace(OPTIONS, steps=1), tmp_path)
+    with pytest.raises(ConfigurationError, match="5 people are held out"):
+        choose_threshold(decoder, data.groups[0].intensities[:5], 0.008, lambda *_: None)
