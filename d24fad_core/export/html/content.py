@@ -119,7 +119,7 @@ def _colours() -> str:
     """The colours of the scale from 0 to its end, six hexadecimal digits each."""
     levels = np.linspace(0.0, 1.0, _COLOURS)
     rgb = np.rint(colormaps["inferno"](levels)[:, :3] * 255).astype(np.uint8)
-    return rgb.tobytes().hex()
+    return bytes(rgb.tobytes()).hex()
 
 
 def _strip(result: AnomalyResult, grid: ViewGrid) -> dict[str, Any]:
