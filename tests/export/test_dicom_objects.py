@@ -47,7 +47,8 @@ def test_there_is_a_colour_picture_of_each_slice_where_the_slice_is(tmp_path: Pa
         assert picture.ImagePositionPatient[2] == pytest.approx(image.ImagePositionPatient[2])
         # The outer corner of the first pixel, whatever its size.
         outer, expected = (
-            float(each.ImagePositionPatient[0]) - 0.5 * float(each.PixelSpacing[1])
+            float(each.ImagePositionPatient[0])
+            - 0.5 * float(each.PixelSpacing[1]) * float(each.ImageOrientationPatient[0])
             for each in (picture, image)
         )
         assert outer == pytest.approx(expected, abs=1e-4)
