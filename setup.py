@@ -39,6 +39,7 @@ SERVER = [
 ]
 DICOM = [
     "highdicom>=0.22,<0.23",  # the last line that takes pydicom 2
+    "dicomweb-client>=0.60,<0.61",  # `d24fad detect --stow`; 0.61 needs pydicom 3
     "dcmqi>=1.5.7",  # puts itkimage2segimage on PATH; else monailabel downloads it at start
 ]
 ARCHIVE = [
@@ -72,7 +73,16 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.13",
     packages=find_packages(include=["d24fad_core*", "monailabel_app*"]),
-    package_data={"d24fad_core": ["py.typed", "checkpoints/*/*"]},
+    package_data={
+        "d24fad_core": [
+            "py.typed",
+            "checkpoints/*/*",
+            "export/html/*.html",
+            "export/html/*.css",
+            "export/html/*.js",
+            "export/html/vendor/*",
+        ]
+    },
     install_requires=CORE,
     extras_require={
         "server": SERVER,

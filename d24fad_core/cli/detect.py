@@ -1,6 +1,6 @@
 """`d24fad detect`: analyse one study against a support set of normal ones."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +10,7 @@ from rich.table import Table
 
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.cache.folder import default_folder
+from d24fad_core.cli.dicom_outbox import DicomOutbox
 from d24fad_core.cli.masks import MaskChoice, mask_studies
 from d24fad_core.cli.messages import progress_bar, spoken_warnings, warn
 from d24fad_core.cli.paths import check_checkpoint, check_exists, check_output
@@ -20,12 +21,18 @@ from d24fad_core.errors import CancelledError
 from d24fad_core.io.own_results import RESULT_FILES
 from d24fad_core.masking.choice import BrainMask
 from d24fad_core.volumes.reduction import LARGEST_WHOLE_SCAN
-from d24fad_core.volumes.volume import Modality, Plane
+from d24fad_core.volumes.volume import Modality, Plane, Volume
 
 if TYPE_CHECKING:
+    from d24fad_core.detection.detector import Detector
+    from d24fad_core.detection.options import DetectionOptions
     from d24fad_core.export import WrittenFiles
+    from d24fad_core.io.known_studies import StudySource
+    from d24fad_core.support.matched_normal import MatchedNormal
+    from d24fad_core.support.support_set import SupportSet
 
 _ROWS = 20
+_NORMALS_SHOWN = 2
 
 EPILOG = """
 Examples:
@@ -34,6 +41,9 @@ Examples:
 
     d24fad detect ct-series/ --support normal-cts/ --out results/ct \\
         --window lung --plane axial --plane coronal
+
+    d24fad detect ct-series/ --support normal-cts/ --out results/ct \\
+        --stow http://localhost:8042/dicom-web
 
     d24fad detect case.nii.gz --support a.nii.gz --support b.nii.gz \\
         --out results/case --json > case.json
@@ -64,8 +74,9 @@ def detect(
         Path,
         typer.Option(
             metavar="FOLDER",
-            help="Where to write heatmap.nii.gz, mask.nii.gz, report.json and overlay.png; made "
-            "if it does not exist, files of an earlier run are replaced.",
+            help="Where to write heatmap.nii.gz, mask.nii.gz, findings.nii.gz, findings.csv, "
+            "report.json, overlay.png and report.html; made if it does not exist, files of an "
+            "earlier run are replaced.",
             show_default=False,
         ),
     ],
@@ -195,6 +206,30 @@ def detect(
             "scan's own grid all the same.",
         ),
     ] = LARGEST_WHOLE_SCAN,
+    html: Annotated[
+        bool,
+        typer.Option(
+            "--html/--no-html",
+            help="Write report.html, a page that opens in any browser without a network. It holds "
+            "a picture of the study.",
+        ),
+    ] = True,
+    dicom: Annotated[
+        bool,
+        typer.Option(
+            "--dicom",
+            help="For a DICOM series: also write OUT/dicom, a segmentation, a parametric map, a "
+            "structured report and a series of colour pictures. Needs pip install 'd24fad[dicom]'.",
+        ),
+    ] = False,
+    stow: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Send what --dicom writes to this DICOMweb service, and write it too.",
+            show_default=False,
+        ),
+    ] = None,
     device: Annotated[
         str,
         typer.Option(metavar="NAME", help="Where the network runs: cpu, or cuda for a GPU."),
@@ -214,8 +249,8 @@ def detect(
 
     Scores are absolute: so many standard deviations from what normal patients show, not scaled by
     the case itself (but for --translate, which fits the normals to it). Writes a heatmap and a mask
-    on the study's own grid, a report with the list of findings, and a picture. What makes a result
-    doubtful is said at the end and in each of them.
+    on the study's own grid, a report with the list of findings, a picture, and a page to scroll
+    through it all. What makes a result doubtful is said at the end and in each of them.
     """
     check_exists(image, *support)
     check_checkpoint(checkpoint)
@@ -241,6 +276,7 @@ def detect(
     before = _written(out)
     try:
         query = read_study(image, modality, reduce_above)
+        outbox = DicomOutbox.open(image, query, out, stow) if dicom or stow else None
         studies = read_support(support, query, modality, reduce_above, cache)
         masks = MaskChoice(mask, support_mask, brain)
         case, studies = mask_studies(query, studies, masks, cache, reduce_above)
@@ -249,7 +285,13 @@ def detect(
             support_set = detector.prepare_support(studies, options, progress)
         with progress_bar("study", quiet=quiet) as progress:
             result = detector.detect(case, support_set, options, progress)
-        files = write_result(query, result, out)
+            progress("writing", 1.0)
+            normals = (
+                _nearest(detector, case, studies, support_set, result, options) if html else []
+            )
+        files = write_result(query, result, out, page=html, normals=normals)
+        if outbox is not None:
+            outbox.deliver(query, result)
     except KeyboardInterrupt:
         names = sorted(_written(out) - before)
         done = f"{', '.join(name for name, _ in names)} had been written to" if names else ""
@@ -260,6 +302,8 @@ def detect(
         typer.echo(report_text(report_document(result)), nl=False)
     elif not quiet:
         _show(result, files)
+        if outbox is not None:
+            typer.echo(outbox.folder)
 
 
 def _written(out: Path) -> set[tuple[str, int]]:
@@ -274,9 +318,28 @@ def _limit_threads(count: int) -> None:
     torch.set_num_threads(count)
 
 
+def _nearest(
+    detector: "Detector",
+    query: Volume,
+    studies: "Sequence[StudySource]",
+    support: "SupportSet",
+    result: AnomalyResult,
+    options: "DetectionOptions",
+) -> "list[MatchedNormal]":
+    """The normals that are most like the first findings, laid on the study."""
+    names = [study.name for study in studies]
+    wanted = [finding.nearest_normal for finding in result.findings if finding.nearest_normal]
+    if not wanted:
+        shares = [use.share for use in result.provenance.supports]
+        wanted = [names[shares.index(max(shares))]]
+    chosen = list(dict.fromkeys(wanted))[:_NORMALS_SHOWN]
+    return [detector.match(query, studies[names.index(name)], support, options) for name in chosen]
+
+
 def _show(result: AnomalyResult, files: "WrittenFiles") -> None:
     """Print the case score, the findings and the files."""
     from d24fad_core.detection.source_grid import on_source_grid
+    from d24fad_core.export.wording import as_high_count, volume_text
 
     console = Console(markup=False, highlight=False)
     findings = on_source_grid(result).findings
@@ -291,23 +354,34 @@ def _show(result: AnomalyResult, files: "WrittenFiles") -> None:
         console.print(f"Analysed inside a mask alone: {mask}.", style="dim")
     if findings:
         table = Table(title=f"Findings above {calibration.threshold:.2f} z", title_justify="left")
-        for heading in ("rank", "volume ml", "peak z", "mean z", "centre RAS mm", "slices"):
+        for heading in (
+            "rank",
+            "volume ml",
+            "peak z",
+            "mean z",
+            "centre RAS mm",
+            "slices",
+            "normals",
+        ):
             table.add_column(heading, justify="right", no_wrap=True)
         for finding in findings[:_ROWS]:
             first, last = finding.slice_range
+            as_high = as_high_count(finding, calibration)
             table.add_row(
                 str(finding.rank),
-                f"{finding.volume_ml:.2f}",
+                volume_text(finding.volume_ml),
                 f"{finding.peak_score:.2f}",
                 f"{finding.mean_score:.2f}",
                 ", ".join(f"{place:.1f}" for place in finding.centroid_ras_mm),
                 str(first) if first == last else f"{first}-{last}",
+                "-" if as_high is None else f"{as_high} of {calibration.normal_patients}",
             )
         console.print(table)
+        console.print("normals: how many of them score as high as the peak anywhere", style="dim")
         if len(findings) > _ROWS:
             console.print(f"and {len(findings) - _ROWS} more in {files.report.name}")
     else:
         console.print(f"No finding above {calibration.threshold:.2f} z.")
-    for path in (files.heatmap, files.mask, files.report, files.overlay):
+    for path in files.paths():
         typer.echo(path)
     console.print(RESEARCH_USE_ONLY, style="bold")

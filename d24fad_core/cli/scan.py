@@ -66,9 +66,18 @@ def scan(
     results: Annotated[
         bool,
         typer.Option(
-            "--results", help="Also write heatmap, mask, report and picture of every study."
+            "--results",
+            help="Also write heatmap, mask, report, picture and page of every study.",
         ),
     ] = False,
+    html: Annotated[
+        bool,
+        typer.Option(
+            "--html/--no-html",
+            help="Write OUT/index.html, all studies by case score, and with --results a page of "
+            "each study.",
+        ),
+    ] = True,
     checkpoint: Annotated[
         Path | None,
         typer.Option(
@@ -121,7 +130,8 @@ def scan(
     check_checkpoint(checkpoint)
     try:
         from d24fad_core.archive.analyst import AnalystPlan
-        from d24fad_core.archive.rows import RowFolder
+        from d24fad_core.archive.overview import write_overview
+        from d24fad_core.archive.rows import RowFolder, read_rows
         from d24fad_core.archive.scan import ScanOptions
         from d24fad_core.archive.scan import scan as scan_archive
         from d24fad_core.archive.worklist import read_worklist
@@ -143,6 +153,7 @@ def scan(
         device=device,
         threads=threads,
         results_folder=(out / "results").absolute() if results else None,
+        pages=html,
     )
     options = ScanOptions(workers, threads, gpus, attempts, cluster)
     rows = RowFolder(out / "rows")
@@ -154,6 +165,7 @@ def scan(
         raise CancelledError(
             "stopped; repeat the command to go on with the studies that have no row yet"
         ) from None
+    page = write_overview(read_rows(out / "rows"), out) if html else None
     if summary.failed:
         warn(f"{summary.failed} studies failed; column 'error' of {out / 'rows'} says why.")
     if not quiet:
@@ -161,6 +173,8 @@ def scan(
             f"{out / 'rows'}: {summary.analysed} studies analysed, {summary.failed} failed, "
             f"{summary.skipped} done before."
         )
+        if page is not None:
+            typer.echo(page)
         typer.echo(RESEARCH_USE_ONLY)
 
 

@@ -139,6 +139,7 @@ class FeatureComparison:
             case_score=case_score(inside, self._scoring),
             shares=tuple(np.mean([part.shares for part in scored], axis=0).tolist()),
             learnt_shares=learnt_shares(self._network) and not self._translate,
+            distances=_mean_distances(scored),
         )
 
     def _plane_scoring(self) -> ScoringConfig:
@@ -219,4 +220,13 @@ def _fused(scored: Sequence[PlaneScores], scale: ScoreScale) -> NDArray[np.float
     mean: NDArray[np.float32] = np.mean([part.heatmap for part in scored], axis=0, dtype=np.float32)
     inside = mean != 0
     mean[inside] = (mean[inside] - scale.centre) / scale.spread
+    return mean
+
+
+def _mean_distances(scored: Sequence[PlaneScores]) -> NDArray[np.float16] | None:
+    """Distance from each normal over all planes; None where a plane knows none."""
+    known = [part.distances for part in scored if part.distances is not None]
+    if len(known) < len(scored):
+        return None
+    mean: NDArray[np.float16] = np.mean(known, axis=0, dtype=np.float32).astype(np.float16)
     return mean

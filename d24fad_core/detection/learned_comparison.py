@@ -54,7 +54,7 @@ BRAIN_EXTENT_MM = (100.0, 205.0)
 
 _Value = TypeVar("_Value")
 
-SCALE_SCHEMA = 1
+SCALE_SCHEMA = 2
 """Raised whenever the same normals give another scale: kept ones are then void."""
 
 
@@ -127,6 +127,7 @@ class LearnedComparison:
                     spread=scale.spread,
                     threshold=scale.threshold,
                     case_scores=scale.case_scores,
+                    peak_scores=scale.peak_scores,
                 ),
             ),
             stack=stack,
@@ -160,6 +161,7 @@ class LearnedComparison:
             case_score=score_case(scores[inside], _voxel_ml(support.frame)),
             shares=(1.0 / count,) * count,
             learnt_shares=False,
+            distances=(normals.intensities - fitted).abs().half().numpy(),
         )
 
     def _frame(self, first: StudySource, ct_window: str) -> Frame:
@@ -236,6 +238,7 @@ def _write_scale(scale: LogOddsScale, path: Path) -> None:
         "spread": scale.spread,
         "threshold": scale.threshold,
         "case_scores": list(scale.case_scores),
+        "peak_scores": list(scale.peak_scores),
     }
     write_text(path, json.dumps(values) + "\n")
 
@@ -249,6 +252,7 @@ def _read_scale(path: Path) -> LogOddsScale | None:
             spread=float(values["spread"]),
             threshold=float(values["threshold"]),
             case_scores=tuple(float(score) for score in values["case_scores"]),
+            peak_scores=tuple(float(score) for score in values["peak_scores"]),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d24fad_core import RESEARCH_USE_ONLY
+from d24fad_core.detection.findings import label_findings
 from d24fad_core.detection.result import AnomalyResult
+from d24fad_core.export.colour_scale import ColourScale
 from d24fad_core.files import whole_file
 from d24fad_core.io.own_results import DESCRIPTION
 
@@ -22,6 +24,9 @@ _QFORM_TOLERANCE_MM = 1e-3
 def write_heatmap(result: AnomalyResult, path: Path) -> None:
     """Write the heatmap as float32 NIfTI, unscaled, shape and affine of the source.
 
+    Its header says that these are z scores, and that a viewer should colour them from the threshold
+    to the end of the scale that the picture has.
+
     Of a source that was reduced, each voxel gets the score of its block; no more than a slice of
     it is held.
 
@@ -29,7 +34,10 @@ def write_heatmap(result: AnomalyResult, path: Path) -> None:
         result: the analysis to write.
         path: ends in `.nii` or `.nii.gz`; written whole or not at all.
     """
-    _write(result, result.heatmap.astype(np.float32, copy=False), "anomaly score, z", path)
+    scale = ColourScale.above(result.calibration.threshold)
+    heatmap = result.heatmap.astype(np.float32, copy=False)
+    shown = (scale.threshold, scale.maximum)
+    _write(result, heatmap, "anomaly score, z", path, intent="z score", shown=shown)
 
 
 def write_mask(result: AnomalyResult, path: Path) -> None:
@@ -42,7 +50,30 @@ def write_mask(result: AnomalyResult, path: Path) -> None:
     _write(result, result.mask.astype(np.uint8, copy=False), "findings, 0/1", path)
 
 
-def _write(result: AnomalyResult, array: NDArray[Any], description: str, path: Path) -> None:
+def write_ranks(result: AnomalyResult, path: Path) -> None:
+    """Write the findings as labels, the rank of each, shape and affine of the source.
+
+    uint8, or uint16 beyond 255 findings; 0 outside all. Viewers show it as a segmentation.
+
+    Args:
+        result: the analysis to write.
+        path: ends in `.nii` or `.nii.gz`; written whole or not at all.
+    """
+    ranks = label_findings(result.mask, result.findings)
+    if len(result.findings) <= np.iinfo(np.uint8).max:
+        ranks = ranks.astype(np.uint8)
+    _write(result, ranks, "findings, by rank", path, intent="label")
+
+
+def _write(
+    result: AnomalyResult,
+    array: NDArray[Any],
+    description: str,
+    path: Path,
+    *,
+    intent: str = "none",
+    shown: tuple[float, float] = (0.0, 0.0),
+) -> None:
     reduction = result.reduction
     if reduction is None:
         header = _header(array.dtype, array.shape, result.affine, description)
@@ -50,6 +81,8 @@ def _write(result: AnomalyResult, array: NDArray[Any], description: str, path: P
     else:
         header = _header(array.dtype, reduction.shape, reduction.affine, description)
         slices = reduction.source_slices(array)
+    header.set_intent(intent)
+    header["cal_min"], header["cal_max"] = shown
     with ExitStack() as stack:
         stream: BinaryIO = stack.enter_context(stack.enter_context(whole_file(path)).open("wb"))
         if path.suffix == ".gz":

@@ -8,7 +8,18 @@ HEATMAP_FILE = "heatmap.nii.gz"
 MASK_FILE = "mask.nii.gz"
 REPORT_FILE = "report.json"
 OVERLAY_FILE = "overlay.png"
-RESULT_FILES = (HEATMAP_FILE, MASK_FILE, REPORT_FILE, OVERLAY_FILE)
+RANKS_FILE = "findings.nii.gz"
+TABLE_FILE = "findings.csv"
+PAGE_FILE = "report.html"
+RESULT_FILES = (
+    HEATMAP_FILE,
+    MASK_FILE,
+    RANKS_FILE,
+    TABLE_FILE,
+    REPORT_FILE,
+    OVERLAY_FILE,
+    PAGE_FILE,
+)
 """What an analysis leaves in its folder."""
 
 DESCRIPTION = "D24FAD"
