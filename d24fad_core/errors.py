@@ -25,4 +25,4 @@ class ConfigurationError(D24FADError):
 
 
 class CancelledError(D24FADError):
-    """The caller asked to stop; nothing was written."""
+    """The caller asked to stop; the message says what had been written."""

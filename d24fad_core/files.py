@@ -23,7 +23,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     suffix = "".join(path.suffixes[-2:]) if path.suffix == ".gz" else path.suffix
     temporary = path.with_name(f".partial-{secrets.token_hex(6)}{suffix}")
     try:
-        with _named_after(path):
+        with _named_after(path, temporary):
             # Made as any other file is, so that it is for those whom the umask lets.
             os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
             yield temporary
@@ -47,12 +47,14 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _named_after(path: Path) -> Iterator[None]:
-    """Say of which file the system speaks: a full disk is reported without its name."""
+def _named_after(path: Path, temporary: Path) -> Iterator[None]:
+    """Say of which file the system speaks: a full disk is reported without its name, or with
+    one that nobody gave.
+    """
     try:
         yield
     except OSError as error:
-        if error.errno is not None and error.filename is None:
+        if error.errno is not None and error.filename in (None, str(temporary)):
             error.filename = str(path)
         raise
 

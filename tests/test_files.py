@@ -1,5 +1,6 @@
 import hashlib
 import os
+import resource
 import stat
 from pathlib import Path
 
@@ -37,6 +38,19 @@ def test_what_fails_leaves_the_old_file(tmp_path: Path, error: type[BaseExceptio
         raise error
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_told_with_the_path_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(OSError) as caught:
+            write_text(path, "x" * 10_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.filename == str(path)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])

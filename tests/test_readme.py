@@ -83,7 +83,7 @@ def test_the_commands_of_the_readme_run_in_order(tmp_path: Path) -> None:
     assert ran >= 6
 
     promised = re.findall(r"^\| `([\w.]+)` \|", README, re.MULTILINE)
-    assert len(promised) == 4
+    assert len(promised) == 7
     for folder in ("result", "result-own", "result-python"):
         assert sorted(path.name for path in (tmp_path / folder).iterdir()) == sorted(promised)
     methods = json.loads((tmp_path / "figures.json").read_text())["methods"]

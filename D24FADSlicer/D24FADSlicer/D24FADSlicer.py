@@ -3,9 +3,20 @@
 Research use only. Not for clinical use.
 """
 
+import sys
+from pathlib import Path
+
 import slicer
-from D24FADSlicerLib.panel import Panel
-from D24FADSlicerLib.selftest import run_self_test
+
+if hasattr(slicer.modules, "D24FADSlicerWidget"):
+    # "Reload" runs this file again; Python would hand it the library as it was loaded before.
+    for _name in [name for name in sys.modules if name.split(".")[0] == "D24FADSlicerLib"]:
+        del sys.modules[_name]
+
+from D24FADSlicerLib.panel.main_panel import Panel
+from D24FADSlicerLib.scene.sample_data import register_sample_data
+from D24FADSlicerLib.scene.selftest import run_self_test
+from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleTest,
@@ -18,22 +29,28 @@ class D24FADSlicer(ScriptedLoadableModule):
 
     def __init__(self, parent):
         ScriptedLoadableModule.__init__(self, parent)
-        parent.title = "D24FAD Anomaly Review"
+        parent.title = _("D24FAD Anomaly Review")
         parent.categories = ["Segmentation"]
         parent.dependencies = ["Segmentations", "SegmentEditor", "VolumeRendering", "Colors"]
         parent.contributors = ["The D24FAD project"]
-        parent.helpText = (
-            "Finds what is abnormal in a CT or MRI study by comparing it with a handful of normal "
-            "ones, and takes you through the findings. Needs a D24FAD server. "
-            "Research use only. Not for clinical use."
+        parent.helpText = _(
+            "Compares a CT or MRI study with a handful of normal ones, shows what the normal ones "
+            "do not, and takes you through the findings. Needs a D24FAD server, to which the study "
+            "is sent when you press Analyse. Research use only. Not for clinical use."
         )
-        parent.acknowledgementText = (
-            "After the method of 'Dual Distillation for Few-Shot Anomaly Detection' (ICLR 2026)."
+        parent.acknowledgementText = _(
+            "After the method of 'Dual Distillation for Few-Shot Anomaly Detection' (ICLR 2026, "
+            "arXiv 2603.01713)."
         )
+        slicer.app.connect("startupCompleted()", self.register_sample_data)
+
+    def register_sample_data(self):
+        """Slicer has started: offer simulated heads to try the module with."""
+        register_sample_data(Path(__file__).parent / "Resources")
 
 
 class D24FADSlicerWidget(ScriptedLoadableModuleWidget):
-    """The module's widget; all of its work is in `D24FADSlicerLib.panel`."""
+    """The module's widget; all of its work is in `D24FADSlicerLib.panel.main_panel`."""
 
     def setup(self):
         """Load the panel."""
@@ -41,6 +58,8 @@ class D24FADSlicerWidget(ScriptedLoadableModuleWidget):
         widget = slicer.util.loadUI(self.resourcePath("UI/D24FADSlicer.ui"))
         self.layout.addWidget(widget)
         self.panel = Panel(widget)
+        if self.parent.visible:
+            self.panel.enter()  # Slicer does not call enter() after a reload
 
     def enter(self):
         """The user opened the module."""

@@ -33,7 +33,8 @@ class AnalystPlan:
         brain: how heads are stripped to the brain.
         device: torch device, such as `cpu` or `cuda`.
         threads: CPU threads of a worker.
-        results_folder: where each study's heatmap, mask, report and picture go; None writes none.
+        results_folder: where each study's files go, see `write_result`; None writes none.
+        pages: whether report.html is one of them.
     """
 
     support: tuple[Path, ...]
@@ -45,6 +46,7 @@ class AnalystPlan:
     device: str = "cpu"
     threads: int = 1
     results_folder: Path | None = None
+    pages: bool = True
 
     def load(self) -> "Analyst":
         """Load the model and prepare the support.
@@ -109,5 +111,6 @@ class Analyst:
             seconds = time.perf_counter() - begin
             return StudyRow(study.identifier, study.entry, str(error), seconds)
         if self._plan.results_folder is not None:
-            write_result(query, result, self._plan.results_folder / study.identifier)
+            folder = self._plan.results_folder / study.identifier
+            write_result(query, result, folder, page=self._plan.pages)
         return StudyRow.of(study.identifier, study.entry, result, time.perf_counter() - begin)

@@ -31,7 +31,7 @@ def read_worklist(path: Path) -> tuple[ListedStudy, ...]:
         InputError: the file cannot be read, is empty, or names a study twice.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"{path}: cannot be read as a worklist ({error}); give a UTF-8 text file with the path "

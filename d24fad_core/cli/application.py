@@ -15,6 +15,7 @@ from d24fad_core.cli.benchmark import EPILOG as BENCHMARK_EXAMPLES
 from d24fad_core.cli.benchmark import SeveralValues, benchmark
 from d24fad_core.cli.benchmark_volumes import EPILOG as BENCHMARK_VOLUMES_EXAMPLES
 from d24fad_core.cli.benchmark_volumes import benchmark_volumes
+from d24fad_core.cli.cache import cache_commands
 from d24fad_core.cli.detect import EPILOG as DETECT_EXAMPLES
 from d24fad_core.cli.detect import detect
 from d24fad_core.cli.evaluate import evaluate
@@ -113,6 +114,7 @@ app.command(epilog=INFO_EXAMPLES)(info)
 app.command(name="benchmark-volumes", epilog=BENCHMARK_VOLUMES_EXAMPLES)(benchmark_volumes)
 app.command()(export)
 app.command(name="import-official")(import_official)
+app.add_typer(cache_commands, name="cache")
 
 
 def main() -> None:

@@ -1,7 +1,6 @@
 """`d24fad detect`: analyse one study against a support set of normal ones."""
 
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,20 +9,30 @@ from rich.console import Console
 from rich.table import Table
 
 from d24fad_core import RESEARCH_USE_ONLY
+from d24fad_core.cache.folder import default_folder
+from d24fad_core.cli.dicom_outbox import DicomOutbox
 from d24fad_core.cli.masks import MaskChoice, mask_studies
-from d24fad_core.cli.messages import progress_bar, warn
+from d24fad_core.cli.messages import progress_bar, spoken_warnings, warn
+from d24fad_core.cli.paths import check_checkpoint, check_exists, check_output
 from d24fad_core.cli.studies import read_study, read_support
 from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.detection.result import AnomalyResult
-from d24fad_core.errors import CancelledError, ConfigurationError
+from d24fad_core.errors import CancelledError
+from d24fad_core.io.own_results import RESULT_FILES
 from d24fad_core.masking.choice import BrainMask
 from d24fad_core.volumes.reduction import LARGEST_WHOLE_SCAN
-from d24fad_core.volumes.volume import Modality, Plane
+from d24fad_core.volumes.volume import Modality, Plane, Volume
 
 if TYPE_CHECKING:
+    from d24fad_core.detection.detector import Detector
+    from d24fad_core.detection.options import DetectionOptions
     from d24fad_core.export import WrittenFiles
+    from d24fad_core.io.known_studies import StudySource
+    from d24fad_core.support.matched_normal import MatchedNormal
+    from d24fad_core.support.support_set import SupportSet
 
 _ROWS = 20
+_NORMALS_SHOWN = 2
 
 EPILOG = """
 Examples:
@@ -32,6 +41,9 @@ Examples:
 
     d24fad detect ct-series/ --support normal-cts/ --out results/ct \\
         --window lung --plane axial --plane coronal
+
+    d24fad detect ct-series/ --support normal-cts/ --out results/ct \\
+        --stow http://localhost:8042/dicom-web
 
     d24fad detect case.nii.gz --support a.nii.gz --support b.nii.gz \\
         --out results/case --json > case.json
@@ -62,8 +74,9 @@ def detect(
         Path,
         typer.Option(
             metavar="FOLDER",
-            help="Where to write heatmap.nii.gz, mask.nii.gz, report.json and overlay.png; made "
-            "if it does not exist, files of an earlier run are replaced.",
+            help="Where to write heatmap.nii.gz, mask.nii.gz, findings.nii.gz, findings.csv, "
+            "report.json, overlay.png and report.html; made if it does not exist, files of an "
+            "earlier run are replaced.",
             show_default=False,
         ),
     ],
@@ -193,6 +206,30 @@ def detect(
             "scan's own grid all the same.",
         ),
     ] = LARGEST_WHOLE_SCAN,
+    html: Annotated[
+        bool,
+        typer.Option(
+            "--html/--no-html",
+            help="Write report.html, a page that opens in any browser without a network. It holds "
+            "a picture of the study.",
+        ),
+    ] = True,
+    dicom: Annotated[
+        bool,
+        typer.Option(
+            "--dicom",
+            help="For a DICOM series: also write OUT/dicom, a segmentation, a parametric map, a "
+            "structured report and a series of colour pictures. Needs pip install 'd24fad[dicom]'.",
+        ),
+    ] = False,
+    stow: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Send what --dicom writes to this DICOMweb service, and write it too.",
+            show_default=False,
+        ),
+    ] = None,
     device: Annotated[
         str,
         typer.Option(metavar="NAME", help="Where the network runs: cpu, or cuda for a GPU."),
@@ -212,10 +249,13 @@ def detect(
 
     Scores are absolute: so many standard deviations from what normal patients show, not scaled by
     the case itself (but for --translate, which fits the normals to it). Writes a heatmap and a mask
-    on the study's own grid, a report with the list of findings, and a picture. What makes a result
-    doubtful is said at the end and in each of them.
+    on the study's own grid, a report with the list of findings, a picture, and a page to scroll
+    through it all. What makes a result doubtful is said at the end and in each of them.
     """
-    # PyTorch takes seconds to import; `--help` and wrong options need not wait for it.
+    check_exists(image, *support)
+    check_checkpoint(checkpoint)
+    check_output(out, image, support)
+    # PyTorch takes seconds to import; `--help`, wrong options and paths need not wait for it.
     from d24fad_core.detection.detector import Detector
     from d24fad_core.detection.options import DetectionOptions
     from d24fad_core.export import report_document, write_result
@@ -229,51 +269,47 @@ def detect(
         register=register,
         comparison=ComparisonKind.TRANSLATED if translate else comparison,
     )
-    _check_output(out)
-    cache = None if no_cache else cache or default_cache()
+    cache = None if no_cache else cache or default_folder()
     if threads is not None:
         _limit_threads(threads)
     load_detector: Callable[..., Detector] = ctx.obj or Detector.from_checkpoint
+    before = _written(out)
     try:
         query = read_study(image, modality, reduce_above)
+        outbox = DicomOutbox.open(image, query, out, stow) if dicom or stow else None
         studies = read_support(support, query, modality, reduce_above, cache)
         masks = MaskChoice(mask, support_mask, brain)
         case, studies = mask_studies(query, studies, masks, cache, reduce_above)
         detector = load_detector(checkpoint, cache_folder=cache, device=device, decoder=decoder)
-        with progress_bar("support", quiet=quiet) as progress:
+        with spoken_warnings(), progress_bar("support", quiet=quiet) as progress:
             support_set = detector.prepare_support(studies, options, progress)
         with progress_bar("study", quiet=quiet) as progress:
             result = detector.detect(case, support_set, options, progress)
-        files = write_result(query, result, out)
+            progress("writing", 1.0)
+            normals = (
+                _nearest(detector, case, studies, support_set, result, options) if html else []
+            )
+        files = write_result(query, result, out, page=html, normals=normals)
+        if outbox is not None:
+            outbox.deliver(query, result)
     except KeyboardInterrupt:
-        raise CancelledError("stopped; nothing was written") from None
+        names = sorted(_written(out) - before)
+        done = f"{', '.join(name for name, _ in names)} had been written to" if names else ""
+        raise CancelledError(f"stopped; {done or 'no result was written to'} {out}") from None
     for warning in result.warnings:
         warn(str(warning))
     if json:
         typer.echo(report_text(report_document(result)), nl=False)
     elif not quiet:
         _show(result, files)
+        if outbox is not None:
+            typer.echo(outbox.folder)
 
 
-def _check_output(out: Path) -> None:
-    """Refuse an output that can never become a folder before minutes are spent on it."""
-    for place in (out, *out.parents):
-        if place.is_dir():
-            break
-        if place.exists():
-            raise ConfigurationError(
-                f"{place}: is a file, so nothing can be written into it; give another --out folder."
-            )
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise ConfigurationError(
-            f"{place}: may not be written to; check your rights or give another --out folder."
-        )
-
-
-def default_cache() -> Path:
-    """The folder for features where the user names none."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "d24fad"
+def _written(out: Path) -> set[tuple[str, int]]:
+    """The results in a folder, and when each was written."""
+    files = (out / name for name in RESULT_FILES)
+    return {(file.name, file.stat().st_mtime_ns) for file in files if file.is_file()}
 
 
 def _limit_threads(count: int) -> None:
@@ -282,9 +318,28 @@ def _limit_threads(count: int) -> None:
     torch.set_num_threads(count)
 
 
+def _nearest(
+    detector: "Detector",
+    query: Volume,
+    studies: "Sequence[StudySource]",
+    support: "SupportSet",
+    result: AnomalyResult,
+    options: "DetectionOptions",
+) -> "list[MatchedNormal]":
+    """The normals that are most like the first findings, laid on the study."""
+    names = [study.name for study in studies]
+    wanted = [finding.nearest_normal for finding in result.findings if finding.nearest_normal]
+    if not wanted:
+        shares = [use.share for use in result.provenance.supports]
+        wanted = [names[shares.index(max(shares))]]
+    chosen = list(dict.fromkeys(wanted))[:_NORMALS_SHOWN]
+    return [detector.match(query, studies[names.index(name)], support, options) for name in chosen]
+
+
 def _show(result: AnomalyResult, files: "WrittenFiles") -> None:
     """Print the case score, the findings and the files."""
     from d24fad_core.detection.source_grid import on_source_grid
+    from d24fad_core.export.wording import as_high_count, volume_text
 
     console = Console(markup=False, highlight=False)
     findings = on_source_grid(result).findings
@@ -299,23 +354,34 @@ def _show(result: AnomalyResult, files: "WrittenFiles") -> None:
         console.print(f"Analysed inside a mask alone: {mask}.", style="dim")
     if findings:
         table = Table(title=f"Findings above {calibration.threshold:.2f} z", title_justify="left")
-        for heading in ("rank", "volume ml", "peak z", "mean z", "centre RAS mm", "slices"):
+        for heading in (
+            "rank",
+            "volume ml",
+            "peak z",
+            "mean z",
+            "centre RAS mm",
+            "slices",
+            "normals",
+        ):
             table.add_column(heading, justify="right", no_wrap=True)
         for finding in findings[:_ROWS]:
             first, last = finding.slice_range
+            as_high = as_high_count(finding, calibration)
             table.add_row(
                 str(finding.rank),
-                f"{finding.volume_ml:.2f}",
+                volume_text(finding.volume_ml),
                 f"{finding.peak_score:.2f}",
                 f"{finding.mean_score:.2f}",
                 ", ".join(f"{place:.1f}" for place in finding.centroid_ras_mm),
                 str(first) if first == last else f"{first}-{last}",
+                "-" if as_high is None else f"{as_high} of {calibration.normal_patients}",
             )
         console.print(table)
+        console.print("normals: how many of them score as high as the peak anywhere", style="dim")
         if len(findings) > _ROWS:
             console.print(f"and {len(findings) - _ROWS} more in {files.report.name}")
     else:
         console.print(f"No finding above {calibration.threshold:.2f} z.")
-    for path in (files.heatmap, files.mask, files.report, files.overlay):
+    for path in files.paths():
         typer.echo(path)
     console.print(RESEARCH_USE_ONLY, style="bold")

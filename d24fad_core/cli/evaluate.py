@@ -11,6 +11,7 @@ from rich.table import Table
 
 from d24fad_core import RESEARCH_USE_ONLY, __version__
 from d24fad_core.cli.messages import progress_bar, spoken_warnings
+from d24fad_core.cli.paths import check_checkpoint, check_exists
 from d24fad_core.errors import ConfigurationError, InputError
 from d24fad_core.files import write_text
 from d24fad_core.volumes.volume import Modality, Plane
@@ -88,6 +89,8 @@ def evaluate(
         raise ConfigurationError(f"which task of {data}? Name it with --task.")
     if json_file is not None and json_file.is_dir():
         raise ConfigurationError(f"{json_file} is a folder; give --json the name of a file.")
+    check_exists(data, volumes)
+    check_checkpoint(checkpoint)
     from d24fad_core.models.checkpoint import checkpoint_hash, load_checkpoint
 
     model, card = load_checkpoint(checkpoint, teacher_weights)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from d24fad_core import RESEARCH_USE_ONLY
+from d24fad_core.cli.paths import check_checkpoint, check_exists
 from d24fad_core.errors import ConfigurationError
 
 
@@ -34,11 +35,13 @@ def export(
     The file turns images into the features of teacher and student; comparing them with normal
     studies stays with this library. Needs `pip install 'd24fad[export]'`.
     """
+    check_checkpoint(checkpoint)
+    check_exists(teacher_weights)
+    if out.suffix.lower() != ".onnx":
+        raise ConfigurationError(f"{out}: no name of an ONNX file; give one that ends in .onnx.")
     from d24fad_core.models.checkpoint import load_checkpoint
     from d24fad_core.networks.export import export_onnx
 
-    if out.suffix.lower() != ".onnx":
-        raise ConfigurationError(f"{out}: no name of an ONNX file; give one that ends in .onnx.")
     model, card = load_checkpoint(checkpoint, teacher_weights)
     export_onnx(model, card.image_size, out)
     typer.echo(f"{out}: {card.name}, images of {card.image_size} x {card.image_size}.")

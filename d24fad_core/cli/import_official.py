@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from d24fad_core.cli.messages import say
+from d24fad_core.cli.paths import check_exists
 from d24fad_core.errors import CheckpointError
 
 
@@ -31,6 +32,7 @@ def import_official(
     The result serves --checkpoint of the other commands. Its anomaly maps compare the student on
     the query with the student on the support, as published; image size 128.
     """
+    check_exists(checkpoint, teacher_weights)
     from d24fad_core.comparison.scoring import ImageScoringConfig, paper_scoring
     from d24fad_core.models.checkpoint import ModelCard, save_checkpoint
     from d24fad_core.models.official import official_state, read_official
@@ -48,7 +50,7 @@ def import_official(
             f"differ (first: {differing[0]})."
         )
     try:
-        model.load_state_dict(state, strict=False)
+        model.load_trained(state)
     except RuntimeError as error:
         raise CheckpointError(
             f"{checkpoint} does not hold the published architecture: {error}"

@@ -9,7 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 from d24fad_core import RESEARCH_USE_ONLY
+from d24fad_core.cli.messages import warn
+from d24fad_core.cli.paths import check_exists
 from d24fad_core.cli.studies import read_study
+from d24fad_core.volumes.reduction import LARGEST_WHOLE_SCAN
 from d24fad_core.volumes.volume import Modality, Plane, Volume
 
 EPILOG = """
@@ -22,6 +25,7 @@ Examples:
     d24fad info case.nii.gz
 """
 
+_OF_A_CHECKPOINT = (".json", ".safetensors")
 _MODALITY_SOURCES = {
     "header": "says the DICOM header",
     "given": "as given",
@@ -50,17 +54,19 @@ def info(
     ] = None,
 ) -> None:
     """Show a model's card, or a study's geometry and how it would be read."""
+    in_checkpoint = target is not None and target.suffix in _OF_A_CHECKPOINT
+    check_exists(target.parent if target is not None and in_checkpoint else target)
     folder = _checkpoint_folder(target)
     if folder is not None:
         _show_card(folder)
     elif target is not None:
-        study = read_study(target, modality)
+        study = read_study(target, modality, LARGEST_WHOLE_SCAN)
         _show(study.name, _study_rows(study))
 
 
 def _checkpoint_folder(target: Path | None) -> Path | None:
     """The folder of the checkpoint that is meant; None where a study is meant."""
-    if target is not None and target.is_file() and target.suffix not in (".json", ".safetensors"):
+    if target is not None and target.is_file() and target.suffix not in _OF_A_CHECKPOINT:
         return None  # spares a study the import of PyTorch
 
     from d24fad_core.models.checkpoint import CARD_FILE, SHIPPED, WEIGHTS_FILE
@@ -74,9 +80,18 @@ def _checkpoint_folder(target: Path | None) -> Path | None:
 
 
 def _show_card(folder: Path) -> None:
-    from d24fad_core.models.checkpoint import checkpoint_hash, read_card
+    from d24fad_core.models.checkpoint import (
+        WEIGHTS_FILE,
+        check_weights,
+        checkpoint_hash,
+        read_card,
+    )
 
     card = read_card(folder)
+    if (folder / WEIGHTS_FILE).is_file():
+        check_weights(folder, card)
+    else:
+        warn(f"{folder} has a model card but no {WEIGHTS_FILE}; copy both.")
     values = card.to_dict()
     del values["name"], values["notice"]
     rows = [("folder", str(folder)), ("checkpoint hash", checkpoint_hash(card))]
@@ -111,7 +126,7 @@ def _study_rows(study: Volume) -> list[tuple[str, str]]:
     extent = (np.array(head_or_body.last) - head_or_body.first + 1) * spacing
     rows = [
         ("modality", f"{study.modality.value} ({_MODALITY_SOURCES[study.modality_source]})"),
-        ("voxels", " x ".join(str(length) for length in study.shape)),
+        ("voxels", _voxels(study)),
         ("voxel size", " x ".join(f"{size:.3g}" for size in study.spacing) + " mm"),
         ("axes of the file", _axes(study)),
         ("values", f"{study.array.min():g} to {study.array.max():g}"),
@@ -135,6 +150,14 @@ def _study_rows(study: Volume) -> list[tuple[str, str]]:
         )
     rows.append(("content hash", study.content_hash))
     return rows
+
+
+def _voxels(study: Volume) -> str:
+    """Lengths of the axes; of a scan that was reduced, its own first."""
+    read = " x ".join(map(str, study.shape))
+    if study.reduction is None:
+        return read
+    return f"{' x '.join(map(str, study.reduction.shape))}, averaged to {read} and so told below"
 
 
 def _axes(study: Volume) -> str:

@@ -1,5 +1,6 @@
 """What commands say on stderr: one line for an error or a warning, a bar for long work."""
 
+import functools
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
+from d24fad_core.cache.folder import CacheWarning
 from d24fad_core.progress import Progress, silent
 
 
@@ -22,15 +24,23 @@ def warn(message: str) -> None:
     say(f"warning: {message}")
 
 
+@functools.cache
+def _warn_once(message: str) -> None:
+    """Of a cache that cannot be written, every file of a command would tell the same."""
+    warn(message)
+
+
 @contextmanager
 def spoken_warnings() -> Iterator[None]:
     """Speak the library's own warnings (about a file's geometry, say) as single lines."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")
         warnings.filterwarnings("always", module=r"d24fad_core\.")
+        warnings.filterwarnings("always", category=CacheWarning)
         yield
     for warning in caught:
-        warn(str(warning.message))
+        speak = _warn_once if issubclass(warning.category, CacheWarning) else warn
+        speak(str(warning.message))
 
 
 @contextmanager

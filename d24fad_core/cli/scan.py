@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from d24fad_core import RESEARCH_USE_ONLY
-from d24fad_core.cli.detect import default_cache
+from d24fad_core.cache.folder import default_folder
 from d24fad_core.cli.messages import progress_bar, warn
+from d24fad_core.cli.paths import check_checkpoint, check_exists
+from d24fad_core.cli.studies import support_paths
 from d24fad_core.errors import CancelledError, ConfigurationError
 from d24fad_core.masking.choice import BrainMask
 from d24fad_core.volumes.volume import Modality, Plane
@@ -64,9 +66,18 @@ def scan(
     results: Annotated[
         bool,
         typer.Option(
-            "--results", help="Also write heatmap, mask, report and picture of every study."
+            "--results",
+            help="Also write heatmap, mask, report, picture and page of every study.",
         ),
     ] = False,
+    html: Annotated[
+        bool,
+        typer.Option(
+            "--html/--no-html",
+            help="Write OUT/index.html, all studies by case score, and with --results a page of "
+            "each study.",
+        ),
+    ] = True,
     checkpoint: Annotated[
         Path | None,
         typer.Option(
@@ -115,9 +126,12 @@ def scan(
     A study that fails is tried again and then has the reason in its row; the others go on. Needs
     `pip install 'd24fad[archive]'`.
     """
+    check_exists(worklist, *support)
+    check_checkpoint(checkpoint)
     try:
         from d24fad_core.archive.analyst import AnalystPlan
-        from d24fad_core.archive.rows import RowFolder
+        from d24fad_core.archive.overview import write_overview
+        from d24fad_core.archive.rows import RowFolder, read_rows
         from d24fad_core.archive.scan import ScanOptions
         from d24fad_core.archive.scan import scan as scan_archive
         from d24fad_core.archive.worklist import read_worklist
@@ -130,15 +144,16 @@ def scan(
 
     studies = read_worklist(worklist)
     plan = AnalystPlan(
-        support=_support_paths(support),
+        support=tuple(path.absolute() for path in support_paths(support)),
         options=DetectionOptions(planes=tuple(plane or (Plane.AXIAL,)), ct_window=window),
-        cache_folder=(cache or default_cache()).absolute(),
+        cache_folder=(cache or default_folder()).absolute(),
         checkpoint=checkpoint.absolute() if checkpoint else None,
         modality=modality,
         brain=brain,
         device=device,
         threads=threads,
         results_folder=(out / "results").absolute() if results else None,
+        pages=html,
     )
     options = ScanOptions(workers, threads, gpus, attempts, cluster)
     rows = RowFolder(out / "rows")
@@ -150,6 +165,7 @@ def scan(
         raise CancelledError(
             "stopped; repeat the command to go on with the studies that have no row yet"
         ) from None
+    page = write_overview(read_rows(out / "rows"), out) if html else None
     if summary.failed:
         warn(f"{summary.failed} studies failed; column 'error' of {out / 'rows'} says why.")
     if not quiet:
@@ -157,17 +173,9 @@ def scan(
             f"{out / 'rows'}: {summary.analysed} studies analysed, {summary.failed} failed, "
             f"{summary.skipped} done before."
         )
+        if page is not None:
+            typer.echo(page)
         typer.echo(RESEARCH_USE_ONLY)
-
-
-def _support_paths(paths: list[Path]) -> tuple[Path, ...]:
-    from d24fad_core.io.reading import find_studies
-
-    found: list[Path] = []
-    for path in paths:
-        inside = find_studies(path) if path.is_dir() else []
-        found.extend(inside or [path])
-    return tuple(path.absolute() for path in found)
 
 
 def _check_same_scan(path: Path, plan: "AnalystPlan") -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from d24fad_core.cli.messages import spoken_warnings, warn
-from d24fad_core.errors import SupportError
+from d24fad_core.errors import InputError, SupportError
+from d24fad_core.io.own_results import is_own_result
 from d24fad_core.volumes.volume import Modality, Volume
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ def read_studies(
     """Read several studies at once, as `read_study` does."""
     from d24fad_core.io.reading import read_volume
 
+    for path in paths:
+        if is_own_result(path):
+            raise InputError(f"{path}: is a result of this program, no scan; give the scan itself.")
     return _opened(paths, lambda path: read_volume(path, modality, largest))
 
 
@@ -57,15 +61,10 @@ def read_support(
         SupportError: without the query and copies, fewer than 2 studies are left.
     """
     from d24fad_core.io.known_studies import KnownStudies
-    from d24fad_core.io.reading import find_studies, read_volume
+    from d24fad_core.io.reading import read_volume
     from d24fad_core.support.support_set import MINIMUM_STUDIES
 
-    found: list[Path] = []
-    for path in paths:
-        inside = find_studies(path) if path.is_dir() else []
-        # A folder without studies may itself be one DICOM series.
-        found.extend(inside or [path])
-
+    found = support_paths(paths)
     opener = read_volume if cache is None else KnownStudies(cache).open
     kept: dict[str, StudySource] = {}
     opened = _opened(found, lambda path: opener(path, modality, largest))
@@ -85,6 +84,35 @@ def read_support(
             "other patients."
         )
     return list(kept.values())
+
+
+def support_paths(paths: Sequence[Path]) -> list[Path]:
+    """The studies of a support; results of this program among them are left out, and it is said.
+
+    Args:
+        paths: folders of studies, and single studies.
+
+    Raises:
+        InputError: a folder holds no study, or a path does not exist.
+    """
+    from d24fad_core.io.dicom.series import holds_dicom
+    from d24fad_core.io.reading import FORMATS, find_studies
+
+    found: list[Path] = []
+    for path in paths:
+        if not path.is_dir() or holds_dicom(path):
+            found.append(path)
+        elif studies := find_studies(path):
+            found.extend(studies)
+        else:
+            raise InputError(
+                f"{path}: an empty support, no study lies directly in this folder; give the folder "
+                f"that holds normal studies and no others ({FORMATS} each)."
+            )
+    results = [path for path in found if is_own_result(path)]
+    for path in results:
+        warn(f"{path} is a result of this program, no patient, and was left out of the support.")
+    return [path for path in found if path not in results]
 
 
 def _opened(paths: Sequence[Path], opener: Callable[[Path], _Study]) -> list[_Study]:

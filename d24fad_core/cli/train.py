@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from d24fad_core.cli.messages import say
+from d24fad_core.cli.paths import check_checkpoint, check_exists
 from d24fad_core.errors import ConfigurationError, InputError
 from d24fad_core.volumes.volume import Modality, Plane
 
@@ -102,6 +103,8 @@ def train(
     result is OUT/checkpoint, for --checkpoint of the other commands. Watch the losses with
     `tensorboard --logdir OUT/tensorboard`.
     """
+    check_exists(images, *(volumes or []), teacher_weights)
+    check_checkpoint(initial)
     from d24fad_core.comparison.scoring import ScoringConfig, default_image_scoring
     from d24fad_core.models.checkpoint import ModelCard, load_checkpoint
     from d24fad_core.training.config import PRESETS

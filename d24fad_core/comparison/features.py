@@ -6,10 +6,9 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
+from d24fad_core.cache.tensor_file import open_tensors, save_tensors
 from d24fad_core.comparison.scoring import MapKey, MapKind
 from d24fad_core.files import whole_file
 from d24fad_core.networks.d24fad import D24FAD
@@ -190,26 +189,26 @@ def save_features(features: StudyFeatures, path: Path) -> None:
         for scale, values in getattr(features.slices, name).items():
             tensors[f"{name}.{scale}"] = values.contiguous()
     with whole_file(path) as temporary:
-        save_file(tensors, temporary, {"similarity": repr(features.similarity)})
+        save_tensors(tensors, temporary, {"similarity": repr(features.similarity)})
 
 
 def load_features(path: Path) -> StudyFeatures | None:
-    """Map features from disk into memory; None where the file is absent or not readable.
+    """Map features from disk into memory; None where the file is absent, damaged or not readable.
 
     A cache that cannot be read is no error: the features are computed again.
     """
     found: dict[str, dict[int, Tensor]] = {name: {} for name in _PARTS}
     try:
-        with safe_open(path, framework="pt") as stored:
+        with open_tensors(path) as stored:
             for key in stored.keys():  # noqa: SIM118 - no mapping, it only has keys()
                 name, _, scale = key.partition(".")
                 if scale:
                     found[name][int(scale)] = stored.get_tensor(key)
-            metadata = stored.metadata() or {}
+            metadata = stored.metadata()
             return StudyFeatures(
                 slices=SliceFeatures(**found),
                 foreground=stored.get_tensor("foreground").bool(),
                 similarity=float(metadata["similarity"]),
             )
-    except (OSError, SafetensorError, KeyError, ValueError):
+    except (OSError, KeyError, ValueError):
         return None

@@ -24,12 +24,14 @@ class LogOddsScale:
         spread: their standard deviation; z is (log-odds - centre) / spread.
         threshold: z above which a voxel is abnormal.
         case_scores: leave-one-out case score of each normal, z.
+        peak_scores: highest leave-one-out score of each normal, z.
     """
 
     centre: float
     spread: float
     threshold: float
     case_scores: tuple[float, ...]
+    peak_scores: tuple[float, ...]
 
     def z(self, log_odds: Tensor) -> Tensor:
         """Scores of log-odds."""
@@ -58,6 +60,7 @@ def measure_scale(normals: Sequence[Tensor], threshold: float, voxel_ml: float) 
         spread=spread,
         threshold=(max(threshold, middle) - centre) / spread,
         case_scores=tuple(score_case((values - centre) / spread, voxel_ml) for values in normals),
+        peak_scores=tuple((float(values.max()) - centre) / spread for values in normals),
     )
 
 

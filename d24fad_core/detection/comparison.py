@@ -23,12 +23,15 @@ class ComparedStudy:
         case_score: one score for the study.
         shares: share of each support study.
         learnt_shares: whether the shares were learnt; otherwise all are equal.
+        distances: (K, X, Y, Z) from each support study on the frame's grid, in a unit of the
+            comparison's own; None where it tells no single studies apart.
     """
 
     heatmap: NDArray[np.float32]
     case_score: float
     shares: tuple[float, ...]
     learnt_shares: bool
+    distances: NDArray[np.float16] | None = None
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.comparison.scoring import ScoringConfig
 from d24fad_core.detection.calibration import summarise
 from d24fad_core.detection.comparison import ComparedStudy, Comparison, ModelIdentity
+from d24fad_core.detection.evidence import with_evidence
 from d24fad_core.detection.feature_comparison import FeatureComparison
 from d24fad_core.detection.findings import find_findings
 from d24fad_core.detection.learned_comparison import LearnedComparison
@@ -23,7 +24,7 @@ from d24fad_core.detection.result import AnomalyResult, Provenance, SupportUse
 from d24fad_core.detection.study_checks import check_study
 from d24fad_core.detection.support_cache import SupportCache
 from d24fad_core.errors import SupportError
-from d24fad_core.io.known_studies import StudySource
+from d24fad_core.io.known_studies import StudySource, volume_of
 from d24fad_core.masking.application import zero_outside
 from d24fad_core.models.checkpoint import ModelCard, checkpoint_hash, load_checkpoint
 from d24fad_core.models.decoder_checkpoint import load_decoder
@@ -32,6 +33,7 @@ from d24fad_core.networks.device import check_device
 from d24fad_core.networks.inference import fast_embedding_precision, for_inference
 from d24fad_core.progress import Progress, silent
 from d24fad_core.support.frame import align, to_source
+from d24fad_core.support.matched_normal import MatchedNormal, match_normal
 from d24fad_core.support.support_set import SupportSet
 from d24fad_core.volumes.volume import Modality, Plane, Volume
 
@@ -179,6 +181,9 @@ class Detector:
         mask, findings = find_findings(
             heatmap, max(threshold, 0.0), query.affine, slice_axis, options.minimum_volume_ml
         )
+        findings = with_evidence(
+            findings, mask, query, aligned, support, scale.peak_scores, compared.distances
+        )
         middle_score = float(np.median(inside)) if inside.size else 0.0
         result = AnomalyResult(
             heatmap=heatmap,
@@ -203,6 +208,29 @@ class Detector:
         )
         progress("done", 1.0)
         return result
+
+    def match(
+        self,
+        query: Volume,
+        normal: StudySource,
+        support: SupportSet,
+        options: DetectionOptions | None = None,
+    ) -> MatchedNormal:
+        """A normal as it was compared with a query, place by place; it is read for this.
+
+        Args:
+            query: a study that was analysed.
+            normal: one of the studies of `support`.
+            support: what it was analysed against.
+            options: choices for the analysis.
+
+        Raises:
+            InputError: the normal cannot be read any more.
+        """
+        chosen = options or DetectionOptions()
+        return match_normal(
+            query, volume_of(normal), support.frame, chosen.ct_window, register=chosen.register
+        )
 
     def _usual_comparison(self, first: StudySource, ct_window: str) -> ComparisonKind:
         """The learned comparison for what its decoder was taught on, the window elsewhere."""

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from d24fad_core.cache.folder import keep
 from d24fad_core.comparison.features import (
     StudyFeatures,
     encode_study,
@@ -138,13 +139,14 @@ class FeatureComparison:
             case_score=case_score(inside, self._scoring),
             shares=tuple(np.mean([part.shares for part in scored], axis=0).tolist()),
             learnt_shares=learnt_shares(self._network) and not self._translate,
+            distances=_mean_distances(scored),
         )
 
     def _plane_scoring(self) -> ScoringConfig:
         return translated_scoring(self._scoring) if self._translate else self._scoring
 
     def _frame(self, first: StudySource, ct_window: str) -> Frame:
-        return _kept(
+        return self._kept(
             self._cache.frame(first, ct_window),
             load_frame,
             lambda: make_frame(volume_of(first), self._cache.image_size, ct_window),
@@ -173,10 +175,10 @@ class FeatureComparison:
             features[plane] = encode_study(
                 self._network, stack, aligned.similarity, self._scoring.keys
             )
-            if path is not None:
-                save_features(features[plane], path)
-        if profile_path is not None and profile is None:
-            save_profile(aligned.profile, profile_path)
+            if path is not None and self._cache.folder is not None:
+                keep(features[plane], path, self._cache.folder, save_features)
+        if profile_path is not None and self._cache.folder is not None and profile is None:
+            keep(aligned.profile, profile_path, self._cache.folder, save_profile)
         return aligned.profile, features
 
     def _reference(
@@ -190,12 +192,27 @@ class FeatureComparison:
         """What the normals teach in one plane."""
         prepare = prepare_translated_plane if self._translate else prepare_plane
         grid = SliceGrid(plane, frame.shape, frame.spacing, self._cache.image_size)
-        return _kept(
+        return self._kept(
             path,
             lambda file: load_reference(file, plane, features),
             lambda: prepare(self._network, grid, features, scoring),
             save_reference,
         )
+
+    def _kept(
+        self,
+        path: Path | None,
+        load: Callable[[Path], _Kept | None],
+        make: Callable[[], _Kept],
+        save: Callable[[_Kept, Path], None],
+    ) -> _Kept:
+        """What lies at a path; made and put there where it does not."""
+        value = load(path) if path is not None else None
+        if value is None:
+            value = make()
+            if path is not None and self._cache.folder is not None:
+                keep(value, path, self._cache.folder, save)
+        return value
 
 
 def _fused(scored: Sequence[PlaneScores], scale: ScoreScale) -> NDArray[np.float32]:
@@ -206,16 +223,10 @@ def _fused(scored: Sequence[PlaneScores], scale: ScoreScale) -> NDArray[np.float
     return mean
 
 
-def _kept(
-    path: Path | None,
-    load: Callable[[Path], _Kept | None],
-    make: Callable[[], _Kept],
-    save: Callable[[_Kept, Path], None],
-) -> _Kept:
-    """What lies at a path; made and put there where it does not."""
-    found = load(path) if path is not None else None
-    if found is None:
-        found = make()
-        if path is not None:
-            save(found, path)
-    return found
+def _mean_distances(scored: Sequence[PlaneScores]) -> NDArray[np.float16] | None:
+    """Distance from each normal over all planes; None where a plane knows none."""
+    known = [part.distances for part in scored if part.distances is not None]
+    if len(known) < len(scored):
+        return None
+    mean: NDArray[np.float16] = np.mean(known, axis=0, dtype=np.float32).astype(np.float16)
+    return mean

@@ -1,12 +1,14 @@
 """Comparing studies by the decoder that is shown the normals."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
 
+from d24fad_core.cache.folder import keep
 from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.comparison.log_odds_scale import LogOddsScale, measure_scale, score_case
 from d24fad_core.comparison.normal_stack import (
@@ -50,7 +52,9 @@ from d24fad_core.volumes.volume import Modality, Plane
 BRAIN_EXTENT_MM = (100.0, 205.0)
 """Extent along every axis that a brain has, and a head, a knee or an abdomen has not."""
 
-SCALE_SCHEMA = 1
+_Value = TypeVar("_Value")
+
+SCALE_SCHEMA = 2
 """Raised whenever the same normals give another scale: kept ones are then void."""
 
 
@@ -72,7 +76,7 @@ class LearnedComparison:
         )
         self._decoder = decoder.to(memory_format=torch.channels_last)
         self._card = card
-        self._folder = None if cache_folder is None else cache_folder / "learned"
+        self._folder = cache_folder
 
     def suits(self, first: StudySource, ct_window: str) -> bool:
         """Whether studies like this one are what the decoder was taught on: brains in MR.
@@ -123,6 +127,7 @@ class LearnedComparison:
                     spread=scale.spread,
                     threshold=scale.threshold,
                     case_scores=scale.case_scores,
+                    peak_scores=scale.peak_scores,
                 ),
             ),
             stack=stack,
@@ -156,6 +161,7 @@ class LearnedComparison:
             case_score=score_case(scores[inside], _voxel_ml(support.frame)),
             shares=(1.0 / count,) * count,
             learnt_shares=False,
+            distances=(normals.intensities - fitted).abs().half().numpy(),
         )
 
     def _frame(self, first: StudySource, ct_window: str) -> Frame:
@@ -166,7 +172,7 @@ class LearnedComparison:
         if frame is None:
             frame = make_frame_of_voxels(volume_of(first), self._card.voxel_mm, ct_window)
             if path is not None:
-                save_frame(frame, path)
+                self._keep(frame, path, save_frame)
         return frame
 
     def _placed(
@@ -182,8 +188,8 @@ class LearnedComparison:
         aligned = align(volume_of(study), frame, options.ct_window, register=options.register)
         placed = place_study(aligned.volume, options.ct_window)
         if path is not None and profile_path is not None:
-            save_placed(placed, path)
-            save_profile(aligned.profile, profile_path)
+            self._keep(placed, path, save_placed)
+            self._keep(aligned.profile, profile_path, save_profile)
         return aligned.profile, placed
 
     def _scale(
@@ -209,13 +215,17 @@ class LearnedComparison:
             held_out.append(log_odds[normal > 0])
         scale = measure_scale(held_out, self._card.threshold, _voxel_ml(frame))
         if path is not None:
-            _write_scale(scale, path)
+            self._keep(scale, path, _write_scale)
         return scale
+
+    def _keep(self, value: _Value, path: Path, save: Callable[[_Value, Path], None]) -> None:
+        if self._folder is not None:
+            keep(value, path, self._folder, save)
 
     def _file(self, kind: str, *shaping: object, suffix: str = ".safetensors") -> Path | None:
         if self._folder is None:
             return None
-        return self._folder / kind / f"{hash_bytes(repr(shaping).encode())}{suffix}"
+        return self._folder / f"learned-{kind}" / f"{hash_bytes(repr(shaping).encode())}{suffix}"
 
 
 def _voxel_ml(frame: Frame) -> float:
@@ -228,6 +238,7 @@ def _write_scale(scale: LogOddsScale, path: Path) -> None:
         "spread": scale.spread,
         "threshold": scale.threshold,
         "case_scores": list(scale.case_scores),
+        "peak_scores": list(scale.peak_scores),
     }
     write_text(path, json.dumps(values) + "\n")
 
@@ -241,6 +252,7 @@ def _read_scale(path: Path) -> LogOddsScale | None:
             spread=float(values["spread"]),
             threshold=float(values["threshold"]),
             case_scores=tuple(float(score) for score in values["case_scores"]),
+            peak_scores=tuple(float(score) for score in values["peak_scores"]),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

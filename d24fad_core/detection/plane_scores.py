@@ -9,8 +9,8 @@ from torch import Tensor
 
 from d24fad_core.comparison.features import CHUNK, SliceFeatures, encode_images, encode_study
 from d24fad_core.comparison.fusion import blur, centred, fuse
-from d24fad_core.comparison.scoring import ScoringConfig
-from d24fad_core.comparison.similarity import distances, similarities, study_shares
+from d24fad_core.comparison.scoring import MapKind, ScoringConfig
+from d24fad_core.comparison.similarity import Similarities, distances, similarities, study_shares
 from d24fad_core.comparison.translation import translated_distances
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.progress import Progress
@@ -25,10 +25,12 @@ class PlaneScores:
     Attributes:
         heatmap: float32 on the frame's grid, 0 outside the foreground.
         shares: share of each support study, see `study_shares`.
+        distances: (K, X, Y, Z) from each support study on the frame's grid; None where unknown.
     """
 
     heatmap: NDArray[np.float32]
     shares: tuple[float, ...]
+    distances: NDArray[np.float16] | None = None
 
 
 def score_plane(
@@ -50,15 +52,18 @@ def score_plane(
     places = torch.nonzero(stack.foreground.any(dim=(1, 2)))[:, 0]
     fused = torch.zeros(stack.images.shape)
     shares = torch.zeros(len(reference.features))
+    apart = torch.zeros((len(reference.features), *stack.images.shape), dtype=torch.float16)
     done = 0
     for encoded in encode_images(model, stack.images[places][:, None], scoring.keys):
         progress("comparing with the normals", done / len(places))
         here = places[done : done + CHUNK]
-        fused[here], part = _compare(model, encoded, here, reference, scoring, stack)
+        fused[here], part, apart[:, here] = _compare(
+            model, encoded, here, reference, scoring, stack
+        )
         shares += part * len(here) / len(places)
         done += len(here)
     smooth = blur(fused, scoring, stack.grid.thickness)
-    return _finished(smooth, tuple(shares.tolist()), stack, reference)
+    return _finished(smooth, tuple(shares.tolist()), stack, reference, apart)
 
 
 def score_translated_plane(
@@ -99,11 +104,15 @@ def _finished(
     shares: tuple[float, ...],
     stack: SliceStack,
     reference: PlaneReference,
+    apart: Tensor | None = None,
 ) -> PlaneScores:
     scores = (smooth - reference.centre) / reference.spread * stack.foreground
     return PlaneScores(
         heatmap=stack.grid.to_volume(scores),
         shares=shares,
+        distances=None
+        if apart is None or not apart.any()
+        else np.stack([stack.grid.to_volume(each).astype(np.float16) for each in apart]),
     )
 
 
@@ -114,9 +123,40 @@ def _compare(
     reference: PlaneReference,
     scoring: ScoringConfig,
     stack: SliceStack,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Fused map, shares, and distance from each normal (K, B, N, N) of a chunk of slices."""
     with torch.inference_mode():
         found = similarities(encoded, places, reference.features, scoring)
         standardised = reference.statistics.standardise(distances(model, found), places)
         fused = fuse(standardised, scoring, model.teacher.info, stack.grid.image_size)
-        return fused, study_shares(model, found, len(reference.features))
+        return (
+            fused,
+            study_shares(model, found, len(reference.features)),
+            _apart(model, found, scoring, stack.grid.image_size, len(reference.features)).half(),
+        )
+
+
+def _apart(
+    model: D24FAD, found: Similarities, scoring: ScoringConfig, image_size: int, studies: int
+) -> Tensor:
+    """Distance from each normal, all maps that compare with normals weighed as in the fusion."""
+    maps = {
+        key: 1.0 - values for key, values in found.items() if key[0] is not MapKind.TEACHER_STUDENT
+    }
+    if not maps:
+        return torch.zeros((studies, 1, 1, 1))
+    total = sum(scoring.weight(key) for key in maps)
+    return torch.stack(
+        [
+            torch.as_tensor(
+                fuse(
+                    {key: values[:, study] for key, values in maps.items()},
+                    scoring,
+                    model.teacher.info,
+                    image_size,
+                )
+                / total
+            )
+            for study in range(studies)
+        ]
+    )

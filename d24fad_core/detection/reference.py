@@ -153,4 +153,5 @@ def score_scale(
         spread=spread,
         threshold=(float(highest[-1]) - centre) / spread,
         case_scores=tuple(case_score((values - centre) / spread, scoring) for values in normals),
+        peak_scores=tuple((float(values.max()) - centre) / spread for values in normals),
     )

@@ -25,6 +25,11 @@ class Finding:
         slice_range: first and last slice touched, inclusive, counted along `slice_axis` of the
             source array.
         bounding_box: first and last voxel index (i, j, k), both inclusive, on the source grid.
+        p_value: share of normals, the case counted in, whose highest score anywhere is at least
+            the peak, each normal left out in turn; None where it is not known.
+        normal_distances: mean distance over the finding to each support study, in their order, in
+            a unit that only compares them with each other; empty where it is not known.
+        nearest_normal: name of the support study at the smallest distance.
     """
 
     rank: int
@@ -36,6 +41,9 @@ class Finding:
     peak_voxel: tuple[int, int, int]
     slice_range: tuple[int, int]
     bounding_box: tuple[tuple[int, int, int], tuple[int, int, int]]
+    p_value: float | None = None
+    normal_distances: tuple[float, ...] = ()
+    nearest_normal: str | None = None
 
 
 @dataclass(frozen=True)

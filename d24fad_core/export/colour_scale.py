@@ -10,7 +10,8 @@ SCALE_MAXIMUM = 10.0
 """Score in z units at the bright end of the colours."""
 
 _COLOURS = colormaps["inferno"]
-_ALPHA_AT_THRESHOLD, _ALPHA_AT_MAXIMUM = 0.45, 0.8
+ALPHA_AT_THRESHOLD, ALPHA_AT_MAXIMUM = 0.45, 0.8
+"""Opacity just above the threshold and at the bright end."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,6 @@ class ColourScale:
         """Colour and opacity of scores in z units: values 0 to 1, shape (..., 4)."""
         rgba = np.asarray(_COLOURS(scores / self.maximum), dtype=np.float64)
         rise = (scores - self.threshold) / (self.maximum - self.threshold)
-        alpha = _ALPHA_AT_THRESHOLD + (_ALPHA_AT_MAXIMUM - _ALPHA_AT_THRESHOLD) * rise.clip(0, 1)
+        alpha = ALPHA_AT_THRESHOLD + (ALPHA_AT_MAXIMUM - ALPHA_AT_THRESHOLD) * rise.clip(0, 1)
         rgba[..., 3] = np.where(scores > self.threshold, alpha, 0.0)
         return rgba

@@ -49,7 +49,16 @@ def findings_report(source: DicomSource, result: AnomalyResult, segmentation: Da
         ),
     )
     regions = [
-        _region(source, result, segmentation, f.rank, f.volume_ml, f.peak_score, f.mean_score)
+        _region(
+            source,
+            result,
+            segmentation,
+            f.rank,
+            f.volume_ml,
+            f.peak_score,
+            f.mean_score,
+            f.p_value,
+        )
         for f in result.findings
     ]
     return _report(
@@ -183,6 +192,7 @@ def _region(
     volume_ml: float,
     peak_score: float,
     mean_score: float,
+    p_value: float | None = None,
 ) -> hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations:
     """Volume and scores of a segment."""
     segment = segmentation.SegmentSequence[number - 1]
@@ -202,6 +212,7 @@ def _region(
             _measurement(VOLUME, volume_ml, MILLILITRE),
             _measurement(PEAK_SCORE, peak_score, NO_UNITS),
             _measurement(MEAN_SCORE, mean_score, NO_UNITS),
+            *([] if p_value is None else [_measurement(P_VALUE, p_value, NO_UNITS)]),
         ],
     )
 

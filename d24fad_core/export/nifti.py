@@ -10,8 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d24fad_core import RESEARCH_USE_ONLY
+from d24fad_core.detection.findings import label_findings
 from d24fad_core.detection.result import AnomalyResult
+from d24fad_core.export.colour_scale import ColourScale
 from d24fad_core.files import whole_file
+from d24fad_core.io.own_results import DESCRIPTION
 
 # Scores are noise to gzip: higher levels cost many times the time and save a few per cent.
 _COMPRESSION_LEVEL = 1
@@ -21,6 +24,9 @@ _QFORM_TOLERANCE_MM = 1e-3
 def write_heatmap(result: AnomalyResult, path: Path) -> None:
     """Write the heatmap as float32 NIfTI, unscaled, shape and affine of the source.
 
+    Its header says that these are z scores, and that a viewer should colour them from the threshold
+    to the end of the scale that the picture has.
+
     Of a source that was reduced, each voxel gets the score of its block; no more than a slice of
     it is held.
 
@@ -28,7 +34,10 @@ def write_heatmap(result: AnomalyResult, path: Path) -> None:
         result: the analysis to write.
         path: ends in `.nii` or `.nii.gz`; written whole or not at all.
     """
-    _write(result, result.heatmap.astype(np.float32, copy=False), "anomaly score, z", path)
+    scale = ColourScale.above(result.calibration.threshold)
+    heatmap = result.heatmap.astype(np.float32, copy=False)
+    shown = (scale.threshold, scale.maximum)
+    _write(result, heatmap, "anomaly score, z", path, intent="z score", shown=shown)
 
 
 def write_mask(result: AnomalyResult, path: Path) -> None:
@@ -41,7 +50,30 @@ def write_mask(result: AnomalyResult, path: Path) -> None:
     _write(result, result.mask.astype(np.uint8, copy=False), "findings, 0/1", path)
 
 
-def _write(result: AnomalyResult, array: NDArray[Any], description: str, path: Path) -> None:
+def write_ranks(result: AnomalyResult, path: Path) -> None:
+    """Write the findings as labels, the rank of each, shape and affine of the source.
+
+    uint8, or uint16 beyond 255 findings; 0 outside all. Viewers show it as a segmentation.
+
+    Args:
+        result: the analysis to write.
+        path: ends in `.nii` or `.nii.gz`; written whole or not at all.
+    """
+    ranks = label_findings(result.mask, result.findings)
+    if len(result.findings) <= np.iinfo(np.uint8).max:
+        ranks = ranks.astype(np.uint8)
+    _write(result, ranks, "findings, by rank", path, intent="label")
+
+
+def _write(
+    result: AnomalyResult,
+    array: NDArray[Any],
+    description: str,
+    path: Path,
+    *,
+    intent: str = "none",
+    shown: tuple[float, float] = (0.0, 0.0),
+) -> None:
     reduction = result.reduction
     if reduction is None:
         header = _header(array.dtype, array.shape, result.affine, description)
@@ -49,6 +81,8 @@ def _write(result: AnomalyResult, array: NDArray[Any], description: str, path: P
     else:
         header = _header(array.dtype, reduction.shape, reduction.affine, description)
         slices = reduction.source_slices(array)
+    header.set_intent(intent)
+    header["cal_min"], header["cal_max"] = shown
     with ExitStack() as stack:
         stream: BinaryIO = stack.enter_context(stack.enter_context(whole_file(path)).open("wb"))
         if path.suffix == ".gz":
@@ -65,7 +99,7 @@ def _header(
 ) -> nib.Nifti1Header:
     image = nib.Nifti1Image(np.broadcast_to(np.zeros((), dtype), shape), affine)
     image.header.set_xyzt_units("mm")
-    image.header["descrip"] = f"D24FAD {description}. {RESEARCH_USE_ONLY}"
+    image.header["descrip"] = f"{DESCRIPTION} {description}. {RESEARCH_USE_ONLY}"
     image.header.set_slope_inter(1.0, 0.0)
     image.set_sform(affine, code="scanner")
     image.set_qform(affine, code="scanner")

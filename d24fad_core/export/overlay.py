@@ -1,28 +1,37 @@
 """One picture of an analysis: the most anomalous slices with the heatmap over them."""
 
 import textwrap
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from matplotlib import font_manager, patheffects
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.detection.findings import label_findings
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.export.colour_scale import SCALE_MAXIMUM, ColourScale
 from d24fad_core.export.display import SliceDisplay, choose_slices
+from d24fad_core.export.grey_scale import grey_range
+from d24fad_core.export.overlay_layout import OverlayLayout
+from d24fad_core.export.overlay_panels import (
+    FAINT,
+    TEXT,
+    PaintedStudy,
+    draw_caption,
+    draw_colour_bar,
+    draw_cross,
+    draw_heat,
+    draw_scale_bar,
+    draw_slice,
+)
 from d24fad_core.files import whole_file
-from d24fad_core.volumes.preprocessing import CT_WINDOWS
-from d24fad_core.volumes.volume import Modality, Plane, Volume
+from d24fad_core.volumes.volume import Plane, Volume
 
 _SLICE_COUNT, _SLICE_GAP_MM = 6, 8.0
-_BACKGROUND, _TEXT, _FAINT = "#0b0e11", "#e8eaed", "#9aa0a6"
-_OUTLINE, _NOTICE, _TISSUE = "#4dd0e1", "#ffb74d", "#606060"
-_SHADOW = [patheffects.withStroke(linewidth=2.2, foreground="#000000b0")]
+_WARNING_LETTERS = 190
+_BACKGROUND, _NOTICE = "#0b0e11", "#ffb74d"
 _DPI = 110
 
 
@@ -30,7 +39,8 @@ def write_overlay(query: Volume, result: AnomalyResult, path: Path) -> None:
     """Draw the slices with the highest scores, heatmap over image, findings outlined, as PNG.
 
     Up to six slices along `result.slice_axis` in radiological display, in true proportions, by
-    falling score; chosen so that each shows something new (see `choose_slices`).
+    falling score, each without and with heat; chosen so that each shows something new (see
+    `choose_slices`). Below them, three planes through the peak of the first finding.
 
     Args:
         query: the study that was analysed.
@@ -48,210 +58,91 @@ def write_overlay(query: Volume, result: AnomalyResult, path: Path) -> None:
         )
 
 
-@dataclass(frozen=True)
-class _Layout:
-    """Where everything goes, in inches from the lower left corner of the picture."""
+def layout_of(query: Volume, result: AnomalyResult) -> OverlayLayout:
+    """Where everything in the picture of an analysis goes."""
+    planes = _planes(query) if result.findings else ()
+    return OverlayLayout.of(
+        len(_slices(query, result)),
+        SliceDisplay.of(query.affine, result.slice_axis).size_mm(query.shape),
+        tuple(plane.size_mm(query.shape) for plane in planes),
+        len(_warning_lines(result)),
+    )
 
-    columns: int
-    rows: int
-    panel_height: float
-    warning_lines: int = 0
 
-    panel_width = 3.7
-    margin = 0.35
-    gutter = 0.14
-    caption = 0.34
-    title = 0.9
-    warning_line = 0.2
-    footer = 1.1
-    bar_space = 1.2
+def _warning_lines(result: AnomalyResult) -> list[str]:
+    return [
+        line
+        for warning in result.warnings
+        for line in textwrap.wrap(f"Warning: {warning}", _WARNING_LETTERS)
+    ]
 
-    @classmethod
-    def of(cls, panels: int, height_mm: float, width_mm: float) -> "_Layout":
-        columns = min(panels, 3)
-        height = float(np.clip(cls.panel_width * height_mm / width_mm, 1.1, 5.2))
-        return cls(columns, -(-panels // columns), height)
 
-    @property
-    def panels_width(self) -> float:
-        # The words above and below need the width of two panels even where there is one.
-        return max(self.columns, 2) * (self.panel_width + self.gutter)
-
-    @property
-    def header(self) -> float:
-        return self.title + self.warning_line * self.warning_lines
-
-    @property
-    def size(self) -> tuple[float, float]:
-        panels_height = self.rows * (self.panel_height + self.caption)
-        return self.margin + self.panels_width + self.bar_space, (
-            self.header + panels_height + self.footer
-        )
-
-    def panel(self, number: int) -> tuple[float, float, float, float]:
-        """Left, bottom, width, height of a panel as fractions of the picture."""
-        row, column = divmod(number, self.columns)
-        left = self.margin + column * (self.panel_width + self.gutter)
-        top = self.size[1] - self.header - row * (self.panel_height + self.caption)
-        return self._fractions(left, top - self.panel_height, self.panel_width, self.panel_height)
-
-    def colour_bar(self) -> tuple[float, float, float, float]:
-        """The same of the colour bar."""
-        top = self.size[1] - self.header
-        height = min(max(self.panel_height, 2.6), top - 0.2)
-        return self._fractions(self.margin + self.panels_width + 0.12, top - height, 0.2, height)
-
-    def _fractions(
-        self, left: float, bottom: float, width: float, height: float
-    ) -> tuple[float, float, float, float]:
-        whole_width, whole_height = self.size
-        return (
-            left / whole_width,
-            bottom / whole_height,
-            width / whole_width,
-            height / whole_height,
-        )
+def _slices(query: Volume, result: AnomalyResult) -> list[int]:
+    spacing = query.spacing[result.slice_axis]
+    return choose_slices(result.slice_scores, result.findings, spacing, _SLICE_COUNT, _SLICE_GAP_MM)
 
 
 def _draw(query: Volume, result: AnomalyResult) -> Figure:
     display = SliceDisplay.of(query.affine, result.slice_axis)
-    slices = choose_slices(
-        result.slice_scores,
-        result.findings,
-        query.spacing[result.slice_axis],
-        _SLICE_COUNT,
-        _SLICE_GAP_MM,
+    layout = layout_of(query, result)
+    painted = PaintedStudy(
+        query,
+        result,
+        grey_range(query, str(result.provenance.parameters.get("ct_window", "body"))),
+        ColourScale.above(result.calibration.threshold),
+        label_findings(result.mask, result.findings),
     )
-    layout = _Layout.of(len(slices), *display.size_mm(query.shape))
-    warnings = [
-        line
-        for warning in result.warnings
-        for line in textwrap.wrap(f"Warning: {warning}", int(layout.size[0] * 14))
-    ]
-    layout = replace(layout, warning_lines=len(warnings))
-    scale = ColourScale.above(result.calibration.threshold)
-    grey_range = _grey_range(query, str(result.provenance.parameters.get("ct_window", "body")))
-    ranks = label_findings(result.mask, result.findings)
-
     figure = Figure(figsize=layout.size, facecolor=_BACKGROUND)
     shown: set[int] = set()
-    for number, index in enumerate(slices):
-        axes = figure.add_axes(layout.panel(number))
-        _draw_slice(axes, display, query, grey_range, result, scale, index)
-        slice_ranks = display.picture(ranks, index)
-        _draw_findings(axes, display, slice_ranks)
-        shown |= set(np.unique(slice_ranks).tolist())
-    _draw_colour_bar(figure.add_axes(layout.colour_bar()), scale)
+    for number, index in enumerate(_slices(query, result)):
+        draw_slice(figure.add_axes(layout.plain(number)), display, painted, index)
+        axes = figure.add_axes(layout.heat(number))
+        draw_slice(axes, display, painted, index)
+        draw_heat(axes, display, painted, index)
+        draw_scale_bar(axes, display, painted)
+        draw_caption(axes, _slice_words(display, painted, index))
+        shown |= set(np.unique(display.picture(painted.ranks, index)).tolist())
+    for number, plane in enumerate(_planes(query) if result.findings else ()):
+        _draw_plane(figure.add_axes(layout.plane(number)), plane, painted)
+        shown.add(result.findings[0].rank)
+    draw_colour_bar(figure.add_axes(layout.colour_bar()), painted.scale)
     _write_header(figure, layout, query.name, result)
-    for number, line in enumerate(warnings):
+    for number, line in enumerate(_warning_lines(result)):
         top = layout.size[1] - layout.title + 0.06 - number * layout.warning_line
         _write(figure, layout, layout.margin, top, line, 9, _NOTICE)
-    _write_footer(figure, layout, display.plane, result, scale, shown)
+    _write_footer(figure, layout, display.plane, result, painted.scale, shown)
     return figure
 
 
-def _draw_slice(
-    axes: Axes,
-    display: SliceDisplay,
-    query: Volume,
-    grey_range: tuple[float, float],
-    result: AnomalyResult,
-    scale: ColourScale,
-    index: int,
-) -> None:
-    height_mm, width_mm = display.size_mm(query.shape)
-    extent = (0.0, width_mm, height_mm, 0.0)
-    low, high = grey_range
-    grey = display.picture(query.array, index)
-    colours = scale.rgba(display.picture(result.heatmap, index))
-    axes.imshow(grey, cmap="gray", vmin=low, vmax=high, extent=extent, interpolation="bilinear")
-    axes.imshow(colours, extent=extent, interpolation="bilinear")
-    axes.set_axis_off()
-    axes.set_anchor("N")
+def _planes(query: Volume) -> tuple[SliceDisplay, ...]:
+    """The axial, the coronal and the sagittal display of a study."""
+    displays = [SliceDisplay.of(query.affine, axis) for axis in range(3)]
+    return tuple(sorted(displays, key=lambda display: -display.plane.axis))
 
-    for x, y, horizontal, vertical, letters in (
-        (0.015, 0.5, "left", "center", display.left),
-        (0.985, 0.5, "right", "center", display.right),
-        (0.5, 0.985, "center", "top", display.top),
-        (0.5, 0.015, "center", "bottom", display.bottom),
-    ):
-        axes.text(
-            x,
-            y,
-            letters,
-            transform=axes.transAxes,
-            ha=horizontal,
-            va=vertical,
-            color=_TEXT,
-            fontsize=9,
-            path_effects=_SHADOW,
-        )
+
+def _draw_plane(axes: Axes, display: SliceDisplay, painted: PaintedStudy) -> None:
+    """Draw a plane through the peak of the first finding."""
+    finding = painted.result.findings[0]
+    index = finding.peak_voxel[display.slice_axis]
+    draw_slice(axes, display, painted, index)
+    draw_heat(axes, display, painted, index)
+    draw_cross(axes, display, painted, finding.peak_voxel)
+    place = display.position(painted.query.affine, painted.query.shape, index)
+    draw_caption(axes, f"finding {finding.rank}, {display.plane.value}  ·  {place}")
+
+
+def _slice_words(display: SliceDisplay, painted: PaintedStudy, index: int) -> str:
+    result = painted.result
     reduction = result.reduction
     number = index if reduction is None else reduction.middle_voxel(result.slice_axis, index)
-    axes.annotate(
+    return (
         f"{display.plane.value} slice {number}  ·  "
-        f"{display.position(query.affine, query.shape, index)}  ·  "
-        f"score {result.slice_scores[index]:.1f}",
-        (0.5, 0.0),
-        xycoords="axes fraction",
-        xytext=(0, -5),
-        textcoords="offset points",
-        ha="center",
-        va="top",
-        color=_TEXT,
-        fontsize=9,
+        f"{display.position(painted.query.affine, painted.query.shape, index)}  ·  "
+        f"score {result.slice_scores[index]:.1f}"
     )
 
 
-def _draw_findings(axes: Axes, display: SliceDisplay, ranks: NDArray[np.uint16]) -> None:
-    """Outline each finding in a slice and write its rank at its upper right."""
-    limits = axes.get_xlim(), axes.get_ylim()
-    # The border of background closes the outlines of findings that touch the picture's edge.
-    padded = np.pad(ranks, 1)
-    rows = (np.arange(padded.shape[0]) - 0.5) * display.row_mm
-    columns = (np.arange(padded.shape[1]) - 0.5) * display.column_mm
-    for rank in np.unique(ranks[ranks > 0]):
-        inside = padded == rank
-        axes.contour(columns, rows, inside, levels=[0.5], colors=[_OUTLINE], linewidths=1.1)
-        down, across = np.nonzero(inside)
-        near_right_edge = columns[across.max()] > 0.92 * columns[-1]
-        axes.text(
-            columns[across.min() if near_right_edge else across.max()],
-            rows[down.min()],
-            str(rank),
-            color=_OUTLINE,
-            fontsize=10,
-            fontweight="bold",
-            ha="right" if near_right_edge else "left",
-            va="bottom",
-            path_effects=_SHADOW,
-            zorder=4,
-        )
-    axes.set(xlim=limits[0], ylim=limits[1])
-
-
-def _draw_colour_bar(axes: Axes, scale: ColourScale) -> None:
-    """The colours as they look over mid-grey tissue, from 0 to the maximum."""
-    ramp = np.linspace(0, scale.maximum, 256, dtype=np.float32)[:, None]
-    axes.set_facecolor(_TISSUE)
-    axes.imshow(
-        scale.rgba(ramp), extent=(0.0, 1.0, 0.0, scale.maximum), origin="lower", aspect="auto"
-    )
-    axes.axhline(scale.threshold, color=_OUTLINE, linewidth=1.4)
-    axes.set_xticks([])
-    axes.yaxis.tick_right()
-    axes.yaxis.set_label_position("right")
-    axes.tick_params(colors=_TEXT, labelsize=8, length=3)
-    ticks = np.linspace(0, scale.maximum, 6)
-    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks[:-1]] + [f"≥ {ticks[-1]:g}"])
-    axes.set_ylabel(
-        f"anomaly score, z\nline: threshold {scale.threshold:.2f}", color=_TEXT, fontsize=8
-    )
-    for spine in axes.spines.values():
-        spine.set_color(_FAINT)
-
-
-def _write_header(figure: Figure, layout: _Layout, name: str, result: AnomalyResult) -> None:
+def _write_header(figure: Figure, layout: OverlayLayout, name: str, result: AnomalyResult) -> None:
     top, right = layout.size[1] - 0.2, layout.size[0] - 0.2
     count = len(result.findings)
     findings = "no finding" if count == 0 else "1 finding" if count == 1 else f"{count} findings"
@@ -262,14 +153,14 @@ def _write_header(figure: Figure, layout: _Layout, name: str, result: AnomalyRes
         + ("patient" if patients == 1 else "patients"),
         findings,
     )
-    _write(figure, layout, layout.margin, top, _shortened(name), 15, _TEXT, weight="bold")
-    _write(figure, layout, layout.margin, top - 0.32, "   ·   ".join(measures), 11, _TEXT)
+    _write(figure, layout, layout.margin, top, _shortened(name), 15, TEXT, weight="bold")
+    _write(figure, layout, layout.margin, top - 0.32, "   ·   ".join(measures), 11, TEXT)
     _write(figure, layout, right, top - 0.02, RESEARCH_USE_ONLY, 10, _NOTICE, align="right")
 
 
 def _write_footer(
     figure: Figure,
-    layout: _Layout,
+    layout: OverlayLayout,
     plane: Plane,
     result: AnomalyResult,
     scale: ColourScale,
@@ -289,12 +180,12 @@ def _write_footer(
     if hidden := [finding.rank for finding in result.findings if finding.rank not in shown]:
         named = ", ".join(str(rank) for rank in hidden[:12]) + (", …" if len(hidden) > 12 else "")
         lines.append(f"Findings not in these slices: {named}.")
-    _write(figure, layout, layout.margin, layout.footer - 0.12, "\n".join(lines), 8, _FAINT)
+    _write(figure, layout, layout.margin, layout.footer - 0.12, "\n".join(lines), 8, FAINT)
 
 
 def _write(
     figure: Figure,
-    layout: _Layout,
+    layout: OverlayLayout,
     x: float,
     y: float,
     words: str,
@@ -317,19 +208,6 @@ def _write(
         linespacing=1.5,
         parse_math=False,
     )
-
-
-def _grey_range(query: Volume, ct_window: str) -> tuple[float, float]:
-    """Values shown as black and as white: for CT those that the analysis was given."""
-    if query.modality is Modality.CT:
-        return CT_WINDOWS[ct_window]
-    # A million voxels, evenly spread, give the same percentiles as all of a large volume.
-    sample = query.array.ravel(order="K")[:: max(1, query.array.size // 1_000_000)]
-    tissue = sample[sample > sample.min()]
-    if tissue.size == 0:
-        return 0.0, 1.0
-    low, high = np.percentile(tissue, (1.0, 99.5))
-    return float(low), float(max(high, low + 1e-6))
 
 
 def _shortened(name: str) -> str:

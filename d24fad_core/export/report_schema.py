@@ -48,6 +48,9 @@ _FINDING = _record(
     peak_voxel=_list(_COUNT, 3),
     slice_range=_list(_COUNT, 2),
     bounding_box=_list(_list(_COUNT, 3), 2),
+    p_value={"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 1},
+    normal_distances=_list({"type": "number", "minimum": 0}),
+    nearest_normal={"type": ["string", "null"]},
 )
 
 _CALIBRATION = _record(

@@ -15,6 +15,13 @@ from d24fad_core.io.stored_voxels import StoredVoxels
 
 _LONGEST_HEADER = 1 << 20
 _Fields = dict[str, str]
+# One of each set places the voxels.
+_NRRD_PLACING = ({"space", "spacedimension"}, {"spacedirections"}, {"spaceorigin"})
+_META_PLACING = (
+    {"transformmatrix", "rotation", "orientation"},
+    {"offset", "position", "origin"},
+    {"elementspacing", "elementsize"},
+)
 
 
 def find_voxels(
@@ -50,13 +57,23 @@ def lies_alone(path: Path) -> bool:
     return _beside(fields, nrrd=nrrd) in (None, "LOCAL")
 
 
+def states_geometry(path: Path) -> bool:
+    """Whether a header says where in the patient the voxels lie; readers put in what is missing."""
+    nrrd = _is_nrrd(path)
+    fields, _ = _read_header(path, _nrrd_field if nrrd else _meta_field)
+    return all(fields.keys() & names for names in (_NRRD_PLACING if nrrd else _META_PLACING))
+
+
 def _is_nrrd(path: Path) -> bool:
     return path.suffix.lower() in (".nrrd", ".nhdr")
 
 
 def _beside(fields: _Fields, *, nrrd: bool) -> str | None:
     """Where the header says that the voxels are; None where a NRRD header does not say it."""
-    return fields.get("datafile") if nrrd else fields.get("elementdatafile", "LIST")
+    beside = fields.get("datafile") if nrrd else fields.get("elementdatafile", "LIST")
+    if beside is not None and not (beside.isascii() and beside.isprintable()):
+        raise ValueError("voxels in place of a file's name")  # which would end ITK's process
+    return beside
 
 
 def _read_header(path: Path, parse: Callable[[str], tuple[str, str] | None]) -> tuple[_Fields, int]:
@@ -84,7 +101,9 @@ def _nrrd_field(line: str) -> tuple[str, str] | None:
 
 def _meta_field(line: str) -> tuple[str, str] | None:
     name, found, value = line.partition("=")
-    return (name, value) if found else None
+    if not found:
+        raise ValueError("a line of the header without '='")  # readers join it to the next one
+    return name, value
 
 
 def _nrrd_packing(fields: _Fields) -> bool | None:

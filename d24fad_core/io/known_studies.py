@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from d24fad_core.cache.folder import keep
 from d24fad_core.errors import InputError
 from d24fad_core.files import hash_bytes, hash_file, write_text
 from d24fad_core.io.dicom.series import holds_dicom, visible_files
@@ -72,6 +73,7 @@ class KnownStudies:
     """
 
     def __init__(self, cache: Path) -> None:
+        self._cache = cache
         self._folder = cache / "studies"
 
     def open(
@@ -97,7 +99,7 @@ class KnownStudies:
             # A file that was replaced while it was read is not what was hashed.
             whole = volume.reduction is None
             if entry is not None and whole and entry == self._entry(path, modality, largest):
-                _save(entry, volume, doubt)
+                keep((volume, doubt), entry, self._cache, _save)
             study: StudySource = volume
         else:
             content_hash, found, doubt = known
@@ -121,31 +123,26 @@ class KnownStudies:
                 return None
             files = visible_files(path) if path.is_dir() else [path]
             hashes = [hash_file(file) for file in files]
-        except OSError:
+        except (OSError, ValueError):
             return None  # reading tells what is wrong
         names = [file.name for file in files] if path.is_dir() else [suffix]
         asked = (READING_SCHEMA, names, hashes, modality and modality.value, largest)
         return self._folder / f"{hash_bytes(repr(asked).encode())}.json"
 
 
-def _save(entry: Path, volume: Volume, doubt: str | None) -> None:
-    values = {
-        "content_hash": volume.content_hash,
-        "modality": volume.modality.value,
-        "doubt": doubt,
-    }
-    write_text(entry, json.dumps(values))
+def _save(volume_and_doubt: tuple[Volume, str | None], entry: Path) -> None:
+    volume, doubt = volume_and_doubt
+    values = json.dumps([volume.content_hash, volume.modality.value, doubt])
+    write_text(entry, json.dumps({"values": values, "checksum": hash_bytes(values.encode())}))
 
 
 def _load(entry: Path) -> tuple[str, Modality, str | None] | None:
-    """What is kept; None where it is absent or not readable, which only costs a reading."""
+    """What is kept; None where it is absent or damaged, which only costs a reading."""
     try:
-        values = json.loads(entry.read_text(encoding="utf-8"))
-        doubt = values["doubt"]
-        return (
-            str(values["content_hash"]),
-            Modality(values["modality"]),
-            None if doubt is None else str(doubt),
-        )
-    except (OSError, ValueError, KeyError, TypeError):
+        stored = json.loads(entry.read_text(encoding="utf-8"))
+        if stored["checksum"] != hash_bytes(stored["values"].encode()):
+            raise ValueError(f"{entry}: the checksum differs")
+        content_hash, modality, doubt = json.loads(stored["values"])
+        return str(content_hash), Modality(modality), doubt
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

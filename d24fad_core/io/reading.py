@@ -22,7 +22,7 @@ from d24fad_core.io.nifti_file import open_nifti
 from d24fad_core.io.stored_scan import StoredScan
 from d24fad_core.volumes.modality import guess_modality
 from d24fad_core.volumes.volume import Modality, Volume
-from d24fad_core.volumes.voxel_checks import VoxelCheck, checked_shape
+from d24fad_core.volumes.voxel_checks import VoxelCheck, check_voxel_size, checked_shape
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
 ITK_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
@@ -85,13 +85,15 @@ def read_volume_and_doubt(
                 f"{path}: the DICOM header says {scan.modality.value}, not "
                 f"{modality.value}; leave the modality out."
             )
+        check_voxel_size(scan.affine, path)
         if largest is not None and math.prod(scan.shape) > largest:
             volume = read_reduced(scan, path, name, modality, largest)
         else:
             volume = _read_whole(scan, path, name, modality)
     except OSError as error:
         raise InputError(
-            f"{path}: cannot be read ({error.strerror or error}); check the path and its rights."
+            f"{error.filename or path}: cannot be read ({error.strerror or error}); check the path "
+            "and its rights."
         ) from error
     except MemoryError as error:
         raise InputError(

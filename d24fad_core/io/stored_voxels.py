@@ -1,6 +1,7 @@
 """Reading the voxels of a file slab by slab, forward only."""
 
 import io
+import math
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 _CHUNK = 1 << 18
 # zlib finds out by itself whether the header is gzip's or its own.
 _ANY_HEADER = 32 + zlib.MAX_WBITS
+# Neither gzip nor zlib can pack tighter than this; a header that promises more lies.
+_LARGEST_RATIO = 1040
 
 
 @dataclass(frozen=True)
@@ -38,14 +41,20 @@ class StoredVoxels:
     def slabs(self, depth: int) -> Iterator[NDArray[Any]]:
         """The stored values in slabs along the last axis, in one pass through the file.
 
+        The last slab comes before the end of the stream is reached, where its checksum stands: only
+        whoever takes them all knows that they are whole.
+
         Args:
             depth: slices of a slab; the last may have fewer.
 
         Raises:
-            EOFError: the file ends before the voxels do.
+            EOFError: the file ends before the voxels do, or cannot hold what is promised; that is
+                noticed before memory is taken.
             zlib.error: the compressed stream is damaged.
+            ValueError: it holds voxels of which the header says nothing.
         """
         rows, columns, slices = self.shape
+        self._check_promise()
         with self.path.open("rb") as file:
             file.seek(self.start)
             stream = io.BufferedReader(_Unpacked(file), _CHUNK) if self.compressed else file
@@ -54,8 +63,31 @@ class StoredVoxels:
                 count = min(depth, slices - first)
                 content = _read(stream, rows * columns * count * self.dtype.itemsize)
                 yield content.view(self.dtype).reshape((rows, columns, count), order="F")
-            if self.compressed:
-                stream.read(1)  # the checksum stands behind the last value
+            self._check_end(stream)
+
+    def whole(self) -> NDArray[Any]:
+        """All stored values, read to the end of the stream and its checksum.
+
+        Raises:
+            EOFError: as `slabs`, like the others.
+            zlib.error: see there.
+            ValueError: see there.
+        """
+        (values,) = self.slabs(self.shape[2])
+        return values
+
+    def _check_promise(self) -> None:
+        promised = self.skipped + math.prod(map(int, self.shape)) * self.dtype.itemsize
+        size = self.path.stat().st_size - self.start
+        if promised > (_LARGEST_RATIO if self.compressed else 1) * size:
+            raise EOFError(f"{promised} bytes promised in a file of {size}")
+
+    def _check_end(self, stream: BinaryIO | io.BufferedReader) -> None:
+        """Read to the end: some writers pad there, but with less than a plane of voxels."""
+        _, *others = sorted(map(int, self.shape), reverse=True)
+        plane = math.prod(others) * self.dtype.itemsize
+        if sum(map(len, iter(lambda: stream.read(min(plane, _CHUNK)), b""))) >= plane:
+            raise ValueError("voxels behind the last one that the header promises")
 
 
 class _Unpacked(io.RawIOBase):

@@ -27,7 +27,7 @@ _FINE = 2
 _SKULL_MM = 8.0
 _SCALP_MM = 14.0
 _LEVELS = {"grey": 0.7, "white": 1.0, "fluid": 0.25, "skull": 0.1, "scalp": 0.85}
-_RIM_MM = 3.0
+_RIM_MM = 4.0
 _CROWN_MM = 90.0
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 

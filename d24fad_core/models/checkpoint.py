@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 
 from d24fad_core import RESEARCH_USE_ONLY, __version__
@@ -18,6 +18,7 @@ from d24fad_core.errors import CheckpointError, ConfigurationError
 from d24fad_core.files import hash_bytes, hash_file, whole_file, write_text
 from d24fad_core.networks.d24fad import D24FAD, NetworkConfig
 from d24fad_core.networks.teacher import build_teacher
+from d24fad_core.safetensors_file import write_safetensors
 
 WEIGHTS_FILE = "model.safetensors"
 CARD_FILE = "card.json"
@@ -112,7 +113,7 @@ def save_checkpoint(model: D24FAD, card: ModelCard, folder: Path) -> ModelCard:
         if not name.startswith("teacher.")
     }
     with whole_file(folder / WEIGHTS_FILE) as temporary:
-        save_file(state, temporary)
+        write_safetensors(state, temporary)
         written = replace(
             card, teacher_hash=state_hash(model.teacher), weights_hash=hash_file(temporary)
         )
@@ -143,6 +144,21 @@ def read_card(folder: Path) -> ModelCard:
     return ModelCard.from_dict(values)
 
 
+def check_weights(folder: Path, card: ModelCard) -> None:
+    """Compare a weights file with the hash on its card.
+
+    Raises:
+        CheckpointError: it is another file.
+        OSError: it cannot be read.
+    """
+    weights = folder / WEIGHTS_FILE
+    if card.weights_hash and hash_file(weights) != card.weights_hash:
+        raise CheckpointError(
+            f"{weights} is not the file that its model card describes (SHA-256 differs); "
+            "the download is damaged or the two belong to different models."
+        )
+
+
 def load_checkpoint(
     folder: Path | None = None, teacher_weights: Path | None = None
 ) -> tuple[D24FAD, ModelCard]:
@@ -160,11 +176,7 @@ def load_checkpoint(
     weights = folder / WEIGHTS_FILE
     if not weights.is_file():
         raise CheckpointError(f"{folder} has a model card but no {WEIGHTS_FILE}; copy both.")
-    if card.weights_hash and hash_file(weights) != card.weights_hash:
-        raise CheckpointError(
-            f"{weights} is not the file that its model card describes (SHA-256 differs); "
-            "the download is damaged or the two belong to different models."
-        )
+    check_weights(folder, card)
     try:
         state = load_file(weights)
     except (SafetensorError, OSError) as error:
@@ -185,7 +197,7 @@ def load_checkpoint(
             f"differ (first: {differing[0]})."
         )
     try:
-        model.load_state_dict(state, strict=False)
+        model.load_trained(state)
     except RuntimeError as error:
         raise CheckpointError(f"{weights} does not fit its card's architecture: {error}") from error
     model.eval()

@@ -1,6 +1,6 @@
 """The D²4FAD network: teacher, student and learn-to-weight in one module."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -111,6 +111,19 @@ class D24FAD(nn.Module):
         )
         self.register_buffer("mean", torch.tensor(teacher.info.mean)[:, None, None], False)
         self.register_buffer("std", torch.tensor(teacher.info.std)[:, None, None], False)
+
+    def load_trained(self, state: Mapping[str, Tensor]) -> None:
+        """Load student and weighting by name; the teacher stays unless the state has one too.
+
+        Args:
+            state: every parameter and buffer outside the teacher, and no other.
+
+        Raises:
+            RuntimeError: names or shapes differ.
+        """
+        own = self.state_dict()
+        teacher = {name: values for name, values in own.items() if name.startswith("teacher.")}
+        self.load_state_dict({**teacher, **state}, strict=True)
 
     def embed(self, images: Tensor) -> tuple[Features, Tensor]:
         """The teacher's features and embedding of images.

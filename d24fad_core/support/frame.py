@@ -159,13 +159,13 @@ def align(study: Volume, frame: Frame, ct_window: str, *, register: bool) -> Ali
             transform, similarity = registered, reached
     resampled = sitk.Resample(
         to_simpleitk(study.array, study.affine),
-        _grid(frame.shape, frame.affine),
+        grid_image(frame.shape, frame.affine),
         transform,
         sitk.sitkLinear,
         float(study.array.min()),
     )
     volume = Volume(
-        _array(resampled), frame.affine, study.modality, study.name, study.modality_source
+        from_simpleitk(resampled), frame.affine, study.modality, study.name, study.modality_source
     )
     return AlignedStudy(volume, transform, _profile(body, coarse, frame, transform, similarity))
 
@@ -200,12 +200,12 @@ def to_source(
     """
     resampled = sitk.Resample(
         to_simpleitk(heatmap, frame.affine),
-        _grid(source.shape, source.affine),
+        grid_image(source.shape, source.affine),
         aligned.to_study.GetInverse(),
         sitk.sitkLinear,
         0.0,
     )
-    return _array(resampled)
+    return from_simpleitk(resampled)
 
 
 def _find_body(study: Volume, ct_window: str) -> _Body:
@@ -296,7 +296,8 @@ def to_simpleitk(array: NDArray[np.float32], affine: NDArray[np.float64]) -> sit
     return _placed(image, affine)
 
 
-def _grid(shape: tuple[int, int, int], affine: NDArray[np.float64]) -> sitk.Image:
+def grid_image(shape: tuple[int, int, int], affine: NDArray[np.float64]) -> sitk.Image:
+    """An empty image on a grid, with its RAS affine, for SimpleITK to resample onto."""
     return _placed(sitk.Image(list(shape), sitk.sitkUInt8), affine)
 
 
@@ -309,6 +310,7 @@ def _placed(image: sitk.Image, affine: NDArray[np.float64]) -> sitk.Image:
     return image
 
 
-def _array(image: sitk.Image) -> NDArray[np.float32]:
+def from_simpleitk(image: sitk.Image) -> NDArray[np.float32]:
+    """The voxels of a SimpleITK image, (I, J, K)."""
     array: NDArray[np.float32] = sitk.GetArrayFromImage(image).transpose(2, 1, 0)
     return array

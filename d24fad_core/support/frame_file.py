@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+import torch
 
+from d24fad_core.cache.tensor_file import open_tensors, save_tensors
 from d24fad_core.files import whole_file
 from d24fad_core.support.frame import Frame
 
@@ -24,7 +24,8 @@ def save_frame(frame: Frame, path: Path) -> None:
     arrays |= {name: np.array(values) for name, values in zip(_PLACE, place, strict=True)}
     values = {"shape": frame.shape, "content_hash": frame.content_hash}
     with whole_file(path) as temporary:
-        save_file(arrays, temporary, {"values": json.dumps(values)})
+        tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        save_tensors(tensors, temporary, {"values": json.dumps(values)})
 
 
 def load_frame(path: Path) -> Frame | None:
@@ -33,19 +34,19 @@ def load_frame(path: Path) -> Frame | None:
     Like any cache, one that cannot be read is no error: the frame is made again.
     """
     try:
-        with safe_open(path, framework="np") as stored:
-            coarse = sitk.GetImageFromArray(stored.get_tensor("coarse"))
-            spacing, origin, direction = (stored.get_tensor(name).tolist() for name in _PLACE)
-            values = json.loads((stored.metadata() or {})["values"])
+        with open_tensors(path) as stored:
+            coarse = sitk.GetImageFromArray(stored.get_array("coarse"))
+            spacing, origin, direction = (stored.get_array(name).tolist() for name in _PLACE)
+            values = json.loads(stored.metadata()["values"])
             coarse.SetSpacing(spacing)
             coarse.SetOrigin(origin)
             coarse.SetDirection(direction)
             first, second, third = values["shape"]
             return Frame(
                 shape=(int(first), int(second), int(third)),
-                **{name: stored.get_tensor(name) for name in _ARRAYS},
+                **{name: stored.get_array(name) for name in _ARRAYS},
                 coarse=coarse,
                 content_hash=str(values["content_hash"]),
             )
-    except (OSError, SafetensorError, KeyError, ValueError, TypeError):
+    except (OSError, KeyError, ValueError, TypeError):
         return None

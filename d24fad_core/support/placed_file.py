@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
+from d24fad_core.cache.tensor_file import open_tensors, save_tensors
 from d24fad_core.comparison.normal_stack import PlacedStudy
 from d24fad_core.files import whole_file
 
@@ -20,7 +19,7 @@ def save_placed(study: PlacedStudy, path: Path) -> None:
         "inside": study.inside.to(torch.uint8).contiguous(),
     }
     with whole_file(path) as temporary:
-        save_file(tensors, temporary)
+        save_tensors(tensors, temporary, {})
 
 
 def load_placed(path: Path) -> PlacedStudy | None:
@@ -29,7 +28,7 @@ def load_placed(path: Path) -> PlacedStudy | None:
     Like any cache, one that cannot be read is no error: the study is placed again.
     """
     try:
-        with safe_open(path, framework="pt") as stored:
+        with open_tensors(path) as stored:
             return PlacedStudy(stored.get_tensor("intensities"), stored.get_tensor("inside").bool())
-    except (OSError, SafetensorError, KeyError, ValueError):
+    except (OSError, KeyError, ValueError):
         return None

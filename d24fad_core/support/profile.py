@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
+from d24fad_core.cache.tensor_file import open_tensors, save_tensors
 from d24fad_core.files import whole_file
 
 PROFILE_SCHEMA = 1
@@ -40,9 +40,9 @@ class StudyProfile:
 def save_profile(profile: StudyProfile, path: Path) -> None:
     """Write a profile, whole or not at all."""
     values = {name: getattr(profile, name) for name in (*_TRIPLES, "similarity")}
-    arrays = {"picture": np.ascontiguousarray(profile.picture)}
+    tensors = {"picture": torch.from_numpy(np.ascontiguousarray(profile.picture))}
     with whole_file(path) as temporary:
-        save_file(arrays, temporary, {"values": json.dumps(values)})
+        save_tensors(tensors, temporary, {"values": json.dumps(values)})
 
 
 def load_profile(path: Path) -> StudyProfile | None:
@@ -51,13 +51,13 @@ def load_profile(path: Path) -> StudyProfile | None:
     Like any cache, one that cannot be read is no error: the profile is made again.
     """
     try:
-        with safe_open(path, framework="np") as stored:
-            values = json.loads((stored.metadata() or {})["values"])
-            picture = stored.get_tensor("picture")
+        with open_tensors(path) as stored:
+            values = json.loads(stored.metadata()["values"])
+            picture = stored.get_array("picture")
         spacing, extent, picture_spacing = (
             (float(first), float(second), float(third))
             for first, second, third in (values[name] for name in _TRIPLES)
         )
         return StudyProfile(spacing, extent, float(values["similarity"]), picture, picture_spacing)
-    except (OSError, SafetensorError, KeyError, ValueError, TypeError):
+    except (OSError, KeyError, ValueError, TypeError):
         return None

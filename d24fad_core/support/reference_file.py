@@ -7,10 +7,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
+from d24fad_core.cache.tensor_file import open_tensors, save_tensors
 from d24fad_core.comparison.features import StudyFeatures
 from d24fad_core.comparison.normal_statistics import NormalStatistics
 from d24fad_core.comparison.scoring import MapKey, MapKind
@@ -32,7 +31,7 @@ def save_reference(reference: PlaneReference, path: Path) -> None:
         "spread": reference.spread,
     }
     with whole_file(path) as temporary:
-        save_file(tensors, temporary, {"numbers": json.dumps(numbers)})
+        save_tensors(tensors, temporary, {"numbers": json.dumps(numbers)})
 
 
 def load_reference(
@@ -48,14 +47,14 @@ def load_reference(
         features: one entry a study.
     """
     try:
-        with safe_open(path, framework="pt") as stored:
+        with open_tensors(path) as stored:
             offset: dict[MapKey, Tensor] = {
                 _key(name): stored.get_tensor(name)
                 for name in stored.keys()  # noqa: SIM118 - no mapping, it only has keys()
                 if not name.startswith(_HELD_OUT)
             }
             held_out = tuple(stored.get_tensor(f"{_HELD_OUT}.{n}") for n in range(len(features)))
-            numbers = json.loads((stored.metadata() or {})["numbers"])
+            numbers = json.loads(stored.metadata()["numbers"])
         return PlaneReference(
             plane=plane,
             features=tuple(features),
@@ -66,7 +65,7 @@ def load_reference(
             spread=float(numbers["spread"]),
             held_out=held_out,
         )
-    except (OSError, SafetensorError, KeyError, ValueError, TypeError):
+    except (OSError, KeyError, ValueError, TypeError):
         return None
 
 

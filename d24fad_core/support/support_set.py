@@ -66,6 +66,7 @@ class ScoreScale:
         spread: its standard deviation; scores are (mean of the planes - centre) / spread.
         threshold: score that normals reach in `calibration.NORMAL_VOXEL_SHARE` of their voxels.
         case_scores: leave-one-out case score of each study.
+        peak_scores: highest leave-one-out score of each study.
     """
 
     planes: frozenset[Plane]
@@ -73,6 +74,7 @@ class ScoreScale:
     spread: float
     threshold: float
     case_scores: tuple[float, ...]
+    peak_scores: tuple[float, ...]
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,5 +1,6 @@
 """Episodic training on MONAI's engine: progress, TensorBoard, resumable after a kill."""
 
+import io
 import json
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -287,8 +288,10 @@ def _save_state(
             if isinstance(value, int | float | list | bool)
         },
     }
+    content = io.BytesIO()
+    torch.save(state, content)  # which does not raise `OSError` when a disk is full
     with whole_file(path) as temporary:
-        torch.save(state, temporary)
+        temporary.write_bytes(content.getbuffer())
 
 
 def _load_state(
@@ -302,7 +305,7 @@ def _load_state(
         return 0
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        model.load_state_dict(state["model"], strict=False)
+        model.load_trained(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         schedule.load_state_dict(state["schedule"])
         return int(state["epoch"])

@@ -7,6 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d24fad_core.errors import InputError
+from d24fad_core.volumes.volume import spacing_of
+
+_EDGE_MM = (0.05, 50.0)
 
 
 def checked_shape(shape: tuple[int, ...], path: Path) -> tuple[int, int, int]:
@@ -29,6 +32,21 @@ def checked_shape(shape: tuple[int, ...], path: Path) -> tuple[int, int, int]:
             "Give the whole 3-D series."
         )
     return shape[0], shape[1], shape[2]
+
+
+def check_voxel_size(affine: NDArray[np.float64], path: Path) -> None:
+    """Refuse voxels that no scan of a person has; their unit is wrong, mostly.
+
+    Raises:
+        InputError: an edge is below 0.05 or above 50 mm.
+    """
+    spacing = spacing_of(affine)
+    if min(spacing) > 0 and not (_EDGE_MM[0] <= min(spacing) and max(spacing) <= _EDGE_MM[1]):
+        edges = " x ".join(f"{edge:.3g}" for edge in spacing)
+        raise InputError(
+            f"{path}: voxels of {edges} mm, which no scan of a person has; correct the unit or the "
+            "voxel size in the header (xyzt_units and pixdim of NIfTI, spacing of other formats)."
+        )
 
 
 @dataclass

@@ -12,8 +12,8 @@ from pydicom.dataset import Dataset
 from pydicom.filewriter import dcmwrite
 
 from d24fad_core.errors import D24FADError, InputError
-from d24fad_core.export.dicom_parametric_map import heatmap_parametric_map
-from d24fad_core.export.dicom_report import findings_report, reviewed_report
+from d24fad_core.export.dicom_objects import dicom_objects
+from d24fad_core.export.dicom_report import reviewed_report
 from d24fad_core.export.dicom_segmentation import findings_segmentation, reviewed_segmentation
 from d24fad_core.export.dicom_source import DicomSource, read_source
 from monailabel_app.analysis.encodings import read_mask
@@ -49,13 +49,11 @@ class DicomResults:
         Raises:
             RequestError: the image is no DICOM series, or the series has changed since.
         """
-        source = self._source(stored)
-        result = load_result(stored)
-        segmentation = findings_segmentation(source, result)
+        objects = dicom_objects(self._source(stored), load_result(stored))
         return {
-            DicomKind.SEGMENTATION: segmentation,
-            DicomKind.PARAMETRIC_MAP: heatmap_parametric_map(source, result),
-            DicomKind.REPORT: findings_report(source, result, segmentation),
+            DicomKind.SEGMENTATION: objects.segmentation,
+            DicomKind.PARAMETRIC_MAP: objects.parametric_map,
+            DicomKind.REPORT: objects.report,
         }
 
     def segmentation(self, stored: StoredResult) -> Dataset:

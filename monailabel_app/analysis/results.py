@@ -248,6 +248,8 @@ def _read_finding(document: dict[str, Any]) -> Finding:
         name: tuple(document[name])
         for name in ("centroid_ras_mm", "peak_ras_mm", "peak_voxel", "slice_range")
     }
+    # Reports of earlier versions know no distances.
+    tuples["normal_distances"] = tuple(document.get("normal_distances", ()))
     return Finding(**{**document, **tuples, "bounding_box": (tuple(first), tuple(last))})
 
 

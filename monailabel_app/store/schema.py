@@ -18,7 +18,6 @@ SET_QUALITY = "set_quality"
 RESULTS = "results"
 CHECKPOINTS = "checkpoints"
 REVIEW_STATES = "review_states"
-REVIEW_EVENTS = "review_events"
 
 VERSION_KEY = "schema"
 
@@ -51,12 +50,6 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         f"CREATE INDEX results_by_set ON {RESULTS} (support_set, image, created)",
         _table(CHECKPOINTS),
         _table(REVIEW_STATES),
-        _table(REVIEW_EVENTS, result="TEXT", event="INTEGER"),
-        f"CREATE UNIQUE INDEX review_events_by_result ON {REVIEW_EVENTS} (result, event)",
-        f"CREATE TRIGGER review_events_stay BEFORE DELETE ON {REVIEW_EVENTS} "
-        "BEGIN SELECT RAISE(ABORT, 'review events are never deleted'); END",
-        f"CREATE TRIGGER review_events_stand BEFORE UPDATE ON {REVIEW_EVENTS} "
-        "BEGIN SELECT RAISE(ABORT, 'review events are never changed'); END",
     ),
 )
 """The statements that lead from each version to the next, from an empty database on."""

@@ -16,14 +16,16 @@ from d24fad_core.errors import InputError
 from d24fad_core.files import hash_bytes
 from d24fad_core.io.known_studies import KnownStudies, StudySource
 from d24fad_core.io.reading import read_volume
+from d24fad_core.volumes.reduction import LARGEST_WHOLE_SCAN
 from d24fad_core.volumes.volume import Modality, Volume
 from monailabel_app.failures import RequestError, sentence_and_remedy
 from monailabel_app.studies.datastore import PacsStudies
 from monailabel_app.studies.file_hashes import FileHashes
 from monailabel_app.studies.uploads import Uploads
 
-LARGEST_VOXELS = 1 << 30
-"""1024 x 1024 x 1024, 4 GiB in memory; the largest scans of today have less."""
+LARGEST_VOXELS = LARGEST_WHOLE_SCAN
+"""512 x 512 x 1024, 1 GiB as the numbers that are analysed: zeros of so many voxels come in a file
+of 300 kB."""
 
 
 @dataclass(frozen=True)

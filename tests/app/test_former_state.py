@@ -12,8 +12,6 @@ from monailabel_app.former_state import KEPT_FOLDER, import_former_state
 from monailabel_app.jobs.job import Job, JobState, JobStore
 from monailabel_app.normals.quality import SetQuality
 from monailabel_app.normals.support_sets import SupportSetRecord
-from monailabel_app.review.log import ReviewLog
-from monailabel_app.review.review_events import ReviewEvents
 from monailabel_app.server_process import ServerProcess
 from monailabel_app.store import schema
 from monailabel_app.store.database import Database
@@ -148,16 +146,6 @@ def test_a_cut_off_job_and_one_of_a_later_version(state: Path) -> None:
     import_former_state(state, database)
     assert [note.kind for note in database.all_set_aside()] == ["job file"]
     assert later.stem in {job.id for job in JobStore(database).load()}
-
-
-def test_the_log_of_reviews_can_be_taken_over(state: Path) -> None:
-    database, log = opened(state), ReviewLog(state / "reviews")
-    events = ReviewEvents(database)
-    for path in (state / "reviews").glob("*.jsonl"):
-        assert events.import_log(path) == len(log.events(path.stem)) > 0
-        assert events.import_log(path) == 0
-        assert events.events(path.stem) == log.events(path.stem)
-    assert events.results() == log.results()
 
 
 @pytest.mark.server

@@ -25,6 +25,12 @@ def test_entries_count_from_the_folder_of_the_worklist(tmp_path: Path) -> None:
     assert len(first.identifier) == 16
 
 
+def test_the_mark_that_windows_editors_put_first_is_no_part_of_a_path(tmp_path: Path) -> None:
+    path = tmp_path / "worklist.txt"
+    path.write_text("a.nii.gz\nb.nii.gz\n", encoding="utf-8-sig")
+    assert [study.entry for study in read_worklist(path)] == ["a.nii.gz", "b.nii.gz"]
+
+
 def test_an_identifier_does_not_depend_on_the_other_entries(tmp_path: Path) -> None:
     before = read_worklist(worklist(tmp_path, "a\nb\n"))
     after = read_worklist(worklist(tmp_path, "c\nb\n"))

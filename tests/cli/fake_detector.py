@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import SimpleITK
 from nibabel.orientations import io_orientation
 
 from d24fad_core.detection.findings import find_findings
@@ -16,7 +17,9 @@ from d24fad_core.detection.result import (
     Provenance,
     SupportUse,
 )
+from d24fad_core.io.known_studies import volume_of
 from d24fad_core.progress import Progress
+from d24fad_core.support.matched_normal import MatchedNormal
 from d24fad_core.volumes.volume import Volume
 
 
@@ -50,6 +53,11 @@ class FakeDetector:
         self.studies = list(studies)
         progress("features", 1.0)
         return self.studies
+
+    def match(
+        self, query: Volume, normal: Volume, support: list[Volume], options: DetectionOptions
+    ) -> MatchedNormal:
+        return MatchedNormal(volume_of(normal), SimpleITK.AffineTransform(3))
 
     def detect(
         self, query: Volume, support: list[Volume], options: DetectionOptions, progress: Progress

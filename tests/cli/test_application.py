@@ -77,7 +77,7 @@ def test_the_package_can_be_run_as_a_module() -> None:
             1,
             "error: not enough memory; close other programs or give smaller images.",
         ),
-        (KeyboardInterrupt(), 130, "stopped; nothing was written"),
+        (KeyboardInterrupt(), 130, "stopped; no result was written to {out}"),
         (CancelledError("stopped after epoch 3"), 130, "stopped after epoch 3"),
     ],
 )
@@ -86,7 +86,7 @@ def test_what_goes_wrong_is_told_in_one_line(
 ) -> None:
     run = run_with_fault(studies, fault)
     assert run.exit_code == status
-    assert run.stderr == f"{line}\n"
+    assert run.stderr == f"{line.format(out=studies / 'out')}\n"
     assert run.stdout == ""
     assert not (studies / "out").exists()
 

@@ -27,6 +27,9 @@ EARLIER = {
     "mask.nii.gz": b"earlier mask",
     "report.json": b"earlier report",
     "overlay.png": b"earlier picture",
+    "report.html": b"earlier page",
+    "findings.nii.gz": b"earlier findings",
+    "findings.csv": b"earlier table",
 }
 
 

@@ -19,7 +19,15 @@ from d24fad_core.volumes.volume import Modality, Plane, Volume
 from tests.cli.fake_detector import FakeDetector
 from tests.cli.small_studies import write_study
 
-OUTPUTS = {"heatmap.nii.gz", "mask.nii.gz", "report.json", "overlay.png"}
+OUTPUTS = {
+    "heatmap.nii.gz",
+    "mask.nii.gz",
+    "findings.nii.gz",
+    "findings.csv",
+    "report.json",
+    "overlay.png",
+    "report.html",
+}
 
 
 def detect(folder: Path, *more: str | Path, detector: FakeDetector | None = None) -> Result:
@@ -42,7 +50,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_detect_writes_the_four_files_and_tells_the_findings(studies: Path) -> None:
+def test_detect_writes_its_files_and_tells_the_findings(studies: Path) -> None:
     run = detect(studies)
     assert run.exit_code == 0, run.output
     assert set(contents(studies / "out")) == OUTPUTS
@@ -111,6 +119,7 @@ def test_quiet_says_nothing(studies: Path) -> None:
 
 def test_options_reach_the_detector(studies: Path) -> None:
     fake = FakeDetector()
+    (studies / "model").mkdir()
     more: list[str | Path] = ["--plane", "sagittal", "--plane", "axial", "--window", "lung"]
     more += ["--threshold", "3.5", "--minimum-volume", "0.3", "--no-register", "--modality", "ct"]
     more += ["--checkpoint", studies / "model", "--cache", studies / "kept", "--device", "cuda:1"]
@@ -125,6 +134,13 @@ def test_options_reach_the_detector(studies: Path) -> None:
     assert fake.cache_folder == studies / "kept"
     assert fake.device == "cuda:1"
     assert {study.modality for study in fake.studies} == {Modality.CT}
+
+
+def test_the_page_can_be_left_out(studies: Path) -> None:
+    run = detect(studies, "--no-html")
+    assert run.exit_code == 0, run.output
+    assert set(contents(studies / "out")) == OUTPUTS - {"report.html"}
+    assert "report.html" not in run.stdout
 
 
 @pytest.mark.parametrize(("more", "expected"), [((), False), (("--translate",), True)])

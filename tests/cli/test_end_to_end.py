@@ -82,7 +82,7 @@ def test_interrupting_writes_nothing_and_says_so(cohort: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, said = process.communicate()
     assert process.returncode == 130
-    assert said == "stopped; nothing was written\n"
+    assert said == f"stopped; no result was written to {cohort / 'interrupted'}\n"
     assert not (cohort / "interrupted").exists()
 
 

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import nibabel as nib
@@ -9,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.cli import app
-from d24fad_core.models.checkpoint import ModelCard
+from d24fad_core.models.checkpoint import WEIGHTS_FILE, ModelCard
 from d24fad_core.networks.d24fad import NetworkConfig
 
 
@@ -120,3 +121,28 @@ def test_what_does_not_exist_is_told_in_one_line(tmp_path: Path) -> None:
     run = info(tmp_path / "nothing")
     assert run.exit_code == 2
     assert run.stderr == f"error: {tmp_path}/nothing: no such file or folder; check the path.\n"
+
+
+def test_weights_that_the_card_does_not_describe_are_refused(
+    untrained: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(untrained, tmp_path / "model"))
+    assert info(folder).exit_code == 0
+    content = bytearray((folder / WEIGHTS_FILE).read_bytes())
+    content[-1] ^= 1
+    (folder / WEIGHTS_FILE).write_bytes(bytes(content))
+    run = info(folder)
+    assert run.exit_code == 2 and run.stdout == ""
+    assert "SHA-256 differs" in run.stderr
+    (folder / WEIGHTS_FILE).unlink()
+    run = info(folder)
+    assert run.exit_code == 0
+    assert run.stderr == f"warning: {folder} has a model card but no {WEIGHTS_FILE}; copy both.\n"
+
+
+def test_a_study_too_large_to_be_held_is_told_reduced(
+    studies: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("d24fad_core.cli.info.LARGEST_WHOLE_SCAN", 7000)
+    rows = shown(info(studies / "case.nii.gz"))
+    assert rows["voxels"] == "24 x 26 x 12, averaged to 8 x 13 x 6 and so told below"

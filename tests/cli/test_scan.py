@@ -37,7 +37,14 @@ def test_an_archive_ends_as_a_table(studies: Path, untrained: Path) -> None:
         "mask.nii.gz",
         "report.json",
         "overlay.png",
+        "report.html",
+        "findings.nii.gz",
+        "findings.csv",
     }
+    overview = (studies / "out" / "index.html").read_text(encoding="utf-8")
+    assert f"results/{results.name}/report.html" in overview
+    assert overview.index(">case.nii.gz<") < overview.index(">missing.nii.gz<")
+    assert "no such file" in overview and "Research use only" in overview
 
     os.truncate(studies / "case.nii.gz", 0)
     again = scan(studies, untrained, names="case.nii.gz\n")

@@ -136,7 +136,7 @@ def test_the_second_time_comes_from_the_cache(
 def test_a_damaged_cache_is_made_again(
     detector: Detector, support: SupportSet, normals: list[Volume], folder: Path
 ) -> None:
-    for path in (folder / "learned").rglob("*.*"):
+    for path in folder.glob("learned-*/*.*"):
         path.write_bytes(path.read_bytes()[:20])
     again = Detector.from_checkpoint(cache_folder=folder).prepare_support(normals, OPTIONS)
     assert again.scales == support.scales

@@ -15,13 +15,29 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
-def test_a_result_is_four_files(
+def test_a_result_is_seven_files(
     tmp_path: Path,
 ) -> None:
     files = write_result(*analysed(), tmp_path / "new" / "folder")
-    names = {"heatmap.nii.gz", "mask.nii.gz", "report.json", "overlay.png"}
+    names = {path.name for path in files.paths()}
+    assert names == {
+        "heatmap.nii.gz",
+        "mask.nii.gz",
+        "findings.nii.gz",
+        "findings.csv",
+        "report.json",
+        "overlay.png",
+        "report.html",
+    }
     assert {path.name for path in (tmp_path / "new" / "folder").iterdir()} == names
     assert files.heatmap == tmp_path / "new" / "folder" / "heatmap.nii.gz"
+
+
+def test_without_a_page_the_one_of_an_earlier_result_goes(tmp_path: Path) -> None:
+    write_result(*analysed(name="first"), tmp_path)
+    files = write_result(*analysed(name="second"), tmp_path, page=False)
+    assert files.page is None
+    assert not (tmp_path / "report.html").exists()
 
 
 def test_a_result_replaces_the_one_before(
@@ -60,10 +76,11 @@ def test_the_files_of_a_reduced_scan_are_in_the_voxels_of_its_source(
     query, result = reduced_study((4, 3, 5), (1, 2, 0))
     files = write_result(query, result, tmp_path)
 
-    for path in (files.heatmap, files.mask):
+    for path in (files.heatmap, files.mask, files.ranks):
         image = nib.load(path)
         assert image.shape == (63, 52, 50)
         np.testing.assert_allclose(image.affine, query.reduction.affine)
     # The peak is in the block of slices 15 to 19, 0.7 mm apart.
-    assert captions[0].startswith("axial slice 17  ·  11.9 mm superior")
+    slices = [words for words in captions if words.startswith("axial slice")]
+    assert slices[0].startswith("axial slice 17  ·  11.9 mm superior")
     assert json.loads(files.report.read_text())["findings"][0]["peak_voxel"][2] == 17

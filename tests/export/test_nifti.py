@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.detection.result import AnomalyResult
-from d24fad_core.export import write_heatmap, write_mask
+from d24fad_core.export import write_heatmap, write_mask, write_ranks
 from tests.export.analysed_study import analysed, reduced_study
 
 SHAPE = (24, 28, 12)
@@ -123,3 +123,28 @@ def test_a_map_that_is_written_slice_by_slice_is_the_one_that_is_written_whole(
     expected = (tmp_path / f"whole-{name}").read_bytes()
     assert (tmp_path / f"reduced-{name}").read_bytes() == expected
     assert nib.load(tmp_path / f"reduced-{name}").shape == (63, 52, 20)
+
+
+def test_viewers_are_told_what_a_heatmap_is_and_where_to_begin_colouring(tmp_path: Path) -> None:
+    _, result = analysed(threshold=3.25)
+    write_heatmap(result, tmp_path / "heatmap.nii.gz")
+    header = nib.load(tmp_path / "heatmap.nii.gz").header
+    assert header.get_intent()[0] == "z score"
+    assert (float(header["cal_min"]), float(header["cal_max"])) == (3.25, 10.0)
+
+
+@pytest.mark.parametrize("count", [2, 300])
+def test_findings_are_labelled_by_rank(tmp_path: Path, count: int) -> None:
+    places = [(i, j, k) for k in range(1, 12, 2) for j in range(1, 27, 3) for i in range(1, 23, 3)]
+    lesions = tuple((place, 5.0 + 0.01 * n) for n, place in enumerate(places[:count]))
+    # Bumps far narrower than the voxels stay apart.
+    _, result = analysed(affine=np.diag([20.0, 20.0, 20.0, 1.0]), lesions=lesions)
+    assert len(result.findings) == count
+    write_ranks(result, tmp_path / "findings.nii.gz")
+    image = nib.load(tmp_path / "findings.nii.gz")
+    ranks = np.asarray(image.dataobj)
+    assert ranks.dtype == (np.uint8 if count < 256 else np.uint16)
+    assert image.header.get_intent()[0] == "label"
+    for finding in result.findings:
+        assert ranks[finding.peak_voxel] == finding.rank
+    np.testing.assert_array_equal(ranks > 0, result.mask > 0)

@@ -13,6 +13,8 @@ from PIL import Image
 from d24fad_core.detection.result import AnalysisWarning, WarningCode
 from d24fad_core.export import write_overlay
 from d24fad_core.export.colour_scale import SCALE_MAXIMUM, ColourScale
+from d24fad_core.export.overlay import layout_of
+from d24fad_core.export.overlay_layout import Place
 from d24fad_core.volumes.volume import Modality, Plane
 from tests.export.analysed_study import analysed
 
@@ -20,17 +22,32 @@ Picture = NDArray[np.int64]
 
 
 def drawn(folder: Path, **study: Any) -> Picture:
-    """The picture of a study without its colour bar, as RGB."""
-    write_overlay(*analysed(**study), folder / "overlay.png")
+    """The panels of a study's picture, as RGB."""
+    query, result = analysed(**study)
+    write_overlay(query, result, folder / "overlay.png")
     picture = np.asarray(Image.open(folder / "overlay.png").convert("RGB")).astype(np.int64)
-    return picture[:, : int(picture.shape[1] * 0.84)]
+    return part(picture, (0.0, 0.0, layout_of(query, result).colour_bar()[0], 1.0))
+
+
+def panel(folder: Path, kind: str = "heat", number: int = 0, **study: Any) -> Picture:
+    """One panel of a study's picture: a slice, plain or with heat, or a plane of the finding."""
+    query, result = analysed(**study)
+    write_overlay(query, result, folder / "overlay.png")
+    picture = np.asarray(Image.open(folder / "overlay.png").convert("RGB")).astype(np.int64)
+    return part(picture, getattr(layout_of(query, result), kind)(number))
+
+
+def part(picture: Picture, place: Place) -> Picture:
+    left, bottom, width, height = place
+    rows, columns = picture.shape[:2]
+    top = round((1 - bottom - height) * rows)
+    first = round(left * columns)
+    return picture[top : top + round(height * rows), first : first + round(width * columns)]
 
 
 def warm(picture: Picture) -> NDArray[np.bool_]:
-    """Pixels coloured by the heatmap (the notice is above the panels)."""
-    coloured = (picture[..., 0] - picture[..., 2] > 50) & (picture[..., 0] > 60)
-    coloured[:80] = False
-    return coloured
+    """Pixels coloured by the heatmap."""
+    return (picture[..., 0] - picture[..., 2] > 50) & (picture[..., 0] > 60)
 
 
 def outline(picture: Picture) -> NDArray[np.bool_]:
@@ -85,7 +102,7 @@ def test_a_lesion_is_drawn_on_the_side_where_radiologists_expect_it(
     if flipped:  # the same anatomy stored from left to right
         affine[0, 0], affine[0, 3] = -1, shape[0] - 1
         lesion = (shape[0] - 1 - lesion[0], lesion[1], lesion[2])
-    picture = drawn(tmp_path, shape=shape, affine=affine, plane=plane, lesions=((lesion, 9.0),))
+    picture = panel(tmp_path, shape=shape, affine=affine, plane=plane, lesions=((lesion, 9.0),))
 
     top, bottom, left, right = extent(tissue(picture))
     row, column = middle(warm(picture))
@@ -97,17 +114,51 @@ def test_a_lesion_is_drawn_on_the_side_where_radiologists_expect_it(
 def test_a_finding_is_outlined_where_it_is(
     tmp_path: Path,
 ) -> None:
-    picture = drawn(tmp_path, shape=(40, 50, 1), lesions=(((12, 30, 0), 9.0),))
+    picture = panel(tmp_path, shape=(40, 50, 1), lesions=(((12, 30, 0), 9.0),))
     heat, line = extent(warm(picture)), extent(outline(picture))
     assert line[0] <= heat[0] + 3 and line[1] >= heat[1] - 3
     assert line[2] <= heat[2] + 3 and line[3] >= heat[3] - 3
-    assert line[1] - line[0] < 1.6 * (heat[1] - heat[0])
+    # The number above the outline counts too.
+    assert line[1] - line[0] < 1.8 * (heat[1] - heat[0])
+
+
+def test_each_slice_is_shown_without_heat_too(
+    tmp_path: Path,
+) -> None:
+    study = {"shape": (40, 50, 1), "lesions": (((12, 30, 0), 9.0),)}
+    plain, heat = (panel(tmp_path, kind, **study) for kind in ("plain", "heat"))
+    assert not warm(plain).any() and not outline(plain).any()
+    assert warm(heat).any() and outline(heat).any()
+    np.testing.assert_allclose(extent(tissue(plain)), extent(tissue(heat)), atol=8)
+
+
+def test_three_planes_go_through_the_peak_of_the_first_finding(
+    tmp_path: Path,
+) -> None:
+    lesions = (((30, 10, 8), 9.0), ((8, 30, 20), 6.0))
+    for number in range(3):
+        plane = panel(tmp_path, "plane", number, shape=(40, 50, 30), lesions=lesions)
+        green = (np.abs(plane - np.array([115, 242, 140])) < 40).all(axis=-1)
+        lines = green.sum(axis=1).argmax(), green.sum(axis=0).argmax()
+        row, column = middle(warm(plane))
+        assert abs(lines[0] - row) < 4 and abs(lines[1] - column) < 4, number
+
+
+def test_the_scale_bar_is_as_long_as_it_says(tmp_path: Path) -> None:
+    affine = np.diag([2.0, 2.0, 5.0, 1.0])
+    picture = panel(tmp_path, shape=(60, 70, 1), affine=affine, lesions=())
+    # 30 % of 120 mm take 2 cm; the bar lies in the lowest tenth of the panel.
+    low = picture[int(0.925 * len(picture)) : int(0.985 * len(picture))]
+    right = low[:, low.shape[1] // 2 + 20 :]  # beyond the letter in the middle
+    white = (right.min(axis=-1) > 200).sum(axis=1).max()
+    # The panel is as wide as the slice.
+    assert white / picture.shape[1] == pytest.approx(20 / 120, abs=0.02)
 
 
 def test_thick_slices_keep_their_proportions(
     tmp_path: Path,
 ) -> None:
-    picture = drawn(
+    picture = panel(
         tmp_path,
         shape=(242, 1, 42),
         affine=np.diag([1.0, 1.0, 6.0, 1.0]),
@@ -122,7 +173,7 @@ def test_thick_slices_keep_their_proportions(
 def test_a_normal_case_stays_grey(
     tmp_path: Path,
 ) -> None:
-    picture = drawn(tmp_path, lesions=(((16, 9, 6), 2.9),))
+    picture = drawn(tmp_path, lesions=(((16, 9, 6), 2.9),))[100:]  # the notice is amber
     assert not warm(picture).any()
     assert not outline(picture).any()
     assert tissue(picture).any()

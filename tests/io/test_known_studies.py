@@ -9,6 +9,7 @@ import nibabel
 import numpy as np
 import pytest
 
+from d24fad_core.cache.folder import CacheWarning
 from d24fad_core.errors import InputError
 from d24fad_core.io import known_studies
 from d24fad_core.io.known_studies import KnownStudies, KnownStudy, volume_of
@@ -181,7 +182,9 @@ def test_a_damaged_memory_only_costs_a_reading(
     entry.write_text(whole[: len(whole) // 2] if content == "half" else content)
     assert isinstance(known.open(path), Volume)
     assert entry.read_text() == whole
-    assert set(json.loads(whole)) == {"content_hash", "modality", "doubt"}
+    stored = json.loads(whole)
+    assert stored.keys() == {"values", "checksum"}
+    assert json.loads(stored["values"]) == [read_volume(path).content_hash, "MR", None]
 
 
 @pytest.mark.parametrize("name", ["missing.nii", "notes.txt", "empty"])
@@ -196,3 +199,26 @@ def test_what_cannot_be_read_is_refused_as_by_reading(
         known.open(tmp_path / name)
     assert str(found.value) == str(expected.value)
     assert not (tmp_path / "cache").exists()
+
+
+def test_a_changed_byte_in_what_is_kept_costs_a_reading(
+    known: KnownStudies, tmp_path: Path
+) -> None:
+    path = write_nifti(tmp_path, array(), np.eye(4))
+    first = known.open(path)
+    (entry,) = (tmp_path / "cache" / "studies").iterdir()
+    whole, draw = entry.read_bytes(), np.random.default_rng(0)
+    for _ in range(200):
+        content = bytearray(whole)
+        content[int(draw.integers(len(whole)))] ^= int(draw.integers(1, 256))
+        entry.write_bytes(bytes(content))
+        study = known.open(path)
+        assert (study.content_hash, study.modality) == (first.content_hash, first.modality)
+
+
+def test_a_folder_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
+    path = write_nifti(tmp_path, array(), np.eye(4))
+    (tmp_path / "taken").write_text("a file")
+    with pytest.warns(CacheWarning, match="cannot be written"):
+        study = KnownStudies(tmp_path / "taken" / "cache").open(path)
+    assert study.content_hash == read_volume(path).content_hash

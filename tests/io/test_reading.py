@@ -114,7 +114,7 @@ def test_nrrd_without_a_space_is_read_with_a_warning(tmp_path: Path) -> None:
     header = "NRRD0004\ntype: short\ndimension: 3\nsizes: 2 3 4\nspacings: 1 2 3\n"
     header += "encoding: raw\nendian: little\n\n"
     (tmp_path / "bare.nrrd").write_bytes(header.encode() + values.tobytes())
-    with pytest.warns(GeometryWarning, match="names no space"):
+    with pytest.warns(GeometryWarning, match="does not name a space"):
         volume = read_volume(tmp_path / "bare.nrrd")
     assert volume.spacing == pytest.approx((1, 2, 3))
 

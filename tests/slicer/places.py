@@ -5,4 +5,4 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 EXTENSION = ROOT / "D24FADSlicer"
 MODULE = EXTENSION / "D24FADSlicer"
-SCREENSHOTS = ROOT / "Resources" / "screenshots"
+SCREENSHOTS = EXTENSION / "Screenshots"

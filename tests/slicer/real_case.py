@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from D24FADSlicerLib.findings import Analysis, regions_of
-from D24FADSlicerLib.volume_file import VolumeData
+from D24FADSlicerLib.logic.findings import Analysis, regions_of
+from D24FADSlicerLib.logic.volume_file import VolumeData
 
 
 def read_nrrd(path: Path) -> VolumeData:
@@ -33,7 +33,7 @@ def soft_scores(mask: np.ndarray) -> np.ndarray:
 def real_delivery(folder: Path) -> tuple[VolumeData, Any]:
     """The scan and what a server would deliver for it."""
     import cc3d
-    from D24FADSlicerLib.case import Delivery
+    from D24FADSlicerLib.scene.case import Delivery
 
     data = read_nrrd(folder / "brain1_image.nrrd")
     mask = read_nrrd(folder / "brain1_label.nrrd").array

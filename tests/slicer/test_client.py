@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from D24FADSlicerLib.client import Client
-from D24FADSlicerLib.jobs import Task
-from D24FADSlicerLib.messages import CancelledError, ExplainedError
-from D24FADSlicerLib.review import Action, Review, State
-from D24FADSlicerLib.volume_file import VolumeData
+from D24FADSlicerLib.client.api import Client
+from D24FADSlicerLib.logic.jobs import Task
+from D24FADSlicerLib.logic.messages import CancelledError, ExplainedError
+from D24FADSlicerLib.logic.review import Action, Review, State
+from D24FADSlicerLib.logic.volume_file import VolumeData
 
 
 def new_task() -> Task:

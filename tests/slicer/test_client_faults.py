@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import queue
-import ssl
 import threading
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from D24FADSlicerLib.client import Client
-from D24FADSlicerLib.jobs import Cancellation, Task
-from D24FADSlicerLib.messages import CancelledError, ExplainedError
-from D24FADSlicerLib.transport import Transport
-from D24FADSlicerLib.volume_file import VolumeData
+from certificates import Authority, https_server
+from D24FADSlicerLib.client.api import Client
+from D24FADSlicerLib.client.transport import Transport
+from D24FADSlicerLib.logic.jobs import Cancellation, Task
+from D24FADSlicerLib.logic.messages import CancelledError, ExplainedError
+from D24FADSlicerLib.logic.volume_file import VolumeData
 from fault_server import answer, disconnect, dripping, not_http, serving, silent, truncated
 
 _MONAI_LABEL = b'{"name": "MONAILabel - Radiology", "models": {}}'
@@ -99,49 +99,12 @@ def test_https_at_a_plain_server_says_http() -> None:
 
 
 def test_a_certificate_nobody_signed(tmp_path: Path) -> None:
-    trustme = _self_signed(tmp_path)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(trustme)
-
-    def talk(connection) -> None:
-        context.wrap_socket(connection, server_side=True)
-
-    with serving(talk, reads=False) as address, pytest.raises(ExplainedError) as caught:
-        Client(address.replace("http:", "https:")).info()
+    hospital = Authority(tmp_path)
+    with https_server(hospital.issue()) as address, pytest.raises(ExplainedError) as caught:
+        Client(address).info()
     assert caught.value.code == "tls"
     assert "certificate" in caught.value.cause.lower()
-
-
-def _self_signed(folder: Path) -> Path:
-    from datetime import datetime, timedelta, timezone
-
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(timezone.utc)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    path = folder / "server.pem"
-    path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    return path
+    assert "Authority in the Setup tab" in caught.value.remedy
 
 
 def test_an_answer_that_drips_is_given_up() -> None:

@@ -25,8 +25,8 @@ def stored(orthanc: Orthanc, modality: str) -> list[pydicom.Dataset]:
 def accepted_voxels(case: Any) -> np.ndarray:
     """World positions of the voxels of the first finding's outline, RAS, mm, sorted."""
     import slicer
-    from D24FADSlicerLib.heatmap import affine_of
-    from D24FADSlicerLib.segments import segment_of
+    from D24FADSlicerLib.scene.heatmap import affine_of
+    from D24FADSlicerLib.scene.segments import segment_of
 
     segment = segment_of(case.segmentation, 1)
     inside = slicer.util.arrayFromSegmentBinaryLabelmap(case.segmentation, segment, case.volume)
@@ -60,9 +60,9 @@ def test_what_is_saved_in_the_panel_is_in_the_pacs(
         ui.reviewerEdit.text = "Dr Müller"
         driver.connect()
         driver.press(ui.refreshButton)
-        driver.until(lambda: ui.caseBox.count == len(mr_series), "the list of cases", seconds=60)
-        listed = [ui.caseBox.itemData(row) for row in range(ui.caseBox.count)]
-        ui.caseBox.setCurrentIndex(listed.index(mr_series[CASE]))
+        entries = len(mr_series) + 3  # and the three ways to take the next case
+        driver.until(lambda: ui.caseBox.count == entries, "the worklist", seconds=60)
+        driver.choose(ui.caseBox, f"open:{mr_series[CASE]}")
         driver.press(ui.openCaseButton)
         driver.until(lambda: ui.volumeSelector.currentNode() is not None, "the case", seconds=60)
         driver.until(lambda: ui.runButton.enabled)

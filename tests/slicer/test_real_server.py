@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from D24FADSlicerLib.client import Client
-from D24FADSlicerLib.jobs import Task
-from D24FADSlicerLib.messages import ExplainedError
-from D24FADSlicerLib.review import Action, Review, State
-from D24FADSlicerLib.volume_file import VolumeData, read_nifti
+from D24FADSlicerLib.client.api import Client
+from D24FADSlicerLib.logic.jobs import Task
+from D24FADSlicerLib.logic.messages import ExplainedError
+from D24FADSlicerLib.logic.review import Action, Review, State
+from D24FADSlicerLib.logic.volume_file import VolumeData, read_nifti
+from places import MODULE, ROOT, SCREENSHOTS
 from test_panel import Driver, grab
+from test_theme import LIGHT, use_theme
 from volumes import rotation
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
@@ -25,40 +27,36 @@ def new_task() -> Task:
     return Task(1, queue.SimpleQueue())
 
 
-@pytest.fixture(scope="module")
-def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Simulated heads: three normals for the support, one normal case, one with a lesion."""
-    from d24fad_core.simulation import SimulationOptions, simulate_cohort
-
-    folder = tmp_path_factory.mktemp("cohort")
-    options = SimulationOptions(support=3, normals=1, lesions=1, spacing=(3.0, 3.0, 3.0))
-    simulate_cohort(folder, options)
-    return folder
+SAMPLES = MODULE / "Resources" / "SampleData"
+"""The simulated heads that the extension ships: three normal ones, and one with a lesion."""
 
 
 @pytest.fixture(scope="module")
-def server(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     from monailabel_app.server_process import ServerProcess
 
     folder = tmp_path_factory.mktemp("server")
-    shutil.copytree(cohort / "support", folder / "studies")
-    with ServerProcess(folder / "studies", folder / "server.log") as running:
+    studies = folder / "studies"
+    studies.mkdir()
+    for number, path in enumerate(sorted(SAMPLES.glob("SimulatedNormalHead*.nii.gz")), start=1):
+        # The names by which the server takes studies as normal ones.
+        shutil.copy(path, studies / f"support-{number:03}.nii.gz")
+    with ServerProcess(studies, folder / "server.log") as running:
         yield running
 
 
-def case_with_lesion(cohort: Path) -> VolumeData:
-    """The lesion case, as Slicer would hold it."""
-    masks = [path for path in (cohort / "masks").iterdir() if read_nifti(path).array.any()]
-    return read_nifti(cohort / "cases" / masks[0].name)
+def case_with_lesion() -> VolumeData:
+    """The head with a lesion, as Slicer would hold it."""
+    return read_nifti(SAMPLES / "SimulatedHead.nii.gz")
 
 
-def test_the_client_goes_through_a_whole_review(server: Any, cohort: Path) -> None:
+def test_the_client_goes_through_a_whole_review(server: Any) -> None:
     client, task = Client(server.url), new_task()
     info = client.info()
     assert info.studies == "folder" and info.uploads
     support = client.support_set(info.default_support_set, task)
     assert len(support.studies) == 3
-    volume = case_with_lesion(cohort)
+    volume = case_with_lesion()
     image, _ = client.upload(volume, "patient #1", task)
     assert client.upload(volume, "again", task)[0] == image
     options = {"planes": ["axial"], "threshold": 2.0}
@@ -118,12 +116,11 @@ def test_the_servers_refusals_reach_the_user(server: Any) -> None:
 
 
 def test_the_panel_reviews_a_case_on_the_real_server(
-    server: Any, cohort: Path, qt: Any, scene: Any, tmp_path: Path
+    server: Any, qt: Any, scene: Any, tmp_path: Path
 ) -> None:
-    """The pictures of the README are taken here."""
-    from D24FADSlicerLib import case as cases
+    """The tutorial, step by step, with its sample data; its pictures are taken here."""
+    from D24FADSlicerLib.scene import case as cases
     from harness.rendering import SliceView, saturation, save_png
-    from places import SCREENSHOTS
 
     views = [SliceView(name, (420, 420)) for name in ("Red", "Yellow", "Green")]
     driver = Driver(qt, server)
@@ -131,7 +128,7 @@ def test_the_panel_reviews_a_case_on_the_real_server(
         ui = driver.ui
         ui.addressEdit.text = server.url
         driver.connect()
-        node = cases.add_volume("simulated case", case_with_lesion(cohort))
+        node = cases.add_volume("SimulatedHead", case_with_lesion())
         ui.volumeSelector.setCurrentNode(node)
         for view in views:
             view.fit(margin=1.2)
@@ -143,18 +140,23 @@ def test_the_panel_reviews_a_case_on_the_real_server(
         picture = np.concatenate([view.pixels() for view in views], axis=1)
         save_png(picture, SCREENSHOTS / "slicer-heatmap.png")
         assert (saturation(picture) > 60).sum() > 500
-        driver.press(ui.qualityButton)
-        checked = {"ok", "look at it"}
-        driver.until(lambda: ui.supportTable.item(0, 1).text() in checked, seconds=240)
-        ui.studyNoteEdit.setText("simulated head")
-        ui.studyNoteEdit.editingFinished()
+        ui.findingsTable.selectRow(0)
         driver.press(ui.acceptButton)
         driver.until(lambda: not case.review.waiting, seconds=60)
         ui.findingsTable.selectRow(0)
-        driver.window.resize(480, 1330)
-        ui.supportSection.collapsed = False
+        driver.press(ui.qualityButton)
+        checked = {"ok", "look at it"}
+        driver.until(lambda: ui.supportTable.item(0, 1).text() in checked, seconds=240)
+        use_theme(LIGHT)
+        driver.window.resize(430, 760)
         driver.settle(300)
-        save_png(grab(driver.window, tmp_path / "panel.png"), SCREENSHOTS / "slicer-panel.png")
+        setup = grab(driver.window, tmp_path / "setup.png")
+        save_png(setup, SCREENSHOTS / "slicer-setup.png")
+        driver.show(ui.runButton)
+        driver.settle(300)
+        review = grab(driver.window, tmp_path / "review.png")
+        save_png(review, SCREENSHOTS / "slicer-panel.png")
+        save_png(review, ROOT / "Resources" / "screenshots" / "slicer-panel.png")
         ui.compareButton.checked = True
         driver.until(lambda: driver.panel.comparison.shown is not None, seconds=60)
         beside = np.concatenate([view.pixels() for view in views[:2]], axis=1)
@@ -185,14 +187,14 @@ def pose(name: str) -> np.ndarray:
 
 
 def test_compare_shows_the_same_anatomy_of_a_moved_support(
-    server: Any, cohort: Path, qt: Any, scene: Any
+    server: Any, qt: Any, scene: Any
 ) -> None:
     """Both supports are the case's own head, lying elsewhere: both views must look the same."""
-    from D24FADSlicerLib import case as cases
-    from D24FADSlicerLib import views
+    from D24FADSlicerLib.scene import case as cases
+    from D24FADSlicerLib.scene import views
     from harness.rendering import SliceView
 
-    data, client, task = case_with_lesion(cohort), Client(server.url), new_task()
+    data, client, task = case_with_lesion(), Client(server.url), new_task()
     posed = {}
     for name in POSES:
         moved = VolumeData(data.array, pose(name) @ data.affine)
@@ -214,7 +216,7 @@ def test_compare_shows_the_same_anatomy_of_a_moved_support(
         case = driver.panel.context.case
         assert case is not None and case.analysis is not None, ui.messageLabel.text
         ui.opacitySlider.value = 0.0
-        ui.legendBox.checked = False
+        ui.legendBox.checked = ui.numbersBox.checked = False
         case.segmentation.GetDisplayNode().SetVisibility(False)
         red.fit()
         ui.compareButton.checked = True
@@ -222,6 +224,8 @@ def test_compare_shows_the_same_anatomy_of_a_moved_support(
         shown = driver.panel.comparison.shown
         assert shown is not None and shown.match is not None, ui.comparisonLabel.text
         truth = posed[shown.match.image]
+        for caption in shown.captions:
+            caption.remove()
         middle = np.array(case.analysis.slice_centre_ras(len(case.analysis.slice_scores) // 2))
         for away in ((0, 0, 0), (0, 0, 24), (0, 0, -18), (15, -20, 9)):
             place = middle + away

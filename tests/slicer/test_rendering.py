@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import volumes
-from D24FADSlicerLib.review import Action
+from D24FADSlicerLib.logic.review import Action
 from test_scene import open_case
 
 pytestmark = pytest.mark.usefixtures("scene")
@@ -28,16 +28,17 @@ def open_with_view(
 
 
 def hidden(case: Any) -> None:
-    from D24FADSlicerLib import views
+    from D24FADSlicerLib.scene import numbers, views
 
     views.set_legend_visible(case.heatmap, False)
+    numbers.set_visible(case, False)
     case.segmentation.GetDisplayNode().SetVisibility(False)
 
 
 @pytest.mark.parametrize("grid", volumes.GRIDS)
 @pytest.mark.parametrize("plane", PLANES)
 def test_the_heatmap_appears_at_the_finding_and_nowhere_else(grid: str, plane: str) -> None:
-    from D24FADSlicerLib import views
+    from D24FADSlicerLib.scene import views
     from harness.rendering import saturation
 
     case, view = open_with_view(grid, plane)
@@ -53,7 +54,7 @@ def test_the_heatmap_appears_at_the_finding_and_nowhere_else(grid: str, plane: s
 
 
 def test_the_threshold_and_the_opacity_show() -> None:
-    from D24FADSlicerLib import heatmap, views
+    from D24FADSlicerLib.scene import heatmap, views
     from harness.rendering import saturation
 
     case, view = open_with_view()
@@ -70,8 +71,35 @@ def test_the_threshold_and_the_opacity_show() -> None:
     assert saturation(view.pixels()).max() == 0
 
 
+@pytest.mark.parametrize("plane", PLANES)
+def test_the_number_of_a_finding_stands_beside_it(plane: str) -> None:
+    from D24FADSlicerLib.scene import numbers, views
+    from harness.rendering import count
+
+    def white(red: np.ndarray, green: np.ndarray, blue: np.ndarray) -> np.ndarray:
+        return (red > 200) & (green > 200) & (blue > 200)
+
+    case, view = open_with_view(name=plane)
+    hidden(case)
+    views.set_heatmap_opacity(case.heatmap, 0.0)
+    case.volume.GetDisplayNode().SetWindowLevelMinMax(0.0, 3000.0)
+    drawn = {}
+    for finding in case.analysis.findings:
+        views.jump_to(case.volume, finding.peak_ras_mm)
+        row, column = view.project(finding.peak_ras_mm)
+        around = slice(max(row - 40, 0), row + 40), slice(column - 10, column + 70)
+        numbers.set_visible(case, True)
+        shown = view.pixels()
+        assert count(shown[around], white) > 15
+        assert count(shown, white) == count(shown[around], white), "it is nowhere else"
+        drawn[finding.rank] = shown[around]
+        numbers.set_visible(case, False)
+        assert count(view.pixels(), white) == 0
+    assert not np.array_equal(drawn[1] > 200, drawn[2] > 200), "1 is not 2"
+
+
 def test_the_legend_is_there_and_can_go() -> None:
-    from D24FADSlicerLib import views
+    from D24FADSlicerLib.scene import views
     from harness.rendering import saturation
 
     case, view = open_with_view()
@@ -88,7 +116,7 @@ def test_the_legend_is_there_and_can_go() -> None:
     ("action", "channel"), [(None, "yellow"), (Action.ACCEPT, "green"), (Action.REJECT, "grey")]
 )
 def test_the_outline_has_the_colour_of_its_decision(action: Action | None, channel: str) -> None:
-    from D24FADSlicerLib import segments, views
+    from D24FADSlicerLib.scene import segments, views
     from harness.rendering import count
 
     case, view = open_with_view()
@@ -110,7 +138,7 @@ def test_the_outline_has_the_colour_of_its_decision(action: Action | None, chann
 
 
 def test_the_rendering_shows_the_findings_in_3d() -> None:
-    from D24FADSlicerLib import heatmap
+    from D24FADSlicerLib.scene import heatmap
     from harness.rendering import ThreeDView, count
 
     def hot(red: np.ndarray, green: np.ndarray, blue: np.ndarray) -> np.ndarray:
@@ -133,9 +161,9 @@ def test_the_rendering_shows_the_findings_in_3d() -> None:
 @pytest.mark.shared_data
 def test_a_real_case_in_three_planes_is_pictured() -> None:
     """The tumour of a real head MRI, its mask standing in for the analysis."""
-    from D24FADSlicerLib import case as cases
-    from D24FADSlicerLib import views
-    from D24FADSlicerLib.parameters import CaseNode
+    from D24FADSlicerLib.scene import case as cases
+    from D24FADSlicerLib.scene import views
+    from D24FADSlicerLib.scene.parameters import CaseNode
     from harness.rendering import SliceView, saturation, save_png
     from places import ROOT, SCREENSHOTS
     from real_case import real_delivery
@@ -146,7 +174,7 @@ def test_a_real_case_in_three_planes_is_pictured() -> None:
     data, delivery = real_delivery(folder)
     panes = [SliceView(name, (360, 360)) for name in PLANES]
     case = CaseNode.of_volume(cases.add_volume("head MRI", data))
-    cases.show_volume(case.volume)
+    views.show_volume(case.volume)
     cases.receive(case, delivery, "AB", 0.6)
     for pane in panes:
         pane.fit()

@@ -13,12 +13,12 @@ from typing import Any
 
 import nibabel
 import numpy as np
-from D24FADSlicerLib.client import Client
-from D24FADSlicerLib.jobs import Task
-from D24FADSlicerLib.messages import ExplainedError, problem_of_answer
-from D24FADSlicerLib.review import Action, FindingReview, Review, ServerReview
-from D24FADSlicerLib.saving import save_review
-from D24FADSlicerLib.volume_file import VolumeData
+from D24FADSlicerLib.client.api import Client
+from D24FADSlicerLib.client.saving import save_review
+from D24FADSlicerLib.logic.jobs import Task
+from D24FADSlicerLib.logic.messages import ExplainedError, problem_of_answer
+from D24FADSlicerLib.logic.review import Action, FindingReview, Review, ServerReview
+from D24FADSlicerLib.logic.volume_file import VolumeData
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

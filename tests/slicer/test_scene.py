@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 import volumes
-from D24FADSlicerLib.findings import Analysis, regions_of
-from D24FADSlicerLib.messages import ExplainedError
-from D24FADSlicerLib.review import Action, Review, State
-from D24FADSlicerLib.volume_file import VolumeData
+from D24FADSlicerLib.logic.findings import Analysis, regions_of
+from D24FADSlicerLib.logic.messages import ExplainedError
+from D24FADSlicerLib.logic.review import Action, Review, State
+from D24FADSlicerLib.logic.volume_file import VolumeData
 
 pytestmark = pytest.mark.usefixtures("scene")
 
 
 def delivery_of(volume: VolumeData, **changes: Any) -> Any:
-    from D24FADSlicerLib.case import Delivery
+    from D24FADSlicerLib.scene.case import Delivery
 
     heatmap = VolumeData((volume.array / 100).astype(np.float32), volume.affine)
     analysis = Analysis.read(volumes.result_document(volume, **changes))
@@ -26,19 +26,20 @@ def delivery_of(volume: VolumeData, **changes: Any) -> Any:
 
 
 def open_case(name: str = "plain", **changes: Any) -> Any:
-    from D24FADSlicerLib import case as cases
-    from D24FADSlicerLib.parameters import CaseNode
+    from D24FADSlicerLib.scene import case as cases
+    from D24FADSlicerLib.scene import views
+    from D24FADSlicerLib.scene.parameters import CaseNode
 
     data = volumes.scan(volumes.GRIDS[name])
     case = CaseNode.of_volume(cases.add_volume("case", data))
-    cases.show_volume(case.volume)
+    views.show_volume(case.volume)
     cases.receive(case, delivery_of(data, **changes), "AB", 0.6)
     return case
 
 
 @pytest.mark.parametrize("name", volumes.GRIDS)
 def test_the_heatmap_lies_exactly_on_its_volume(name: str) -> None:
-    from D24FADSlicerLib.heatmap import affine_of
+    from D24FADSlicerLib.scene.heatmap import affine_of
 
     case = open_case(name)
     np.testing.assert_array_equal(affine_of(case.heatmap), affine_of(case.volume))
@@ -48,7 +49,7 @@ def test_the_heatmap_lies_exactly_on_its_volume(name: str) -> None:
 @pytest.mark.parametrize("name", volumes.GRIDS)
 def test_each_finding_is_a_segment_at_its_place(name: str) -> None:
     import slicer
-    from D24FADSlicerLib.segments import segment_of
+    from D24FADSlicerLib.scene.segments import segment_of
 
     case = open_case(name)
     expected = volumes.labels_of(volumes.scan(volumes.GRIDS[name])).array
@@ -61,8 +62,8 @@ def test_each_finding_is_a_segment_at_its_place(name: str) -> None:
 @pytest.mark.parametrize("name", volumes.GRIDS)
 def test_a_jump_centres_every_view_on_the_finding(name: str) -> None:
     import slicer
-    from D24FADSlicerLib import views
-    from D24FADSlicerLib.case import slice_in_view
+    from D24FADSlicerLib.scene import views
+    from D24FADSlicerLib.scene.case import slice_in_view
 
     case = open_case(name)
     finding = case.analysis.findings[1]
@@ -74,9 +75,9 @@ def test_a_jump_centres_every_view_on_the_finding(name: str) -> None:
 
 def test_a_transformed_volume_takes_its_results_along() -> None:
     import slicer
-    from D24FADSlicerLib import case as cases
-    from D24FADSlicerLib import views
-    from D24FADSlicerLib.parameters import CaseNode
+    from D24FADSlicerLib.scene import case as cases
+    from D24FADSlicerLib.scene import views
+    from D24FADSlicerLib.scene.parameters import CaseNode
 
     data = volumes.scan(volumes.GRIDS["anisotropic"])
     case = CaseNode.of_volume(cases.add_volume("case", data))
@@ -96,7 +97,7 @@ def test_a_transformed_volume_takes_its_results_along() -> None:
 
 def test_a_result_on_another_grid_is_refused_and_changes_nothing() -> None:
     import slicer
-    from D24FADSlicerLib import case as cases
+    from D24FADSlicerLib.scene import case as cases
 
     case = open_case()
     before = slicer.mrmlScene.GetNumberOfNodes()
@@ -108,7 +109,7 @@ def test_a_result_on_another_grid_is_refused_and_changes_nothing() -> None:
 
 
 def test_colors_keep_their_meaning_when_the_threshold_moves() -> None:
-    from D24FADSlicerLib import heatmap
+    from D24FADSlicerLib.scene import heatmap
 
     case = open_case()
     display = case.heatmap.GetDisplayNode()
@@ -122,7 +123,7 @@ def test_colors_keep_their_meaning_when_the_threshold_moves() -> None:
 
 def test_all_views_show_the_heatmap_and_opacity_follows() -> None:
     import slicer
-    from D24FADSlicerLib import views
+    from D24FADSlicerLib.scene import views
 
     case = open_case()
     views.set_heatmap_opacity(case.heatmap, 0.25)
@@ -132,7 +133,7 @@ def test_all_views_show_the_heatmap_and_opacity_follows() -> None:
 
 
 def test_a_ct_window_is_set() -> None:
-    from D24FADSlicerLib import views
+    from D24FADSlicerLib.scene import views
 
     case = open_case()
     views.set_ct_window(case.volume, "Lung")
@@ -142,7 +143,7 @@ def test_a_ct_window_is_set() -> None:
 
 def test_the_rendering_hides_what_is_below_the_threshold() -> None:
     import slicer
-    from D24FADSlicerLib import heatmap
+    from D24FADSlicerLib.scene import heatmap
 
     case = open_case()
     heatmap.set_rendering_visible(case.heatmap, True, 4.0)
@@ -159,7 +160,7 @@ def test_the_rendering_hides_what_is_below_the_threshold() -> None:
 def edit(case: Any, number: int) -> None:
     """Draw one voxel more, as the Segment Editor does."""
     import slicer
-    from D24FADSlicerLib.segments import segment_of
+    from D24FADSlicerLib.scene.segments import segment_of
 
     identifier = segment_of(case.segmentation, number)
     array = slicer.util.arrayFromSegmentBinaryLabelmap(case.segmentation, identifier, case.volume)
@@ -170,7 +171,7 @@ def edit(case: Any, number: int) -> None:
 
 
 def states(case: Any) -> dict[int, State]:
-    from D24FADSlicerLib.segments import apply_states
+    from D24FADSlicerLib.scene.segments import apply_states
 
     return apply_states(case.segmentation, case.volume, case.review)
 
@@ -184,7 +185,7 @@ def test_drawing_on_a_finding_is_noticed(name: str) -> None:
 
 
 def test_a_drawn_mask_is_what_was_drawn_and_goes_once() -> None:
-    from D24FADSlicerLib.segments import drawn_masks, mark_sent
+    from D24FADSlicerLib.scene.segments import drawn_masks, mark_sent
 
     case = open_case("oblique")
     assert drawn_masks(case.segmentation, case.volume, case.review) == []
@@ -200,7 +201,7 @@ def test_a_drawn_mask_is_what_was_drawn_and_goes_once() -> None:
 
 def test_a_segment_of_the_reviewers_own_is_added() -> None:
     import slicer
-    from D24FADSlicerLib.segments import drawn_masks
+    from D24FADSlicerLib.scene.segments import drawn_masks
 
     case = open_case()
     own = case.segmentation.GetSegmentation().AddEmptySegment("mine", "mine")
@@ -214,7 +215,7 @@ def test_a_segment_of_the_reviewers_own_is_added() -> None:
 
 def test_an_added_region_that_is_drawn_on_again_is_an_edit_of_it() -> None:
     import slicer
-    from D24FADSlicerLib.segments import drawn_masks, mark_sent
+    from D24FADSlicerLib.scene.segments import drawn_masks, mark_sent
 
     case = open_case()
     own = case.segmentation.GetSegmentation().AddEmptySegment("mine", "mine")
@@ -231,8 +232,8 @@ def test_an_added_region_that_is_drawn_on_again_is_an_edit_of_it() -> None:
 
 def test_running_again_overwrites_nothing_that_was_touched() -> None:
     import slicer
-    from D24FADSlicerLib import case as cases
-    from D24FADSlicerLib.segments import drawn_masks, segment_of
+    from D24FADSlicerLib.scene import case as cases
+    from D24FADSlicerLib.scene.segments import drawn_masks, segment_of
 
     case = open_case()
     case.review = case.review.append(Action.ACCEPT, 1, "AB")
@@ -261,8 +262,8 @@ def test_running_again_overwrites_nothing_that_was_touched() -> None:
 
 
 def test_running_again_keeps_an_accepted_region_that_is_no_finding_any_more() -> None:
-    from D24FADSlicerLib import case as cases
-    from D24FADSlicerLib.segments import drawn_masks
+    from D24FADSlicerLib.scene import case as cases
+    from D24FADSlicerLib.scene.segments import drawn_masks
 
     case = open_case()
     case.review = case.review.append(Action.ACCEPT, 1, "AB").append(Action.REJECT, 2, "AB")
@@ -276,7 +277,7 @@ def test_running_again_keeps_an_accepted_region_that_is_no_finding_any_more() ->
 
 
 def test_untouched_findings_of_an_earlier_run_go() -> None:
-    from D24FADSlicerLib import case as cases
+    from D24FADSlicerLib.scene import case as cases
 
     case = open_case()
     data = volumes.scan(volumes.GRIDS["plain"])
@@ -290,8 +291,8 @@ def test_a_review_survives_saving_and_loading_the_scene(
     name: str, tmp_path: Path, faults: Any
 ) -> None:
     import slicer
-    from D24FADSlicerLib.heatmap import affine_of
-    from D24FADSlicerLib.parameters import CaseNode
+    from D24FADSlicerLib.scene.heatmap import affine_of
+    from D24FADSlicerLib.scene.parameters import CaseNode
     from harness.scene import open_scene
 
     case = open_case(name)
@@ -315,8 +316,8 @@ def test_a_review_survives_saving_and_loading_the_scene(
 @pytest.mark.parametrize("flipped", [False, True])
 def test_compare_shows_the_support_at_the_same_place_of_the_body(flipped: bool) -> None:
     import slicer
-    from D24FADSlicerLib import case as cases
-    from D24FADSlicerLib import comparison, views
+    from D24FADSlicerLib.scene import case as cases
+    from D24FADSlicerLib.scene import comparison, views
 
     case = open_case("anisotropic")
     affine = volumes.GRIDS["anisotropic"].copy()
@@ -351,9 +352,9 @@ def planes_of(node: Any) -> np.ndarray:
 @pytest.mark.parametrize("turned", [False, True], ids=["shifted", "turned"])
 def test_compare_shows_the_very_place_that_was_compared(name: str, turned: bool) -> None:
     """The support is the case elsewhere: what is in the middle of one view is in the other's."""
-    from D24FADSlicerLib import case as cases
-    from D24FADSlicerLib import comparison, views
-    from D24FADSlicerLib.matching import SupportMatch
+    from D24FADSlicerLib.logic.matching import SupportMatch
+    from D24FADSlicerLib.scene import case as cases
+    from D24FADSlicerLib.scene import comparison, views
 
     case = open_case(name)
     views.jump_to(case.volume, case.analysis.findings[0].peak_ras_mm)
@@ -381,8 +382,8 @@ def test_compare_shows_the_very_place_that_was_compared(name: str, turned: bool)
 
 
 def test_matches_are_kept_with_their_result_only() -> None:
-    from D24FADSlicerLib.findings import Analysis
-    from D24FADSlicerLib.matching import Matches
+    from D24FADSlicerLib.logic.findings import Analysis
+    from D24FADSlicerLib.logic.matching import Matches
 
     case = open_case()
     rows = np.eye(4).tolist()
@@ -392,3 +393,145 @@ def test_matches_are_kept_with_their_result_only() -> None:
     assert case.matches.of("a").query_to_support == tuple(map(tuple, rows))
     case.analysis = Analysis.read({**case.analysis.document, "id": "another"})
     assert case.matches is None
+
+
+def test_choosing_a_volume_keeps_zoom_place_and_the_users_layers() -> None:
+    import slicer
+    from D24FADSlicerLib.scene import case as cases
+    from D24FADSlicerLib.scene import views
+
+    case = open_case()
+    other = cases.add_volume("other", volumes.scan(volumes.GRIDS["plain"], 3))
+    overlay = cases.add_volume("PET", volumes.scan(volumes.GRIDS["plain"], 4))
+    node = views.slice_node()
+    node.SetFieldOfView(30.0, 30.0, 1.0)
+    node.SetSliceOffset(21.0)
+    before = (node.GetFieldOfView(), node.GetSliceOffset(), views.position_in_view())
+    composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    for composite in composites:
+        composite.SetLabelVolumeID(overlay.GetID())
+    views.show_volume(other)
+    assert (node.GetFieldOfView(), node.GetSliceOffset(), views.position_in_view()) == before
+    for composite in composites:
+        assert composite.GetBackgroundVolumeID() == other.GetID()
+        assert composite.GetForegroundVolumeID() is None, "the heatmap of the other case"
+        assert composite.GetLabelVolumeID() == overlay.GetID()
+        composite.SetForegroundVolumeID(overlay.GetID())
+    views.show_volume(case.volume)
+    assert all(c.GetForegroundVolumeID() == overlay.GetID() for c in composites)
+    views.show_case(case.volume, case.heatmap, 0.6)
+    assert all(c.GetLabelVolumeID() == overlay.GetID() for c in composites)
+    assert (node.GetFieldOfView(), node.GetSliceOffset(), views.position_in_view()) == before
+
+
+def test_a_volume_that_is_elsewhere_is_brought_into_view() -> None:
+    from D24FADSlicerLib.scene import case as cases
+    from D24FADSlicerLib.scene import views
+
+    open_case()
+    affine = volumes.GRIDS["plain"].copy()
+    affine[:3, 3] += 700
+    far = cases.add_volume("far", volumes.scan(affine))
+    views.show_volume(far)
+    bounds = [0.0] * 6
+    far.GetRASBounds(bounds)
+    middle = views.position_in_view()
+    assert all(bounds[2 * a] <= middle[a] <= bounds[2 * a + 1] for a in range(3))
+
+
+def test_findings_have_a_terminology_that_dicom_knows() -> None:
+    import slicer
+    import vtk
+
+    case = open_case()
+    segmentation = case.segmentation.GetSegmentation()
+    for index in range(segmentation.GetNumberOfSegments()):
+        tag = vtk.reference("")
+        segment = segmentation.GetNthSegment(index)
+        assert segment.GetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), tag)
+        category, kind = str(tag.get()).split("~")[1:3]
+        assert category.split("^")[:2] == ["SCT", "49755003"]
+        assert kind.split("^") == ["SCT", "52988006", "Lesion"]
+
+
+def test_the_servers_segmentations_have_the_same_codes() -> None:
+    codes = pytest.importorskip("d24fad_core.export.dicom_codes")
+    assert codes.ABNORMAL_STRUCTURE.value == "49755003"
+    assert codes.LESION.value == "52988006"
+
+
+@pytest.mark.parametrize("made_before", [False, True])
+def test_results_are_under_the_patient_and_study_of_their_volume(made_before: bool) -> None:
+    """In Slicer each new node has an item already; in the batch mode it has not."""
+    import slicer
+    from D24FADSlicerLib.scene import case as cases
+    from D24FADSlicerLib.scene.hierarchy import place_beside
+    from D24FADSlicerLib.scene.parameters import CaseNode
+
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    root = hierarchy.GetSceneItemID()
+    study = hierarchy.CreateStudyItem(hierarchy.CreateSubjectItem(root, "Doe"), "Head")
+    data = volumes.scan(volumes.GRIDS["plain"])
+    case = CaseNode.of_volume(cases.add_volume("case", data))
+    hierarchy.CreateItem(study, case.volume)
+    cases.receive(case, delivery_of(data), "AB", 0.6)
+    for node in (case.heatmap, case.segmentation):
+        if made_before:
+            hierarchy.SetItemParent(hierarchy.GetItemByDataNode(node), root)
+            place_beside(node, case.volume)
+        assert hierarchy.GetItemParent(hierarchy.GetItemByDataNode(node)) == study
+
+
+def test_a_series_is_known_by_its_uid() -> None:
+    import slicer
+    from D24FADSlicerLib.scene.hierarchy import series_uid
+
+    case = open_case()
+    assert series_uid(case.volume) == ""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    item = hierarchy.CreateItem(hierarchy.GetSceneItemID(), case.volume)
+    hierarchy.SetItemUID(item, "DICOM", "1.2.840.99")
+    assert series_uid(case.volume) == "1.2.840.99"
+
+
+@pytest.mark.parametrize("flips", [(False, False, True), (True, False, True), (True, True, True)])
+def test_a_volume_read_the_other_way_round_gets_its_result_at_its_place(
+    flips: tuple[bool, bool, bool],
+) -> None:
+    """Slicer and the server may count the slices of a series from opposite ends."""
+    import slicer
+    from D24FADSlicerLib.logic.grids import on_grid
+    from D24FADSlicerLib.scene import case as cases
+    from D24FADSlicerLib.scene import views
+    from D24FADSlicerLib.scene.heatmap import affine_of
+    from D24FADSlicerLib.scene.parameters import CaseNode
+    from D24FADSlicerLib.scene.segments import drawn_masks, segment_of
+
+    server = volumes.scan(volumes.GRIDS["oblique"])
+    affine = server.affine @ flip_of(flips)
+    loaded = on_grid(server, affine, server.array.shape[::-1])
+    assert loaded is not None
+    case = CaseNode.of_volume(cases.add_volume("case", loaded))
+    cases.receive(case, delivery_of(server), "AB", 0.6)
+    np.testing.assert_array_equal(affine_of(case.heatmap), affine_of(case.volume))
+    np.testing.assert_allclose(
+        slicer.util.arrayFromVolume(case.heatmap), loaded.array / 100, rtol=1e-6
+    )
+    for number in volumes.SPOTS:
+        segment = segment_of(case.segmentation, number)
+        found = slicer.util.arrayFromSegmentBinaryLabelmap(case.segmentation, segment, case.volume)
+        np.testing.assert_array_equal(found > 0, loaded.array == 900 - 100 * number)
+    assert not drawn_masks(case.segmentation, case.volume, case.review)
+    peak = case.analysis.findings[0].peak_ras_mm
+    views.jump_to(case.volume, peak)
+    assert cases.slice_in_view(case) == case.analysis.slice_of(peak)
+
+
+def flip_of(flips: tuple[bool, bool, bool]) -> np.ndarray:
+    """From an index that counts from the other end to the index."""
+    matrix = np.eye(4)
+    for axis, flipped in enumerate(flips):
+        if flipped:
+            matrix[axis, axis] = -1
+            matrix[axis, 3] = volumes.SHAPE[::-1][axis] - 1
+    return matrix

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from D24FADSlicerLib.volume_file import VolumeData
+from D24FADSlicerLib.logic.volume_file import VolumeData
 from numpy.typing import NDArray
 
 SHAPE = (24, 40, 48)

@@ -4,8 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import SimpleITK as sitk
 
+from d24fad_core.cache.folder import CacheWarning
 from d24fad_core.support.frame import align, make_frame
 from d24fad_core.support.frame_file import load_frame, save_frame
 from tests.support.phantom import Grid, scan, turned
@@ -40,4 +42,5 @@ def test_a_file_of_something_else_is_no_frame(tmp_path: Path) -> None:
     assert load_frame(path) is None
     save_frame(replace(frame, affine=np.zeros((0, 4))), path)
     path.write_bytes(path.read_bytes()[:-8])
-    assert load_frame(path) is None
+    with pytest.warns(CacheWarning, match="was damaged"):
+        assert load_frame(path) is None

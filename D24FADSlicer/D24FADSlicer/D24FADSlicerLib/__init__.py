@@ -1,6 +1,6 @@
-"""The library behind the D24FAD module of 3D Slicer.
+"""The library behind the D24FAD module of 3D Slicer, in four rooms.
 
-`messages`, `records`, `findings`, `review`, `saving`, `jobs`, `transport`, `client`, `volume_file`,
-`colors` and `strip` know neither Qt nor Slicer; `parameters`, `heatmap`, `segments`, `views` and
-`case` know MRML but no Qt; `panel` and its sections know Qt.
+`logic` is what findings, reviews and answers mean; `client` talks to the server; `scene` puts it
+into MRML; `panel` is what the user sees. `logic` and `client` know neither Qt nor Slicer, `scene`
+knows MRML but no Qt. Imports go from `panel` to `scene` and `client`, and from these to `logic`.
 """

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d24fad_core.errors import InputError
+from d24fad_core.io.dicom.values import ValueTransformation
 
 # Largest angle between the normal of the slices and the way from one to the next.
 MAXIMUM_TILT_DEGREES = 0.5
@@ -32,8 +33,7 @@ class Slice:
         orientation: direction of rising column, then of rising row index, six LPS cosines.
         pixel_spacing: distance in mm between rows, then between columns.
         size: number of columns and of rows.
-        slope: what a stored value is multiplied by (PS3.3, C.11.1).
-        intercept: what is added then.
+        values: what becomes of its stored values.
     """
 
     path: Path
@@ -42,8 +42,7 @@ class Slice:
     orientation: NDArray[np.float64]
     pixel_spacing: NDArray[np.float64]
     size: tuple[int, int]
-    slope: float
-    intercept: float
+    values: ValueTransformation
 
 
 def stack_geometry(
@@ -61,26 +60,29 @@ def stack_geometry(
             "the series."
         )
     first = slices[0]
+    # Of medians, a damaged number in one of the headers takes nothing away.
+    pixel_spacing = np.median([each.pixel_spacing for each in slices], axis=0)
+    orientation = np.median([each.orientation for each in slices], axis=0)
     for each in slices:
         if each.size != first.size or not np.allclose(each.pixel_spacing, first.pixel_spacing):
             raise InputError(
                 f"{source}: slices of {_pixels(first)} and of {_pixels(each)} in one series; give "
                 "a series of one size."
             )
-        if not np.allclose(each.orientation, first.orientation, atol=1e-3):
+        if not np.allclose(each.orientation, orientation, atol=1e-3):
             raise InputError(
                 f"{source}: slices of several orientations in one series (a scout?); give a series "
                 "of parallel slices."
             )
-    if not (first.pixel_spacing > 0).all():
+    if not (pixel_spacing > 0).all():
         raise InputError(
-            f"{source}: PixelSpacing {first.pixel_spacing.tolist()} mm; convert the series again "
+            f"{source}: PixelSpacing {pixel_spacing.tolist()} mm; convert the series again "
             "from its source."
         )
-    row, column = first.orientation[:3], first.orientation[3:]
+    row, column = orientation[:3], orientation[3:]
     if not np.allclose([row @ row, column @ column, row @ column], [1, 1, 0], atol=1e-3):
         raise InputError(
-            f"{source}: ImageOrientationPatient {first.orientation.tolist()} is not two "
+            f"{source}: ImageOrientationPatient {orientation.tolist()} is not two "
             "perpendicular unit vectors; convert the series again from its source."
         )
     row, column = row / np.linalg.norm(row), column / np.linalg.norm(column)
@@ -88,20 +90,23 @@ def stack_geometry(
     ordered = sorted(slices, key=lambda each: float(each.position @ normal))
     positions = np.stack([each.position for each in ordered])
     _check_distances(positions @ normal, source)
-    step = (positions[-1] - positions[0]) / (len(ordered) - 1)
+    apart = len(ordered) // 2
+    step = np.median(positions[apart:] - positions[:-apart], axis=0) / apart
     _check_tilt(step, normal, source)
     distance = float(np.linalg.norm(step))
-    expected = positions[0] + np.arange(len(ordered))[:, None] * step
+    places = np.arange(len(ordered))[:, None] * step
+    origin = np.median(positions - places, axis=0)
+    expected = origin + places
     stray = float(np.linalg.norm(positions - expected, axis=1).max())
     if stray > max(POSITION_TOLERANCE * distance, POSITION_TOLERANCE_MM):
         raise InputError(
             f"{source}: a slice lies {stray:.2f} mm off the straight stack; convert the series to "
             "a regular volume first."
         )
-    rows_spacing, columns_spacing = first.pixel_spacing
+    rows_spacing, columns_spacing = pixel_spacing
     affine = np.eye(4)
     affine[:3, :3] = np.stack([row * columns_spacing, column * rows_spacing, step], axis=1)
-    affine[:3, 3] = positions[0]
+    affine[:3, 3] = origin
     affine[:3] = _LPS_TO_RAS @ affine[:3]
     return ordered, affine
 

@@ -14,10 +14,8 @@ from pydicom.uid import RLELossless
 
 from d24fad_core.errors import InputError
 from d24fad_core.io.damage import reporting_damage
+from d24fad_core.io.dicom.attributes import FRAME_GROUPS, SHARED_GROUPS
 from d24fad_core.io.dicom.geometry import Slice
-
-FRAME_GROUPS = "PerFrameFunctionalGroupsSequence"
-SHARED_GROUPS = "SharedFunctionalGroupsSequence"
 
 
 def read_pixels(slices: Sequence[Slice]) -> NDArray[np.float32]:
@@ -40,7 +38,7 @@ def read_pixels(slices: Sequence[Slice]) -> NDArray[np.float32]:
                 f"{rows} x {columns}; copy the file again from its source."
             )
         for place, frame in members:
-            array[place] = frames[frame] * slices[place].slope + slices[place].intercept
+            array[place] = slices[place].values.apply(frames[frame])
     return array.transpose(2, 1, 0)
 
 
@@ -77,14 +75,15 @@ def _stored_values(path: Path) -> NDArray[Any]:
 def _decompressed(dataset: pydicom.Dataset) -> NDArray[Any]:
     """Stored values of a JPEG, JPEG-LS or JPEG 2000 image, shape (frames, rows, columns).
 
-    SimpleITK decodes them all, but from files only, and rescales some kinds of image on the way:
-    it gets a copy without the rescale.
+    SimpleITK decodes them all, but from files only, and on the way rescales some kinds of image and
+    inverts others: it gets a copy that asks for neither.
     """
     groups = [*(dataset.get(SHARED_GROUPS, None) or ()), *(dataset.get(FRAME_GROUPS, None) or ())]
     for holder in (dataset, *groups):
         for name in ("RescaleSlope", "RescaleIntercept", "PixelValueTransformationSequence"):
             if name in holder:
                 delattr(holder, name)
+    dataset.PhotometricInterpretation = "MONOCHROME2"
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "copy.dcm"
         dataset.save_as(copy)

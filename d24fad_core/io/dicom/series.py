@@ -4,7 +4,6 @@ Attributes and their meaning: DICOM PS3.3, Image Plane Module (C.7.6.2) and Mult
 Groups (C.7.6.16).
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,12 +15,26 @@ from numpy.typing import NDArray
 
 from d24fad_core.errors import InputError
 from d24fad_core.io.damage import reporting_damage
+from d24fad_core.io.dicom.attributes import (
+    FRAME_GROUPS,
+    SHARED_GROUPS,
+    UNKNOWN,
+    AttributeFaultError,
+    code,
+    frame_header,
+    number,
+    numbers,
+)
 from d24fad_core.io.dicom.geometry import Slice, stack_geometry
-from d24fad_core.io.dicom.pixels import FRAME_GROUPS, SHARED_GROUPS
+from d24fad_core.io.dicom.values import (
+    VALUE_TAGS,
+    check_alike,
+    padding_of,
+    value_transformations,
+)
 from d24fad_core.volumes.volume import Modality
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
-_UNKNOWN = "unknown"
 _HEADER_TAGS = [
     "SOPClassUID",
     "Modality",
@@ -30,13 +43,11 @@ _HEADER_TAGS = [
     "SeriesInstanceUID",
     "SeriesNumber",
     "SeriesDescription",
-    "PhotometricInterpretation",
+    *VALUE_TAGS,
     "NumberOfFrames",
     "Rows",
     "Columns",
     "PixelSpacing",
-    "RescaleSlope",
-    "RescaleIntercept",
     "ImagePositionPatient",
     "ImageOrientationPatient",
     SHARED_GROUPS,
@@ -62,10 +73,6 @@ class DicomSeries:
     def shape(self) -> tuple[int, int, int]:
         """Columns, rows and slices."""
         return (*self.slices[0].size, len(self.slices))
-
-
-class _NoGeometryError(ValueError):
-    """A header does not place its image; the message names the attribute, never other text."""
 
 
 def dicom_files(folder: Path) -> list[Path]:
@@ -137,15 +144,19 @@ def _is_dicom(path: Path) -> bool:
 def _open_series(files: Iterable[Path], source: Path) -> DicomSeries:
     headers = {path: _read_header(path) for path in files}
     series = _choose_series(headers, source)
-    first = headers[series[0]]
-    if not (photometric := _code(first, "PhotometricInterpretation")).startswith("MONOCHROME"):
-        raise InputError(
-            f"{source}: a colour image (PhotometricInterpretation {photometric}); give the "
-            "original grey-value series."
-        )
-    slices = [each for path in series for each in _slices(path, headers[path])]
+    for path in series:
+        photometric = code(headers[path], "PhotometricInterpretation")
+        if not photometric.startswith("MONOCHROME"):
+            raise InputError(
+                f"{path}: a colour image (PhotometricInterpretation {photometric}); give the "
+                "original grey-value series."
+            )
+    chosen = {path: headers[path] for path in series}
+    modality = Modality(chosen[series[0]].Modality)
+    check_alike(chosen, modality, source)
+    slices = _slices(chosen, modality, source)
     ordered, affine = stack_geometry(slices, source)
-    return DicomSeries(tuple(ordered), affine, Modality(first.Modality))
+    return DicomSeries(tuple(ordered), affine, modality)
 
 
 def _read_header(path: Path) -> pydicom.Dataset:
@@ -159,10 +170,10 @@ def _read_header(path: Path) -> pydicom.Dataset:
 def _choose_series(headers: dict[Path, pydicom.Dataset], source: Path) -> list[Path]:
     """The files of the only CT or MR series."""
     groups: dict[str, list[Path]] = defaultdict(list)
-    others: set[str] = set()
+    others: dict[str, set[str]] = defaultdict(set)
     for path, header in headers.items():
-        modality = _code(header, "Modality")
-        if modality == _UNKNOWN:
+        modality = code(header, "Modality")
+        if modality == UNKNOWN:
             raise InputError(
                 f"{path}: the DICOM header does not say the modality (damaged?); copy the file "
                 "again from its source."
@@ -170,7 +181,7 @@ def _choose_series(headers: dict[Path, pydicom.Dataset], source: Path) -> list[P
         if modality in {each.value for each in Modality}:
             groups[str(header.get("SeriesInstanceUID", ""))].append(path)
         else:
-            others.add(modality)
+            others[modality].add(str(header.get("SeriesInstanceUID", "")))
     if not groups:
         raise InputError(
             f"{source}: modality {', '.join(sorted(others))}; only CT and MR can be analysed."
@@ -181,7 +192,13 @@ def _choose_series(headers: dict[Path, pydicom.Dataset], source: Path) -> list[P
             f"{source}: {len(groups)} series ({'; '.join(listed)}); move each series to a folder "
             "of its own and give one of them."
         )
-    return next(iter(groups.values()))
+    (series,) = groups
+    if strays := [modality for modality, uids in others.items() if series in uids]:
+        raise InputError(
+            f"{source}: the series has images of modality {', '.join(sorted(strays))} too "
+            "(damaged?); copy it again from its source."
+        )
+    return groups[series]
 
 
 def _described(header: pydicom.Dataset, count: int) -> str:
@@ -200,83 +217,57 @@ def _described(header: pydicom.Dataset, count: int) -> str:
     )
 
 
-def _slices(path: Path, header: pydicom.Dataset) -> list[Slice]:
-    """The slices of a file: itself, or its frames."""
+def _slices(headers: dict[Path, pydicom.Dataset], modality: Modality, source: Path) -> list[Slice]:
+    """The slices of all files of a series."""
     try:
-        size = (int(_number(header, "Columns")), int(_number(header, "Rows")))
-        frames = len(header.get(FRAME_GROUPS, None) or (header,))
-        if (counted := int(_number(header, "NumberOfFrames", 1))) != frames:
-            raise _NoGeometryError(f"{counted} frames, positions for {frames}")
-        return [
-            Slice(
-                path=path,
-                frame=frame,
-                position=_numbers(
-                    _frame_header(header, frame, "PlanePositionSequence"), "ImagePositionPatient", 3
-                ),
-                orientation=_numbers(
-                    _frame_header(header, frame, "PlaneOrientationSequence"),
-                    "ImageOrientationPatient",
-                    6,
-                ),
-                pixel_spacing=_numbers(
-                    _frame_header(header, frame, "PixelMeasuresSequence"), "PixelSpacing", 2
-                ),
-                size=size,
-                slope=_number(
-                    _frame_header(header, frame, "PixelValueTransformationSequence"),
-                    "RescaleSlope",
-                    1.0,
-                ),
-                intercept=_number(
-                    _frame_header(header, frame, "PixelValueTransformationSequence"),
-                    "RescaleIntercept",
-                    0.0,
-                ),
-            )
-            for frame in range(frames)
+        padding = padding_of(headers.values())
+    except AttributeFaultError as error:
+        raise _damaged_values(source, error) from error
+    slices: list[Slice] = []
+    for path, header in headers.items():
+        try:
+            frames = _frame_count(header)
+            places = [_placed(header, frame) for frame in range(frames)]
+            size = (int(number(header, "Columns")), int(number(header, "Rows")))
+        except AttributeFaultError as error:
+            raise InputError(
+                f"{path}: the image does not say where in the patient it lies ({error}); give the "
+                "original axial, coronal or sagittal series, not a screenshot, scout or projection."
+            ) from error
+        try:
+            values = value_transformations(header, frames, modality, padding)
+        except AttributeFaultError as error:
+            raise _damaged_values(path, error) from error
+        slices += [
+            Slice(path, frame, *place, size, values[frame]) for frame, place in enumerate(places)
         ]
-    except _NoGeometryError as error:
-        raise InputError(
-            f"{path}: the image does not say where in the patient it lies ({error}); give the "
-            "original axial, coronal or sagittal series, not a screenshot, scout or projection."
-        ) from error
+    return slices
 
 
-def _frame_header(header: pydicom.Dataset, frame: int, group: str) -> pydicom.Dataset:
-    """Where the attributes of a frame stand.
-
-    In a multi-frame image in the frame's own functional group, else in the one that all frames
-    share (empty where there is neither); in a single-frame image at the top.
-    """
-    if not header.get(FRAME_GROUPS, None):
-        return header
-    for groups in (header.get(FRAME_GROUPS)[frame], *(header.get(SHARED_GROUPS, None) or ())):
-        if sequence := groups.get(group, None):
-            return sequence[0]
-    return pydicom.Dataset()
+def _damaged_values(path: Path, error: AttributeFaultError) -> InputError:
+    return InputError(
+        f"{path}: the header does not say what its pixel values mean ({error}); give the original "
+        "series, or a NIfTI or NRRD file of HU."
+    )
 
 
-def _code(header: pydicom.Dataset, name: str) -> str:
-    """A code string (VR CS); a damaged header could hold anything there, also a patient's name."""
-    value = str(header.get(name, None) or "")
-    return value if re.fullmatch(r"[A-Z0-9_ ]{1,16}", value) else _UNKNOWN
+def _frame_count(header: pydicom.Dataset) -> int:
+    frames = len(header.get(FRAME_GROUPS, None) or (header,))
+    if (counted := int(number(header, "NumberOfFrames", 1))) != frames:
+        raise AttributeFaultError(f"{counted} frames, positions for {frames}")
+    return frames
 
 
-def _number(header: pydicom.Dataset, name: str, default: float | None = None) -> float:
-    if default is not None and header.get(name, None) in (None, ""):
-        return default
-    return float(_numbers(header, name, 1)[0])
-
-
-def _numbers(header: pydicom.Dataset, name: str, count: int) -> NDArray[np.float64]:
-    value = header.get(name, None)
-    if value is None or value == "":
-        raise _NoGeometryError(f"no {name}")
-    try:
-        values = np.array(value, dtype=np.float64).ravel()
-    except (TypeError, ValueError) as error:
-        raise _NoGeometryError(f"{name} is not a number") from error
-    if values.shape != (count,) or not np.isfinite(values).all():
-        raise _NoGeometryError(f"{name} is {values.tolist()}")
-    return values
+def _placed(
+    header: pydicom.Dataset, frame: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Position, orientation and pixel spacing of a frame."""
+    position, orientation, spacing = (
+        frame_header(header, frame, f"{group}Sequence")
+        for group in ("PlanePosition", "PlaneOrientation", "PixelMeasures")
+    )
+    return (
+        numbers(position, "ImagePositionPatient", 3),
+        numbers(orientation, "ImageOrientationPatient", 6),
+        numbers(spacing, "PixelSpacing", 2),
+    )

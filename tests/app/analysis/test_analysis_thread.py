@@ -6,11 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from d24fad_core.errors import SupportError
 from d24fad_core.io.known_studies import KnownStudies
 from d24fad_core.masking.choice import BrainMask
+from d24fad_core.volumes.volume import Modality, Volume
 from monailabel_app.analysis.analyses import Analyses, AnalysisRequest
 from monailabel_app.analysis.analysis_thread import AnalysisThread
 from monailabel_app.analysis.parameters import AnalysisParameters
@@ -80,11 +82,11 @@ def test_every_part_of_an_analysis_is_done_there(tmp_path: Path, database: Datab
         def content_hash(self, _: object) -> str:
             return "content"
 
-        def volume(self, _: object) -> str:
-            return "volume"
+        def volume(self, _: object) -> Volume:
+            return Volume(np.zeros((4, 4, 4), np.float32), np.eye(4), Modality.MR, "study")
 
-        def source(self, *_: object) -> str:
-            return "volume"
+        def source(self, *_: object) -> Volume:
+            return self.volume(None)
 
     def load(_: Path) -> Any:
         places.append(threading.current_thread())

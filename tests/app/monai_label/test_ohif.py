@@ -4,8 +4,6 @@ What it paints is checked by pixels: in each of its three views the head is foun
 where each voxel is on the screen, and the fill is compared with the mask that the server made.
 """
 
-import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from io import BytesIO
@@ -18,8 +16,7 @@ import requests
 from numpy.typing import NDArray
 from PIL import Image
 from selenium.common.exceptions import StaleElementReferenceException
-from selenium.webdriver import ActionChains, Chrome, ChromeOptions
-from selenium.webdriver.chrome.service import Service
+from selenium.webdriver import ActionChains, Chrome
 from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -29,8 +26,8 @@ from selenium.webdriver.support.wait import WebDriverWait
 from d24fad_core import RESEARCH_USE_ONLY
 from monailabel_app.server_process import ServerProcess
 from tests.app.pacs_series import CASE
+from tests.browser import headless_chromium, needs_browser
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 SCREENSHOT = Path(__file__).parents[3] / "Resources" / "screenshots" / "ohif.png"
 PATIENCE_SECONDS = 120
 # The order of OHIF's views, each by the axis of the volume that it shows slices along.
@@ -39,31 +36,15 @@ AXES = {"axial": 2, "sagittal": 0, "coronal": 1}
 pytestmark = [
     pytest.mark.server,
     pytest.mark.slow,
-    pytest.mark.skipif(
-        not (CHROMIUM and DRIVER) and "CI" not in os.environ,
-        reason="Debian's chromium and chromium-driver are not installed",
-    ),
+    needs_browser,
 ]
 
 
 @pytest.fixture
 def browser() -> Iterator[Chrome]:
-    options = ChromeOptions()
-    options.binary_location = CHROMIUM or "chromium"
-    for argument in (
-        "--headless=new",
-        "--no-sandbox",  # Chromium has none for root, who runs containers
-        "--disable-dev-shm-usage",
-        "--window-size=1400,900",
-        "--use-angle=swiftshader",
-        "--enable-unsafe-swiftshader",
-        # OHIF asks for fonts on the Internet; it must do without.
-        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-    ):
-        options.add_argument(argument)
-    running = Chrome(options=options, service=Service(DRIVER))
-    yield running
-    running.quit()
+    # OHIF asks for fonts on the Internet; it must do without.
+    with headless_chromium("1400,900", reachable="127.0.0.1") as running:
+        yield running
 
 
 def canonical(path: Path) -> NDArray[np.float32]:

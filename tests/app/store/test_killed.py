@@ -14,7 +14,7 @@ import pytest
 
 from monailabel_app.jobs.job import Job, JobKind, JobState, JobStore
 from monailabel_app.normals.support_sets import Member, SupportSetRecord
-from monailabel_app.review.review_events import ReviewEvents
+from monailabel_app.review.log import ReviewLog
 from monailabel_app.review.states import ReviewEvent
 from monailabel_app.store import schema
 from monailabel_app.store.records import Records
@@ -24,7 +24,7 @@ from monailabel_app.store.recovery import open_database
 def work(path: Path, start: int, acknowledge: Callable[[str], None]) -> None:
     """Jobs, set edits and review events without end; each is told when it is done."""
     database = open_database(path)
-    jobs, events = JobStore(database), ReviewEvents(database)
+    jobs, events = JobStore(database), ReviewLog(path.parent / "reviews")
     sets = Records(database, schema.SUPPORT_SETS, SupportSetRecord)
     acknowledge("open")
     number = start
@@ -38,8 +38,8 @@ def work(path: Path, start: int, acknowledge: Callable[[str], None]) -> None:
         members = tuple(Member(f"image-{each}") for each in range(number % 9))
         sets.put("set", SupportSetRecord("set", title=str(number), members=members))
         acknowledge(f"set {number}")
-        event = events.append("result", ReviewEvent("note", "AB", note=str(number)))
-        acknowledge(f"event {event.event} {number}")
+        review = events.append("result", 0, ReviewEvent("note", "AB", note=str(number)))
+        acknowledge(f"event {review.version} {number}")
 
 
 def killed_after(path: Path, start: int, seconds: float) -> list[str]:
@@ -93,7 +93,7 @@ def test_nothing_that_was_acknowledged_is_lost(tmp_path: Path, rounds: int) -> N
         if title:
             assert record is not None and int(record.title) >= title
             assert len(record.members) == int(record.title) % 9
-        stored = ReviewEvents(database).events("result")
+        stored = ReviewLog(path.parent / "reviews").events("result")
         assert [event.event for event in stored] == list(range(1, len(stored) + 1))
         # One that was stored and not acknowledged any more may be there.
         assert len(stored) >= events

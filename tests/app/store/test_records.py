@@ -112,14 +112,6 @@ def test_a_full_disk_is_said_with_the_path(database: Database, records: Records[
     assert records.keys() == ()
 
 
-def test_review_events_are_neither_changed_nor_deleted(database: Database) -> None:
-    with database.transaction() as connection:
-        schema.insert(connection, schema.REVIEW_EVENTS, "r/1", '{"result": "r", "event": 1}')
-    for statement in ("DELETE FROM review_events", "UPDATE review_events SET document = '{}'"):
-        with pytest.raises(Exception, match="never"), database.transaction() as connection:
-            connection.execute(statement)
-
-
 def test_a_database_that_is_damaged_while_the_server_runs_is_an_error_of_the_disk(
     database: Database, records: Records[Thing]
 ) -> None:

@@ -1,5 +1,7 @@
 """Studies of the server, by image id alone."""
 
+import gzip
+import struct
 from pathlib import Path
 
 import nibabel
@@ -30,3 +32,32 @@ def test_a_study_that_cannot_be_read_is_refused_without_its_path(tmp_path: Path)
         study.source(KnownStudies(tmp_path / "cache"))
     assert caught.value.code == "unreadable_image"
     assert str(tmp_path) not in str(caught.value) and "secret-name" not in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha"])
+def test_a_small_file_that_unpacks_to_gigabytes_is_refused_by_its_header(
+    suffix: str, tmp_path: Path
+) -> None:
+    zeros = gzip.compress(bytes(1 << 20))
+    headers = {
+        ".nrrd": b"NRRD0004\ntype: uchar\ndimension: 3\nspace: left-posterior-superior\n"
+        b"sizes: 900 900 700\nspace directions: (1,0,0) (0,1,0) (0,0,1)\n"
+        b"encoding: gzip\nspace origin: (0,0,0)\n\n",
+        ".mha": b"ObjectType = Image\nNDims = 3\nBinaryData = True\nCompressedData = True\n"
+        b"TransformMatrix = 1 0 0 0 1 0 0 0 1\nOffset = 0 0 0\nElementSpacing = 1 1 1\n"
+        b"DimSize = 900 900 700\nElementType = MET_UCHAR\nElementDataFile = LOCAL\n",
+    }
+    path = tmp_path / f"bomb{suffix}"
+    if suffix == ".nii.gz":
+        content = bytearray(nibabel.Nifti1Image(np.zeros((2, 2, 2), "u1"), np.eye(4)).to_bytes())
+        content[42:48] = struct.pack("<3h", 900, 900, 700)
+        path.write_bytes(gzip.compress(bytes(content)) + zeros)
+    else:
+        path.write_bytes(headers[suffix] + zeros)
+    for read in (
+        Study("bomb", path).volume,
+        lambda: Study("bomb", path).source(KnownStudies(tmp_path)),
+    ):
+        with pytest.raises(RequestError, match="900 x 900 x 700 voxels are more") as caught:
+            read()
+        assert caught.value.code == "unsuitable_image"

@@ -66,7 +66,7 @@ def write_series(
 ) -> list[Path]:
     """Write one file a slice; `array` holds stored values of shape (columns, rows, slices).
 
-    The order of the names is not that of the slices.
+    The order of the names is not that of the slices. Values of CT are HU unless rescaled.
     """
     folder.mkdir(parents=True, exist_ok=True)
     series_uid = generate_uid()
@@ -84,6 +84,8 @@ def write_series(
         position, orientation, spacing = plane_of(affine, index)
         image.ImagePositionPatient, image.ImageOrientationPatient = position, orientation
         image.PixelSpacing = spacing
+        if rescale is None and modality == "CT":
+            image.RescaleSlope, image.RescaleIntercept = "1", "0"
         if rescale is not None:
             image.RescaleSlope, image.RescaleIntercept = decimals(rescale[index])
         image.PixelData = np.ascontiguousarray(array[:, :, index].T).astype("<i2").tobytes()
@@ -132,4 +134,14 @@ def change(path: Path, **attributes: object) -> None:
             delattr(image, name)
         else:
             setattr(image, name, value)
+    image.save_as(path)
+
+
+def declare_padding(path: Path, value: int, limit: int | None = None) -> None:
+    """Say which stored values are padding, in the type of the pixels."""
+    image = pydicom.dcmread(path)
+    kind = "SS" if image.PixelRepresentation else "US"
+    image.add_new("PixelPaddingValue", kind, value)
+    if limit is not None:
+        image.add_new("PixelPaddingRangeLimit", kind, limit)
     image.save_as(path)

@@ -1,20 +1,23 @@
 """DICOM series become volumes of exact geometry, or are refused with the reason."""
 
+import io
 from pathlib import Path
 
 import numpy as np
+import pillow_jpls  # noqa: F401 - lets Pillow write JPEG-LS
 import pydicom
 import pytest
 import SimpleITK
 from numpy.typing import NDArray
+from PIL import Image
 from pydicom.encaps import encapsulate, generate_pixel_data_frame
-from pydicom.uid import RLELossless
+from pydicom.uid import ImplicitVRLittleEndian, JPEGLSLossless, RLELossless
 from scipy.spatial.transform import Rotation
 
 from d24fad_core.errors import InputError
 from d24fad_core.io.reading import read_volume
 from d24fad_core.volumes.volume import Modality
-from tests.io.dicom.dicom_builder import change, write_enhanced, write_series
+from tests.io.dicom.dicom_builder import change, declare_padding, write_enhanced, write_series
 
 AXIAL = np.diag([-0.8, -0.7, 3.0, 1.0])
 SAGITTAL = np.array([[0, 0, 3.0, -40], [-0.8, 0, 0, 90], [0, -0.7, 0, 60], [0, 0, 0, 1]])
@@ -23,6 +26,9 @@ OBLIQUE = np.eye(4)
 OBLIQUE[:3, :3] = Rotation.from_euler("xyz", [20, -15, 8], degrees=True).as_matrix() @ np.diag(
     [-0.8, -0.7, 3.0]
 )
+
+
+KINDS = ["JPEG", "JPEG2000", "JPEG-LS"]
 
 
 def pixels(columns: int = 5, rows: int = 4) -> NDArray[np.int16]:
@@ -108,7 +114,10 @@ def test_a_name_in_the_series_description_is_not_repeated(tmp_path: Path) -> Non
 
 
 def compress(path: Path, kind: str) -> None:
-    """Replace the pixels of a DICOM file by their JPEG or JPEG 2000 code (lossless)."""
+    """Replace the pixels of a DICOM file by their JPEG, JPEG 2000 or JPEG-LS code (lossless)."""
+    if kind == "JPEG-LS":
+        compress_to_jpeg_ls(path)
+        return
     image = pydicom.dcmread(path)
     single = path.with_name("single-frame.dcm")
     writer = SimpleITK.ImageFileWriter()
@@ -128,13 +137,31 @@ def compress(path: Path, kind: str) -> None:
     image.save_as(path)
 
 
+def compress_to_jpeg_ls(path: Path) -> None:
+    """SimpleITK reads JPEG-LS but does not write it."""
+    image = pydicom.dcmread(path)
+    codes = []
+    for frame in image.pixel_array.reshape(-1, image.Rows, image.Columns):
+        stream = io.BytesIO()
+        Image.fromarray(frame.view(np.uint16)).save(stream, "JPEG-LS", spiff=None)
+        codes.append(stream.getvalue())
+    image.file_meta.TransferSyntaxUID = JPEGLSLossless
+    image.PixelData = encapsulate(codes)
+    image["PixelData"].is_undefined_length = True
+    image["PixelData"].VR = "OB"
+    image.save_as(path)
+
+
 @pytest.mark.parametrize("modality", ["CT", "MR"])
-@pytest.mark.parametrize("kind", ["JPEG", "JPEG2000"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_jpeg_compressed_slices_are_read(tmp_path: Path, kind: str, modality: str) -> None:
-    rescale = [(1.0 + index / 4, -100.0 * index) for index in range(6)]
+    rescale = [(1.0, -1024.0)] * 6
+    if modality == "MR":
+        rescale = [(1.0 + index / 4, -100.0 * index) for index in range(6)]
     for path in write_series(tmp_path, pixels(64, 48), AXIAL, modality=modality, rescale=rescale):
         compress(path, kind)
-        assert kind in pydicom.dcmread(path).file_meta.TransferSyntaxUID.name.replace(" ", "")
+        name = pydicom.dcmread(path).file_meta.TransferSyntaxUID.name.replace(" ", "")
+        assert kind in name
     expected = pixels(64, 48) * [slope for slope, _ in rescale] + [below for _, below in rescale]
     np.testing.assert_allclose(read_volume(tmp_path).array, expected, rtol=1e-6)
 
@@ -155,3 +182,125 @@ def test_damaged_jpeg_is_refused(tmp_path: Path) -> None:
     path.write_bytes(content[:start] + bytes(20) + content[start + 20 :])
     with pytest.raises(InputError, match="not a whole DICOM image"):
         read_volume(tmp_path)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("bits", [12, 16])
+@pytest.mark.parametrize("kind", KINDS)
+def test_inverted_display_inverts_no_values(
+    kind: str, bits: int, signed: bool, tmp_path: Path
+) -> None:
+    """MONOCHROME1 is about the screen (PS3.3, C.7.6.3.1.2); HU stay HU, packed or not."""
+    values = pixels(64, 48) if signed else pixels(64, 48) + 200
+    values[:, :, 2] = 0  # which is not damage
+    paths = write_series(tmp_path, values, AXIAL, modality="CT", rescale=[(1.0, -1024.0)] * 6)
+    for path in paths:
+        change(
+            path,
+            PhotometricInterpretation="MONOCHROME1",
+            PixelRepresentation=int(signed),
+            BitsStored=bits,
+            HighBit=bits - 1,
+        )
+    unpacked = read_volume(tmp_path).array
+    np.testing.assert_array_equal(unpacked, values - 1024.0)
+    for path in paths:
+        compress(path, kind)
+    np.testing.assert_array_equal(read_volume(tmp_path).array, unpacked)
+
+
+@pytest.mark.parametrize("name", ["RescaleSlope", "RescaleIntercept"])
+def test_a_ct_that_does_not_say_how_its_values_become_hu_is_refused(
+    name: str, tmp_path: Path
+) -> None:
+    for path in write_series(tmp_path, pixels(), AXIAL, modality="CT"):
+        change(path, **{name: None})
+    with pytest.raises(InputError, match=f"what its pixel values mean \\(no {name}\\)"):
+        read_volume(tmp_path)
+
+
+def test_a_ct_of_another_unit_is_refused(tmp_path: Path) -> None:
+    for path in write_series(tmp_path, pixels(), AXIAL, modality="CT"):
+        change(path, RescaleType="MGML")
+    with pytest.raises(InputError, match="RescaleType is not HU but 'MGML'"):
+        read_volume(tmp_path)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_padding_of_a_ct_becomes_air(packed: bool, tmp_path: Path) -> None:
+    values = pixels(64, 48)
+    values[:9] = -2000
+    values[-5:] = -1999
+    paths = write_series(tmp_path, values, AXIAL, modality="CT", rescale=[(1.0, -1024.0)] * 6)
+    for path in paths:
+        declare_padding(path, -2000, -1990)
+        if packed:
+            compress(path, "JPEG2000")
+    expected = np.where(values < -1900, -1000.0, values - 1024.0)
+    np.testing.assert_array_equal(read_volume(tmp_path).array, expected)
+
+
+def test_padding_is_found_without_types_in_the_file(tmp_path: Path) -> None:
+    values = pixels()
+    values[0] = -2000
+    for path in write_series(tmp_path, values, AXIAL, modality="CT"):
+        declare_padding(path, -2000)
+        image = pydicom.dcmread(path)
+        image.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+        image.is_implicit_VR = True
+        image.save_as(path)
+    assert (read_volume(tmp_path).array[0] == -1000).all()
+
+
+def test_padding_of_an_mr_becomes_no_signal(tmp_path: Path) -> None:
+    values = pixels()
+    values[0] = -32768
+    for path in write_series(tmp_path, values, AXIAL):
+        declare_padding(path, -32768)
+    expected = values.astype(np.float32)
+    expected[0] = 0
+    np.testing.assert_array_equal(read_volume(tmp_path).array, expected)
+
+
+def test_tissue_that_is_declared_to_be_padding_stays(tmp_path: Path) -> None:
+    for path in write_series(tmp_path, pixels(), AXIAL, modality="CT"):
+        declare_padding(path, -200, 50)
+    np.testing.assert_array_equal(read_volume(tmp_path).array, pixels())
+
+
+@pytest.mark.parametrize(
+    ("modality", "attributes", "words"),
+    [
+        ("MR", {"PixelRepresentation": 0}, "PixelRepresentation differs"),
+        ("CT", {"RescaleIntercept": "-1000"}, "RescaleIntercept differs"),
+        ("CT", {"Modality": "PT"}, "images of modality PT too"),
+        ("MR", {"PhotometricInterpretation": "RGB"}, "a colour image"),
+    ],
+)
+def test_an_image_that_is_unlike_the_others_is_refused(
+    modality: str, attributes: dict[str, object], words: str, tmp_path: Path
+) -> None:
+    paths = write_series(tmp_path, pixels(), AXIAL, modality=modality)
+    change(paths[5], **attributes)
+    with pytest.raises(InputError, match=words):
+        read_volume(tmp_path)
+
+
+def test_a_rescale_that_one_image_lost_is_missed(tmp_path: Path) -> None:
+    paths = write_series(tmp_path, pixels(), AXIAL, rescale=[(2.0, 1.0)] * 6)
+    change(paths[3], RescaleSlope=None, RescaleIntercept=None)
+    with pytest.raises(InputError, match="others have none"):
+        read_volume(tmp_path)
+
+
+@pytest.mark.parametrize("index", [0, 3, 5])
+def test_a_number_that_is_slightly_off_in_one_image_moves_nothing(
+    index: int, tmp_path: Path
+) -> None:
+    paths = write_series(tmp_path, pixels(), OBLIQUE)
+    whole = read_volume(tmp_path)
+    image = pydicom.dcmread(paths[index])
+    turned = [float(each) + 5e-4 for each in image.ImageOrientationPatient]
+    moved = [float(each) + 0.05 for each in image.ImagePositionPatient]
+    change(paths[index], ImageOrientationPatient=turned, ImagePositionPatient=moved)
+    np.testing.assert_allclose(read_volume(tmp_path).affine, whole.affine, atol=1e-6)

@@ -51,6 +51,46 @@ class ScriptedLoadableModuleWidget:
         """Nothing of its own here."""
 
 
+class ModuleWidget(QtWidgets.QWidget):
+    """qSlicerScriptedLoadableModuleWidget: what a module's widget is built into, and rebuilt."""
+
+    def __init__(self, module: str) -> None:
+        super().__init__()
+        self._module = module
+        raw(self, "setLayout")(QtWidgets.QVBoxLayout())
+
+    def reload(self) -> None:
+        """Build the widget anew from the module's class of now."""
+        widget_class = getattr(sys.modules[self._module], f"{self._module}Widget")
+        widget = widget_class(self)
+        setattr(slicer.modules, f"{self._module}Widget", widget)
+        widget.setup()
+
+
+class LoadedModule:
+    """A scripted module as `slicer.modules.<name>` has it."""
+
+    def __init__(self, name: str, path: str) -> None:
+        self.path = path
+        self.name = name
+        self._representation = ModuleWidget(name)
+
+    def widgetRepresentation(self) -> ModuleWidget:  # noqa: N802
+        return self._representation
+
+
+def load_module(name: str, path: str) -> ModuleWidget:
+    """Put a module where Slicer's own `slicer.util.reloadScriptedModule` finds it.
+
+    Returns:
+        The widget that the module's panel is in.
+    """
+    module = LoadedModule(name, path)
+    setattr(slicer.modules, name.lower(), module)
+    module.widgetRepresentation().reload()
+    return module.widgetRepresentation()
+
+
 class ScriptedLoadableModuleLogic:
     """Slicer's base class of module logics."""
 
@@ -106,6 +146,10 @@ def start() -> types.ModuleType:
     ):
         setattr(scripted, cls.__name__, cls)
     sys.modules["slicer.ScriptedLoadableModule"] = scripted
+    language = types.ModuleType("slicer.i18n")
+    language.translate = lambda context, text: text  # type: ignore[attr-defined]
+    language.tr = lambda text: text  # type: ignore[attr-defined]
+    sys.modules["slicer.i18n"] = language
     _state["qt"] = qt
     return qt
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,7 @@ import vtk
 from numpy.typing import NDArray
 from vtk.util.numpy_support import vtk_to_numpy
 
-if importlib.util.find_spec("triton") is not None:
-    # Mesa and torch's triton each bring an LLVM. Triton's has to come first: loaded after Mesa's,
-    # by a test of another folder in the same process, it crashes.
-    import triton  # noqa: F401
+from harness.graphics import offscreen_window
 
 _MANAGERS = (
     "vtkMRMLSegmentationsDisplayableManager2D",
@@ -40,12 +36,10 @@ class SliceView:
     def __init__(self, name: str = "Red", size: tuple[int, int] = (400, 300)) -> None:
         self.logic = slicer.app.applicationLogic().GetSliceLogicByLayoutName(name)
         self.node = self.logic.GetSliceNode()
-        self._window = vtk.vtkRenderWindow()
-        self._window.SetOffScreenRendering(1)
+        # The window that the code under test finds in the layout.
+        self._window = slicer.app.layoutManager().sliceWidget(name).sliceView().renderWindow()
         self._window.SetSize(*size)
-        renderer = vtk.vtkRenderer()
-        renderer.SetBackground(0, 0, 0)
-        self._window.AddRenderer(renderer)
+        renderer = self._window.GetRenderers().GetFirstRenderer()
         self._mapper = vtk.vtkImageMapper()
         self._mapper.SetColorWindow(255)
         self._mapper.SetColorLevel(127.5)
@@ -110,11 +104,9 @@ class ThreeDView:
     def __init__(self, size: tuple[int, int] = (200, 200)) -> None:
         # The layout made it; a view node of our own would not be in the scene.
         node = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLViewNode")
-        self._window = vtk.vtkRenderWindow()
-        self._window.SetOffScreenRendering(1)
+        self._window = offscreen_window()
         self._window.SetSize(*size)
-        self._renderer = vtk.vtkRenderer()
-        self._window.AddRenderer(self._renderer)
+        self._renderer = self._window.GetRenderers().GetFirstRenderer()
         self._interactor = vtk.vtkGenericRenderWindowInteractor()
         self._window.SetInteractor(self._interactor)
         factory = slicer.vtkMRMLThreeDViewDisplayableManagerFactory.GetInstance()

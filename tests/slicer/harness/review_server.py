@@ -22,7 +22,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
-from D24FADSlicerLib.volume_file import VolumeData, read_nifti, write_nifti
+from D24FADSlicerLib.logic.volume_file import VolumeData, read_nifti, write_nifti
 
 from monailabel_app.analysis.encodings import label_volume
 from tests.app.review.served import ServedReviews

@@ -11,6 +11,8 @@ from typing import Any, ClassVar
 import slicer
 import vtk
 
+from harness.graphics import offscreen_window
+
 SLICE_VIEWS = {
     "Red": ("Axial", (0.95, 0.29, 0.29)),
     "Yellow": ("Sagittal", (0.93, 0.84, 0.30)),
@@ -42,11 +44,31 @@ class Modules:
     """`slicer.modules`: an unknown module is an AttributeError, as in Slicer."""
 
 
+class SliceView:
+    """The part of qMRMLSliceView that is VTK: a window with one renderer, never on a screen."""
+
+    def __init__(self) -> None:
+        self._window: Any = None
+        self.renders_scheduled = 0
+
+    def renderWindow(self) -> Any:  # noqa: N802
+        if self._window is None:
+            self._window = offscreen_window()
+        return self._window
+
+    def scheduleRender(self) -> None:  # noqa: N802
+        self.renders_scheduled += 1
+
+
 class SliceWidget:
     """The part of qMRMLSliceWidget that is MRML."""
 
-    def __init__(self, logic: Any) -> None:
+    def __init__(self, logic: Any, view: SliceView) -> None:
         self._logic = logic
+        self._view = view
+
+    def sliceView(self) -> SliceView:  # noqa: N802
+        return self._view
 
     def sliceLogic(self) -> Any:  # noqa: N802
         return self._logic
@@ -60,6 +82,7 @@ class LayoutManager:
 
     def __init__(self, scene: Any, application_logic: Any) -> None:
         self._application_logic = application_logic
+        self._views = {name: SliceView() for name in SLICE_VIEWS}
         self._layout_logic = slicer.vtkMRMLLayoutLogic()
         self._layout_logic.SetMRMLScene(scene)
         self._layout_logic.GetLayoutNode().SetViewArrangement(
@@ -83,7 +106,8 @@ class LayoutManager:
         return self._application_logic.GetSliceLogics()
 
     def sliceWidget(self, name: str) -> SliceWidget:  # noqa: N802
-        return SliceWidget(self._application_logic.GetSliceLogicByLayoutName(name))
+        logic = self._application_logic.GetSliceLogicByLayoutName(name)
+        return SliceWidget(logic, self._views[name])
 
 
 class CoreIOManager:
@@ -156,6 +180,18 @@ class Application:
         self._layout_manager = LayoutManager(scene, application_logic)
         self._io_manager = CoreIOManager(scene)
 
+        self._at_startup: list[Callable[[], None]] = []
+
+    def connect(self, signal: str, slot: Callable[[], None]) -> None:
+        if signal != "startupCompleted()":
+            raise ValueError(f"The application of the tests has no signal '{signal}'.")
+        self._at_startup.append(slot)
+
+    def complete_startup(self) -> None:
+        """Tell everybody who waits that Slicer has started."""
+        for slot in self._at_startup:
+            slot()
+
     def applicationLogic(self) -> Any:  # noqa: N802
         return self._application_logic
 
@@ -203,6 +239,9 @@ def open_scene() -> Any:
     for singleton in (slicer.vtkMRMLInteractionNode(), slicer.vtkMRMLSelectionNode()):
         singleton.SetSingletonTag("Singleton")
         scene.AddNode(singleton)
+    crosshair = slicer.vtkMRMLCrosshairNode()
+    crosshair.SetSingletonTag("default")
+    scene.AddNode(crosshair)
     slicer.mrmlScene = scene
     slicer.modules = modules
     for name, (orientation, color) in SLICE_VIEWS.items():

@@ -84,8 +84,9 @@ class CollapsibleButton(QtWidgets.QWidget):
     def paintEvent(self, event: QtGui.QPaintEvent) -> None:  # noqa: N802
         painter = QtGui.QPainter(self)
         header = QtCore.QRect(0, 0, QtWidgets.QWidget.width(self), _HEADER)
-        painter.fillRect(header, QtGui.QColor(222, 225, 230))
-        painter.setPen(QtGui.QColor(40, 40, 40))
+        palette = raw(self, "palette")()
+        painter.fillRect(header, palette.color(QtGui.QPalette.ColorRole.Button).darker(108))
+        painter.setPen(palette.color(QtGui.QPalette.ColorRole.ButtonText))
         mark = "▸" if self._collapsed else "▾"
         painter.drawText(
             header.adjusted(8, 0, 0, 0),
@@ -172,6 +173,61 @@ class SliderWidget(QtWidgets.QWidget):
 SliderWidget.SIGNALS = {"valueChanged(double)": "valueChanged(double)"}
 
 
+class PathLineEdit(QtWidgets.QWidget):
+    """ctkPathLineEdit: a path that is typed or chosen in a dialogue."""
+
+    STAND_IN = True
+    CLASS_NAME = "ctkPathLineEdit"
+    SIGNALS: ClassVar[dict[str, str]] = {}
+    currentPathChanged = QtCore.Signal(str)  # noqa: N815
+
+    def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._edit = QtWidgets.QLineEdit(self)
+        self._browse = QtWidgets.QToolButton(self)
+        raw(self._browse, "setText")("…")
+        layout = QtWidgets.QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._edit)
+        layout.addWidget(self._browse)
+        raw(self._edit, "textChanged").connect(self._on_text)
+
+    def _on_text(self, text: str) -> None:
+        raw(self, "currentPathChanged").emit(text)
+
+    def _get_path(self) -> str:
+        return str(self._edit.text)
+
+    def _set_path(self, path: str) -> None:
+        self._edit.setText(path)
+
+    currentPath = QtCore.Property(str, _get_path, _set_path)  # noqa: N815
+
+
+PathLineEdit.SIGNALS = {"currentPathChanged(QString)": "currentPathChanged(QString)"}
+
+
+class SortFilterProxyModel(QtCore.QObject):
+    """qMRMLSortFilterProxyModel: which nodes a selector leaves out."""
+
+    STAND_IN = True
+    CLASS_NAME = "qMRMLSortFilterProxyModel"
+
+    def __init__(self, changed: Any) -> None:
+        super().__init__()
+        self._hidden: list[str] = []
+        self._changed = changed
+
+    def _get_hidden(self) -> list[str]:
+        return self._hidden
+
+    def _set_hidden(self, ids: list[str]) -> None:
+        self._hidden = list(ids)
+        self._changed()
+
+    hiddenNodeIDs = QtCore.Property("QStringList", _get_hidden, _set_hidden)  # noqa: N815
+
+
 class SceneWidget(QtWidgets.QWidget):
     """qMRMLWidget: hands the scene on to its children by the .ui file's connections."""
 
@@ -223,6 +279,7 @@ class NodeComboBox(QtWidgets.QWidget):
             "children": True,
         }
         self._types: list[str] = []
+        self._filter = SortFilterProxyModel(self._refill)
         self._none_display = "None"
         self._observers: list[tuple[Any, int]] = []
         raw(self._combo, "activated").connect(self._on_activated)
@@ -246,6 +303,15 @@ class NodeComboBox(QtWidgets.QWidget):
     def mrmlScene(self) -> Any:  # noqa: N802
         return self._scene
 
+    def sortFilterProxyModel(self) -> SortFilterProxyModel:  # noqa: N802
+        return self._filter
+
+    def nodeFromIndex(self, index: int) -> Any:  # noqa: N802
+        return self._candidates()[index]
+
+    def nodeCount(self) -> int:  # noqa: N802
+        return len(self._candidates())
+
     def currentNode(self) -> Any:  # noqa: N802
         return self._scene.GetNodeByID(self._node_id) if self._scene and self._node_id else None
 
@@ -262,7 +328,8 @@ class NodeComboBox(QtWidgets.QWidget):
         for class_name in self._types:
             for node in slicer.util.getNodesByClass(class_name, self._scene):
                 exact = self._flags["children"] or node.GetClassName() == class_name
-                if exact and not node.GetHideFromEditors() and node not in found:
+                hidden = node.GetHideFromEditors() or node.GetID() in self._filter._hidden
+                if exact and not hidden and node not in found:
                     found.append(node)
         return found
 
@@ -336,5 +403,5 @@ class NodeComboBox(QtWidgets.QWidget):
 
 STAND_INS: dict[str, type[QtWidgets.QWidget]] = {
     cls.CLASS_NAME: cls  # type: ignore[attr-defined]
-    for cls in (CollapsibleButton, SliderWidget, SceneWidget, NodeComboBox)
+    for cls in (CollapsibleButton, SliderWidget, PathLineEdit, SceneWidget, NodeComboBox)
 }

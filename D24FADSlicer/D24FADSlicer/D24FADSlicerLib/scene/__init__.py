@@ -1,0 +1,1 @@
+"""Cases, heatmaps, findings and views in the MRML scene; knows no Qt."""

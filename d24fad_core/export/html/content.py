@@ -1,0 +1,158 @@
+"""What the page says, as plain JSON values; the page's script only lays it out."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+
+from d24fad_core import RESEARCH_USE_ONLY
+from d24fad_core.detection.result import AnomalyResult
+from d24fad_core.export.colour_scale import (
+    ALPHA_AT_MAXIMUM,
+    ALPHA_AT_THRESHOLD,
+    ColourScale,
+)
+from d24fad_core.export.html.view_grid import ViewGrid
+from d24fad_core.export.html.view_volumes import ViewVolumes
+from d24fad_core.export.report import report_document
+from d24fad_core.export.wording import (
+    as_high_count,
+    case_sentence,
+    count_text,
+    finding_sentences,
+    threshold_sentence,
+    volume_text,
+)
+from d24fad_core.volumes.volume import Plane
+
+_COLOURS = 256
+_RIGHT_ANGLE_TOLERANCE = 0.02
+
+
+@dataclass(frozen=True)
+class ShownNormal:
+    """A normal that the page shows beside the case.
+
+    Attributes:
+        name: of the study.
+        shape: voxels of what is shown.
+    """
+
+    name: str
+    shape: tuple[int, int, int]
+
+
+def page_content(
+    result: AnomalyResult,
+    grid: ViewGrid,
+    volumes: ViewVolumes,
+    normals: Sequence[ShownNormal] = (),
+) -> dict[str, Any]:
+    """Put a result into the words and numbers of the page.
+
+    Args:
+        result: the analysis.
+        grid: what the page shows of the study.
+        volumes: its voxels.
+        normals: those shown beside it, the nearest first.
+    """
+    document = report_document(result)
+    document.pop("slice_scores")
+    scale = ColourScale.above(result.calibration.threshold)
+    by_hand = result.provenance.parameters.get("threshold") is not None
+    return document | {
+        "notice": RESEARCH_USE_ONLY,
+        "title": result.provenance.query_name,
+        "headline": count_text(len(result.findings), "finding").capitalize(),
+        "case_sentence": case_sentence(result),
+        "threshold_sentence": threshold_sentence(result.calibration, from_calibration=not by_hand),
+        "findings": _findings(document["findings"], result, grid),
+        "normals": [{"name": normal.name, **_placed(grid, normal.shape)} for normal in normals],
+        "view": {
+            **_placed(grid, grid.shape),
+            "body": _placed(grid, volumes.body.shape),
+            "fraction_to_mm": grid.fraction_to_mm.tolist(),
+            "voxel_ml": float(np.prod(grid.spacing)) / 1000.0,
+            "note": _grid_note(grid),
+            "score_step": volumes.score_step,
+            "lowest_score": volumes.lowest_score,
+            "threshold": scale.threshold,
+            "maximum": scale.maximum,
+            "alpha": [ALPHA_AT_THRESHOLD, ALPHA_AT_MAXIMUM],
+            "colours": _colours(),
+            "strip": _strip(result, grid),
+        },
+    }
+
+
+def json_text(content: dict[str, Any]) -> str:
+    """JSON that cannot end the script element which holds it."""
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _findings(
+    documents: list[dict[str, Any]], result: AnomalyResult, grid: ViewGrid
+) -> list[dict[str, Any]]:
+    # The document counts voxels of the source; the page those of the array that was analysed.
+    return [
+        document
+        | {
+            "volume_text": volume_text(document["volume_ml"]),
+            "as_high": as_high_count(finding, result.calibration),
+            "sentences": finding_sentences(finding, result.calibration),
+            "fraction": grid.fraction(finding.peak_voxel),
+        }
+        for document, finding in zip(documents, result.findings, strict=True)
+    ]
+
+
+def _placed(grid: ViewGrid, shape: tuple[int, ...]) -> dict[str, Any]:
+    extent = np.array(grid.shape) * grid.spacing
+    return {"shape": list(shape), "spacing": (extent / shape).tolist()}
+
+
+def _colours() -> str:
+    """The colours of the scale from 0 to its end, six hexadecimal digits each."""
+    levels = np.linspace(0.0, 1.0, _COLOURS)
+    rgb = np.rint(colormaps["inferno"](levels)[:, :3] * 255).astype(np.uint8)
+    return bytes(rgb.tobytes()).hex()
+
+
+def _strip(result: AnomalyResult, grid: ViewGrid) -> dict[str, Any]:
+    """One score a slice of the box, from left, posterior or inferior on."""
+    axis, reversed_ = grid.axis(result.slice_axis)
+    scores = list(result.slice_scores)
+    numbers = list(range(len(scores)))
+    if result.reduction is not None:
+        numbers = [
+            result.reduction.middle_voxel(result.slice_axis, block) for block in range(len(scores))
+        ]
+    if reversed_:
+        scores.reverse()
+        numbers.reverse()
+    first, length = int(grid.first[axis]), int(grid.length[axis])
+    return {
+        "plane": next(plane.value for plane in Plane if plane.axis == axis),
+        "axis": axis,
+        "scores": [round(score, 3) for score in scores[first : first + length]],
+        "numbers": numbers[first : first + length],
+        "extent": int(grid.shape[axis] * grid.factors[axis]),
+    }
+
+
+def _grid_note(grid: ViewGrid) -> str:
+    """What the reader should know of how the study is drawn."""
+    notes = []
+    if max(grid.factors) > 1:
+        size = " x ".join(f"{length:.1f}" for length in grid.spacing)
+        notes.append(f"For this page the study was reduced to voxels of {size} mm.")
+    directions = grid.affine[:3, :3] / np.linalg.norm(grid.affine[:3, :3], axis=0)
+    if (np.abs(directions).max(axis=0) < 1 - _RIGHT_ANGLE_TOLERANCE).any():
+        notes.append(
+            "The scan is oblique: slices follow its own axes, and letters name the nearest side."
+        )
+    return " ".join(notes)

@@ -1,0 +1,91 @@
+"""Numbers of a result in words that a reader takes in at once."""
+
+from collections.abc import Sequence
+
+from d24fad_core.detection.calibration import NORMAL_VOXEL_SHARE
+from d24fad_core.detection.result import AnomalyResult, CalibrationSummary, Finding
+
+
+def volume_text(ml: float) -> str:
+    """A volume in ml with as many digits as are known.
+
+    Where a finding ends depends on the threshold and on blurred scores, by a voxel or so all
+    around: two digits are known of a small one, whole millilitres of one above 10 ml.
+    """
+    if ml >= 10:
+        return f"{ml:.0f}"
+    if ml >= 1:
+        return f"{ml:.1f}"
+    return f"{ml:.2f}"
+
+
+def count_text(count: int, one: str, many: str | None = None) -> str:
+    """`"1 finding"`, `"3 findings"`, `"no finding"`."""
+    if count == 0:
+        return f"no {one}"
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def rank_among_normals(score: float, normals: Sequence[float]) -> str:
+    """How a score stands among those of the normals, e.g. `"higher than all 4 normals"`."""
+    below = sum(normal < score for normal in normals)
+    if len(normals) == 0:
+        return "there are no normals to compare with"
+    if below == len(normals):
+        return f"higher than all {len(normals)} normals"
+    if below == 0:
+        return f"not higher than any of the {len(normals)} normals"
+    return f"higher than {below} of the {len(normals)} normals"
+
+
+def case_sentence(result: AnomalyResult) -> str:
+    """The case score and how it stands among the normals."""
+    normals = result.calibration.normal_case_scores
+    sentence = (
+        f"Case score {result.case_score:.1f} z, {rank_among_normals(result.case_score, normals)}"
+    )
+    if normals:
+        sentence += f", whose scores run from {min(normals):.1f} to {max(normals):.1f} z"
+    return f"{sentence}."
+
+
+def as_high_count(finding: Finding, calibration: CalibrationSummary) -> int | None:
+    """How many of the normals have a score as high as a finding's peak; None where unknown."""
+    if finding.p_value is None:
+        return None
+    return round(finding.p_value * (calibration.normal_patients + 1)) - 1
+
+
+def finding_sentences(finding: Finding, calibration: CalibrationSummary) -> list[str]:
+    """Why a region is a finding, in words."""
+    sentences = []
+    normals, count = calibration.normal_patients, as_high_count(finding, calibration)
+    if count == 0:
+        sentences.append(
+            f"Rarer than anything in these {normals} normals: none scores as high anywhere when it "
+            "is compared with the others."
+        )
+    elif count is not None:
+        sentences.append(
+            f"{count} of the {normals} normals {'scores' if count == 1 else 'score'} as high "
+            "somewhere when compared with the others, so a peak like this is no rarity."
+        )
+    if finding.nearest_normal is not None:
+        sentences.append(f"Here the study is most like {finding.nearest_normal}.")
+    return sentences
+
+
+def threshold_sentence(calibration: CalibrationSummary, *, from_calibration: bool) -> str:
+    """What the threshold of the findings means.
+
+    Args:
+        calibration: of the result.
+        from_calibration: whether the threshold is the default one.
+    """
+    if from_calibration:
+        voxels = round(1 / NORMAL_VOXEL_SHARE)
+        return (
+            f"Findings are regions above {calibration.threshold:.1f} z, which 1 voxel in {voxels} "
+            "of the normals exceeds when each is compared with the others."
+        )
+    return f"Findings are regions above {calibration.threshold:.1f} z, a threshold set by hand."

@@ -1,0 +1,102 @@
+"""`d24fad detect --dicom`: objects beside the files, and into an archive."""
+
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+import requests
+from typer.testing import CliRunner, Result
+
+from d24fad_core.cli import app
+from tests.app.orthanc import Orthanc, available
+from tests.cli.fake_detector import FakeDetector
+from tests.io.dicom.dicom_builder import change, write_series
+
+
+def dicom_study(folder: Path, seed: int, lesion: bool = False) -> None:
+    """A noisy box with or without a bright cube, as a series."""
+    values = np.zeros((24, 26, 12), dtype=np.int16)
+    values[3:21, 3:23, 1:11] = np.random.default_rng(seed).normal(100, 6, (18, 20, 10))
+    if lesion:
+        values[14:18, 8:12, 5:8] = 190
+    for path in write_series(folder, values, np.diag([2.0, 2.0, 3.0, 1.0])):
+        change(path, FrameOfReferenceUID="1.2.3.4.5", ImageType=["ORIGINAL", "PRIMARY", "AXIAL"])
+
+
+@pytest.fixture
+def series(tmp_path: Path) -> Path:
+    dicom_study(tmp_path / "case", 0, lesion=True)
+    for number in (1, 2, 3):
+        dicom_study(tmp_path / "normals" / f"normal-{number}", number)
+    return tmp_path
+
+
+def detect(folder: Path, *more: str | Path, fake: FakeDetector | None = None) -> Result:
+    arguments = ["detect", folder / "case", "--out", folder / "out", "--no-html", *more]
+    for number in (1, 2, 3):
+        arguments += ["--support", folder / "normals" / f"normal-{number}"]
+    detector = fake or FakeDetector()
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], obj=detector.load)
+
+
+def test_the_objects_lie_beside_the_files(series: Path) -> None:
+    run = detect(series, "--dicom")
+    assert run.exit_code == 0, run.output
+    folder = series / "out" / "dicom"
+    assert str(folder) in run.stdout
+    modalities = {path.stem: pydicom.dcmread(path).Modality for path in folder.glob("*.dcm")}
+    assert modalities == {"segmentation": "SEG", "parametric_map": "OT", "report": "SR"} or (
+        modalities["segmentation"] == "SEG" and modalities["report"] == "SR"
+    )
+    assert len(list((folder / "pictures").glob("*.dcm"))) == 12
+
+
+def test_a_study_that_is_no_series_is_refused_before_the_analysis(studies: Path) -> None:
+    fake = FakeDetector()
+    arguments = ["detect", studies / "case.nii.gz", "--support", studies / "normals"]
+    arguments += ["--out", studies / "out", "--dicom"]
+    run = CliRunner().invoke(app, [str(argument) for argument in arguments], obj=fake.load)
+    assert run.exit_code == 2
+    assert "no folder with a DICOM series" in run.stderr
+    assert fake.options is None and not (studies / "out").exists()
+
+
+def test_an_archive_that_does_not_answer_is_told_and_the_files_stay(series: Path) -> None:
+    run = detect(series, "--stow", "http://127.0.0.1:9/dicom-web")
+    assert run.exit_code == 2
+    assert "http://127.0.0.1:9/dicom-web: did not take the results" in run.stderr
+    assert run.stderr.strip().count("\n") == 0
+    assert (series / "out" / "dicom" / "segmentation.dcm").is_file()
+
+
+def test_an_address_that_is_none_is_refused_before_the_analysis(series: Path) -> None:
+    fake = FakeDetector()
+    run = detect(series, "--stow", "pacs", fake=fake)
+    assert run.exit_code == 2
+    assert "pacs: is no address of a DICOMweb service" in run.stderr
+    assert fake.options is None
+
+
+@pytest.mark.slow
+@pytest.mark.server
+@pytest.mark.skipif(
+    not available(), reason="Debian's orthanc and orthanc-dicomweb are not installed"
+)
+def test_an_archive_takes_all_objects_and_gives_them_back(series: Path, tmp_path: Path) -> None:
+    orthanc = Orthanc(tmp_path / "orthanc")
+    try:
+        run = detect(series, "--stow", orthanc.dicomweb)
+        assert run.exit_code == 0, run.output
+        stored = requests.get(f"{orthanc.url}/instances", timeout=30).json()
+        found = {}
+        for identifier in stored:
+            answer = requests.get(f"{orthanc.url}/instances/{identifier}/file", timeout=30)
+            (tmp_path / "back.dcm").write_bytes(answer.content)
+            back = pydicom.dcmread(tmp_path / "back.dcm")
+            found[str(back.SOPInstanceUID)] = str(back.SOPClassUID)
+        sent = [pydicom.dcmread(path) for path in (series / "out" / "dicom").rglob("*.dcm")]
+        assert found == {str(each.SOPInstanceUID): str(each.SOPClassUID) for each in sent}
+        assert len(found) == 3 + 12
+    finally:
+        orthanc.stop()

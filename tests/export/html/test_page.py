@@ -1,0 +1,187 @@
+import hashlib
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from d24fad_core import RESEARCH_USE_ONLY
+from d24fad_core.detection.result import AnalysisWarning, WarningCode
+from d24fad_core.export.html import ArchiveEntry, write_archive_page, write_html
+from d24fad_core.export.html.page import VIEWER
+from d24fad_core.export.html.view_grid import ViewGrid
+from d24fad_core.export.html.view_volumes import view_volumes
+from d24fad_core.volumes.volume import Modality, Plane
+from tests.export.analysed_study import analysed, reduced_study
+from tests.export.html.shown_study import head
+
+
+class Scripts(HTMLParser):
+    """Collects the text of script elements by id; those without one are numbered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: dict[str, str] = {}
+        self._name: str | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "script":
+            self._name = dict(attrs).get("id") or f"script-{len(self.texts)}"
+            self.texts[self._name] = ""
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "script":
+            self._name = None
+
+    def handle_data(self, data: str) -> None:
+        if self._name is not None:
+            self.texts[self._name] += data
+
+
+def content(path: Path) -> dict[str, Any]:
+    parser = Scripts()
+    parser.feed(path.read_text(encoding="utf-8"))
+    document = json.loads(parser.texts["content"])
+    assert isinstance(document, dict)
+    return document
+
+
+def turned() -> NDArray[np.float64]:
+    affine = np.eye(4)
+    angles = Rotation.from_euler("xyz", (12, -20, 7), degrees=True).as_matrix()
+    affine[:3, :3] = (angles @ np.diag([-1.0, 2.0, -3.0]))[:, [2, 0, 1]]
+    affine[:3, 3] = (10, -20, 30)
+    return affine
+
+
+def test_the_viewer_is_what_its_record_says() -> None:
+    vendor = files("d24fad_core.export.html") / "vendor"
+    record = json.loads((vendor / "niivue.json").read_text(encoding="utf-8"))
+    assert record["file"] == VIEWER
+    assert hashlib.sha256((vendor / VIEWER).read_bytes()).hexdigest() == record["sha256"]
+    assert "BSD 2-Clause" in (vendor / record["licence_file"]).read_text(encoding="utf-8")
+
+
+def test_the_page_says_research_use_only_and_allows_no_connection(tmp_path: Path) -> None:
+    write_html(*head(), tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert text.count(RESEARCH_USE_ONLY) >= 2
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', text)
+    assert policy.startswith("default-src 'none'") and "unsafe" not in policy
+    assert "connect-src" not in policy and "http" not in policy
+
+
+@pytest.mark.parametrize("name", ["</script><script>alert(1)</script>", "<!--[blocks]-->", "患者"])
+def test_a_name_stays_a_name(tmp_path: Path, name: str) -> None:
+    write_html(*analysed(name=name), tmp_path / "plain.html")
+    assert content(tmp_path / "plain.html")["title"] == name
+
+
+@pytest.mark.parametrize("affine", [None, turned()], ids=["straight", "turned"])
+@pytest.mark.parametrize("largest", [10**6, 900], ids=["whole", "reduced"])
+def test_a_finding_lies_where_its_fraction_says(
+    affine: NDArray[np.float64] | None, largest: int
+) -> None:
+    query, result = analysed(affine=affine)
+    grid = ViewGrid.of(query, result, largest)
+    assert np.prod(grid.shape) <= largest
+    (finding,) = result.findings
+    fraction = grid.fraction(finding.peak_voxel)
+    np.testing.assert_allclose(
+        (grid.fraction_to_mm @ [*fraction, 1.0])[:3], finding.peak_ras_mm, atol=1e-6
+    )
+    volumes = view_volumes(query, result, grid)
+    at = tuple(int(part * count) for part, count in zip(fraction, grid.shape, strict=True))
+    assert volumes.ranks[at] == 1
+    if largest > 900:
+        peak = volumes.scores[at] * volumes.score_step
+        assert peak == pytest.approx(finding.peak_score, abs=volumes.score_step)
+    # A coarser grid of the same box: its first voxel's outer corner is the box's corner.
+    coarse = grid.coarser_affine((4, 5, 3))
+    np.testing.assert_allclose(
+        coarse @ [-0.5, -0.5, -0.5, 1.0], grid.fraction_to_mm @ [0, 0, 0, 1.0], atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("plane", list(Plane))
+def test_the_strip_names_the_slices_of_the_file(tmp_path: Path, plane: Plane) -> None:
+    query, result = analysed(affine=turned(), plane=plane)
+    write_html(query, result, tmp_path / "report.html")
+    strip = content(tmp_path / "report.html")["view"]["strip"]
+    assert strip["plane"] == plane.value
+    highest = int(np.argmax(strip["scores"]))
+    (finding,) = result.findings
+    assert strip["numbers"][highest] == finding.peak_voxel[result.slice_axis]
+    fraction = content(tmp_path / "report.html")["findings"][0]["fraction"][strip["axis"]]
+    assert int(fraction * strip["extent"]) == highest
+
+
+def test_slices_of_a_reduced_scan_are_numbered_as_in_its_source(tmp_path: Path) -> None:
+    query, result = reduced_study((4, 3, 5), (1, 2, 0))
+    write_html(query, result, tmp_path / "report.html")
+    document = content(tmp_path / "report.html")
+    strip = document["view"]["strip"]
+    assert strip["numbers"][int(np.argmax(strip["scores"]))] == 17
+    assert document["findings"][0]["peak_voxel"][2] == 17
+
+
+def test_words_say_how_the_case_stands_and_what_the_threshold_means(tmp_path: Path) -> None:
+    query, result = head()
+    by_calibration = replace(result.provenance, parameters={"threshold": None})
+    warning = AnalysisWarning(WarningCode.OTHER_SIZE, "It is small.", "Look at the original.")
+    doubtful = replace(result, provenance=by_calibration, warnings=(warning,))
+    write_html(query, doubtful, tmp_path / "report.html")
+    document = content(tmp_path / "report.html")
+    assert document["headline"] == "3 findings"
+    assert "higher than all 4 normals" in document["case_sentence"]
+    assert "1 voxel in 2000 of the normals" in document["threshold_sentence"]
+    assert document["warnings"][0]["remedy"] == "Look at the original."
+
+
+def test_a_finding_is_explained_in_words(tmp_path: Path) -> None:
+    query, result = head()
+    first, second, third = result.findings
+    known = (
+        replace(first, p_value=0.2, normal_distances=(2.0, 1.0, 3.0, 4.0), nearest_normal="b"),
+        replace(second, p_value=0.6),
+        third,
+    )
+    write_html(query, replace(result, findings=known), tmp_path / "report.html")
+    rare, common, unknown = content(tmp_path / "report.html")["findings"]
+    assert rare["sentences"][0].startswith("Rarer than anything in these 4 normals")
+    assert rare["sentences"][1] == "Here the study is most like b."
+    assert (rare["as_high"], common["as_high"], unknown["as_high"]) == (0, 2, None)
+    assert common["sentences"][0].startswith("2 of the 4 normals score as high somewhere")
+    assert unknown["sentences"] == []
+
+
+@pytest.mark.parametrize("shape", [(30, 30, 1), (30, 30, 2), (90, 3, 5)])
+@pytest.mark.parametrize("modality", list(Modality))
+def test_small_studies_give_a_page(
+    tmp_path: Path, shape: tuple[int, int, int], modality: Modality
+) -> None:
+    query, result = analysed(shape=shape, modality=modality)
+    write_html(query, result, tmp_path / "report.html")
+    query.array[...] = 7
+    write_html(query, result, tmp_path / "constant.html")
+    assert content(tmp_path / "constant.html")["view"]["shape"] == list(shape)
+
+
+def test_the_page_of_a_scan_is_in_the_order_of_case_scores(tmp_path: Path) -> None:
+    entries = [
+        ArchiveEntry("low", 1.0, 0.8, (), (), "", None),
+        ArchiveEntry("<b>failed</b>", None, None, (), (), "it is no image", None),
+        ArchiveEntry("high", 9.0, 0.2, (9.5, 4.0), (1.5, 0.5), "", "results/a b/report.html"),
+    ]
+    write_archive_page(entries, "Scan x", tmp_path / "index.html")
+    text = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert text.index(">high<") < text.index(">low<") < text.index("&lt;b&gt;failed")
+    assert 'href="results/a%20b/report.html"' in text
+    assert RESEARCH_USE_ONLY in text and "1 could not be analysed" in text
