@@ -63,7 +63,6 @@ def test_a_damaged_or_closed_cache_changes_nothing_but_is_told_once(
 
     (studies / "taken").write_text("a file, so that nothing can be written below it")
     closed = detect(studies, untrained, studies / "taken" / "cache")
-    assert closed.exit_code == 0
+    assert closed.exit_code == 0, (closed.output, closed.exception)
     assert heatmap.read_bytes() == expected
-    assert closed.stderr.count("\n") == 1
-    assert "the cache cannot be written" in closed.stderr
+    assert closed.stderr.count("the cache cannot be written") == 1
