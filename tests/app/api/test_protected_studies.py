@@ -128,7 +128,7 @@ def test_a_final_label_of_the_stock_route_is_whole_on_the_grid_and_in_the_log(
 
 
 def test_a_case_with_an_accepted_finding_is_not_confirmed_as_normal(api: Api) -> None:
-    result = api.analysed("lesion-002")
+    result = api.analysed("lesion-002", options={"threshold": 2.0})
     accept = {"action": "accept", "finding": 1, "reviewer": "AB"}
     api.post(f"/results/{result}/review/events", accept)
     normal = {"image": "lesion-002", "reviewer": "AB", "confirmed_normal": True}
