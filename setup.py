@@ -36,6 +36,7 @@ SERVER = [
     "pynetdicom<3",  # pynetdicom 3 needs pydicom 3
     "dicomweb-client>=0.60,<0.61",  # 0.61 needs pydicom 3
     "requests",
+    "fastapi-offline>=1.7",  # ships Swagger UI, which the page /docs shows in a closed network
 ]
 DICOM = [
     "highdicom>=0.22,<0.23",  # the last line that takes pydicom 2
@@ -81,7 +82,8 @@ setup(
             "export/html/*.css",
             "export/html/*.js",
             "export/html/vendor/*",
-        ]
+        ],
+        "monailabel_app": ["api/pages/*"],
     },
     install_requires=CORE,
     extras_require={

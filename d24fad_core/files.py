@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,26 +13,50 @@ def whole_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it into place when the block succeeds.
 
     The temporary name keeps the suffixes of `path`, since image writers choose by them. When the
-    block raises, the temporary file is removed and a file already at `path` stays as it was.
+    block raises, the temporary file is removed and a file already at `path` stays as it was. When
+    it succeeds, the file is on the disk, also after a power cut.
+
+    Raises:
+        OSError: it cannot be written; `filename` says which, also of a disk that is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     suffix = "".join(path.suffixes[-2:]) if path.suffix == ".gz" else path.suffix
-    descriptor, name = tempfile.mkstemp(prefix=".partial-", suffix=suffix, dir=path.parent)
-    os.close(descriptor)
-    temporary = Path(name)
+    temporary = path.with_name(f".partial-{secrets.token_hex(6)}{suffix}")
     try:
-        yield temporary
-        # mkstemp makes files private; results are for the user's group like any other file.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
-    except OSError as error:
-        if error.filename in (None, name):  # writing a stream does not tell which
-            error.filename = str(path)
-        raise
+        with _named_after(path, temporary):
+            # Made as any other file is, so that it is for those whom the umask lets.
+            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            yield temporary
+            with temporary.open("r+b") as written:
+                os.fsync(written.fileno())
+            temporary.replace(path)
+            sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk, where the system lets one."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _named_after(path: Path, temporary: Path) -> Iterator[None]:
+    """Say of which file the system speaks: a full disk is reported without its name, or with
+    one that nobody gave.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename in (None, str(temporary)):
+            error.filename = str(path)
+        raise
 
 
 def write_text(path: Path, text: str) -> None:

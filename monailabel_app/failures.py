@@ -1,10 +1,13 @@
 """How a request that cannot be served is refused: a code, what is wrong and what to do."""
 
+import errno
 import logging
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import requests
+from safetensors import SafetensorError
 
 from d24fad_core.errors import (
     CancelledError,
@@ -16,6 +19,9 @@ from d24fad_core.errors import (
 )
 
 logger = logging.getLogger(__name__)
+
+STATE_FOLDER = ".d24fad"
+"""The server's own folder inside the studies folder DIR."""
 
 STATUS_OF_CODE = {
     "bad_request": 400,
@@ -47,6 +53,7 @@ STATUS_OF_CODE = {
     "no_dicom_source": 409,
     "no_pacs": 409,
     "cancelled": 409,
+    "request_timeout": 408,
     "length_required": 411,
     "too_large": 413,
     "too_few_supports": 422,
@@ -115,10 +122,11 @@ def refusal(error: Exception) -> RequestError:
             "The server has too little memory for this study.",
             "Try again when fewer studies are analysed, or give the server more memory.",
         )
-    if isinstance(error, OSError) and error.errno == 28:
+    if _is_full_disk(error):
+        logger.error("The disk is full: %s", error)
         return RequestError(
             "disk_full",
-            "The server's disk is full; nothing was stored.",
+            f"The server's disk is full{_place(error)}; nothing was stored.",
             "Ask the operator to free space, then try again.",
         )
     logger.error("A request failed for an unforeseen reason", exc_info=error)
@@ -127,6 +135,23 @@ def refusal(error: Exception) -> RequestError:
         f"The server failed ({type(error).__name__}).",
         "Ask the operator to look at the server's log.",
     )
+
+
+def _is_full_disk(error: Exception) -> bool:
+    if isinstance(error, SafetensorError):
+        return f"os error {errno.ENOSPC})" in str(error)  # it has no number of its own
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def _place(error: Exception) -> str:
+    """Where it is full, as an operator knows it: what lies above the studies is nobody's matter."""
+    path = getattr(error, "filename", None)
+    if not path:
+        return ""
+    parts = Path(str(path)).parts
+    if STATE_FOLDER in parts:
+        return f" where 'DIR/{'/'.join(parts[parts.index(STATE_FOLDER) : -1])}' lies"
+    return f" where '{parts[-2] if len(parts) > 1 else parts[-1]}' lies"
 
 
 def refusal_of_status(status: int, detail: str) -> RequestError:

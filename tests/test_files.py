@@ -66,6 +66,38 @@ def test_files_are_for_those_that_the_user_shares_with(
     assert stat.S_IMODE((tmp_path / "report.json").stat().st_mode) == mode
 
 
+def test_the_umask_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is one for all threads: while it is changed, another's file is open to everybody."""
+
+    def refuse(mask: int) -> int:
+        raise AssertionError(f"the umask was set to {mask:o}")
+
+    monkeypatch.setattr(os, "umask", refuse)
+    write_text(tmp_path / "report.json", "{}")
+
+
+def test_a_full_disk_is_said_with_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "heatmap.nii.gz"
+    with pytest.raises(OSError, match="No space left") as full, whole_file(path):
+        raise OSError(28, "No space left on device")  # as a stream says it, without a name
+    assert full.value.filename == str(path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_written_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+    sync = os.fsync
+
+    def note(descriptor: int) -> None:
+        synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    write_text(tmp_path / "report.json", "{}")
+    file, folder = synced
+    assert Path(file).parent == tmp_path == Path(folder)
+
+
 def test_text_is_utf_8(tmp_path: Path) -> None:
     write_text(tmp_path / "a.txt", "D²4FAD, 5 µm\n")
     assert (tmp_path / "a.txt").read_bytes() == "D²4FAD, 5 µm\n".encode()

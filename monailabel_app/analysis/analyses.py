@@ -63,8 +63,8 @@ class Analyses:
         checkpoint: the folder to begin with.
         images: finds content hashes.
         store: where results are kept.
-        known: normal studies that need not be read again.
-        cache: where masks are kept.
+        known: normal studies that need not be read again; None where nothing can be kept.
+        cache: where masks are kept; None keeps them in no file.
 
     Raises:
         CheckpointError: the checkpoint cannot be loaded.
@@ -76,8 +76,8 @@ class Analyses:
         checkpoint: Path,
         images: ImageCatalogue,
         store: ResultStore,
-        known: KnownStudies,
-        cache: Path,
+        known: KnownStudies | None,
+        cache: Path | None,
     ) -> None:
         self._thread = AnalysisThread()
         self._load = load

@@ -135,11 +135,13 @@ class Alignments:
 
     Args:
         images: the studies of the server.
-        known: studies that need not be read to know what they are.
-        cache: where masks are kept.
+        known: studies that need not be read to know what they are; None where nothing is kept.
+        cache: where masks are kept; None keeps them in no file.
     """
 
-    def __init__(self, images: ImageCatalogue, known: KnownStudies, cache: Path) -> None:
+    def __init__(
+        self, images: ImageCatalogue, known: KnownStudies | None, cache: Path | None
+    ) -> None:
         self._images = images
         self._known = known
         self._cache = cache
@@ -155,10 +157,11 @@ class Alignments:
             RequestError: a study of the result is no longer there, or has changed.
         """
         with self._lock:
-            if not stored.alignment.is_file():
+            alignment = _read_alignment(stored.alignment)
+            if alignment is None:
                 alignment = self._align(stored)
                 write_text(stored.alignment, json.dumps(asdict(alignment)))
-            return Alignment.from_dict(json.loads(stored.alignment.read_text(encoding="utf-8")))
+            return alignment
 
     def _align(self, stored: StoredResult) -> Alignment:
         record = stored.record
@@ -188,6 +191,14 @@ class Alignments:
         for study in (*normals[1:], case):
             grids.append(AlignedGrid.of(volume_of(study), frame, window, register=register))
         return Alignment(frame.shape, _rows(frame.affine), grids[-1], tuple(grids[:-1]))
+
+
+def _read_alignment(path: Path) -> Alignment | None:
+    """What was kept; None where it is absent or damaged, which only costs aligning again."""
+    try:
+        return Alignment.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _rows(matrix: Any) -> tuple[tuple[float, ...], ...]:

@@ -3,7 +3,6 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +19,14 @@ from d24fad_core.detection.result import (
 from d24fad_core.export.nifti import write_mask
 from d24fad_core.export.overlay import write_overlay
 from d24fad_core.export.report import write_report
-from d24fad_core.files import write_text
+from d24fad_core.files import sync_folder, write_text
 from d24fad_core.volumes.volume import Plane, Volume
 from monailabel_app.analysis.encodings import Encoding, read_mask, read_scores, write_heatmap
 from monailabel_app.failures import RequestError
+from monailabel_app.store.damaged_files import move_aside
+from monailabel_app.store.database import Database
+from monailabel_app.store.records import Records
+from monailabel_app.store.schema import RESULTS
 
 _RECORD = "record.json"
 _HEATMAP = "heatmap.nii.gz"
@@ -127,22 +130,24 @@ def load_result(stored: StoredResult) -> AnomalyResult:
 
 
 class ResultStore:
-    """One folder for each result; a folder appears whole or not at all.
+    """One folder for each result, which appears whole or not at all, and an index of all.
 
     Args:
         folder: where they lie; made when missing.
+        database: keeps the index, which is brought up to date with what lies there.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, database: Database) -> None:
         self._folder = folder
+        self._database = database
+        self._index = Records(database, RESULTS, ResultRecord)
         folder.mkdir(parents=True, exist_ok=True)
+        self._bring_index_up_to_date()
 
     def find(self, identifier: str) -> StoredResult | None:
         """The result with this id, or None."""
-        # Ids come from clients too: anything but a plain name is unknown.
-        if not identifier.isalnum() or not (self._folder / identifier / _RECORD).is_file():
-            return None
-        return self._load(self._folder / identifier)
+        record = self._index.get(identifier)
+        return None if record is None else self._load(record)
 
     def get(self, identifier: str) -> StoredResult:
         """The result with this id.
@@ -174,38 +179,67 @@ class ResultStore:
             partial.chmod(0o755)
             if not target.exists():
                 partial.rename(target)
+                sync_folder(self._folder)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-        return self._load(target)
+        self._index.add(record.id, record)
+        return self.get(record.id)
 
     def remove(self, identifier: str) -> None:
         """Remove a result."""
-        stored = self.get(identifier)
-        shutil.rmtree(stored.mask.parent)
+        self.get(identifier)
+        # Killed in between, a server finds the row without its folder and takes it out.
+        hidden = Path(tempfile.mkdtemp(prefix=".partial-", dir=self._folder))
+        (self._folder / identifier).rename(hidden / identifier)
+        self._index.remove(identifier)
+        shutil.rmtree(hidden)
 
     def records(self, image: str | None = None) -> list[ResultRecord]:
         """What is stored, newest first; of one image where it is named."""
-        found = [record for record in self._records() if image in (None, record.image)]
-        return sorted(found, key=lambda record: record.created, reverse=True)
+        newest_first = "ORDER BY created DESC, key"
+        if image is None:
+            return self._index.find(newest_first)
+        return self._index.find(f"WHERE image = ? {newest_first}", (image,))
 
-    def _records(self) -> Iterator[ResultRecord]:
-        for path in self._folder.glob(f"[!.]*/{_RECORD}"):
-            try:
-                record = _read_record(path)
-            except FileNotFoundError:
-                continue  # removed by another request while we looked
-            yield record
+    def _bring_index_up_to_date(self) -> None:
+        """Enter folders that are not in the index, and take out what lies there no more."""
+        known = set(self._index.keys())
+        there = {path.name for path in self._folder.iterdir() if not path.name.startswith(".")}
+        with self._database.transaction():
+            for name in sorted(there - known):
+                try:
+                    text = (self._folder / name / _RECORD).read_text(encoding="utf-8")
+                    self._index.add(name, self._index.parse(json.loads(text)))
+                except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+                    self._move_aside(name, f"no {_RECORD} can be read ({type(error).__name__})")
+            for name in sorted(known - there):
+                self._index.remove(name)
 
-    def _load(self, folder: Path) -> StoredResult:
-        return StoredResult(
-            record=_read_record(folder / _RECORD),
-            heatmap=folder / _HEATMAP,
-            preview=folder / _PREVIEW,
-            mask=folder / _MASK,
-            overlay=folder / _OVERLAY,
-            alignment=folder / _ALIGNMENT,
-            report=json.loads((folder / _REPORT).read_text(encoding="utf-8")),
-        )
+    def _load(self, record: ResultRecord) -> StoredResult | None:
+        """The result of a record; None, and out of the way, where its files are damaged."""
+        folder = self._folder / record.id
+        try:
+            report = json.loads((folder / _REPORT).read_text(encoding="utf-8"))
+            stored = StoredResult(
+                record=record,
+                heatmap=folder / _HEATMAP,
+                preview=folder / _PREVIEW,
+                mask=folder / _MASK,
+                overlay=folder / _OVERLAY,
+                alignment=folder / _ALIGNMENT,
+                report=report,
+            )
+            if len(stored.findings) != record.finding_count or not stored.mask.is_file():
+                raise ValueError("report, record and mask do not belong together")
+        except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
+            if folder.is_dir():
+                self._move_aside(record.id, f"its files cannot be read ({type(error).__name__})")
+            self._index.remove(record.id)
+            return None
+        return stored
+
+    def _move_aside(self, name: str, reason: str) -> None:
+        move_aside(self._database, "result", self._folder / name, reason)
 
 
 def _read_finding(document: dict[str, Any]) -> Finding:
@@ -217,12 +251,6 @@ def _read_finding(document: dict[str, Any]) -> Finding:
     # Reports of earlier versions know no distances.
     tuples["normal_distances"] = tuple(document.get("normal_distances", ()))
     return Finding(**{**document, **tuples, "bounding_box": (tuple(first), tuple(last))})
-
-
-def _read_record(path: Path) -> ResultRecord:
-    document = json.loads(path.read_text(encoding="utf-8"))
-    tuples = {"support": tuple(document["support"]), "warnings": _read_warnings(document)}
-    return ResultRecord(**{**document, **tuples})
 
 
 def _read_warnings(document: dict[str, Any]) -> tuple[AnalysisWarning, ...]:

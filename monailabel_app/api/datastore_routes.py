@@ -15,6 +15,7 @@ from monailabel.config import settings
 from monailabel.endpoints.user.auth import RBAC
 from starlette.background import BackgroundTask
 
+from d24fad_core.files import hash_file
 from monailabel_app.analysis.encodings import check_labels
 from monailabel_app.failures import RequestError
 from monailabel_app.studies.datastore import VOLUME_PATTERNS
@@ -51,7 +52,8 @@ def router(app: D24FADApp) -> APIRouter:
         with tempfile.TemporaryDirectory(prefix="d24fad-") as folder:
             path = _receive(file, Path(folder))
             Study(identifier, path).volume()  # refuses what cannot be read
-            return {"image": app.datastore().add_upload(identifier, str(path), _object(params))}
+            app.images.uploads.add(identifier, hash_file(path))
+            return {"image": app.datastore().add_image(identifier, str(path), _object(params))}
 
     @routes.put("/label", summary="Save a label")
     def save_label(
@@ -79,6 +81,7 @@ def router(app: D24FADApp) -> APIRouter:
         app.images.study(id)
         _require_removable(app, id)
         app.datastore().remove_image(id)
+        app.images.uploads.remove(id)
         return {}
 
     @routes.delete("/label", summary="Remove a label", dependencies=[_ADMINISTRATORS])

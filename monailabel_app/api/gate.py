@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -25,11 +25,23 @@ _CLOSED: tuple[tuple[str, str, str], ...] = (
     ("POST", r"/infer/wsi(_v2)?/.*", "Slide images are not analysed here."),
     ("GET", r"/logs/gpu/?", "Ask the operator to run nvidia-smi."),
     ("POST", r"/proxy/.*", "Results are stored by the server itself."),
+    (
+        "GET|PUT|DELETE",
+        r"/session(/.*)?",
+        "Send the image with PUT /d24fad/v1/uploads/{sha256}, or as the form of its analysis.",
+    ),
 )
 
 # Names that the stock routes join to a folder.
 _NAMES = frozenset({"image", "label", "id", "tag", "session_id"})
 _LINGER_SECONDS = 10.0
+# Swagger UI sets styles of its own; nothing comes from, or goes to, another host.
+_PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
+_VIEWER_POLICY = "frame-ancestors 'self'"
 _TAG = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -40,21 +52,28 @@ class Gate:
         app: what comes behind.
         configuration: the operator's settings.
         origins: web origins that the operator allows besides the server's own.
+        patience: seconds without a part of a request's body until it is given up.
     """
 
     def __init__(
-        self, app: ASGIApp, configuration: ServerConfiguration, origins: Sequence[str]
+        self,
+        app: ASGIApp,
+        configuration: ServerConfiguration,
+        origins: Sequence[str],
+        patience: float = 60.0,
     ) -> None:
         self._app = app
         self._configuration = configuration
         self._origins = frozenset(origin.rstrip("/") for origin in origins)
         self._limit = configuration.upload_mb << 20
+        self._patience = patience
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through or answer that it is refused."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        send = _with_headers(scope["path"], send)
         try:
             self._check(scope)
         except RequestError as refused:
@@ -99,39 +118,81 @@ class Gate:
             )
 
     async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Count what is sent without a Content-Length, or with a wrong one."""
+        """Count what comes without a Content-Length, or with a wrong one; give up what stalls."""
         taken = 0
-        exceeded = answered = False
+        complete = answered = False
+        refused: RequestError | None = None
 
         async def counted() -> Message:
-            nonlocal taken, exceeded
-            message = await receive()
+            nonlocal taken, complete, refused
+            # Once all is here, what comes next is that the client goes away, whenever that is.
+            patience = None if complete or answered else self._patience
+            try:
+                message = await asyncio.wait_for(receive(), patience)
+            except asyncio.TimeoutError:
+                refused = _stalled(self._patience)
+                return {"type": "http.disconnect"}
             if message["type"] == "http.request":
                 taken += len(message.get("body", b""))
-                exceeded = exceeded or taken > self._limit
+                complete = not message.get("more_body", False)
+                if taken > self._limit:
+                    refused = refused or too_large(self._limit)
             # To the route it looks as if the client had gone, so it stops and tidies up.
-            return {"type": "http.disconnect"} if exceeded else message
+            return {"type": "http.disconnect"} if refused else message
 
         async def answer(message: Message) -> None:
             nonlocal answered
-            if exceeded and not answered:
+            if refused and not answered:
                 answered = True
-                await _answer_too_large(self._limit, scope, receive, send)
-            elif not exceeded:
+                await _answer_and_close(refused, scope, receive, send)
+            elif not refused:
                 answered = answered or message["type"] == "http.response.start"
                 await send(message)
 
         try:
             await self._app(scope, counted, answer)
         except ClientDisconnect:
-            if not exceeded:
+            if not refused:
                 return  # the client went away; nobody is left to answer
-        if exceeded and not answered:
-            await _answer_too_large(self._limit, scope, receive, send)
+        if refused and not answered:
+            await _answer_and_close(refused, scope, receive, send)
 
 
-async def _answer_too_large(limit: int, scope: Scope, receive: Receive, send: Send) -> None:
-    await _refuse(too_large(limit), {"Connection": "close"}, scope, receive, send)
+def _with_headers(path: str, send: Send) -> Send:
+    """Send what tells browsers that nothing here is for the pages of others."""
+    # OHIF brings workers and inline scripts; it may be framed by itself alone.
+    viewer = path.startswith("/ohif")
+    policy = _VIEWER_POLICY if viewer else _PAGE_POLICY
+    secure = {
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "SAMEORIGIN" if viewer else "DENY",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Content-Security-Policy": policy,
+        "Referrer-Policy": "no-referrer",
+    }
+
+    async def sent(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in secure.items():
+                headers[name] = value
+        await send(message)
+
+    return sent
+
+
+def _stalled(seconds: float) -> RequestError:
+    return RequestError(
+        "request_timeout",
+        f"Nothing of the request's body came for {seconds:.0f} s.",
+        "Send it again, over a connection that holds.",
+    )
+
+
+async def _answer_and_close(
+    refused: RequestError, scope: Scope, receive: Receive, send: Send
+) -> None:
+    await _refuse(refused, {"Connection": "close"}, scope, receive, send)
 
 
 async def _refuse(
@@ -171,12 +232,25 @@ def _check_local(scope: Scope, headers: Headers) -> None:
         )
 
 
-def _check_open(method: str, path: str) -> None:
+def is_closed(method: str, path: str) -> bool:
+    """Whether a route of the stock server is not offered here."""
+    return _remedy(method, path) is not None
+
+
+def _remedy(method: str, path: str) -> str | None:
+    """What to do instead of asking a closed route; None of an open one."""
     for methods, pattern, remedy in _CLOSED:
         if re.fullmatch(methods, method) and re.fullmatch(pattern, path):
-            raise RequestError(
-                "route_closed", f"{method} {path[:100]} is not offered by this server.", remedy
-            )
+            return remedy
+    return None
+
+
+def _check_open(method: str, path: str) -> None:
+    remedy = _remedy(method, path)
+    if remedy is not None:
+        raise RequestError(
+            "route_closed", f"{method} {path[:100]} is not offered by this server.", remedy
+        )
 
 
 def _check_names(query: str) -> None:

@@ -98,7 +98,7 @@ def router(app: D24FADApp) -> APIRouter:
             target,
             sha256,
             app.configuration.upload_mb << 20,
-            lambda received: _check_volume(image, received),
+            lambda received: _accept(app, Study(image, received), sha256),
         )
         return await run_in_threadpool(_register, app, image, target)
 
@@ -138,14 +138,15 @@ def _document(app: D24FADApp, entry: Entry) -> dict[str, Any]:
     }
 
 
-def _check_volume(image: str, received: Path) -> None:
-    """Refuse a file that cannot be read as a volume."""
-    Study(image, received).volume()
+def _accept(app: D24FADApp, study: Study, sha256: str) -> None:
+    """Refuse a file that cannot be read as a volume; note the others before they are listed."""
+    study.volume()
+    app.images.uploads.add(study.name, sha256)
 
 
 def _register(app: D24FADApp, image: str, path: Path) -> dict[str, Any]:
     """Make a file in the studies folder an image of the server."""
-    app.datastore().add_upload(image, str(path), {})
+    app.datastore().add_image(image, str(path), {})
     return _upload_document(app, image, app.images.content_hash(Study(image, path)))
 
 

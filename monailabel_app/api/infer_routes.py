@@ -62,7 +62,11 @@ def router(app: D24FADApp) -> APIRouter:
             if file is not None:
                 request["uploaded"] = _receive(file, Path(folder))
             elif session_id:
-                request["uploaded"] = _session_image(app, session_id)
+                raise RequestError(
+                    "route_closed",
+                    "This server keeps no sessions.",
+                    "Send the image as 'file' of the form, or name an image of the server.",
+                )
             else:
                 request["image"] = image
             result = app.infer(request)
@@ -101,18 +105,6 @@ def _receive(file: UploadFile, folder: Path) -> Path:
     with path.open("wb") as stream:
         shutil.copyfileobj(file.file, stream)
     return path
-
-
-def _session_image(app: D24FADApp, session: str) -> Path:
-    sessions = app.sessions()
-    found = sessions.get_session(session) if sessions and session.isascii() else None
-    if not found:
-        raise RequestError(
-            "unknown_image",
-            f"There is no session '{session[:100]}'.",
-            "Send the image again, or name an image of the server.",
-        )
-    return Path(found.image)
 
 
 def _respond(model: str, file: str | None, answer: dict[str, Any], output: str | None) -> Response:

@@ -16,6 +16,7 @@ from monailabel_app.api import (
     infer_routes,
     job_routes,
     match_routes,
+    page_routes,
     proxy_routes,
     result_routes,
     review_routes,
@@ -25,6 +26,7 @@ from monailabel_app.api import (
 )
 from monailabel_app.api.error_answers import answer_errors
 from monailabel_app.api.gate import Gate
+from monailabel_app.api.openapi import describe_routes
 
 if TYPE_CHECKING:
     from monailabel_app.monai_label.app import D24FADApp
@@ -52,6 +54,7 @@ _PARTS = (
     datastore_routes,
     task_routes,
     proxy_routes,
+    page_routes,
 )
 
 
@@ -68,4 +71,5 @@ def install_routes(server: FastAPI, app: D24FADApp) -> None:
         server.include_router(part.router(app))
         added = server.router.routes[before:]
         server.router.routes[:] = [*added, *server.router.routes[:before]]
+    describe_routes(server, token=bool(app.configuration.token))
     answer_errors(server)

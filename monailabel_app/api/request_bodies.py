@@ -1,13 +1,34 @@
 """The JSON objects that clients send."""
 
-from typing import Any, Literal
+import unicodedata
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 _Name = Field(min_length=1, max_length=200)
-_Reviewer = Field("", max_length=100)
 _Note = Field("", max_length=2000)
 _Key = Field("", pattern="^[A-Za-z0-9_-]{0,64}$")
+
+
+_JOINERS = "\u200c\u200d"
+"""Between letters, as Persian and Indic scripts need them."""
+
+
+def _legible(name: str) -> str:
+    """Refuse a name that shows as another, or as none: it stands for who decided."""
+    kinds = {c: unicodedata.category(c) for c in name if c not in _JOINERS}
+    hidden = [c for c, kind in kinds.items() if kind in ("Cc", "Cf", "Co", "Cs", "Zl", "Zp")]
+    if hidden:
+        raise ValueError(
+            f"the name has a character that is not seen (U+{ord(hidden[0]):04X}); leave it out"
+        )
+    if name and not any(kind[0] in "LNPS" for kind in kinds.values()):
+        raise ValueError("the name is blank; give one")
+    return name.strip()
+
+
+_SomeReviewer = Annotated[str, Field(max_length=100), AfterValidator(_legible)]
+_Reviewer = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_legible)]
 
 
 class _Body(BaseModel):
@@ -35,7 +56,7 @@ class SupportSetBody(_Body):
     body_part: str = Field("", max_length=100)
     protocol: str = Field("", max_length=100)
     studies: list[str] = Field(default_factory=list, max_length=16)
-    reviewer: str = _Reviewer
+    reviewer: _SomeReviewer = ""
 
 
 class SupportSetChange(_Body):
@@ -50,7 +71,7 @@ class MemberBody(_Body):
     """`POST /support-sets/{name}/studies`."""
 
     image: str = _Name
-    reviewer: str = _Reviewer
+    reviewer: _SomeReviewer = ""
     note: str = _Note
     confirmed_normal: bool = False
     rescore: bool = False
@@ -68,7 +89,7 @@ class EventBody(_Body):
 
     action: Literal["accept", "reject", "edit", "add", "reopen", "note", "undo"]
     finding: int | None = Field(None, ge=1)
-    reviewer: str = Field(min_length=1, max_length=100)
+    reviewer: _Reviewer
     note: str = _Note
     mask: str | None = Field(None, pattern="^[0-9a-f]{64}$")
     event: int | None = Field(None, ge=1)
@@ -79,7 +100,7 @@ class EventBody(_Body):
 class FinalBody(_Body):
     """`PUT /results/{id}/review/final`."""
 
-    reviewer: str = Field(min_length=1, max_length=100)
+    reviewer: _Reviewer
     note: str = _Note
     mask: str | None = Field(None, pattern="^[0-9a-f]{64}$")
     expected_version: int | None = Field(None, ge=0)

@@ -11,6 +11,7 @@ from d24fad_core.volumes.volume import Plane
 from monailabel_app.analysis.parameters import MAXIMUM_SUPPORTS, MINIMUM_SUPPORTS
 from monailabel_app.api.prefix import API_VERSION, PREFIX
 from monailabel_app.monai_label.infer_tasks import HEATMAP_MODEL, MASK_MODEL
+from monailabel_app.store.schema import MIGRATIONS
 
 if TYPE_CHECKING:
     from monailabel_app.monai_label.app import D24FADApp
@@ -38,6 +39,20 @@ def router(app: D24FADApp) -> APIRouter:
                 "supports": {"minimum": MINIMUM_SUPPORTS, "maximum": MAXIMUM_SUPPORTS},
             },
             "options": {"planes": [plane.value for plane in Plane]},
+        }
+
+    @routes.get("/status", summary="What is damaged or amiss, for the operator")
+    def report_status() -> dict[str, Any]:
+        aside = app.database.all_set_aside()
+        return {
+            "set_aside": [
+                {"kind": n.kind, "name": n.name, "reason": n.reason, "time": n.time} for n in aside
+            ],
+            "database": {
+                "schema": len(MIGRATIONS),
+                "bytes": app.database.size,
+            },
+            "cache": {"kept": app.cache is not None},
         }
 
     return routes

@@ -1,15 +1,14 @@
 """Jobs: work that takes a while, with progress and cancel, which outlives the server."""
 
-import json
 import secrets
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from enum import Enum
-from pathlib import Path
 from typing import Any
 
-from d24fad_core.files import write_text
+from monailabel_app.store.database import Database
+from monailabel_app.store.records import Records
+from monailabel_app.store.schema import JOBS
 from monailabel_app.times import now
 
 KEPT = timedelta(days=1)
@@ -112,31 +111,23 @@ class Job:
 
 
 class JobStore:
-    """One JSON file for each job.
+    """The jobs in the database.
 
     Args:
-        folder: where they lie; made when missing.
+        database: where they are kept.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
+    def __init__(self, database: Database) -> None:
+        self._records = Records(database, JOBS, Job)
 
     def load(self) -> list[Job]:
         """Every job that is kept, oldest first."""
-        return sorted(self._read(), key=lambda job: job.id)
+        return self._records.find()
 
     def remove(self, job: Job) -> None:
         """Forget a job."""
-        (self._folder / f"{job.id}.json").unlink(missing_ok=True)
+        self._records.remove(job.id)
 
     def save(self, job: Job) -> None:
         """Store a job as it is now."""
-        write_text(self._folder / f"{job.id}.json", json.dumps(asdict(job), indent=1))
-
-    def _read(self) -> Iterator[Job]:
-        for path in self._folder.glob("j-*.json"):
-            document = json.loads(path.read_text(encoding="utf-8"))
-            document["kind"] = JobKind(document["kind"])
-            document["state"] = JobState(document["state"])
-            yield Job(**document)
+        self._records.put(job.id, job)

@@ -26,7 +26,8 @@ from monailabel_app.analysis.results import ResultStore
 from monailabel_app.api.installation import install_routes
 from monailabel_app.calibration.normal_scores import NormalPatients
 from monailabel_app.configuration import ServerConfiguration
-from monailabel_app.failures import RequestError
+from monailabel_app.failures import STATE_FOLDER, RequestError
+from monailabel_app.former_state import import_former_state
 from monailabel_app.job_runners import JobRunners
 from monailabel_app.jobs.job import Job, JobKind, JobStore
 from monailabel_app.jobs.queue import JobQueue
@@ -43,19 +44,23 @@ from monailabel_app.monai_label.strategies import NextCase
 from monailabel_app.normals.quality import QualityControl
 from monailabel_app.normals.support_sets import SupportSets
 from monailabel_app.review.log import ReviewLog
+from monailabel_app.review.review_states import ReviewStates
 from monailabel_app.review.reviewed_masks import ReviewedMasks
 from monailabel_app.review.reviews import Reviews
 from monailabel_app.review.worklist import Strategy, Worklist
+from monailabel_app.store.recovery import open_database
 from monailabel_app.studies.datastore import VOLUME_PATTERNS, PacsStudies, StudiesFolder
+from monailabel_app.studies.file_hashes import FileHashes
 from monailabel_app.studies.images import ImageCatalogue
 from monailabel_app.studies.leftovers import remove_leftovers
 from monailabel_app.studies.nifti_copies import NiftiCopies
 from monailabel_app.studies.pacs import pacs_studies
+from monailabel_app.studies.serving import claim, is_writable, refuse_mistyped
+from monailabel_app.studies.uploads import Uploads
 from monailabel_app.training.checkpoints import Checkpoints
 from monailabel_app.training.meta_training import MetaTraining, MetaTrainingTask
 from monailabel_app.training.plan import TrainingOptions
 
-STATE_FOLDER = ".d24fad"
 # Absent in MONAI Label's sub-processes, which serve nobody.
 _SERVER = "monailabel.app"
 
@@ -96,13 +101,23 @@ class D24FADApp(MONAILabelApp):
         """A folder of volumes and DICOM series, or a PACS behind DICOMweb."""
         if self.studies.startswith(("http://", "https://")):
             self.studies = self.studies.rstrip("/").strip()
-            return pacs_studies(self.studies)
+            pacs = pacs_studies(self.studies)
+            self._claim(Path(pacs._datastore_path))
+            return pacs
+        if _SERVER in sys.modules:
+            refuse_mistyped(Path(self.studies))
+        self._claim(Path(self.studies))
         return StudiesFolder(
             self.studies,
             extensions=VOLUME_PATTERNS,
             auto_reload=settings.MONAI_LABEL_DATASTORE_AUTO_RELOAD,
             read_only=settings.MONAI_LABEL_DATASTORE_READ_ONLY,
         )
+
+    def _claim(self, folder: Path) -> None:
+        """Lock the folder, before anything in it is changed or any job runs."""
+        if _SERVER in sys.modules:
+            self._lock = claim(folder / STATE_FOLDER)
 
     def init_infers(self) -> dict[str, InferTask]:
         """Build the parts; MONAI Label calls this once its datastore is there."""
@@ -112,12 +127,15 @@ class D24FADApp(MONAILabelApp):
         state.mkdir(parents=True, exist_ok=True)
         if _SERVER in sys.modules:
             remove_leftovers(self.studies_folder, state)
-        self.images = ImageCatalogue(datastore, state / "hashes.json")
+        self.database = open_database(state / "state.sqlite3")
+        for damaged in datastore.damaged:
+            reason = "it could not be read, and was made anew from the files; it lies beside it"
+            self.database.set_aside("datastore index", damaged.name, reason)
+        import_former_state(state, self.database)
+        self.images = ImageCatalogue(datastore, FileHashes(self.database), Uploads(self.database))
         self.nifti_copies = NiftiCopies(state / "nifti", self.images)
-        self.support_sets = SupportSets(
-            state / "support_sets", self.images, configuration.support_patterns
-        )
-        self.results = ResultStore(state / "results")
+        self.support_sets = SupportSets(self.database, self.images, configuration.support_patterns)
+        self.results = ResultStore(state / "results", self.database)
         self.reviews = Reviews(
             ReviewLog(state / "reviews"),
             ReviewedMasks(state / "reviews" / "masks"),
@@ -125,32 +143,37 @@ class D24FADApp(MONAILabelApp):
             datastore,
             lambda image: self.images.content_hash(self.images.study(image)),
         )
-        self.checkpoints = Checkpoints(state / "checkpoints", configuration.checkpoint)
+        self.checkpoints = Checkpoints(
+            state / "checkpoints", self.database, configuration.checkpoint
+        )
         cache = state / "features"
-        known = KnownStudies(cache)
+        self.cache = cache if is_writable(cache) else None
+        known = None if self.cache is None else KnownStudies(self.cache)
         self.analyses = Analyses(
             lambda folder: Detector.from_checkpoint(
-                folder, cache_folder=cache, device=configuration.device
+                folder, cache_folder=self.cache, device=configuration.device
             ),
             self.checkpoints.path(self.checkpoints.served),
             self.images,
             self.results,
             known,
-            cache,
+            self.cache,
         )
-        self.alignments = Alignments(self.images, known, cache)
+        self.alignments = Alignments(self.images, known, self.cache)
         self.resolve = AnalysisResolver(self.images, self.support_sets)
-        self.quality = QualityControl(
-            state / "quality", self.support_sets, self.images, self.analyses
-        )
+        self.quality = QualityControl(self.database, self.support_sets, self.images, self.analyses)
         self.dicom_results = DicomResults(self.images, datastore)
         self.worklist = Worklist(
-            self.images, datastore, self.results, self.reviews.log, self.support_sets
+            self.images,
+            datastore,
+            self.database,
+            ReviewStates(self.database, state / "reviews", self.reviews.log),
+            self.support_sets,
         )
         self.normals = NormalPatients(
             self.worklist, self.results, self.analyses, self.quality, datastore
         )
-        self.jobs = JobQueue(JobStore(state / "jobs"), configuration.queue_length)
+        self.jobs = JobQueue(JobStore(self.database), configuration.queue_length)
         self.training = MetaTraining(
             state / "training",
             configuration,

@@ -1,16 +1,12 @@
 """Quality control of a support set: does each study agree with the others?"""
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from statistics import median
-from typing import Any
 
 import numpy as np
 
 from d24fad_core.detection.study_checks import outlier_limit
-from d24fad_core.files import write_text
 from d24fad_core.progress import Progress
 from d24fad_core.volumes.volume import Modality, Volume
 from monailabel_app.analysis.analyses import Analyses, AnalysisRequest, part
@@ -18,6 +14,9 @@ from monailabel_app.analysis.parameters import MINIMUM_SUPPORTS, AnalysisParamet
 from monailabel_app.analysis.results import StoredResult
 from monailabel_app.failures import RequestError
 from monailabel_app.normals.support_sets import SupportSets
+from monailabel_app.store.database import Database
+from monailabel_app.store.records import Records
+from monailabel_app.store.schema import SET_QUALITY
 from monailabel_app.studies.images import ImageCatalogue, Study
 
 _EXTENT_FACTOR = 1.5
@@ -101,7 +100,7 @@ class QualityControl:
     """Checks support sets and keeps the findings until a set's content changes.
 
     Args:
-        folder: where they are kept; made when missing.
+        database: where they are kept.
         support_sets: the sets.
         images: the studies of the server.
         analyses: scores each study against the others.
@@ -109,23 +108,21 @@ class QualityControl:
 
     def __init__(
         self,
-        folder: Path,
+        database: Database,
         support_sets: SupportSets,
         images: ImageCatalogue,
         analyses: Analyses,
     ) -> None:
-        self._folder = folder
+        self._records = Records(database, SET_QUALITY, SetQuality)
         self._support_sets = support_sets
         self._images = images
         self._analyses = analyses
-        folder.mkdir(parents=True, exist_ok=True)
 
     def known(self, name: str) -> SetQuality | None:
         """What the latest check of a set found; None where set or checkpoint have changed."""
-        path = self._folder / f"{name}.json"
-        if not path.is_file():
+        quality = self._records.get(name)
+        if quality is None:
             return None
-        quality = _read(path)
         checked = (quality.support_hash, quality.checkpoint_hash)
         current = (self.support_hash(name), self._analyses.detector.checkpoint_hash)
         return quality if checked == current else None
@@ -164,7 +161,7 @@ class QualityControl:
             },
             self._analyses.detector.checkpoint_hash,
         )
-        write_text(self._folder / f"{name}.json", json.dumps(asdict(quality), indent=1))
+        self._records.put(name, quality)
         return quality
 
     def _leave_one_out(
@@ -274,16 +271,3 @@ def _majority(modalities: Sequence[Modality]) -> Modality | None:
 
 def _factor(value: float, usual: float) -> float:
     return max(value, usual) / max(min(value, usual), 1e-9)
-
-
-def _read(path: Path) -> SetQuality:
-    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    studies = {
-        image: StudyQuality(
-            study["state"],
-            study["leave_one_out_score"],
-            tuple(Check(**check) for check in study["checks"]),
-        )
-        for image, study in document.pop("studies").items()
-    }
-    return SetQuality(**document, studies=studies)

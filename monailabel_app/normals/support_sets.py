@@ -1,14 +1,14 @@
 """Named lists of normal studies, kept on the server and shared by all its clients."""
 
-import json
 import re
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 
-from d24fad_core.files import write_text
 from monailabel_app.failures import RequestError
+from monailabel_app.store.database import Database
+from monailabel_app.store.records import Records
+from monailabel_app.store.schema import SUPPORT_SETS
 from monailabel_app.studies.images import ImageCatalogue
 from monailabel_app.times import now
 
@@ -64,27 +64,26 @@ class SupportSetRecord:
 
 
 class SupportSets:
-    """The support sets of a server, one JSON file each.
+    """The support sets of a server.
 
     Args:
-        folder: where they lie; made when missing.
+        database: where they are kept.
         images: the studies of the server.
         default_patterns: what the set `default` holds until a client changes it.
     """
 
     def __init__(
-        self, folder: Path, images: ImageCatalogue, default_patterns: tuple[str, ...]
+        self, database: Database, images: ImageCatalogue, default_patterns: tuple[str, ...]
     ) -> None:
-        self._folder = folder
+        self._records = Records(database, SUPPORT_SETS, SupportSetRecord)
         self._images = images
         self._default_patterns = default_patterns
         self._lock = threading.RLock()
         self.default_name = DEFAULT_SET
-        folder.mkdir(parents=True, exist_ok=True)
 
     def names(self) -> tuple[str, ...]:
         """The names of all sets, sorted; `default` is always there."""
-        return tuple(sorted({DEFAULT_SET, *(path.stem for path in self._folder.glob("*.json"))}))
+        return tuple(sorted({DEFAULT_SET, *(record.name for record in self._records.find())}))
 
     def get(self, name: str) -> SupportSetRecord:
         """The set with this name.
@@ -93,9 +92,9 @@ class SupportSets:
             RequestError: there is none.
         """
         if _NAME.fullmatch(name):
-            path = self._path(name)
-            if path.is_file():
-                return _read(path)
+            stored = self._records.get(name)
+            if stored is not None:
+                return stored
             if name == DEFAULT_SET:
                 # What clients send joins a set only when somebody adds it, which checks it.
                 found = tuple(
@@ -127,14 +126,16 @@ class SupportSets:
         for image in record.images:
             self._images.study(image)
         with self._lock:
-            # The operator's `default` is there without a file of its own.
-            if record.name in self.names():
+            created = replace(record, created=now(), version=1)
+            # The operator's `default` is there without a record of its own.
+            taken = record.name in self.names()
+            if taken or not self._records.add(record.name, created):
                 raise RequestError(
                     "already_exists",
                     f"There is a support set '{record.name}' already.",
                     "Choose another name, or add studies to it.",
                 )
-            return self._write(replace(record, created=now(), version=1))
+            return created
 
     def add(self, name: str, member: Member) -> SupportSetRecord:
         """Add a study; one that is there already gets the new remark.
@@ -195,24 +196,13 @@ class SupportSets:
         """
         with self._lock:
             self.get(name)
-            self._path(name).unlink(missing_ok=True)
+            self._records.remove(name)
 
     def _change(
         self, name: str, change: Callable[[SupportSetRecord], SupportSetRecord]
     ) -> SupportSetRecord:
         with self._lock:
             record = self.get(name)
-            return self._write(replace(change(record), version=record.version + 1))
-
-    def _write(self, record: SupportSetRecord) -> SupportSetRecord:
-        write_text(self._path(record.name), json.dumps(asdict(record), indent=1))
-        return record
-
-    def _path(self, name: str) -> Path:
-        return self._folder / f"{name}.json"
-
-
-def _read(path: Path) -> SupportSetRecord:
-    document = json.loads(path.read_text(encoding="utf-8"))
-    members = tuple(Member(**member) for member in document.pop("members"))
-    return SupportSetRecord(**document, members=members)
+            changed = replace(change(record), version=record.version + 1)
+            self._records.put(name, changed)
+            return changed

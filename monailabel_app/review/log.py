@@ -11,6 +11,7 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
+from d24fad_core.files import sync_folder
 from monailabel_app.failures import RequestError
 from monailabel_app.review.states import Review, ReviewEvent, admit, review_of
 from monailabel_app.times import now
@@ -94,7 +95,7 @@ class ReviewLog:
             stream.flush()
             os.fsync(stream.fileno())
         if is_new:
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
 
     def _read(self, path: Path) -> Iterator[ReviewEvent]:
         lines = path.read_bytes().split(b"\n")
@@ -157,13 +158,3 @@ def _event(line: bytes) -> ReviewEvent | None:
     if not isinstance(event.event, int) or event.event < 1:
         return None
     return event if event.key else replace(event, key=f"event-{event.event}")
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name != "posix":
-        return  # Windows opens no folders
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -6,10 +6,10 @@ from enum import Enum
 
 from monailabel.interfaces.datastore import Datastore
 
-from monailabel_app.analysis.results import ResultRecord, ResultStore
 from monailabel_app.normals.support_sets import Member, SupportSets
-from monailabel_app.review.log import ReviewLog
-from monailabel_app.review.states import Review, latest_review, review_of
+from monailabel_app.review.review_states import ReviewState, ReviewStates
+from monailabel_app.store.database import Database
+from monailabel_app.store.schema import RESULTS
 from monailabel_app.studies.images import ImageCatalogue
 
 
@@ -47,6 +47,15 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class _Score:
+    """A result of an image; `case_score` and `threshold` in z units."""
+
+    result: str
+    case_score: float
+    threshold: float
+
+
+@dataclass(frozen=True)
 class Choice:
     """The next case.
 
@@ -67,8 +76,8 @@ class Worklist:
     Args:
         images: the studies of the server.
         datastore: MONAI Label's, for the labels.
-        results: the stored results.
-        reviews: the review logs.
+        database: knows the results.
+        states: where each review stands.
         support_sets: the support sets.
     """
 
@@ -76,47 +85,51 @@ class Worklist:
         self,
         images: ImageCatalogue,
         datastore: Datastore,
-        results: ResultStore,
-        reviews: ReviewLog,
+        database: Database,
+        states: ReviewStates,
         support_sets: SupportSets,
     ) -> None:
         self._images = images
         self._datastore = datastore
-        self._results = results
-        self._reviews = reviews
+        self._database = database
+        self._states = states
         self._support_sets = support_sets
 
     def entries(self, support_set: str) -> list[Entry]:
         """Every image, sorted by id."""
-        records = self._results.records()
-        sets = {name: self._support_sets.get(name).members for name in self._support_sets.names()}
-        by_image: dict[str, list[ResultRecord]] = {}
-        for record in records:
-            by_image.setdefault(record.image, []).append(record)
+        scores = self._latest_scores(support_set)
+        reviews = self._states.by_image()
+        sets: dict[str, list[tuple[str, Member]]] = {}
+        for name in self._support_sets.names():
+            for member in self._support_sets.get(name).members:
+                sets.setdefault(member.image, []).append((name, member))
         entries = []
         for image in self._images.identifiers():
-            own = by_image.get(image, [])
-            latest = next((record for record in own if record.support_set == support_set), None)
-            review = self._review(own)
-            members = [m for found in sets.values() for m in found if m.image == image]
+            score, belongs = scores.get(image), sets.get(image, ())
             entries.append(
                 Entry(
                     image,
-                    review.state if review else "unreviewed",
+                    reviews[image].state if image in reviews else "unreviewed",
                     tuple(sorted(self._datastore.get_labels_by_image_id(image))),
-                    latest.id if latest else None,
-                    latest.case_score if latest else None,
-                    latest.threshold if latest else None,
-                    tuple(n for n, found in sets.items() if any(m.image == image for m in found)),
-                    _is_normal(review, members),
+                    score.result if score else None,
+                    score.case_score if score else None,
+                    score.threshold if score else None,
+                    tuple(name for name, _ in belongs),
+                    _is_normal(reviews.get(image), [member for _, member in belongs]),
                 )
             )
         return entries
 
-    def _review(self, records: Sequence[ResultRecord]) -> Review | None:
-        return latest_review(
-            review_of(record.finding_count, self._reviews.events(record.id)) for record in records
+    def _latest_scores(self, support_set: str) -> dict[str, _Score]:
+        """The score of each image's latest result with a support set."""
+        rows = self._database.select(
+            "SELECT image, key, json_extract(document, '$.case_score'), "
+            # Of a group, SQLite takes the other columns from the row with the maximum.
+            "json_extract(document, '$.threshold'), max(created) "
+            f"FROM {RESULTS} WHERE support_set = ? GROUP BY image",
+            (support_set,),
         )
+        return {image: _Score(*values) for image, *values, _ in rows}
 
     def next(
         self, strategy: Strategy, support_set: str, exclude: Collection[str] = ()
@@ -135,7 +148,7 @@ class Worklist:
         return choose(strategy, candidates, len(left))
 
 
-def _is_normal(review: Review | None, members: Sequence[Member]) -> bool:
+def _is_normal(review: ReviewState | None, members: Sequence[Member]) -> bool:
     """Whether a reviewer found an image normal and nobody marked anything in it since."""
     if review is not None and review.marks_something:
         return False

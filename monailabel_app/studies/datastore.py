@@ -33,17 +33,21 @@ from d24fad_core.io.dicom.series import holds_dicom
 logger = logging.getLogger(__name__)
 
 VOLUME_PATTERNS = ("*.nii.gz", "*.nii", "*.nrrd", "*.mha")
-UPLOADED = "d24fad_uploaded"
-"""Mark, in what is known of an image, of those that a client sent."""
 _LIST_SECONDS = 30.0
 _DESCRIPTION_LETTERS = 64
 
 
 class StudiesFolder(LocalDatastore):
-    """A folder of volumes, every file of it whole at any time."""
+    """A folder of volumes, every file of it whole at any time.
+
+    Attributes:
+        damaged: indices that could not be read at the start, under their new names; what is in
+            the folder was listed anew.
+    """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._changing = threading.RLock()
+        self.damaged: list[Path] = []
         super().__init__(*args, **options)
 
     def save_label(
@@ -77,18 +81,21 @@ class StudiesFolder(LocalDatastore):
             self._update_datastore_file()
         return image_id
 
-    def add_upload(self, image_id: str, image_filename: str, image_info: dict[str, Any]) -> str:
-        """As `add_image`, for an image that a client sends."""
-        return self.add_image(image_id, image_filename, {**image_info, UPLOADED: True})
-
-    def update_image_info(self, image_id: str, info: dict[str, Any]) -> None:
-        """As the stock method; what is the operator's own is not for clients to say."""
-        super().update_image_info(image_id, {k: v for k, v in info.items() if k != UPLOADED})
-
     def _reconcile_datastore(self) -> None:
         # The watcher and the request threads both come here.
         with self._changing:
             super()._reconcile_datastore()
+
+    def _init_from_datastore_file(self, throw_exception: bool = False) -> None:
+        """As the stock method, but a damaged index is no reason not to start."""
+        try:
+            super()._init_from_datastore_file(throw_exception)
+        except ValueError as error:
+            index = Path(self._datastore_config_path)
+            aside = index.with_name(f"{index.name}.damaged-{time.time_ns()}")
+            index.rename(aside)
+            self.damaged.append(aside)
+            logger.warning("The index is damaged (%s); it is now %s", type(error).__name__, aside)
 
     def _add_non_existing_images(self) -> int:
         """As the stock method, and folders that hold a DICOM series."""

@@ -1,9 +1,7 @@
 """The studies that clients can name: MONAI Label's datastore, seen by image id only."""
 
 import fnmatch
-import json
 import math
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,13 +13,15 @@ from monailabel.interfaces.datastore import Datastore
 from nibabel.filebasedimages import ImageFileError
 
 from d24fad_core.errors import InputError
-from d24fad_core.files import hash_bytes, hash_file, write_text
+from d24fad_core.files import hash_bytes
 from d24fad_core.io.known_studies import KnownStudies, StudySource
 from d24fad_core.io.reading import read_volume
 from d24fad_core.volumes.reduction import LARGEST_WHOLE_SCAN
 from d24fad_core.volumes.volume import Modality, Volume
 from monailabel_app.failures import RequestError, sentence_and_remedy
-from monailabel_app.studies.datastore import UPLOADED, PacsStudies
+from monailabel_app.studies.datastore import PacsStudies
+from monailabel_app.studies.file_hashes import FileHashes
+from monailabel_app.studies.uploads import Uploads
 
 LARGEST_VOXELS = LARGEST_WHOLE_SCAN
 """512 x 512 x 1024, 1 GiB as the numbers that are analysed: zeros of so many voxels come in a file
@@ -50,12 +50,18 @@ class Study:
         with self._told_without_path():
             return self._named(read_volume(self.path, modality))
 
-    def source(self, known: KnownStudies, modality: Modality | None = None) -> StudySource:
+    def source(self, known: KnownStudies | None, modality: Modality | None = None) -> StudySource:
         """The study as a normal one, which is not read where it is known.
+
+        Args:
+            known: what is known; None where nothing can be kept.
+            modality: CT or MR where the file does not say.
 
         Raises:
             RequestError: it cannot be read as a volume.
         """
+        if known is None:
+            return self.volume(modality)
         _check_extent(self)
         with self._told_without_path():
             study = known.open(self.path, modality)
@@ -89,14 +95,14 @@ class ImageCatalogue:
 
     Args:
         datastore: where MONAI Label keeps the studies.
-        hashes: file in which the hashes outlive the server.
+        hashes: of the files' content, which outlive the server.
+        uploads: what clients sent.
     """
 
-    def __init__(self, datastore: Datastore, hashes: Path) -> None:
+    def __init__(self, datastore: Datastore, hashes: FileHashes, uploads: Uploads) -> None:
         self._datastore = datastore
-        self._hashes_file = hashes
-        self._hashes = _read_hashes(hashes)
-        self._lock = threading.Lock()
+        self._hashes = hashes
+        self.uploads = uploads
 
     def identifiers(self) -> tuple[str, ...]:
         """All image ids, sorted."""
@@ -128,7 +134,8 @@ class ImageCatalogue:
 
     def was_uploaded(self, image: str) -> bool:
         """Whether a client sent an image; the others are the operator's own."""
-        return bool(self._datastore.get_image_info(image).get(UPLOADED))
+        sha256 = self.uploads.sha256(image)
+        return sha256 is not None and self.content_hash(self.study(image)) == sha256
 
     def holder(self, sha256: str, length: int | None = None) -> str | None:
         """The image whose file has this hash.
@@ -142,21 +149,16 @@ class ImageCatalogue:
             path = self._cached_path(image)
             if path is None:
                 continue
-            if self.known_hash(path) == sha256:
+            if self._hashes.known(path) == sha256:
                 return image
-            if length == path.stat().st_size and self._file_hash(path) == sha256:
+            if length == path.stat().st_size and self._hashes.of(path) == sha256:
                 return image
         return None
 
     def hash_if_known(self, image: str) -> str | None:
         """The hash of an image's file, where it was computed before; nothing is read."""
         path = self._cached_path(image)
-        return self.known_hash(path) if path is not None else None
-
-    def known_hash(self, path: Path) -> str | None:
-        """The hash of a file, if it was computed before and the file has not changed."""
-        with self._lock:
-            return self._hashes.get(_key(path))
+        return self._hashes.known(path) if path is not None else None
 
     def _cached_path(self, image: str) -> Path | None:
         """The file of an image that lies on this disk; nothing is fetched from a PACS."""
@@ -176,21 +178,12 @@ class ImageCatalogue:
     def content_hash(self, study: Study) -> str:
         """SHA-256 of a study's file, or over the files of its folder; kept until they change."""
         files = sorted(study.path.iterdir()) if study.path.is_dir() else [study.path]
-        hashes = [self._file_hash(file) for file in files if file.is_file()]
+        hashes = [self._hashes.of(file) for file in files if file.is_file()]
         return hashes[0] if len(hashes) == 1 else hash_bytes(*map(str.encode, hashes))
 
     def support_hash(self, support: Sequence[Study]) -> str:
         """A hash over the content of support studies, in whatever order."""
         return hash_bytes(*sorted(self.content_hash(study).encode() for study in support))
-
-    def _file_hash(self, path: Path) -> str:
-        known = self.known_hash(path)
-        if known is None:
-            known = hash_file(path)
-            with self._lock:
-                self._hashes[_key(path)] = known
-                write_text(self._hashes_file, json.dumps(self._hashes, indent=0))
-        return known
 
 
 def _check_extent(study: Study) -> None:
@@ -217,13 +210,3 @@ def _check_extent(study: Study) -> None:
             f"into memory ({LARGEST_VOXELS}).",
             "Crop or resample it first.",
         )
-
-
-def _key(path: Path) -> str:
-    """A file as it is now: a change of content changes size or time."""
-    status = path.stat()
-    return f"{path}|{status.st_size}|{status.st_mtime_ns}"
-
-
-def _read_hashes(path: Path) -> dict[str, str]:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

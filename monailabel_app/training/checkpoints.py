@@ -5,13 +5,13 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from d24fad_core.comparison.scoring import ScoringConfig
 from d24fad_core.errors import CheckpointError
-from d24fad_core.files import write_text
+from d24fad_core.files import sync_folder, write_text
 from d24fad_core.models.checkpoint import (
     CARD_FILE,
     SHIPPED,
@@ -20,10 +20,12 @@ from d24fad_core.models.checkpoint import (
     read_card,
 )
 from monailabel_app.failures import RequestError
+from monailabel_app.store.database import Database
+from monailabel_app.store.records import Records
+from monailabel_app.store.schema import CHECKPOINTS, SETTINGS
 from monailabel_app.times import now
 
-_RECORD = "record.json"
-_SERVED = "served.json"
+SERVED = "served_checkpoint"
 
 
 @dataclass(frozen=True)
@@ -49,16 +51,32 @@ class CheckpointRecord:
     kept: bool = True
 
 
+@dataclass(frozen=True)
+class ServedCheckpoint:
+    """Which checkpoint took the place of the operator's.
+
+    Attributes:
+        own: hash of the operator's checkpoint at that time.
+        served: hash of the one that is served instead.
+    """
+
+    own: str
+    served: str
+
+
 class Checkpoints:
     """The operator's checkpoint and those that training on this server made.
 
     Args:
-        folder: where the latter are kept; made when missing.
+        folder: where the weights of the latter are kept; made when missing.
+        database: keeps what is known of them.
         own: folder of the operator's checkpoint; None is the shipped one.
     """
 
-    def __init__(self, folder: Path, own: Path | None) -> None:
+    def __init__(self, folder: Path, database: Database, own: Path | None) -> None:
         self._folder = folder
+        self._records = Records(database, CHECKPOINTS, CheckpointRecord)
+        self._settings = Records(database, SETTINGS, ServedCheckpoint)
         self._own = own or SHIPPED
         card = read_card(self._own)
         self._own_record = CheckpointRecord(_hash(card), card.name)
@@ -68,21 +86,16 @@ class Checkpoints:
     @property
     def served(self) -> str:
         """Hash of the checkpoint in use: the operator's, unless another took its place."""
-        path = self._folder / _SERVED
-        if path.is_file():
-            document = json.loads(path.read_text(encoding="utf-8"))
-            # An operator who starts the server with another checkpoint wants that one.
-            if document["own"] == self._own_record.hash and self._has(document["served"]):
-                return str(document["served"])
+        choice = self._settings.get(SERVED)
+        # An operator who starts the server with another checkpoint wants that one.
+        if choice and choice.own == self._own_record.hash and self._has(choice.served):
+            return choice.served
         return self._own_record.hash
 
     def all(self) -> list[CheckpointRecord]:
         """Every checkpoint, the operator's first, the others by time."""
-        found = []
-        for path in self._folder.glob(f"[!.]*/{_RECORD}"):
-            record = CheckpointRecord(**json.loads(path.read_text(encoding="utf-8")))
-            found.append(record)
-        return [self._own_record, *sorted(found, key=lambda record: record.created or "")]
+        trained = sorted(self._records.find(), key=lambda record: record.created or "")
+        return [self._own_record, *trained]
 
     def get(self, identifier: str) -> CheckpointRecord:
         """The checkpoint with this hash.
@@ -132,19 +145,10 @@ class Checkpoints:
         record = CheckpointRecord(
             _hash(card), card.name, now(), continued_from, support_set, verdict, kept
         )
-        target = self._folder / record.hash
-        partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=self._folder))
-        try:
-            if kept:
-                shutil.copytree(trained, partial, dirs_exist_ok=True)
-                measured = replace(card, metrics={**card.metrics, "held_out_normals": verdict})
-                write_text(partial / CARD_FILE, json.dumps(measured.to_dict(), indent=2) + "\n")
-            write_text(partial / _RECORD, json.dumps(asdict(record), indent=1))
-            partial.chmod(0o755)
-            if not target.exists():
-                partial.rename(target)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+        if kept:
+            measured = replace(card, metrics={**card.metrics, "held_out_normals": verdict})
+            self._keep_weights(trained, measured, self._folder / record.hash)
+        self._records.add(record.hash, record)
         return record
 
     def serve(self, identifier: str, put_in_place: Callable[[Path], None]) -> None:
@@ -160,8 +164,19 @@ class Checkpoints:
         """
         with self._lock:
             put_in_place(self.path(identifier))
-            document = {"own": self._own_record.hash, "served": identifier}
-            write_text(self._folder / _SERVED, json.dumps(document))
+            self._settings.put(SERVED, ServedCheckpoint(self._own_record.hash, identifier))
+
+    def _keep_weights(self, trained: Path, card: ModelCard, target: Path) -> None:
+        partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=self._folder))
+        try:
+            shutil.copytree(trained, partial, dirs_exist_ok=True)
+            write_text(partial / CARD_FILE, json.dumps(card.to_dict(), indent=2) + "\n")
+            partial.chmod(0o755)
+            if not target.exists():
+                partial.rename(target)
+                sync_folder(self._folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
 
     def _has(self, identifier: str) -> bool:
         try:

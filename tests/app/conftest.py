@@ -9,6 +9,8 @@ import pytest
 import requests
 
 from monailabel_app.server_process import ServerProcess
+from monailabel_app.store.database import Database
+from monailabel_app.store.recovery import open_database
 
 
 @pytest.fixture
@@ -33,6 +35,12 @@ def server(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     (studies / "garbage.nii.gz").write_bytes(b"this is no scan")
     with ServerProcess(studies, folder / "server.log") as running:
         yield running
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    """An empty database of the server."""
+    return open_database(tmp_path / "database" / "state.sqlite3")
 
 
 @pytest.fixture

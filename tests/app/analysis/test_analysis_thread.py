@@ -6,15 +6,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from d24fad_core.errors import SupportError
 from d24fad_core.io.known_studies import KnownStudies
+from d24fad_core.masking.choice import BrainMask
+from d24fad_core.volumes.volume import Modality, Volume
 from monailabel_app.analysis.analyses import Analyses, AnalysisRequest
 from monailabel_app.analysis.analysis_thread import AnalysisThread
 from monailabel_app.analysis.parameters import AnalysisParameters
 from monailabel_app.analysis.results import ResultStore
 from monailabel_app.failures import RequestError
+from monailabel_app.store.database import Database
 
 
 def test_all_work_is_done_in_one_other_thread_that_does_not_hold_up_the_end() -> None:
@@ -63,7 +67,7 @@ def test_a_result_is_not_kept_until_the_next_work() -> None:
     assert held() is None
 
 
-def test_every_part_of_an_analysis_is_done_there(tmp_path: Path) -> None:
+def test_every_part_of_an_analysis_is_done_there(tmp_path: Path, database: Database) -> None:
     places: list[threading.Thread] = []
 
     class StandIn:
@@ -78,22 +82,23 @@ def test_every_part_of_an_analysis_is_done_there(tmp_path: Path) -> None:
         def content_hash(self, _: object) -> str:
             return "content"
 
-        def volume(self, _: object) -> str:
-            return "volume"
+        def volume(self, _: object) -> Volume:
+            return Volume(np.zeros((4, 4, 4), np.float32), np.eye(4), Modality.MR, "study")
 
-        def source(self, *_: object) -> str:
-            return "volume"
+        def source(self, *_: object) -> Volume:
+            return self.volume(None)
 
     def load(_: Path) -> Any:
         places.append(threading.current_thread())
         return stand_in
 
     stand_in: Any = StandIn()
-    known, store = KnownStudies(tmp_path), ResultStore(tmp_path / "results")
+    known, store = KnownStudies(tmp_path), ResultStore(tmp_path / "results", database)
     analyses = Analyses(load, tmp_path, stand_in, store, known, tmp_path)
     analyses.serve(tmp_path)
+    parameters = AnalysisParameters(brain=BrainMask.NONE)
     with pytest.raises(RequestError, match="seen enough"):
-        analyses.run(AnalysisRequest(stand_in, (stand_in, stand_in), AnalysisParameters()))
+        analyses.run(AnalysisRequest(stand_in, (stand_in, stand_in), parameters))
     assert len(places) == 3
     assert len(set(places)) == 1
     assert places[0] is not threading.current_thread()

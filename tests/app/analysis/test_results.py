@@ -1,15 +1,24 @@
-"""Results on disk: what is kept of them, and what older ones lack."""
+"""Stored results: an index of what lies in the folder, of which damage hides only itself."""
 
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
+import pytest
+
 from d24fad_core.detection.detector import RESULT_SCHEMA
 from d24fad_core.detection.result import AnalysisWarning, WarningCode
+from d24fad_core.files import write_text
+from d24fad_core.volumes.volume import Modality, Volume
+from monailabel_app.analysis import results as module
 from monailabel_app.analysis.results import ResultRecord, ResultStore, load_result
 from monailabel_app.api.result_routes import record_document
+from monailabel_app.failures import RequestError
+from monailabel_app.store.database import Database
 from tests.export.analysed_study import analysed
 
+SHAPE = (12, 10, 8)
 WARNINGS = (AnalysisWarning(WarningCode.OTHER_RESOLUTION, "Thick slices.", "Take thin ones."),)
 RECORD = ResultRecord(
     id="a1",
@@ -19,41 +28,138 @@ RECORD = ResultRecord(
     support=("b", "c"),
     support_hash="",
     checkpoint_hash="",
-    options={},
+    options={"planes": ["axial"]},
     case_score=1.0,
     peak_score=8.0,
     threshold=3.0,
     finding_count=1,
     created="2026-01-01T00:00:00Z",
-    version="0.1.0",
-    schema=RESULT_SCHEMA,
-    warnings=WARNINGS,
 )
 
 
-def test_warnings_and_schema_are_kept_and_answered(tmp_path: Path) -> None:
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "results"
+
+
+@pytest.fixture
+def results(folder: Path, database: Database, monkeypatch: pytest.MonkeyPatch) -> ResultStore:
+    # The picture takes seconds and is not looked at here.
+    monkeypatch.setattr(module, "write_overlay", lambda _query, _result, path: path.touch())
+    store = ResultStore(folder, database)
+    query = Volume(np.zeros(SHAPE, np.float32), np.eye(4), Modality.MR, "head")
+    _, result = analysed(SHAPE, query.affine, lesions=(((6, 5, 4), 8.0),))
+    count = len(result.findings)
+    for name, image, created in (("a1", "head", "1"), ("a2", "head", "3"), ("b1", "chest", "2")):
+        record = replace(RECORD, id=name, image=image, created=created, finding_count=count)
+        store.put(record, query, result)
+    return store
+
+
+def names(store: ResultStore, image: str | None = None) -> list[str]:
+    return [record.id for record in store.records(image)]
+
+
+def test_the_newest_comes_first(results: ResultStore) -> None:
+    assert names(results) == ["a2", "b1", "a1"]
+    assert names(results, "head") == ["a2", "a1"]
+    assert results.get("a1").record.support == ("b", "c")
+
+
+def test_what_lies_in_the_folder_is_what_there_is(
+    results: ResultStore, folder: Path, database: Database
+) -> None:
+    """Without the database, and after a server was killed before it made the entry."""
+    with database.transaction() as connection:
+        connection.execute("DELETE FROM results WHERE key = 'a1'")
+    (folder / "b1").rename(folder.parent / "gone")
+    assert names(ResultStore(folder, database)) == ["a2", "a1"]
+
+
+def test_a_removed_result_is_gone_for_good(
+    results: ResultStore, folder: Path, database: Database
+) -> None:
+    results.remove("a1")
+    assert names(ResultStore(folder, database)) == ["a2", "b1"]
+    assert not list(folder.glob(".partial-*"))
+    with pytest.raises(RequestError, match="There is no result 'a1'"):
+        results.get("a1")
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"findings": [{}]}', '{"findings": []}'])
+def test_a_damaged_report_hides_its_result_alone(
+    results: ResultStore, folder: Path, database: Database, content: str
+) -> None:
+    (folder / "a1" / "report.json").write_text(content)
+    assert results.find("a1") is None
+    assert names(results) == ["a2", "b1"]
+    assert results.get("a2").findings
+    (note,) = database.all_set_aside()
+    assert (note.kind, note.name) == ("result", "result-a1")
+    assert (database.path.parent / "damaged" / "result-a1" / "report.json").is_file()
+
+
+@pytest.mark.parametrize("content", [None, "", "{}", '{"id": "a1", "later": 1'])
+def test_a_folder_without_a_readable_record_is_set_aside(
+    results: ResultStore, folder: Path, database: Database, content: str | None
+) -> None:
+    (folder / "new").mkdir()
+    if content is not None:
+        write_text(folder / "new" / "record.json", content)
+    assert names(ResultStore(folder, database)) == ["a2", "b1", "a1"]
+    assert [note.kind for note in database.all_set_aside()] == ["result"]
+    assert not (folder / "new").exists()
+
+
+def test_a_record_of_a_later_version_is_read(
+    results: ResultStore, folder: Path, database: Database
+) -> None:
+    document = json.loads((folder / "a1" / "record.json").read_text())
+    with database.transaction() as connection:
+        connection.execute("DELETE FROM results WHERE key = 'a1'")
+    write_text(folder / "a1" / "record.json", json.dumps({**document, "later": [1]}))
+    assert "a1" in names(ResultStore(folder, database))
+
+
+def test_warnings_and_schema_are_kept_and_answered(
+    results: ResultStore, folder: Path, database: Database
+) -> None:
     query, result = analysed()
-    ResultStore(tmp_path).put(RECORD, query, replace(result, warnings=WARNINGS))
-    stored = ResultStore(tmp_path).get("a1")
-    assert stored.record == RECORD
-    assert load_result(stored).warnings == WARNINGS
-    answer = json.loads(json.dumps(record_document(stored.record)))
-    assert answer["schema"] == RESULT_SCHEMA
-    assert (
-        answer["warnings"]
-        == stored.report["warnings"]
-        == [{"code": "other_resolution", "sentence": "Thick slices.", "remedy": "Take thin ones."}]
+    record = replace(
+        RECORD, id="c1", finding_count=len(result.findings), schema=RESULT_SCHEMA, warnings=WARNINGS
     )
+    results.put(record, query, replace(result, warnings=WARNINGS))
+    for store in (results, ResultStore(folder, database)):
+        stored = store.get("c1")
+        assert stored.record == record
+        assert stored.record.warnings[0].code is WarningCode.OTHER_RESOLUTION
+        assert load_result(stored).warnings == WARNINGS
+        answer = json.loads(json.dumps(record_document(stored.record)))
+        assert answer["schema"] == RESULT_SCHEMA
+        assert (
+            answer["warnings"]
+            == stored.report["warnings"]
+            == [
+                {
+                    "code": "other_resolution",
+                    "sentence": "Thick slices.",
+                    "remedy": "Take thin ones.",
+                }
+            ]
+        )
 
 
-def test_results_from_before_there_were_warnings_are_read(tmp_path: Path) -> None:
-    query, result = analysed()
-    stored = ResultStore(tmp_path).put(RECORD, query, result)
-    record = asdict(RECORD)
+def test_results_from_before_there_were_warnings_are_read(
+    results: ResultStore, folder: Path, database: Database
+) -> None:
+    stored = results.get("a1")
+    record = asdict(stored.record)
     del record["schema"], record["warnings"]
     report = {key: value for key, value in stored.report.items() if key != "warnings"}
-    (tmp_path / "a1" / "record.json").write_text(json.dumps(record))
-    (tmp_path / "a1" / "report.json").write_text(json.dumps(report))
-    old = ResultStore(tmp_path).get("a1")
+    write_text(folder / "a1" / "record.json", json.dumps(record))
+    write_text(folder / "a1" / "report.json", json.dumps(report))
+    with database.transaction() as connection:
+        connection.execute("DELETE FROM results WHERE key = 'a1'")
+    old = ResultStore(folder, database).get("a1")
     assert (old.record.schema, old.record.warnings) == (0, ())
     assert load_result(old).warnings == ()

@@ -1,5 +1,6 @@
 """Who may ask, what may be asked, and how much may be sent."""
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
@@ -8,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from monailabel_app.api.gate import Gate, is_plain_name
 from monailabel_app.configuration import ServerConfiguration
@@ -44,6 +46,10 @@ def client(
         ("POST", "/infer/wsi_v2/anomaly"),
         ("GET", "/logs/gpu"),
         ("POST", "/proxy/dicom/studies"),
+        ("PUT", "/session/"),
+        ("PUT", "/session"),
+        ("GET", "/session/abc"),
+        ("DELETE", "/session/abc"),
     ],
 )
 def test_closed_routes(method: str, path: str) -> None:
@@ -129,6 +135,72 @@ def test_a_body_above_the_limit_is_refused_with_or_without_its_length() -> None:
         answer = client().put("/datastore/label", content=content)
         assert answer.status_code == 413
         assert answer.json()["error"]["code"] == "too_large"
+
+
+@pytest.mark.parametrize("path", ["/info/", "/session/x", "/ohif/index.html"])
+def test_every_answer_keeps_other_pages_out(path: str) -> None:
+    headers = client().get(path).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+    viewer = path.startswith("/ohif")
+    assert headers["x-frame-options"] == ("SAMEORIGIN" if viewer else "DENY")
+    policy = headers["content-security-policy"]
+    assert "frame-ancestors" in policy
+    assert ("default-src 'none'" in policy) is not viewer
+
+
+def stalled(messages: list[Message], route: ASGIApp, patience: float = 0.05) -> list[Message]:
+    """What a client is told that sends these parts and then nothing more."""
+    sent: list[Message] = []
+    waiting = list(messages)
+
+    async def receive() -> Message:
+        if waiting:
+            return waiting.pop(0)
+        await asyncio.sleep(3600)
+        raise AssertionError("nobody waits that long")
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope: Scope = {
+        "type": "http",
+        "method": "PUT",
+        "path": "/datastore/label",
+        "query_string": b"",
+        "headers": [(b"host", b"127.0.0.1")],
+        "client": ("127.0.0.1", 1),
+    }
+    gate = Gate(route, configuration=ServerConfiguration(), origins=(), patience=patience)
+
+    async def run() -> None:
+        await asyncio.wait_for(gate(scope, receive, send), 60)
+
+    asyncio.run(run())
+    return sent
+
+
+def test_a_request_that_stalls_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def route(scope: Scope, receive: Receive, send: Send) -> None:
+        await Request(scope, receive).body()
+
+    monkeypatch.setattr("monailabel_app.api.gate._LINGER_SECONDS", 0.05)
+    sent = stalled([{"type": "http.request", "body": b"half", "more_body": True}], route)
+    assert sent[0]["status"] == 408
+    assert (b"connection", b"close") in sent[0]["headers"]
+    assert b"request_timeout" in sent[1]["body"]
+
+
+def test_a_slow_answer_to_a_whole_request_is_waited_for() -> None:
+    async def route(scope: Scope, receive: Receive, send: Send) -> None:
+        body = await Request(scope, receive).body()
+        gone = asyncio.create_task(receive())  # as a route that watches for its client does
+        await asyncio.sleep(0.3)
+        gone.cancel()
+        await JSONResponse({"bytes": len(body)})(scope, receive, send)
+
+    sent = stalled([{"type": "http.request", "body": b"whole", "more_body": False}], route)
+    assert sent[0]["status"] == 200
 
 
 @pytest.mark.parametrize("name", ["a", "a.b", "1.2.840.1", "case (1)", "Ö", "a..b"])

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import nibabel
@@ -44,7 +45,7 @@ def mask_file(tmp_path: Path) -> Path:
         ("POST", "/activelearning/nothing", 400),
         ("GET", "/logs/gpu", 403),
         ("GET", "/datastore/dataset", 404),
-        ("GET", "/session/nothing", 404),
+        ("GET", "/session/nothing", 403),
         ("GET", "/no/such/route", 404),
         ("PATCH", "/info/", 405),
     ],
@@ -56,6 +57,25 @@ def test_a_bad_request_gets_json_and_the_server_lives_on(
     assert answer.status_code == status, answer.text
     assert answer.json()["error"]["message"]
     assert requests.get(f"{server.url}/info/", timeout=10).status_code == 200
+
+
+def test_the_pages_and_the_list_of_routes(server: ServerProcess) -> None:
+    for page in ("/", "/docs", "/docs/", "/logs/"):
+        answer = requests.get(server.url + page, timeout=30)
+        assert answer.headers["content-type"].startswith("text/html")
+        for part in re.findall(r"(?:src|href)=\"([^\"]+)\"", answer.text):
+            assert not re.match(r"[a-z]+:|//", part), (page, part)
+        assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "Research use only" in requests.get(server.url, timeout=30).text
+    document = requests.get(f"{server.url}/openapi.json", timeout=30).json()
+    paths = document["paths"]
+    assert "/d24fad/v1/images" in paths and "/infer/{model}" in paths
+    closed = ("/session/", "/session/{session_id}", "/logs/gpu", "/infer/wsi_v2/{model}")
+    assert not set(closed) & set(paths)
+    assert set(paths["/model/{model}"]) == {"get"}
+    assert document["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
+    sent = requests.put(f"{server.url}/session/", files={"files": ("x", b"x")}, timeout=30)
+    assert sent.status_code == 403
 
 
 def test_a_label_cannot_be_written_outside(

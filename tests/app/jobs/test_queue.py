@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -12,6 +11,7 @@ from d24fad_core.progress import Progress
 from monailabel_app.failures import RequestError
 from monailabel_app.jobs.job import Job, JobKind, JobState, JobStore
 from monailabel_app.jobs.queue import MAXIMUM_ATTEMPTS, JobQueue
+from monailabel_app.store.database import Database
 
 
 class Work:
@@ -39,8 +39,8 @@ def work() -> Work:
 
 
 @pytest.fixture
-def queue(tmp_path: Path, work: Work) -> JobQueue:
-    queue = JobQueue(JobStore(tmp_path), 3)
+def queue(database: Database, work: Work) -> JobQueue:
+    queue = JobQueue(JobStore(database), 3)
     queue.start({JobKind.DETECT: work, JobKind.SCORE: work, JobKind.TRAIN: work})
     return queue
 
@@ -170,31 +170,31 @@ def test_training_holds_up_nobody(queue: JobQueue, work: Work) -> None:
     wait_until(queue, second.id, JobState.DONE)
 
 
-def test_training_goes_on_however_often_the_server_stopped(tmp_path: Path, work: Work) -> None:
+def test_training_goes_on_however_often_the_server_stopped(database: Database, work: Work) -> None:
     submitted = job("normals", JobKind.TRAIN)
-    JobStore(tmp_path).save(submitted.changed(state=JobState.RUNNING, attempts=MAXIMUM_ATTEMPTS))
+    JobStore(database).save(submitted.changed(state=JobState.RUNNING, attempts=MAXIMUM_ATTEMPTS))
     work.gate.set()
-    queue = JobQueue(JobStore(tmp_path), 3)
+    queue = JobQueue(JobStore(database), 3)
     queue.start({JobKind.TRAIN: work})
     wait_until(queue, submitted.id, JobState.DONE)
 
 
-def test_jobs_of_a_killed_server_run_again(tmp_path: Path, work: Work) -> None:
-    store = JobStore(tmp_path)
+def test_jobs_of_a_killed_server_run_again(database: Database, work: Work) -> None:
+    store = JobStore(database)
     running, waiting = job("a"), job("b")
     store.save(running.changed(state=JobState.RUNNING, fraction=0.7, attempts=1))
     store.save(waiting)
     work.gate.set()
-    queue = JobQueue(JobStore(tmp_path), 3)
+    queue = JobQueue(JobStore(database), 3)
     queue.start({JobKind.DETECT: work})
     assert wait_until(queue, running.id, JobState.DONE).result == "result-of-a"
     assert wait_until(queue, waiting.id, JobState.DONE).result == "result-of-b"
 
 
-def test_a_job_that_keeps_killing_the_server_is_given_up(tmp_path: Path, work: Work) -> None:
+def test_a_job_that_keeps_killing_the_server_is_given_up(database: Database, work: Work) -> None:
     submitted = job("a")
-    JobStore(tmp_path).save(submitted.changed(state=JobState.RUNNING, attempts=MAXIMUM_ATTEMPTS))
-    queue = JobQueue(JobStore(tmp_path), 3)
+    JobStore(database).save(submitted.changed(state=JobState.RUNNING, attempts=MAXIMUM_ATTEMPTS))
+    queue = JobQueue(JobStore(database), 3)
     queue.start({JobKind.DETECT: work})
     failed = wait_until(queue, submitted.id, JobState.FAILED)
     assert failed.error is not None
@@ -202,14 +202,16 @@ def test_a_job_that_keeps_killing_the_server_is_given_up(tmp_path: Path, work: W
     assert work.started == []
 
 
-def test_jobs_finished_long_ago_are_forgotten(tmp_path: Path, queue: JobQueue, work: Work) -> None:
+def test_jobs_finished_long_ago_are_forgotten(
+    database: Database, queue: JobQueue, work: Work
+) -> None:
     work.gate.set()
     old = job("old").changed(state=JobState.DONE, finished="2020-01-01T00:00:00.000Z")
     queue.submit(old)
     fresh = queue.submit(job("a"))
     wait_until(queue, fresh.id, JobState.DONE)
     assert [j.id for j in queue.all()] == [fresh.id]
-    assert [j.id for j in JobStore(tmp_path).load()] == [fresh.id]
+    assert [j.id for j in JobStore(database).load()] == [fresh.id]
     with pytest.raises(RequestError) as refused:
         queue.get(old.id)
     assert refused.value.code == "unknown_job"

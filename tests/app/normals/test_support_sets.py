@@ -6,14 +6,18 @@ import nibabel
 import numpy as np
 import pytest
 
+from d24fad_core.files import hash_file
 from monailabel_app.failures import RequestError
 from monailabel_app.normals.support_sets import Member, SupportSetRecord, SupportSets
+from monailabel_app.store.database import Database
 from monailabel_app.studies.datastore import VOLUME_PATTERNS, StudiesFolder
+from monailabel_app.studies.file_hashes import FileHashes
 from monailabel_app.studies.images import ImageCatalogue
+from monailabel_app.studies.uploads import Uploads
 
 
-def write_image(path: Path) -> Path:
-    nibabel.save(nibabel.Nifti1Image(np.ones((4, 5, 6), np.int16), np.eye(4)), path)
+def write_image(path: Path, value: int = 1) -> Path:
+    nibabel.save(nibabel.Nifti1Image(np.full((4, 5, 6), value, np.int16), np.eye(4)), path)
     return path
 
 
@@ -27,9 +31,12 @@ def store(tmp_path: Path) -> StudiesFolder:
 
 
 @pytest.fixture
-def sets(store: StudiesFolder, tmp_path: Path) -> SupportSets:
-    images = ImageCatalogue(store, tmp_path / "hashes.json")
-    return SupportSets(tmp_path / "sets", images, ("support*",))
+def sets(store: StudiesFolder, database: Database) -> SupportSets:
+    return SupportSets(database, catalogue(store, database), ("support*",))
+
+
+def catalogue(store: StudiesFolder, database: Database) -> ImageCatalogue:
+    return ImageCatalogue(store, FileHashes(database), Uploads(database))
 
 
 def test_the_default_set_is_not_created_over(sets: SupportSets) -> None:
@@ -40,18 +47,29 @@ def test_the_default_set_is_not_created_over(sets: SupportSets) -> None:
 
 
 def test_an_upload_joins_no_set_by_its_name(
-    store: StudiesFolder, sets: SupportSets, tmp_path: Path
+    store: StudiesFolder, sets: SupportSets, database: Database, tmp_path: Path
 ) -> None:
-    store.add_upload("support-3", str(write_image(tmp_path / "sent.nii.gz")), {"by": "AB"})
+    sent = write_image(tmp_path / "sent.nii.gz", 2)
+    Uploads(database).add("support-3", hash_file(sent))
+    store.add_image("support-3", str(sent), {"by": "AB"})
     assert "support-3" in store.list_images()
     assert sets.get("default").images == ("support-1", "support-2")
-    # What a client says of it afterwards does not make it the operator's own, nor the reverse.
-    store.update_image_info("support-3", {"d24fad_uploaded": False})
-    store.update_image_info("support-1", {"d24fad_uploaded": True})
-    assert sets.get("default").images == ("support-1", "support-2")
+    # Nor once MONAI Label's index was lost and made anew.
+    (tmp_path / "studies" / "datastore_v2.json").write_text("{")
     again = StudiesFolder(str(tmp_path / "studies"), extensions=VOLUME_PATTERNS)
-    images = ImageCatalogue(again, tmp_path / "hashes.json")
+    assert again.damaged and "support-3" in again.list_images()
+    images = catalogue(again, database)
     assert images.was_uploaded("support-3") and not images.was_uploaded("support-1")
     sets.add("default", Member("support-3"))
     assert sets.get("default").images == ("support-1", "support-2", "support-3")
     assert sets.holding("support-3") == ("default",)
+
+
+def test_a_file_that_the_operator_put_in_its_place_is_no_upload(
+    store: StudiesFolder, database: Database, tmp_path: Path
+) -> None:
+    images = catalogue(store, database)
+    images.uploads.add("case", hash_file(tmp_path / "studies" / "case.nii.gz"))
+    assert images.was_uploaded("case")
+    write_image(tmp_path / "studies" / "case.nii.gz", 3)
+    assert not images.was_uploaded("case")

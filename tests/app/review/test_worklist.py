@@ -1,8 +1,15 @@
 """Which case comes next."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
-from monailabel_app.review.worklist import Entry, Strategy, choose
+from monailabel_app.normals.support_sets import Member, SupportSetRecord
+from monailabel_app.review.review_states import ReviewState
+from monailabel_app.review.worklist import Entry, Strategy, Worklist, choose
+from monailabel_app.store import schema
+from monailabel_app.store.database import Database
 
 
 def entry(image: str, score: float | None = None, state: str = "unreviewed") -> Entry:
@@ -39,3 +46,45 @@ def test_untouched_cases_come_before_those_in_review() -> None:
     assert choice.entry.image == "y"
     choice = choose(Strategy.UNREVIEWED, [entry("x", state="in_review")], 1)
     assert choice.entry.image == "x"
+
+
+def result(database: Database, name: str, image: str, created: str, score: float, of: str) -> None:
+    document = (
+        f'{{"image": "{image}", "created": "{created}", "support_set": "{of}", '
+        f'"case_score": {score}, "threshold": 4.0}}'
+    )
+    with database.transaction() as connection:
+        schema.insert(connection, schema.RESULTS, name, document)
+
+
+def test_entries_put_together_what_is_known_of_each_image(database: Database) -> None:
+    result(database, "r1", "a", "2026-01-01", 1.0, "brain")
+    result(database, "r2", "a", "2026-01-03", 2.0, "brain")
+    result(database, "r3", "a", "2026-01-04", 3.0, "other")
+    result(database, "r4", "b", "2026-01-02", 4.0, "other")
+    result(database, "r5", "gone", "2026-01-02", 4.0, "brain")
+    states = {
+        "a": ReviewState("r1", "a", "", "in_review", False, True, ""),
+        "b": ReviewState("r4", "b", "", "reviewed", True, False, ""),
+    }
+    sets = {
+        # Something was marked in `a` since it was confirmed: it is not normal any more.
+        "brain": SupportSetRecord(
+            "brain", members=(Member("c"), Member("a", confirmed_normal=True))
+        ),
+        "other": SupportSetRecord("other", members=(Member("c", confirmed_normal=True),)),
+    }
+    parts: Any = SimpleNamespace(
+        identifiers=lambda: ("a", "b", "c"),
+        get_labels_by_image_id=lambda image: {"final": image} if image == "b" else {},
+        by_image=lambda: states,
+        names=lambda: tuple(sets),
+        get=sets.__getitem__,
+    )
+    worklist = Worklist(parts, parts, database, parts, parts)
+    assert worklist.entries("brain") == [
+        Entry("a", "in_review", (), "r2", 2.0, 4.0, ("brain",), False),
+        Entry("b", "reviewed", ("final",), None, None, None, (), True),
+        Entry("c", "unreviewed", (), None, None, None, ("brain", "other"), True),
+    ]
+    assert worklist.entries("other")[0].result == "r3"

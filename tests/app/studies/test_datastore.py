@@ -11,6 +11,7 @@ from monailabel.interfaces.exception import ImageNotFoundException
 from pydicom.dataset import Dataset
 
 from monailabel_app.failures import RequestError
+from monailabel_app.store.database import Database
 from monailabel_app.studies import datastore as module
 from monailabel_app.studies.datastore import (
     VOLUME_PATTERNS,
@@ -18,7 +19,9 @@ from monailabel_app.studies.datastore import (
     StudiesFolder,
     series_title,
 )
+from monailabel_app.studies.file_hashes import FileHashes
 from monailabel_app.studies.images import ImageCatalogue
+from monailabel_app.studies.uploads import Uploads
 from tests.io.dicom.dicom_builder import write_series
 
 
@@ -87,6 +90,20 @@ def test_labels_come_back_after_a_restart(
         again.save_label("nobody", str(tmp_path / "m.nii.gz"), "final", {})
 
 
+@pytest.mark.parametrize("content", [b"", b'{"name": "x", "obj', b"\xff\xfe", b"[1, 2]"])
+def test_a_damaged_index_is_made_anew_from_the_files(
+    folder: Path, store: StudiesFolder, tmp_path: Path, content: bytes
+) -> None:
+    store.save_label("a", str(write_image(tmp_path / "m.nii.gz")), "final", {"by": "AB"})
+    (folder / "datastore_v2.json").write_bytes(content)
+    again = StudiesFolder(str(folder), extensions=VOLUME_PATTERNS)
+    assert sorted(again.list_images()) == ["1.2.840", "a", "b.c"]
+    assert again.get_labeled_images() == ["a"]
+    (aside,) = again.damaged
+    assert aside.read_bytes() == content
+    assert StudiesFolder(str(folder), extensions=VOLUME_PATTERNS).damaged == []
+
+
 class NeverEmptied(dict[str, object]):
     """A list of images that readers would find empty if it were cleared to be filled again."""
 
@@ -106,9 +123,9 @@ def test_the_list_is_never_empty_while_the_folder_is_looked_through(
 
 
 def test_images_are_named_by_id_only_and_hashes_follow_their_content(
-    folder: Path, store: StudiesFolder, tmp_path: Path
+    folder: Path, store: StudiesFolder, database: Database
 ) -> None:
-    images = ImageCatalogue(store, tmp_path / "hashes.json")
+    images = ImageCatalogue(store, FileHashes(database), Uploads(database))
     for name in ("nobody", "../studies/a", str(folder / "a.nii.gz"), ""):
         with pytest.raises(RequestError) as refused:
             images.study(name)
@@ -116,7 +133,7 @@ def test_images_are_named_by_id_only_and_hashes_follow_their_content(
     assert images.matching(["a", "b*"]) == ("a", "b.c")
     first = images.content_hash(images.study("a"))
     assert images.holder(first) == "a"
-    again = ImageCatalogue(store, tmp_path / "hashes.json")
+    again = ImageCatalogue(store, FileHashes(database), Uploads(database))
     assert again.hash_if_known("a") == first
     write_image(folder / "a.nii.gz", 2)
     assert again.hash_if_known("a") is None
@@ -157,7 +174,9 @@ def test_a_series_has_a_title_without_its_patient(elements: dict[str, object], t
     assert series_title(series(**elements)) == title
 
 
-def test_series_of_a_pacs_are_listed_by_uid_and_called_by_title(tmp_path: Path) -> None:
+def test_series_of_a_pacs_are_listed_by_uid_and_called_by_title(
+    tmp_path: Path, database: Database
+) -> None:
     class Pacs:
         """What the datastore asks of a DICOMweb client."""
 
@@ -171,8 +190,10 @@ def test_series_of_a_pacs_are_listed_by_uid_and_called_by_title(tmp_path: Path) 
     assert store.list_images() == [uid]
     assert store.title(uid) == "MR, …123456"
     assert store.title("gone") == "gone"
-    assert ImageCatalogue(store, tmp_path / "hashes.json").title(uid) == "MR, …123456"
+    assert (
+        ImageCatalogue(store, FileHashes(database), Uploads(database)).title(uid) == "MR, …123456"
+    )
 
 
-def test_an_image_of_a_folder_is_called_by_its_id(store: StudiesFolder, tmp_path: Path) -> None:
-    assert ImageCatalogue(store, tmp_path / "hashes.json").title("b.c") == "b.c"
+def test_an_image_of_a_folder_is_called_by_its_id(store: StudiesFolder, database: Database) -> None:
+    assert ImageCatalogue(store, FileHashes(database), Uploads(database)).title("b.c") == "b.c"

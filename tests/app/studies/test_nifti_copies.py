@@ -9,10 +9,13 @@ import SimpleITK
 from nibabel.affines import apply_affine
 
 from monailabel_app.failures import RequestError
+from monailabel_app.store.database import Database
 from monailabel_app.studies import nifti_copies as module
 from monailabel_app.studies.datastore import VOLUME_PATTERNS, StudiesFolder
+from monailabel_app.studies.file_hashes import FileHashes
 from monailabel_app.studies.images import ImageCatalogue
 from monailabel_app.studies.nifti_copies import NiftiCopies
+from monailabel_app.studies.uploads import Uploads
 from tests.io.dicom.dicom_builder import write_series
 
 VALUES = np.random.default_rng(0).integers(-1000, 1000, (6, 5, 4)).astype(np.int16)
@@ -33,7 +36,7 @@ def write_itk(path: Path, values: np.ndarray) -> None:
 
 
 @pytest.fixture
-def images(tmp_path: Path) -> ImageCatalogue:
+def images(tmp_path: Path, database: Database) -> ImageCatalogue:
     studies = tmp_path / "studies"
     studies.mkdir()
     write_itk(studies / "nrrd.nrrd", VALUES)
@@ -44,7 +47,7 @@ def images(tmp_path: Path) -> ImageCatalogue:
     nibabel.save(nibabel.Nifti1Image(VALUES, AFFINE), studies / "plain.nii")
     (studies / "garbage.nrrd").write_bytes(b"this is no scan")
     store = StudiesFolder(str(studies), extensions=VOLUME_PATTERNS)
-    return ImageCatalogue(store, tmp_path / "hashes.json")
+    return ImageCatalogue(store, FileHashes(database), Uploads(database))
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 from d24fad_core.errors import CheckpointError
 from d24fad_core.models.checkpoint import ModelCard, read_card, save_checkpoint
 from monailabel_app.failures import RequestError
+from monailabel_app.store.database import Database
 from monailabel_app.training.checkpoints import Checkpoints
 from tests.training.small_run import BY_POSITION, network
 
@@ -38,9 +39,9 @@ def add(kept: Checkpoints, trained: Path, **verdict: Any) -> str:
 
 
 def test_the_operators_checkpoint_is_served_until_another_takes_its_place(
-    own: Path, trained: Path, tmp_path: Path
+    own: Path, trained: Path, tmp_path: Path, database: Database
 ) -> None:
-    kept = Checkpoints(tmp_path, own)
+    kept = Checkpoints(tmp_path, database, own)
     first = kept.served
     assert kept.path(first) == own
     added = add(kept, trained)
@@ -49,27 +50,32 @@ def test_the_operators_checkpoint_is_served_until_another_takes_its_place(
     kept.serve(added, loaded.append)
     assert loaded == [kept.path(added)] and kept.served == added
     assert read_card(loaded[0]).metrics["held_out_normals"] == VERDICT
-    after_restart = Checkpoints(tmp_path, own)
+    after_restart = Checkpoints(tmp_path, database, own)
     assert after_restart.served == added
     after_restart.serve(first, nothing)
-    assert Checkpoints(tmp_path, own).served == first
+    assert Checkpoints(tmp_path, database, own).served == first
     assert [record.hash for record in after_restart.all()] == [first, added]
     assert after_restart.get(added).continued_from == first
 
 
 def test_an_operator_who_names_another_checkpoint_gets_it(
-    own: Path, trained: Path, tmp_path: Path
+    own: Path, trained: Path, tmp_path: Path, database: Database
 ) -> None:
-    kept = Checkpoints(tmp_path / "state", own)
+    kept = Checkpoints(tmp_path / "state", database, own)
     kept.serve(add(kept, trained), nothing)
     third = checkpoint(tmp_path / "third", 3)
-    assert Checkpoints(tmp_path / "state", third).path(Checkpoints(tmp_path, third).served) == third
+    assert (
+        Checkpoints(tmp_path / "state", database, third).path(
+            Checkpoints(tmp_path, database, third).served
+        )
+        == third
+    )
 
 
 def test_a_checkpoint_that_does_not_load_changes_nothing(
-    own: Path, trained: Path, tmp_path: Path
+    own: Path, trained: Path, tmp_path: Path, database: Database
 ) -> None:
-    kept = Checkpoints(tmp_path, own)
+    kept = Checkpoints(tmp_path, database, own)
     before, added = kept.served, add(kept, trained)
 
     def fail(folder: Path) -> None:
@@ -81,9 +87,9 @@ def test_a_checkpoint_that_does_not_load_changes_nothing(
 
 
 def test_a_refused_checkpoint_is_on_record_without_its_weights(
-    own: Path, trained: Path, tmp_path: Path
+    own: Path, trained: Path, tmp_path: Path, database: Database
 ) -> None:
-    kept = Checkpoints(tmp_path, own)
+    kept = Checkpoints(tmp_path, database, own)
     refused = add(kept, trained, accepted=False)
     assert not kept.get(refused).kept
     assert not list(tmp_path.rglob("*.safetensors"))
@@ -93,19 +99,21 @@ def test_a_refused_checkpoint_is_on_record_without_its_weights(
         kept.path("nothing")
 
 
-def test_adding_twice_is_adding_once(own: Path, trained: Path, tmp_path: Path) -> None:
-    kept = Checkpoints(tmp_path, own)
+def test_adding_twice_is_adding_once(
+    own: Path, trained: Path, tmp_path: Path, database: Database
+) -> None:
+    kept = Checkpoints(tmp_path, database, own)
     assert add(kept, trained) == add(kept, trained)
     assert len(kept.all()) == 2
     assert not list(tmp_path.glob(".partial-*"))
 
 
 def test_a_served_checkpoint_that_was_deleted_gives_way_to_the_operators(
-    own: Path, trained: Path, tmp_path: Path
+    own: Path, trained: Path, tmp_path: Path, database: Database
 ) -> None:
-    kept = Checkpoints(tmp_path, own)
+    kept = Checkpoints(tmp_path, database, own)
     first, added = kept.served, add(kept, trained)
     kept.serve(added, nothing)
     for file in kept.path(added).iterdir():
         file.unlink()
-    assert Checkpoints(tmp_path, own).served == first
+    assert Checkpoints(tmp_path, database, own).served == first

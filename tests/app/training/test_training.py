@@ -6,6 +6,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.networks.teacher import build_teacher
 from d24fad_core.simulation import SimulationOptions, simulate_cohort
 from monailabel_app.server_process import ServerProcess
+from monailabel_app.store import schema
+from monailabel_app.store.database import connect
 from tests.app.http_client import Api
 from tests.training.small_run import BY_POSITION
 
@@ -112,12 +115,13 @@ def test_too_few_normals_are_refused(api: Api) -> None:
 
 def test_scores_of_another_schema_do_not_calibrate(api: Api, folder: Path) -> None:
     assert api.get("/calibration")["normal_patients"] == 1
-    (record,) = (folder / "studies" / ".d24fad" / "results").glob("*/record.json")
-    text = record.read_text()
-    other = text.replace(f'"schema": {RESULT_SCHEMA}', f'"schema": {RESULT_SCHEMA - 1}')
-    record.write_text(other)
-    assert api.get("/calibration")["normal_patients"] == 0
-    record.write_text(text)
+    own, other = f'"schema": {RESULT_SCHEMA}', f'"schema": {RESULT_SCHEMA - 1}'
+    with closing(connect(folder / "studies" / ".d24fad" / "state.sqlite3")) as connection:
+        ((key, text),) = connection.execute("SELECT key, document FROM results").fetchall()
+        assert own in text
+        schema.insert(connection, schema.RESULTS, key, text.replace(own, other))
+        assert api.get("/calibration")["normal_patients"] == 0
+        schema.insert(connection, schema.RESULTS, key, text)
 
 
 @pytest.mark.parametrize(
@@ -168,8 +172,9 @@ def test_a_training_is_judged_served_and_taken_back(
     wait_for(lambda: api.get("/calibration")["normal_patients"] == 6)
     # What the former checkpoint said of the support studies does not count any more.
     wait_for(lambda: api.get("/support-sets/default")["quality"]["state"] == "checked")
-    quality = json.loads((folder / "studies" / ".d24fad" / "quality" / "default.json").read_text())
-    assert quality["checkpoint_hash"] == trained["hash"]
+    with closing(connect(folder / "studies" / ".d24fad" / "state.sqlite3")) as connection:
+        ((quality,),) = connection.execute("SELECT document FROM set_quality").fetchall()
+    assert json.loads(quality)["checkpoint_hash"] == trained["hash"]
 
     _, card = load_checkpoint(folder / "studies" / ".d24fad" / "checkpoints" / trained["hash"])
     assert len(card.training["learned_from"]) == 3

@@ -1,0 +1,1 @@
+"""The server's one database, and what is set aside because it is damaged."""

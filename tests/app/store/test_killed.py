@@ -1,0 +1,102 @@
+"""kill -9 at any moment: nothing acknowledged is lost, and no half of anything is there."""
+
+import json
+import os
+import random
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from monailabel_app.jobs.job import Job, JobKind, JobState, JobStore
+from monailabel_app.normals.support_sets import Member, SupportSetRecord
+from monailabel_app.review.log import ReviewLog
+from monailabel_app.review.states import ReviewEvent
+from monailabel_app.store import schema
+from monailabel_app.store.records import Records
+from monailabel_app.store.recovery import open_database
+
+
+def work(path: Path, start: int, acknowledge: Callable[[str], None]) -> None:
+    """Jobs, set edits and review events without end; each is told when it is done."""
+    database = open_database(path)
+    jobs, events = JobStore(database), ReviewLog(path.parent / "reviews")
+    sets = Records(database, schema.SUPPORT_SETS, SupportSetRecord)
+    acknowledge("open")
+    number = start
+    while True:
+        number += 1
+        job = Job(f"j-{number:08d}", JobKind.DETECT, {"image": "x" * (number % 3000)}, "")
+        jobs.save(job)
+        acknowledge(f"job {number} queued")
+        jobs.save(job.changed(state=JobState.DONE, result=str(number)))
+        acknowledge(f"job {number} done")
+        members = tuple(Member(f"image-{each}") for each in range(number % 9))
+        sets.put("set", SupportSetRecord("set", title=str(number), members=members))
+        acknowledge(f"set {number}")
+        review = events.append("result", 0, ReviewEvent("note", "AB", note=str(number)))
+        acknowledge(f"event {review.version} {number}")
+
+
+def killed_after(path: Path, start: int, seconds: float) -> list[str]:
+    """Let a process of its own work, kill it, and return what it had acknowledged."""
+    reading, writing = os.pipe()
+    process = os.fork()
+    if process == 0:
+        try:
+            os.close(reading)
+            work(path, start, lambda line: os.write(writing, f"{line}\n".encode()))
+        except BaseException:
+            traceback.print_exc(file=sys.stderr)
+        finally:
+            os._exit(1)
+    os.close(writing)
+    time.sleep(seconds)
+    os.kill(process, signal.SIGKILL)
+    os.waitpid(process, 0)
+    with os.fdopen(reading) as stream:
+        return stream.read().splitlines()
+
+
+@pytest.mark.parametrize(
+    "rounds", [8, pytest.param(200, marks=pytest.mark.slow)], ids=["few", "many"]
+)
+def test_nothing_that_was_acknowledged_is_lost(tmp_path: Path, rounds: int) -> None:
+    path = tmp_path / "state.sqlite3"
+    draw = random.Random(rounds)
+    states: dict[int, str] = {}
+    title, events, start = 0, 0, 0
+    for turn in range(rounds):
+        # Some are killed while they open the database, most while they work.
+        lines = killed_after(path, start, draw.uniform(0.0, 0.4))
+        assert lines[:1] in ([], ["open"])
+        for line in lines[1:]:
+            kind, first, *rest = line.split()
+            if kind == "job":
+                states[int(first)] = rest[0]
+            elif kind == "set":
+                title = int(first)
+            else:
+                events = int(first)
+        start = max([start, *states]) + 1
+        database = open_database(path)
+        assert database.all_set_aside() == [], turn
+        found = {job.id: job for job in JobStore(database).load()}
+        for number, state in states.items():
+            job = found[f"j-{number:08d}"]
+            assert job.state.value == state or (state == "queued" and job.state is JobState.DONE)
+        record = Records(database, schema.SUPPORT_SETS, SupportSetRecord).get("set")
+        if title:
+            assert record is not None and int(record.title) >= title
+            assert len(record.members) == int(record.title) % 9
+        stored = ReviewLog(path.parent / "reviews").events("result")
+        assert [event.event for event in stored] == list(range(1, len(stored) + 1))
+        # One that was stored and not acknowledged any more may be there.
+        assert len(stored) >= events
+        events = len(stored)
+        database.close()
+    assert len(states) > rounds / 4, json.dumps(states)

@@ -1,0 +1,184 @@
+"""A database that is damaged on the disk is rebuilt, and what is lost is named."""
+
+import random
+import shutil
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from d24fad_core.errors import ConfigurationError
+from monailabel_app.store import schema
+from monailabel_app.store.database import Database
+from monailabel_app.store.records import Records
+from monailabel_app.store.recovery import DAMAGED_FOLDER, open_database
+
+ROWS = 40
+
+
+@dataclass(frozen=True)
+class Thing:
+    name: str
+    image: str
+    words: str = ""
+
+
+def things(database: Database, table: str = schema.SUPPORT_SETS) -> Records[Thing]:
+    return Records(database, table, Thing)
+
+
+def thing(number: int) -> Thing:
+    return Thing(f"n{number:03d}", f"image-{number % 7}", "wörter " * (number % 50))
+
+
+def content(database: Database, table: str) -> dict[str, Thing | None]:
+    records = things(database, table)
+    return {key: records.get(key) for key in sorted(records.keys())}
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a database of two starts, the second of which changed some rows."""
+    path = tmp_path_factory.mktemp("filled") / "state.sqlite3"
+    tables = (schema.SUPPORT_SETS, schema.RESULTS, schema.JOBS)
+    database = open_database(path)
+    for table in tables:
+        for number in range(ROWS):
+            things(database, table).put(thing(number).name, thing(number))
+    database.close()
+    database = open_database(path)
+    for table in tables:
+        for number in range(0, ROWS, 5):
+            changed = Thing(f"n{number:03d}", "later", "changed")
+            things(database, table).put(changed.name, changed)
+        things(database, table).put("new", Thing("new", "new"))
+    database.close()
+    return path.parent
+
+
+def flipped(filled: Path, target: Path, place: int, bit: int) -> Path:
+    shutil.copytree(filled, target)
+    path = target / "state.sqlite3"
+    content = bytearray(path.read_bytes())
+    content[place % len(content)] ^= 1 << bit
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    "rounds", [12, pytest.param(200, marks=pytest.mark.slow)], ids=["few", "many"]
+)
+def test_a_changed_byte_is_harmless_or_named(filled: Path, tmp_path: Path, rounds: int) -> None:
+    tables = (schema.SUPPORT_SETS, schema.RESULTS, schema.JOBS)
+    truth = {}
+    shutil.copytree(filled, tmp_path / "truth")
+    database = open_database(tmp_path / "truth" / "state.sqlite3")
+    for table in tables:
+        truth[table] = content(database, table)
+    database.close()
+    draw = random.Random(rounds)
+    for number in range(rounds):
+        place = draw.randrange(1 << 30) if number % 5 else draw.randrange(100)  # the header too
+        path = flipped(filled, tmp_path / str(number), place, draw.randrange(8))
+        database = open_database(path)
+        named = {(note.kind, note.name.split(" ")[0]) for note in database.all_set_aside()}
+        for table in tables:
+            found = content(database, table)
+            assert set(found) <= set(truth[table])
+            whole_table = (table, "*") in named
+            for key, expected in truth[table].items():
+                if found.get(key) != expected:
+                    assert named, f"byte {place}: {table} {key} changed without a word"
+                    assert whole_table or any(kind == table for kind, _ in named)
+            damage = len(truth[table]) - len(found)
+            assert damage <= ROWS // 2, "most of it can be recovered"
+        database.close()
+        again = open_database(path)  # what was rebuilt is sound
+        assert {n.kind for n in again.all_set_aside()} == {kind for kind, _ in named}
+        again.close()
+        shutil.rmtree(tmp_path / str(number))
+
+
+def test_a_lost_row_is_taken_from_the_last_start_and_said_so(filled: Path, tmp_path: Path) -> None:
+    shutil.copytree(filled, tmp_path / "state")
+    path = tmp_path / "state" / "state.sqlite3"
+    with sqlite3.connect(path) as connection:
+        connection.execute(
+            "UPDATE support_sets SET document = replace(document, 'changed', 'forged') "
+            "WHERE key = 'n005'"
+        )
+    connection.close()
+    database = open_database(path)
+    assert things(database).get("n005") == thing(5)
+    assert things(database).get("n010") == Thing("n010", "later", "changed")
+    notes = {note.kind: note for note in database.all_set_aside()}
+    assert set(notes) == {"database", "support_sets"}
+    assert "last start" in notes["support_sets"].reason
+    assert "forged" in notes["support_sets"].content
+    (place,) = (path.parent / DAMAGED_FOLDER).iterdir()
+    assert (place / "state.sqlite3").read_bytes()
+
+
+@pytest.mark.parametrize("content", [b"", b"no database at all" * 500, None])
+def test_without_a_readable_file_the_backup_serves(
+    filled: Path, tmp_path: Path, content: bytes | None
+) -> None:
+    shutil.copytree(filled, tmp_path / "state")
+    path = tmp_path / "state" / "state.sqlite3"
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(content)
+    database = open_database(path)
+    assert things(database).get("n007") == thing(7)
+    assert any(note.kind == "database" for note in database.all_set_aside())
+
+
+def test_a_rebuilding_that_was_cut_off_is_finished(filled: Path, tmp_path: Path) -> None:
+    """Killed after the new file was complete and before it was in its place."""
+    shutil.copytree(filled, tmp_path / "state")
+    path = tmp_path / "state" / "state.sqlite3"
+    path.replace(path.with_name("state.sqlite3.rebuilt"))
+    path.write_bytes(b"damaged")
+    path.with_name("state.sqlite3-wal").write_bytes(b"of the damaged one")
+    database = open_database(path)
+    assert things(database).get("new") == Thing("new", "new")
+    assert database.all_set_aside() == []
+
+
+def test_a_database_of_a_later_server_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "state.sqlite3"
+    database = open_database(path)
+    with database.transaction() as connection:
+        schema.insert(connection, schema.SETTINGS, schema.VERSION_KEY, '{"version": 99}')
+    database.close()
+    before = path.read_bytes()
+    with pytest.raises(ConfigurationError, match="version 99"):
+        open_database(path)
+    assert path.read_bytes() == before
+
+
+def test_opening_again_changes_nothing(filled: Path, tmp_path: Path) -> None:
+    shutil.copytree(filled, tmp_path / "state")
+    path = tmp_path / "state" / "state.sqlite3"
+    for _ in range(2):
+        database = open_database(path)
+        assert len(things(database).keys()) == ROWS + 1
+        assert database.all_set_aside() == []
+        database.close()
+    assert not (path.parent / DAMAGED_FOLDER).exists()
+
+
+def test_the_log_is_empty_after_a_start_and_short_while_the_server_runs(tmp_path: Path) -> None:
+    """What a changed byte in SQLite's log could take away is little."""
+    path = tmp_path / "state.sqlite3"
+    log = path.with_name("state.sqlite3-wal")
+    database = open_database(path)
+    assert log.stat().st_size == 0
+    for number in range(300):
+        things(database).put(str(number), thing(number))
+    assert 0 < log.stat().st_size < 100 * 4200
+    assert database.size > 10 * 4096
+    database.close()
+    assert not log.exists()
