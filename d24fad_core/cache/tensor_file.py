@@ -1,5 +1,6 @@
 """Tensors in safetensors files that notice when a byte of theirs has changed."""
 
+import json
 import os
 import time
 import warnings
@@ -18,6 +19,7 @@ from d24fad_core.cache.folder import CacheWarning
 from d24fad_core.files import hash_bytes
 from d24fad_core.safetensors_file import write_safetensors
 
+_TEXTS = "texts"
 _CHECKSUM = "checksum"
 
 
@@ -60,7 +62,9 @@ class StoredTensors:
 def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
     """Write tensors and texts, with a checksum over them."""
     content = {name: values.contiguous() for name, values in tensors.items()}
-    write_safetensors(content, path, {**metadata, _CHECKSUM: _checksum(content, metadata)})
+    texts = {**metadata, _CHECKSUM: _checksum(content, metadata)}
+    # In one text: the library writes several in any order, and equal content gives equal bytes.
+    write_safetensors(content, path, {_TEXTS: json.dumps(texts, sort_keys=True)})
 
 
 @contextmanager
@@ -96,7 +100,7 @@ def open_tensors(path: Path) -> Iterator[StoredTensors]:
 def _read(path: Path) -> StoredTensors:
     with safe_open(path, framework="pt") as stored:
         tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-        metadata = dict(stored.metadata() or {})
+        metadata = json.loads((stored.metadata() or {}).get(_TEXTS, "{}"))
     if metadata.pop(_CHECKSUM, None) != _checksum(tensors, metadata):
         raise ValueError(f"{path}: the checksum differs")
     return StoredTensors(tensors, metadata)

@@ -279,7 +279,8 @@ def detect(
         outbox = DicomOutbox.open(image, query, out, stow) if dicom or stow else None
         studies = read_support(support, query, modality, reduce_above, cache)
         masks = MaskChoice(mask, support_mask, brain)
-        case, studies = mask_studies(query, studies, masks, cache, reduce_above)
+        with spoken_warnings():
+            case, studies = mask_studies(query, studies, masks, cache, reduce_above)
         detector = load_detector(checkpoint, cache_folder=cache, device=device, decoder=decoder)
         with spoken_warnings(), progress_bar("support", quiet=quiet) as progress:
             support_set = detector.prepare_support(studies, options, progress)

@@ -282,7 +282,7 @@ def _print(document: dict[str, Any]) -> None:
         # Methods side by side: so few columns fit a terminal of 80 characters.
         table.add_column("", no_wrap=True)
         for name in methods:
-            table.add_column(name, justify="right", no_wrap=True)
+            table.add_column(name.replace("_", " "), justify="right")
         for key, heading in _COLUMNS.items():
             shown = [figures[key] for figures in methods.values()]
             table.add_row(heading, *("-" if value is None else f"{value:.4f}" for value in shown))

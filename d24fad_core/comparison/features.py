@@ -14,7 +14,7 @@ from d24fad_core.files import whole_file
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.volumes.slices import SliceStack
 
-FEATURES_SCHEMA = 1
+FEATURES_SCHEMA = 2
 """Raised whenever the same study in the same frame gets other features, by its alignment, its
 slices or their encoding: kept ones are then void."""
 

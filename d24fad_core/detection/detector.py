@@ -37,7 +37,7 @@ from d24fad_core.support.matched_normal import MatchedNormal, match_normal
 from d24fad_core.support.support_set import SupportSet
 from d24fad_core.volumes.volume import Modality, Plane, Volume
 
-RESULT_SCHEMA = 1
+RESULT_SCHEMA = 2
 """Raised whenever the same inputs give another result: kept ones are then void."""
 
 

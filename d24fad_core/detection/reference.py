@@ -22,7 +22,7 @@ from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.support.support_set import PlaneReference, ScoreScale
 from d24fad_core.volumes.slices import SliceGrid
 
-REFERENCE_SCHEMA = 1
+REFERENCE_SCHEMA = 2
 """Raised whenever comparing the same normals gives another reference: kept ones are then void."""
 
 

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
+from d24fad_core.cache.folder import keep
+from d24fad_core.cache.tensor_file import open_tensors, save_tensors
 from d24fad_core.files import hash_bytes, whole_file, write_text
 from d24fad_core.masking.coverage import Coverage
 
@@ -44,24 +45,22 @@ class MaskCache:
         if self._folder is None:
             return None
         try:
-            with safe_open(self._mask_path(self._folder, content_hash, method), "np") as stored:
-                values = json.loads((stored.metadata() or {})["values"])
+            with open_tensors(self._mask_path(self._folder, content_hash, method)) as stored:
+                values = json.loads(stored.metadata()["values"])
                 shape = tuple(int(length) for length in values["shape"])
-                bits = np.unpackbits(stored.get_tensor("bits"), count=int(np.prod(shape)))
+                bits = np.unpackbits(stored.get_array("bits"), count=int(np.prod(shape)))
                 return KeptMask(
                     bits.view(bool).reshape(shape, order="F"), str(values["masked_hash"])
                 )
-        except (OSError, SafetensorError, KeyError, ValueError, TypeError):
+        except (OSError, KeyError, ValueError, TypeError):
             return None
 
     def keep_mask(self, content_hash: str, method: str, mask: KeptMask) -> None:
         """Keep the mask of a scan, whole or not at all."""
         if self._folder is None:
             return
-        values = {"shape": mask.inside.shape, "masked_hash": mask.masked_hash}
-        bits = np.packbits(mask.inside.ravel(order="F"))
-        with whole_file(self._mask_path(self._folder, content_hash, method)) as temporary:
-            save_file({"bits": bits}, temporary, {"values": json.dumps(values)})
+        path = self._mask_path(self._folder, content_hash, method)
+        keep(mask, path, self._folder.parent, _save_mask)
 
     def coverage(self, content_hash: str) -> Coverage | None:
         """What a scan shows; None where nobody has looked yet."""
@@ -77,7 +76,8 @@ class MaskCache:
         """Keep what a scan shows."""
         if self._folder is not None:
             path = self._coverage_path(self._folder, content_hash)
-            write_text(path, json.dumps({"coverage": coverage.value}))
+            text = json.dumps({"coverage": coverage.value})
+            keep(text, path, self._folder.parent, lambda value, file: write_text(file, value))
 
     @staticmethod
     def _mask_path(folder: Path, content_hash: str, method: str) -> Path:
@@ -86,3 +86,10 @@ class MaskCache:
     @staticmethod
     def _coverage_path(folder: Path, content_hash: str) -> Path:
         return folder / f"{hash_bytes(content_hash.encode(), str(COVERAGE_VERSION).encode())}.json"
+
+
+def _save_mask(mask: KeptMask, path: Path) -> None:
+    values = {"shape": mask.inside.shape, "masked_hash": mask.masked_hash}
+    bits = torch.from_numpy(np.packbits(mask.inside.ravel(order="F")))
+    with whole_file(path) as temporary:
+        save_tensors({"bits": bits}, temporary, {"values": json.dumps(values)})

@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.cli import app
+from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.detection.result import AnalysisWarning, WarningCode
 from d24fad_core.export import REPORT_SCHEMA
 from d24fad_core.io.known_studies import KnownStudy
@@ -143,14 +144,21 @@ def test_the_page_can_be_left_out(studies: Path) -> None:
     assert "report.html" not in run.stdout
 
 
-@pytest.mark.parametrize(("more", "expected"), [((), False), (("--translate",), True)])
-def test_normals_are_translated_on_demand_alone(
-    studies: Path, more: tuple[str, ...], expected: bool
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ((), None),
+        (("--translate",), ComparisonKind.TRANSLATED),
+        (("--comparison", "window"), ComparisonKind.WINDOW),
+    ],
+)
+def test_studies_are_compared_as_is_said(
+    studies: Path, more: tuple[str, ...], expected: ComparisonKind | None
 ) -> None:
     fake = FakeDetector()
     run = detect(studies, *more, detector=fake)
     assert run.exit_code == 0, run.output
-    assert fake.options is not None and fake.options.translate is expected
+    assert fake.options is not None and fake.options.comparison is expected
 
 
 def test_features_are_kept_in_the_cache_of_the_user_unless_told_otherwise(

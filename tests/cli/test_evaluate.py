@@ -29,7 +29,7 @@ def figures(*arguments: object, target: Path) -> dict[str, Any]:
     assert run.exit_code == 0, run.output
     assert run.stderr == ""
     assert RESEARCH_USE_ONLY in run.stdout
-    for method in ("default", "nearest_neighbour"):
+    for method in ("default", "nearest"):
         assert method in run.stdout
     document: dict[str, Any] = json.loads(target.read_text())
     for measured in document["methods"].values():
@@ -92,7 +92,7 @@ def test_volumes_are_measured_beside_nearest_neighbour(
         *("--volumes", cohort, "--no-register", "--checkpoint", untrained),
         target=tmp_path / "new" / "figures.json",
     )
-    assert list(document["methods"]) == ["default", "nearest_neighbour"]
+    assert list(document["methods"]) == ["default", "window", "nearest_neighbour"]
     for method in document["methods"].values():
         for name in ("voxel_auroc", "voxel_ap", "voxel_aupro", "best_dice", "dice", "froc"):
             assert_share(method[name])
@@ -112,7 +112,7 @@ def test_translated_normals_are_measured_too_on_demand(
         target=tmp_path / "figures.json",
     )
     methods = document["methods"]
-    assert list(methods) == ["default", "nearest_neighbour", "translated_normals"]
+    assert list(methods) == ["default", "window", "nearest_neighbour", "translated_normals"]
     translated = methods["translated_normals"]
     assert_share(translated["voxel_auroc"])
     scores = translated["case_scores"]
@@ -216,7 +216,7 @@ BAD_INPUTS: dict[str, tuple[Break, str]] = {
     ),
     "no task named": (lambda folder: ["--data", str(folder / "tasks")], "--task"),
     "unknown task": (images("--task", "knees"), "no task 'knees' under"),
-    "missing data folder": (without("tasks", images()), "no folder"),
+    "missing data folder": (without("tasks", images()), "no such file or folder"),
     "missing test folder": (without("tasks/discs/test/ungood", images()), "test/ungood"),
     "missing good tests": (without("tasks/discs/test/good", images()), "test/good"),
     "too many shots": (images("--shots", "5"), "5 shots"),
@@ -228,7 +228,7 @@ BAD_INPUTS: dict[str, tuple[Break, str]] = {
         replaced("tasks/discs/train/good/01.png", images("--shots", "4")),
         "good/01.png",
     ),
-    "missing cohort": (without("cohort", volumes), "no folder"),
+    "missing cohort": (without("cohort", volumes), "no such file or folder"),
     "missing support folder": (without("cohort/support", volumes), "ROOT/support"),
     "missing cases folder": (without("cohort/cases", volumes), "ROOT/cases"),
     "no mask": (without("cohort/masks/sick.nii.gz", volumes), "has a mask of its own name"),

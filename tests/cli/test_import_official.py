@@ -128,7 +128,7 @@ def test_a_damaged_file_is_told_in_one_line(tmp_path: Path, content: bytes) -> N
 
 def test_a_missing_file_is_told_in_one_line(tmp_path: Path) -> None:
     run = import_official(tmp_path / "a.pth", tmp_path / "out")
-    assert_refused(run, "no file", tmp_path / "out")
+    assert_refused(run, "no such file or folder", tmp_path / "out")
 
 
 def test_a_failed_import_leaves_the_checkpoint_that_is_there(

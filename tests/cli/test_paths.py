@@ -139,14 +139,15 @@ def test_a_stop_tells_what_had_been_written(studies: Path, monkeypatch: pytest.M
         f"stopped; no result was written to {studies / 'out'}\n"
     )
 
-    def stopped(*arguments: object) -> None:
-        write_result(*arguments)  # type: ignore[arg-type]
+    def stopped(*arguments: object, **options: object) -> None:
+        write_result(*arguments, **options)  # type: ignore[arg-type]
         raise KeyboardInterrupt
 
     monkeypatch.setattr("d24fad_core.export.write_result", stopped)
     run = detect(studies)
     assert run.exit_code == 130
     assert run.stderr == (
-        "stopped; heatmap.nii.gz, mask.nii.gz, overlay.png, report.json had been written to "
+        "stopped; findings.csv, findings.nii.gz, heatmap.nii.gz, mask.nii.gz, overlay.png, "
+        "report.html, report.json had been written to "
         f"{studies / 'out'}\n"
     )

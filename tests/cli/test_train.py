@@ -142,19 +142,19 @@ BAD_INPUTS = {
         "no training data",
     ),
     "task without images": (("--volumes", "NORMALS", "--task", "discs"), "--images"),
-    "missing images": (("--images", "NOWHERE"), "no folder"),
-    "missing volumes": (("--volumes", "NOWHERE"), "no such folder"),
+    "missing images": (("--images", "NOWHERE"), "no such file or folder"),
+    "missing volumes": (("--volumes", "NOWHERE"), "no such file or folder"),
     "too few images": (("--images", "IMAGES", "--queries", "4", "--shots", "4"), "need 8"),
     "too few volumes": (("--volumes", "TWO"), "at least 3"),
     "damaged image": (("--images", "DAMAGED"), "not a whole JPEG or PNG"),
     "unknown device": (("--images", "IMAGES", "--device", "abacus"), "device 'abacus'"),
     "missing teacher weights": (
         ("--images", "IMAGES", "--teacher-weights", "NOWHERE"),
-        "no teacher weights",
+        "no such file or folder",
     ),
     "paper preset without its teacher": (
         ("--images", "IMAGES", "--preset", "paper", "--teacher-weights", "NOWHERE"),
-        "no teacher weights",
+        "no such file or folder",
     ),
     "teacher weights of another network": (
         ("--images", "IMAGES", "--teacher-weights", "WEIGHTS"),

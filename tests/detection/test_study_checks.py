@@ -104,7 +104,7 @@ def test_what_counts_as_similar_follows_the_normals() -> None:
     """Bodies that hardly resemble one another are not strange for it."""
     noise = replace(CASE, picture=NOISE)
     assert warned(noise, replace(support(), usual_likeness=-0.1)) == []
-    assert warned(noise, replace(support(), translate=True)) == []
+    assert warned(noise, replace(support(), comparison=ComparisonKind.TRANSLATED)) == []
 
 
 @pytest.mark.parametrize("factor", [0.01, 0.5, 1.6, 100.0])

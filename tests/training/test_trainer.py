@@ -265,12 +265,13 @@ def test_a_full_disk_leaves_the_state_of_the_epoch_before(
     with pytest.raises(CancelledError):
         run(tmp_path, on_step=_StopAt(1, 2, KeyboardInterrupt()))
 
-    def half(state: object, path: Path) -> None:
-        path.write_bytes(b"half a state")
+    def half(path: Path, content: bytes) -> None:
+        with path.open("wb") as stream:
+            stream.write(b"half a state")
         raise OSError(28, "No space left on device", str(path))
 
     with monkeypatch.context() as patched:
-        patched.setattr(torch, "save", half)
+        patched.setattr(Path, "write_bytes", half)
         with pytest.raises(OSError, match="No space left"):
             run(tmp_path)
     assert epochs_done(tmp_path) == 1
