@@ -155,10 +155,11 @@ def detect(
         ComparisonKind | None,
         typer.Option(
             metavar="HOW",
-            help="How the study is compared with the normals: learned (a decoder that was taught "
-            "on planted anomalies is shown both), window (features of teacher and student at the "
-            "same place) or translated (as --translate).",
-            show_default="learned for brains in MR, window elsewhere",
+            help="How the study is compared with the normals: window (features of teacher and "
+            "student at the same place), translated (as --translate) or learned (a decoder that "
+            "was taught on anomalies planted into brains in MR is shown both; experimental, see "
+            "BENCHMARK.md).",
+            show_default="window",
         ),
     ] = None,
     mask: Annotated[

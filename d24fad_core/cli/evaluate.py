@@ -179,15 +179,13 @@ def _volumes(
         DEFAULT,
         NEAREST_NEIGHBOUR,
         TRANSLATED,
-        WINDOW,
         nearest_neighbour,
     )
     from d24fad_core.evaluation.volume_protocol import evaluate_volumes
 
     scoring = ScoringConfig.from_dict(card.scoring)
-    compared: dict[ComparisonKind | None, dict[str, ScoringConfig]] = {
-        None: {DEFAULT: scoring},
-        ComparisonKind.WINDOW: {WINDOW: scoring, NEAREST_NEIGHBOUR: nearest_neighbour(scoring)},
+    compared: dict[ComparisonKind, dict[str, ScoringConfig]] = {
+        ComparisonKind.WINDOW: {DEFAULT: scoring, NEAREST_NEIGHBOUR: nearest_neighbour(scoring)}
     }
     if translate:
         compared[ComparisonKind.TRANSLATED] = {TRANSLATED: scoring}

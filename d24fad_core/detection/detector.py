@@ -35,7 +35,7 @@ from d24fad_core.progress import Progress, silent
 from d24fad_core.support.frame import align, to_source
 from d24fad_core.support.matched_normal import MatchedNormal, match_normal
 from d24fad_core.support.support_set import SupportSet
-from d24fad_core.volumes.volume import Modality, Plane, Volume
+from d24fad_core.volumes.volume import Plane, Volume
 
 RESULT_SCHEMA = 2
 """Raised whenever the same inputs give another result: kept ones are then void."""
@@ -130,7 +130,7 @@ class Detector:
         """
         options = options or DetectionOptions()
         check_support(studies)
-        kind = options.comparison or self._usual_comparison(studies[0], options.ct_window)
+        kind = options.comparison or ComparisonKind.WINDOW
         return self._comparison(kind).prepare(studies, options, progress)
 
     def detect(
@@ -231,11 +231,6 @@ class Detector:
         return match_normal(
             query, volume_of(normal), support.frame, chosen.ct_window, register=chosen.register
         )
-
-    def _usual_comparison(self, first: StudySource, ct_window: str) -> ComparisonKind:
-        """The learned comparison for what its decoder was taught on, the window elsewhere."""
-        suits = first.modality is Modality.MR and self._learned().suits(first, ct_window)
-        return ComparisonKind.LEARNED if suits else ComparisonKind.WINDOW
 
     def _comparison(self, kind: ComparisonKind) -> Comparison:
         return self._learned() if kind is ComparisonKind.LEARNED else self._by_features[kind]

@@ -47,10 +47,7 @@ from d24fad_core.support.support_set import (
     SupportSet,
     SupportStudy,
 )
-from d24fad_core.volumes.volume import Modality, Plane
-
-BRAIN_EXTENT_MM = (100.0, 205.0)
-"""Extent along every axis that a brain has, and a head, a knee or an abdomen has not."""
+from d24fad_core.volumes.volume import Plane
 
 _Value = TypeVar("_Value")
 
@@ -77,24 +74,6 @@ class LearnedComparison:
         self._decoder = decoder.to(memory_format=torch.channels_last)
         self._card = card
         self._folder = cache_folder
-
-    def suits(self, first: StudySource, ct_window: str) -> bool:
-        """Whether studies like this one are what the decoder was taught on: brains in MR.
-
-        Args:
-            first: the first normal study.
-            ct_window: window that CT is seen in.
-
-        Raises:
-            InputError: it has no foreground, or cannot be read any more.
-        """
-        if first.modality is not Modality.MR:
-            return False
-        frame = self._frame(first, ct_window)
-        smallest, largest = BRAIN_EXTENT_MM
-        return bool(
-            all(smallest <= extent <= largest for extent in frame.size * np.array(frame.spacing))
-        )
 
     def prepare(
         self, studies: Sequence[StudySource], options: DetectionOptions, progress: Progress

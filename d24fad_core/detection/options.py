@@ -23,8 +23,8 @@ class DetectionOptions:
         minimum_volume_ml: smaller regions are no findings.
         register: align every study by affine registration; otherwise foreground boxes are laid
             upon each other, so that slices match by relative position.
-        comparison: how the study is compared with its normals; None takes the learned comparison
-            for brains in MR, which it was taught on, and the window elsewhere.
+        comparison: how the study is compared with its normals; None takes the window, or what
+            the support was prepared for.
     """
 
     planes: tuple[Plane, ...] = (Plane.AXIAL,)

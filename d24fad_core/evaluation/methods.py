@@ -5,7 +5,6 @@ from dataclasses import replace
 from d24fad_core.comparison.scoring import ImageScoringConfig, MapKind, ScoringConfig
 
 DEFAULT = "default"
-WINDOW = "window"
 NEAREST_NEIGHBOUR = "nearest_neighbour"
 WITHOUT_STUDENT = "without_student"
 TRANSLATED = "translated_normals"

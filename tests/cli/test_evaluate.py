@@ -92,7 +92,7 @@ def test_volumes_are_measured_beside_nearest_neighbour(
         *("--volumes", cohort, "--no-register", "--checkpoint", untrained),
         target=tmp_path / "new" / "figures.json",
     )
-    assert list(document["methods"]) == ["default", "window", "nearest_neighbour"]
+    assert list(document["methods"]) == ["default", "nearest_neighbour"]
     for method in document["methods"].values():
         for name in ("voxel_auroc", "voxel_ap", "voxel_aupro", "best_dice", "dice", "froc"):
             assert_share(method[name])
@@ -112,7 +112,7 @@ def test_translated_normals_are_measured_too_on_demand(
         target=tmp_path / "figures.json",
     )
     methods = document["methods"]
-    assert list(methods) == ["default", "window", "nearest_neighbour", "translated_normals"]
+    assert list(methods) == ["default", "nearest_neighbour", "translated_normals"]
     translated = methods["translated_normals"]
     assert_share(translated["voxel_auroc"])
     scores = translated["case_scores"]

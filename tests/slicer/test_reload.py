@@ -61,7 +61,7 @@ def show_case(panel: Any) -> Any:
     case = parameters.CaseNode.of_volume(cases.add_volume("case", data))
     analysis = findings.Analysis.read(volumes.result_document(data))
     regions = findings.regions_of(volumes.labels_of(data).array)
-    cases.receive(case, cases.Delivery(analysis, heatmap, regions, ()), "AB", 0.6)
+    cases.receive(case, cases.Delivery(analysis, heatmap, regions), "AB", 0.6)
     panel.ui.volumeSelector.setCurrentNode(case.volume)
     panel.ui.tabs.setCurrentWidget(panel.ui.reviewPage)
     return case

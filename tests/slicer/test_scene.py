@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import volumes
 from D24FADSlicerLib.logic.findings import Analysis, regions_of
 from D24FADSlicerLib.logic.messages import ExplainedError
-from D24FADSlicerLib.logic.review import Action, Review, State
+from D24FADSlicerLib.logic.review import Action, FindingReview, Review, ServerReview, State
 from D24FADSlicerLib.logic.volume_file import VolumeData
 
 pytestmark = pytest.mark.usefixtures("scene")
@@ -525,6 +526,43 @@ def test_a_volume_read_the_other_way_round_gets_its_result_at_its_place(
     peak = case.analysis.findings[0].peak_ras_mm
     views.jump_to(case.volume, peak)
     assert cases.slice_in_view(case) == case.analysis.slice_of(peak)
+
+
+@pytest.mark.parametrize("flips", [(False, False, True), (True, True, True)])
+def test_an_outline_drawn_elsewhere_lies_right_in_a_volume_read_the_other_way_round(
+    flips: tuple[bool, bool, bool],
+) -> None:
+    """Outlines that change on the server come in its order of voxels, also those taken back."""
+    import slicer
+    from D24FADSlicerLib.logic.grids import on_grid
+    from D24FADSlicerLib.scene import case as cases
+    from D24FADSlicerLib.scene.parameters import CaseNode
+    from D24FADSlicerLib.scene.segments import drawn_masks, segment_of
+
+    server = volumes.scan(volumes.GRIDS["oblique"])
+    affine, shape = server.affine @ flip_of(flips), server.array.shape[::-1]
+    loaded = on_grid(server, affine, shape)
+    assert loaded is not None
+    case = CaseNode.of_volume(cases.add_volume("case", loaded))
+    delivery = delivery_of(server)
+    cases.receive(case, delivery, "AB", 0.6)
+    array = np.zeros_like(server.array, np.uint8)
+    array[3:6, 10:14, 5:9] = 1
+    mask = VolumeData(array, server.affine)
+    drawn = on_grid(mask, affine, shape)
+    assert drawn is not None
+    edited = FindingReview(State.EDITED, reviewer="CD", mask="a" * 64)
+    for found, masks, expected in (
+        (edited, {1: mask}, drawn.array > 0),
+        (FindingReview(), {}, loaded.array == 800),
+    ):
+        findings = ((1, found), (2, FindingReview()))
+        review = ServerReview(1, findings)
+        cases.show_outlines(case, replace(delivery, review=review, masks=masks))
+        segment = segment_of(case.segmentation, 1)
+        shown = slicer.util.arrayFromSegmentBinaryLabelmap(case.segmentation, segment, case.volume)
+        np.testing.assert_array_equal(shown > 0, expected)
+        assert not drawn_masks(case.segmentation, case.volume, case.review)
 
 
 def flip_of(flips: tuple[bool, bool, bool]) -> np.ndarray:

@@ -15,6 +15,7 @@ from datetime import datetime, timezone
 from enum import Enum
 from typing import Any
 
+from .language import tr as _
 from .messages import ExplainedError
 from .records import Document, malformed, number, text
 
@@ -422,15 +423,17 @@ class Review:
 def problem_of_others(others: Sequence[Entry]) -> ExplainedError:
     """Why a final label was not stored: its reviewer has not seen what others wrote."""
     return ExplainedError(
-        f"{_names(others)} changed the review meanwhile; the final segmentation was not stored.",
-        "Look at what the list says now, then save again.",
+        _("{names} changed the review meanwhile; the final segmentation was not stored.").format(
+            names=_names(others)
+        ),
+        _("Look at what the list says now, then save again."),
         "review_changed",
     )
 
 
 def _names(others: Sequence[Entry]) -> str:
     names = sorted({entry.reviewer for entry in others if entry.reviewer})
-    return " and ".join(names) or "Somebody else"
+    return ", ".join(names) or _("Somebody else")
 
 
 def problem_of_refused(refused: Sequence[Event], others: Sequence[Entry]) -> ExplainedError:
@@ -441,11 +444,15 @@ def problem_of_refused(refused: Sequence[Event], others: Sequence[Entry]) -> Exp
         others: what others have written meanwhile.
     """
     numbers = sorted({event.finding for event in refused if event.finding is not None})
-    place = f"finding {', '.join(map(str, numbers))}" if numbers else "this study"
+    of_finding, of_study = (
+        _("{names} changed the review of finding {numbers} meanwhile; yours was not sent."),
+        _("{names} changed the review of this study meanwhile; yours was not sent."),
+    )
     return ExplainedError(
-        f"{_names(others)} changed the review of {place} meanwhile; "
-        "what you decided on it was not sent.",
-        "Look at what the list says now, then decide again.",
+        (of_finding if numbers else of_study).format(
+            names=_names(others), numbers=", ".join(map(str, numbers))
+        ),
+        _("Look at what the list says now, then decide again."),
         "review_changed",
     )
 

@@ -85,6 +85,7 @@ def show_outlines(case: CaseNode, delivery: Delivery) -> None:
         case: the case under review.
         delivery: its result, with the review and the outlines as they are now.
     """
+    delivery = _in_order_of(case.volume, delivery)
     outdated = segments.outdated(case.segmentation, case.volume, delivery.review)
     for finding in outdated:
         region = delivery.regions.get(finding)
