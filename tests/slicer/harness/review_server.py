@@ -70,7 +70,10 @@ class ReviewServer:
         self.uploads = True
         self.calls: list[str] = []
         self.port = 0
-        self._folder = tempfile.TemporaryDirectory(prefix="d24fad-reviews-")
+        self._folder = tempfile.TemporaryDirectory(
+            prefix="d24fad-reviews-",
+            ignore_cleanup_errors=True,  # a late request may still write
+        )
         self.reviews = ServedReviews(Path(self._folder.name))
         self._server: ThreadingHTTPServer | None = None
 
