@@ -36,6 +36,7 @@ SERVER = [
     "pynetdicom<3",  # pynetdicom 3 needs pydicom 3
     "dicomweb-client>=0.60,<0.61",  # 0.61 needs pydicom 3
     "requests",
+    "filelock>=3.12",  # one server a studies folder
     "fastapi-offline>=1.7",  # ships Swagger UI, which the page /docs shows in a closed network
 ]
 DICOM = [
