@@ -96,15 +96,17 @@ def test_interrupting_writes_nothing_and_says_so(cohort: Path) -> None:
 def test_real_studies_run_in_each_plane(tmp_path: Path, image: str, plane: Plane) -> None:
     study = read_volume(SHARED / image)
     # No normal patients of this kind are at hand; noisy copies on a coarser grid run the same way.
+    normals = tmp_path / "normals"
+    normals.mkdir()
     for number in (1, 2):
         noise = np.random.default_rng(number).normal(0, study.array.std() / 20, study.shape)
         coarse = (study.array + noise)[::3, ::3, :: 3 if study.shape[2] > 100 else 1]
         steps = np.array(study.shape) // np.array(coarse.shape)
         normal = nib.Nifti1Image(coarse.astype(np.float32), study.affine @ np.diag([*steps, 1]))
-        nib.save(normal, tmp_path / f"normal-{number}.nii")
+        nib.save(normal, normals / f"normal-{number}.nii")
 
     run(
-        *("detect", SHARED / image, "--support", tmp_path, "--out", tmp_path / "out"),
+        *("detect", SHARED / image, "--support", normals, "--out", tmp_path / "out"),
         *("--plane", plane.value, "--modality", study.modality.value, "--no-cache"),
     )
     for name in ("heatmap", "mask"):
