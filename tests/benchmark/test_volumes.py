@@ -182,7 +182,7 @@ def test_what_has_changed_or_is_damaged_is_analysed_again(
     damaged = analysis_file(plan, "T1", DEFAULT, "plain.nii.gz")
     damaged.write_bytes(damaged.read_bytes()[:200])
     assert figures(run(plan)) == figures(results)
-    assert analysed == ["plain"] * 2  # one method, two planes
+    assert analysed == ["plain"] * 3  # one method, two planes and their fusion
 
     analysed.clear()
     run(replace(plan, shots=2, out=plan.out))

@@ -80,6 +80,10 @@ def test_the_order_of_the_axes_does_not_matter() -> None:
 
 
 @pytest.mark.shared_data
+@pytest.mark.xfail(
+    strict=False,
+    reason="the template finds no good place in this head when it is turned (issue 13, masks)",
+)
 def test_little_is_lost_of_a_real_brains_surface() -> None:
     """colin27 lies in the template's space, whose brain therefore fits it fairly."""
     if not COLIN.exists():
