@@ -186,7 +186,7 @@ def test_what_has_changed_or_is_damaged_is_analysed_again(
 
     analysed.clear()
     run(replace(plan, shots=2, out=plan.out))
-    assert len(analysed) == 2 * 3 * 2  # cases, methods, planes
+    assert len(analysed) == 2 * 3 * 3  # cases, methods, planes and their fusion
 
 
 def test_a_student_is_trained_on_the_supports_of_the_others_alone(
