@@ -20,7 +20,8 @@ _RESEMBLANCE_WIDTH = 5
 # Mean squared difference around a position that learn-to-weight takes for likeness.
 _RESEMBLANCE = 0.004
 
-_AXES = {Plane.AXIAL: (2, 0, 1), Plane.CORONAL: (1, 0, 2), Plane.SAGITTAL: (0, 1, 2)}
+PLANE_AXES = {Plane.AXIAL: (2, 0, 1), Plane.CORONAL: (1, 0, 2), Plane.SAGITTAL: (0, 1, 2)}
+"""Axes of a volume in RAS order, that of the slices first."""
 
 
 def support_channels(query: Tensor, normals: Tensor, inside: Tensor) -> Tensor:
@@ -63,7 +64,7 @@ def slice_inputs(channels: Tensor, plane: Plane) -> Tensor:
     Returns:
         (S, 10, H, W): the eight channels, and the query in the slices before and after.
     """
-    stacked = channels.permute(0, *(1 + axis for axis in _AXES[plane]))
+    stacked = channels.permute(0, *(1 + axis for axis in PLANE_AXES[plane]))
     query = stacked[_QUERY]
     before = torch.cat([query[:1], query[:-1]])
     after = torch.cat([query[1:], query[-1:]])
@@ -72,7 +73,7 @@ def slice_inputs(channels: Tensor, plane: Plane) -> Tensor:
 
 def from_slices(maps: Tensor, plane: Plane) -> Tensor:
     """Bring slice maps, (S, H, W), back into a volume, (X, Y, Z)."""
-    axes = _AXES[plane]
+    axes = PLANE_AXES[plane]
     return maps.permute(*(axes.index(axis) for axis in range(3)))
 
 

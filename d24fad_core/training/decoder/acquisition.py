@@ -1,6 +1,7 @@
 """How one person's scan differs from another's though both are normal: scanner, contrast, pose.
 
-Intensities are in the units of `comparison.support_channels`: 0 to about 1, at most `BRIGHTEST`.
+Intensities are in the units of `comparison.support_channels`: 0 to about 1, at most
+`normal_stack.BRIGHTEST`.
 """
 
 from collections.abc import Callable
@@ -10,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from d24fad_core.comparison.normal_stack import BRIGHTEST
 from d24fad_core.training.decoder.fields import displaced, positions, smooth_noise, white_noise
 
-BRIGHTEST = 1.6
 _STEPS = 160
 
 

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from d24fad_core.training.decoder.acquisition import BRIGHTEST
+from d24fad_core.comparison.normal_stack import BRIGHTEST
 from d24fad_core.training.decoder.fields import displaced, positions, smooth_noise, white_noise
 
 _LARGEST_RADIUS = 20.0

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from d24fad_core.comparison.support_channels import slice_inputs, support_channels
+from d24fad_core.comparison.support_channels import PLANE_AXES, slice_inputs, support_channels
 from d24fad_core.training.decoder.acquisition import (
     draw_contrast,
     eroded,
@@ -31,7 +31,6 @@ _LARGEST_DISPLACEMENT = 1.2
 _NORMAL_SHARE = 0.2
 _TWO_ANOMALIES_SHARE = 0.2
 _CONTRAST_SHARE = 0.45
-_AXES = {Plane.AXIAL: (2, 0, 1), Plane.CORONAL: (1, 0, 2), Plane.SAGITTAL: (0, 1, 2)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,9 +92,9 @@ def _episode(
     people = group.intensities
     shots = min(int(rng.choice(_SHOTS)), len(people) - 2)
     members = rng.permutation(len(people))[: shots + 2]
-    depth = people.shape[1 + _AXES[plane][0]]
+    depth = people.shape[1 + PLANE_AXES[plane][0]]
     first = int(rng.integers(_FIRST_SLICE, depth - _FIRST_SLICE - slices)) - _MARGIN
-    block = _Block(_AXES[plane], first, slices + 2 * _MARGIN)
+    block = _Block(PLANE_AXES[plane], first, slices + 2 * _MARGIN)
     heads = [block.of(people[member]) for member in members[:-1]]
     donor = _donor(rng, block, people[members[-1]])
     if rng.random() < _CONTRAST_SHARE:

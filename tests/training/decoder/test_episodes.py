@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from d24fad_core.comparison.normal_stack import BRIGHTEST
 from d24fad_core.comparison.support_channels import CHANNELS
-from d24fad_core.training.decoder.acquisition import BRIGHTEST, draw_contrast, scan_again
+from d24fad_core.training.decoder.acquisition import draw_contrast, scan_again
 from d24fad_core.training.decoder.anomalies import plant_anomaly
 from d24fad_core.training.decoder.episodes import draw_batch
 from d24fad_core.training.decoder.people import Group, TeachingData
