@@ -12,6 +12,8 @@ from tests.left_out import last_line
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / ".ci" / "system-packages"
+MAKE_IN_MAKE = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES")
+"""What a `make` hands on to the programs that it runs, pytest among them."""
 
 
 def program(folder: Path, name: str, lines: str) -> None:
@@ -99,9 +101,10 @@ def test_make_test_goes_on_without_them(tmp_path: Path) -> None:
     program(tmp_path / "bin", "python", 'echo ran "$@"')
     ended = subprocess.run(
         [
-            *("make", "--file", ROOT / "Makefile", "--assume-old", ".venv/.installed"),
-            *("BIN=bin", "test"),
+            *("make", "--no-print-directory", "--file", ROOT / "Makefile"),
+            *("--assume-old", ".venv/.installed", "BIN=bin", "test"),
         ],
+        env={name: value for name, value in os.environ.items() if name not in MAKE_IN_MAKE},
         cwd=tmp_path,
         capture_output=True,
         text=True,
