@@ -62,7 +62,7 @@ class AnalystPlan:
         )
         known = KnownStudies(self.cache_folder)
         studies = [known.open(path, self.modality, LARGEST_WHOLE_SCAN) for path in self.support]
-        masks = StudyMasks(self.brain, self.cache_folder)
+        masks = StudyMasks(self.brain, self.cache_folder, strip_heads=self.options.brain_alone)
         studies = masks.mask_normals(studies)
         support = detector.prepare_support(studies, self.options)
         brains = masks.show_brains(studies)

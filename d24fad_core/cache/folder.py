@@ -124,6 +124,30 @@ def keep(value: _Value, path: Path, folder: Path, save: Callable[[_Value, Path],
         _evict(folder, path)
 
 
+def fetch_or_make(
+    path: Path | None,
+    folder: Path | None,
+    load: Callable[[Path], _Value | None],
+    make: Callable[[], _Value],
+    save: Callable[[_Value, Path], None],
+) -> _Value:
+    """What a cache holds at a path; made and put there where it holds nothing.
+
+    Args:
+        path: its file; None where there is no cache.
+        folder: the cache that the file is part of.
+        load: reads the file; None where it is absent or damaged.
+        make: computes the value.
+        save: writes the file, see `keep`.
+    """
+    value = None if path is None else load(path)
+    if value is None:
+        value = make()
+        if path is not None and folder is not None:
+            keep(value, path, folder, save)
+    return value
+
+
 def _evict(folder: Path, newest: Path) -> None:
     files = cached_files(folder)
     surplus = sum(file.size for file in files) - size_limit()

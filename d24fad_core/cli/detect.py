@@ -281,7 +281,9 @@ def detect(
         studies = read_support(support, query, modality, reduce_above, cache)
         masks = MaskChoice(mask, support_mask, brain)
         with spoken_warnings():
-            case, studies = mask_studies(query, studies, masks, cache, reduce_above)
+            case, studies = mask_studies(
+                query, studies, masks, cache, reduce_above, strip_heads=options.brain_alone
+            )
         detector = load_detector(checkpoint, cache_folder=cache, device=device, decoder=decoder)
         with spoken_warnings(), progress_bar("support", quiet=quiet) as progress:
             support_set = detector.prepare_support(studies, options, progress)

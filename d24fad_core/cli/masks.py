@@ -34,6 +34,8 @@ def mask_studies(
     choice: MaskChoice,
     cache: Path | None,
     largest: int | None,
+    *,
+    strip_heads: bool,
 ) -> "tuple[Volume, list[StudySource]]":
     """A case and its normals, restricted to what the user chose; warnings are said on stderr.
 
@@ -43,6 +45,7 @@ def mask_studies(
         choice: what the user said.
         cache: folder of what earlier analyses kept.
         largest: voxels above which studies were reduced while they were read.
+        strip_heads: whether heads are stripped though their normals are heads too.
 
     Raises:
         InputError: a mask cannot be read or does not fit, or a head has no brain that was found.
@@ -50,7 +53,7 @@ def mask_studies(
     """
     from d24fad_core.masking.study_masks import StudyMasks, mask_by_file, mask_normals_by_files
 
-    masks = StudyMasks(choice.brain, cache)
+    masks = StudyMasks(choice.brain, cache, strip_heads=strip_heads)
     with spoken_warnings():
         case = query if choice.case is None else mask_by_file(query, choice.case, largest)
         if choice.normals is None:

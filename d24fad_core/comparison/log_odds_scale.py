@@ -1,10 +1,12 @@
 """From the decoder's log-odds to scores in z, measured against the normals' own log-odds."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from d24fad_core.comparison.score_scale import ScoreScale
+from d24fad_core.volumes.volume import Plane
 
 TOLERATED_ML = 0.3
 """What half of the normals may have above the threshold, each against the others."""
@@ -15,30 +17,7 @@ CASE_ML = 1.0
 _SMALLEST_SPREAD = 0.25
 
 
-@dataclass(frozen=True)
-class LogOddsScale:
-    """What log-odds are measured against.
-
-    Attributes:
-        centre: mean of the normals' leave-one-out log-odds.
-        spread: their standard deviation; z is (log-odds - centre) / spread.
-        threshold: z above which a voxel is abnormal.
-        case_scores: leave-one-out case score of each normal, z.
-        peak_scores: highest leave-one-out score of each normal, z.
-    """
-
-    centre: float
-    spread: float
-    threshold: float
-    case_scores: tuple[float, ...]
-    peak_scores: tuple[float, ...]
-
-    def z(self, log_odds: Tensor) -> Tensor:
-        """Scores of log-odds."""
-        return (log_odds - self.centre) / self.spread
-
-
-def measure_scale(normals: Sequence[Tensor], threshold: float, voxel_ml: float) -> LogOddsScale:
+def measure_scale(normals: Sequence[Tensor], threshold: float, voxel_ml: float) -> ScoreScale:
     """Measure the normals against each other.
 
     The threshold is the decoder's own, unless half of these normals have more than `TOLERATED_ML`
@@ -55,7 +34,8 @@ def measure_scale(normals: Sequence[Tensor], threshold: float, voxel_ml: float) 
     tolerated = max(1, round(TOLERATED_ML / voxel_ml))
     reached = [float(values.topk(min(tolerated, len(values))).values[-1]) for values in normals]
     middle = sorted(reached)[len(reached) // 2]
-    return LogOddsScale(
+    return ScoreScale(
+        planes=frozenset(Plane),
         centre=centre,
         spread=spread,
         threshold=(max(threshold, middle) - centre) / spread,

@@ -1,15 +1,14 @@
 """Comparing studies by the features of teacher and student, in a window or translated."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from d24fad_core.cache.folder import keep
+from d24fad_core.cache.folder import fetch_or_make, keep
 from d24fad_core.comparison.features import (
     StudyFeatures,
     encode_study,
@@ -18,6 +17,7 @@ from d24fad_core.comparison.features import (
 )
 from d24fad_core.comparison.fusion import case_score
 from d24fad_core.comparison.kind import ComparisonKind
+from d24fad_core.comparison.score_scale import ScoreScale
 from d24fad_core.comparison.scoring import ScoringConfig
 from d24fad_core.comparison.similarity import learnt_shares
 from d24fad_core.comparison.translation import translated_scoring
@@ -36,14 +36,11 @@ from d24fad_core.support.profile import StudyProfile, load_profile, save_profile
 from d24fad_core.support.reference_file import load_reference, save_reference
 from d24fad_core.support.support_set import (
     PlaneReference,
-    ScoreScale,
     SupportSet,
     SupportStudy,
 )
 from d24fad_core.volumes.slices import SliceGrid, slice_volume
 from d24fad_core.volumes.volume import Plane
-
-_Kept = TypeVar("_Kept")
 
 
 class FeatureComparison:
@@ -146,8 +143,9 @@ class FeatureComparison:
         return translated_scoring(self._scoring) if self._translate else self._scoring
 
     def _frame(self, first: StudySource, ct_window: str) -> Frame:
-        return self._kept(
+        return fetch_or_make(
             self._cache.frame(first, ct_window),
+            self._cache.folder,
             load_frame,
             lambda: make_frame(volume_of(first), self._cache.image_size, ct_window),
             save_frame,
@@ -192,27 +190,13 @@ class FeatureComparison:
         """What the normals teach in one plane."""
         prepare = prepare_translated_plane if self._translate else prepare_plane
         grid = SliceGrid(plane, frame.shape, frame.spacing, self._cache.image_size)
-        return self._kept(
+        return fetch_or_make(
             path,
+            self._cache.folder,
             lambda file: load_reference(file, plane, features),
             lambda: prepare(self._network, grid, features, scoring),
             save_reference,
         )
-
-    def _kept(
-        self,
-        path: Path | None,
-        load: Callable[[Path], _Kept | None],
-        make: Callable[[], _Kept],
-        save: Callable[[_Kept, Path], None],
-    ) -> _Kept:
-        """What lies at a path; made and put there where it does not."""
-        value = load(path) if path is not None else None
-        if value is None:
-            value = make()
-            if path is not None and self._cache.folder is not None:
-                keep(value, path, self._cache.folder, save)
-        return value
 
 
 def _fused(scored: Sequence[PlaneScores], scale: ScoreScale) -> NDArray[np.float32]:

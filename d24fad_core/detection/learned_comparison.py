@@ -1,22 +1,22 @@
 """Comparing studies by the decoder that is shown the normals."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
 
-from d24fad_core.cache.folder import keep
+from d24fad_core.cache.folder import fetch_or_make, keep
 from d24fad_core.comparison.kind import ComparisonKind
-from d24fad_core.comparison.log_odds_scale import LogOddsScale, measure_scale, score_case
+from d24fad_core.comparison.log_odds_scale import measure_scale, score_case
 from d24fad_core.comparison.normal_stack import (
     NormalStack,
     PlacedStudy,
     place_study,
     stack_normals,
 )
+from d24fad_core.comparison.score_scale import ScoreScale
 from d24fad_core.comparison.support_decoding import decode_study
 from d24fad_core.detection.comparison import ComparedStudy, ModelIdentity
 from d24fad_core.detection.options import DetectionOptions
@@ -42,14 +42,8 @@ from d24fad_core.support.profile import (
     load_profile,
     save_profile,
 )
-from d24fad_core.support.support_set import (
-    ScoreScale,
-    SupportSet,
-    SupportStudy,
-)
+from d24fad_core.support.support_set import SupportSet, SupportStudy
 from d24fad_core.volumes.volume import Plane
-
-_Value = TypeVar("_Value")
 
 SCALE_SCHEMA = 2
 """Raised whenever the same normals give another scale: kept ones are then void."""
@@ -99,16 +93,7 @@ class LearnedComparison:
             register=options.register,
             comparison=ComparisonKind.LEARNED,
             references=(),
-            scales=(
-                ScoreScale(
-                    planes=frozenset(Plane),
-                    centre=scale.centre,
-                    spread=scale.spread,
-                    threshold=scale.threshold,
-                    case_scores=scale.case_scores,
-                    peak_scores=scale.peak_scores,
-                ),
-            ),
+            scales=(scale,),
             stack=stack,
             alike=likenesses.alike,
             usual_likeness=likenesses.usual,
@@ -132,7 +117,7 @@ class LearnedComparison:
         log_odds = decode_study(self._decoder, fitted, normals, progress)
         scale = support.scale(options.planes)
         inside = fitted > 0
-        scores = (log_odds - scale.centre) / scale.spread
+        scores = scale.z(log_odds)
         heatmap = torch.where(inside, scores, torch.zeros(())).numpy()
         count = len(support.studies)
         return ComparedStudy(
@@ -147,12 +132,13 @@ class LearnedComparison:
         path = self._file(
             "frames", first.content_hash, ct_window, self._card.voxel_mm, FRAME_SCHEMA
         )
-        frame = None if path is None else load_frame(path)
-        if frame is None:
-            frame = make_frame_of_voxels(volume_of(first), self._card.voxel_mm, ct_window)
-            if path is not None:
-                self._keep(frame, path, save_frame)
-        return frame
+        return fetch_or_make(
+            path,
+            self._folder,
+            load_frame,
+            lambda: make_frame_of_voxels(volume_of(first), self._card.voxel_mm, ct_window),
+            save_frame,
+        )
 
     def _placed(
         self, study: StudySource, frame: Frame, options: DetectionOptions
@@ -166,9 +152,9 @@ class LearnedComparison:
                 return profile, placed
         aligned = align(volume_of(study), frame, options.ct_window, register=options.register)
         placed = place_study(aligned.volume, options.ct_window)
-        if path is not None and profile_path is not None:
-            self._keep(placed, path, save_placed)
-            self._keep(aligned.profile, profile_path, save_profile)
+        if path is not None and profile_path is not None and self._folder is not None:
+            keep(placed, path, self._folder, save_placed)
+            keep(aligned.profile, profile_path, self._folder, save_profile)
         return aligned.profile, placed
 
     def _scale(
@@ -178,28 +164,22 @@ class LearnedComparison:
         stack: NormalStack,
         options: DetectionOptions,
         progress: Progress,
-    ) -> LogOddsScale:
+    ) -> ScoreScale:
         names = [study.content_hash for study in studies]
         shaping = (*names, frame.content_hash, options.ct_window, options.register)
         card = (self._card.weights_hash, self._card.threshold)
         path = self._file("scales", *shaping, *card, PLACED_SCHEMA, SCALE_SCHEMA, suffix=".json")
-        scale = None if path is None else _read_scale(path)
-        if scale is not None:
-            return scale
-        held_out = []
-        for number in range(len(stack)):
-            progress("comparing the normals", 0.5 + number / (2 * len(stack)))
-            normal = stack.intensities[number]
-            log_odds = decode_study(self._decoder, normal, stack.without(number))
-            held_out.append(log_odds[normal > 0])
-        scale = measure_scale(held_out, self._card.threshold, _voxel_ml(frame))
-        if path is not None:
-            self._keep(scale, path, _write_scale)
-        return scale
 
-    def _keep(self, value: _Value, path: Path, save: Callable[[_Value, Path], None]) -> None:
-        if self._folder is not None:
-            keep(value, path, self._folder, save)
+        def measure() -> ScoreScale:
+            held_out = []
+            for number in range(len(stack)):
+                progress("comparing the normals", 0.5 + number / (2 * len(stack)))
+                normal = stack.intensities[number]
+                log_odds = decode_study(self._decoder, normal, stack.without(number))
+                held_out.append(log_odds[normal > 0])
+            return measure_scale(held_out, self._card.threshold, _voxel_ml(frame))
+
+        return fetch_or_make(path, self._folder, _read_scale, measure, _write_scale)
 
     def _file(self, kind: str, *shaping: object, suffix: str = ".safetensors") -> Path | None:
         if self._folder is None:
@@ -211,7 +191,7 @@ def _voxel_ml(frame: Frame) -> float:
     return abs(float(np.linalg.det(frame.affine[:3, :3]))) / 1000.0
 
 
-def _write_scale(scale: LogOddsScale, path: Path) -> None:
+def _write_scale(scale: ScoreScale, path: Path) -> None:
     values = {
         "centre": scale.centre,
         "spread": scale.spread,
@@ -222,11 +202,12 @@ def _write_scale(scale: LogOddsScale, path: Path) -> None:
     write_text(path, json.dumps(values) + "\n")
 
 
-def _read_scale(path: Path) -> LogOddsScale | None:
+def _read_scale(path: Path) -> ScoreScale | None:
     """A kept scale; None where the file is absent or not readable, and it is measured again."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        return LogOddsScale(
+        return ScoreScale(
+            planes=frozenset(Plane),
             centre=float(values["centre"]),
             spread=float(values["spread"]),
             threshold=float(values["threshold"]),

@@ -52,6 +52,11 @@ class DetectionOptions:
                 f"unknown CT window '{self.ct_window}'; choose one of {', '.join(CT_WINDOWS)}."
             )
 
+    @property
+    def brain_alone(self) -> bool:
+        """Whether heads are stripped unless told otherwise: the decoder has seen brains alone."""
+        return self.comparison is ComparisonKind.LEARNED
+
 
 def check_support(studies: Sequence[StudySource]) -> None:
     """Refuse a support set that nothing can be compared with.

@@ -15,11 +15,12 @@ from d24fad_core.comparison.normal_statistics import (
     statistics_of,
     summarise_normals,
 )
+from d24fad_core.comparison.score_scale import ScoreScale
 from d24fad_core.comparison.scoring import ScoringConfig
 from d24fad_core.comparison.translation import translated_distances
 from d24fad_core.detection.calibration import NORMAL_VOXEL_SHARE
 from d24fad_core.networks.d24fad import D24FAD
-from d24fad_core.support.support_set import PlaneReference, ScoreScale
+from d24fad_core.support.support_set import PlaneReference
 from d24fad_core.volumes.slices import SliceGrid
 
 REFERENCE_SCHEMA = 2

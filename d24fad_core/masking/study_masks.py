@@ -19,10 +19,6 @@ from d24fad_core.masking.mask_file import find_support_masks, read_mask
 from d24fad_core.progress import Progress, silent
 from d24fad_core.volumes.volume import MaskKind, Modality, Volume
 
-STRIP_HEADS = False
-"""Whether `auto` strips heads whose normals are heads too. Where the normals are brains alone it
-always does."""
-
 BODY_VERSION = 1
 """Raised whenever the same CT gets another body mask: kept ones are then void."""
 
@@ -40,7 +36,7 @@ class StudyMasks:
     Args:
         brain: how heads get their mask; `NONE` also leaves CT as it is.
         cache: folder of what earlier analyses kept; None keeps masks in no file.
-        strip_heads: whether `AUTO` also strips heads among heads.
+        strip_heads: whether `AUTO` also strips heads whose normals are heads too.
 
     Raises:
         ConfigurationError: the method is not installed.
@@ -51,7 +47,7 @@ class StudyMasks:
         brain: BrainMask = BrainMask.AUTO,
         cache: Path | None = None,
         *,
-        strip_heads: bool = STRIP_HEADS,
+        strip_heads: bool = False,
     ) -> None:
         self._brain = brain
         self._kind = brain_mask_kind(brain)

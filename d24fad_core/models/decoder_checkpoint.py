@@ -14,7 +14,7 @@ from d24fad_core.files import hash_file, whole_file, write_text
 from d24fad_core.models.checkpoint import CARD_FILE, WEIGHTS_FILE
 from d24fad_core.networks.support_decoder import SupportDecoder, SupportDecoderConfig
 
-CARD_VERSION = "decoder-1.0"
+CARD_VERSION = "decoder-1.1"
 SHIPPED_DECODER = Path(__file__).parents[1] / "checkpoints" / "support-decoder"
 """The decoder that is used unless another one is named."""
 

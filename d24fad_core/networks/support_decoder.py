@@ -14,6 +14,7 @@ from d24fad_core.errors import ConfigurationError
 
 # Most voxels are normal: the decoder begins with log-odds of about 5 %.
 _FIRST_LOG_ODDS = -3.0
+_GROUP = 8
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,13 @@ class SupportDecoder(nn.Module):
 
 def _convolution(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
+        nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), _normalisation(outputs), nn.ReLU()
     )
+
+
+def _normalisation(channels: int) -> nn.GroupNorm:
+    """By each slice's own statistics: those of a batch of other studies would shift log-odds."""
+    return nn.GroupNorm(channels // _GROUP if channels % _GROUP == 0 else 1, channels)
 
 
 class _Residual(nn.Module):
@@ -93,7 +99,7 @@ class _Residual(nn.Module):
         super().__init__()
         self.first = _convolution(inputs, outputs)
         self.second = nn.Sequential(
-            nn.Conv2d(outputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs)
+            nn.Conv2d(outputs, outputs, 3, padding=1, bias=False), _normalisation(outputs)
         )
 
     def forward(self, features: Tensor) -> Tensor:

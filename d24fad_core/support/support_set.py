@@ -9,6 +9,7 @@ from d24fad_core.comparison.features import StudyFeatures
 from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.comparison.normal_stack import NormalStack
 from d24fad_core.comparison.normal_statistics import NormalStatistics
+from d24fad_core.comparison.score_scale import ScoreScale
 from d24fad_core.support.frame import Frame
 from d24fad_core.support.profile import StudyProfile
 from d24fad_core.volumes.volume import Modality, Plane
@@ -51,30 +52,6 @@ class PlaneReference:
     centre: float
     spread: float
     held_out: tuple[Tensor, ...]
-
-
-@dataclass(frozen=True)
-class ScoreScale:
-    """What scores are measured against: the normals' own maps, put together as a case's are.
-
-    Planes disagree where only noise is high, so that their mean spreads less than each of them
-    and has a scale of its own.
-
-    Attributes:
-        planes: the planes whose z maps are averaged.
-        centre: mean of that over the normals' foreground.
-        spread: its standard deviation; scores are (mean of the planes - centre) / spread.
-        threshold: score that normals reach in `calibration.NORMAL_VOXEL_SHARE` of their voxels.
-        case_scores: leave-one-out case score of each study.
-        peak_scores: highest leave-one-out score of each study.
-    """
-
-    planes: frozenset[Plane]
-    centre: float
-    spread: float
-    threshold: float
-    case_scores: tuple[float, ...]
-    peak_scores: tuple[float, ...]
 
 
 @dataclass(frozen=True, eq=False)

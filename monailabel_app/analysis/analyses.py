@@ -140,7 +140,10 @@ class Analyses:
     def _run(self, request: AnalysisRequest, progress: Progress) -> StoredResult:
         progress("Reading the study", 0.0)
         query = request.query.volume(request.parameters.modality)
-        masks = StudyMasks(request.parameters.brain, self._cache)
+        parameters = request.parameters
+        masks = StudyMasks(
+            parameters.brain, self._cache, strip_heads=parameters.options.brain_alone
+        )
         normals = self._prepare(request, masks, part(progress, 0.05, 0.35))
         case = masks.mask_case(query, brains=normals.brains)
         try:
@@ -152,7 +155,6 @@ class Analyses:
                 "support_mismatch", str(error), "Choose normal studies like this one."
             ) from error
         progress("Storing the result", 0.95)
-        parameters = request.parameters
         record = ResultRecord(
             id=self.identifier(request),
             image=request.query.name,

@@ -17,7 +17,7 @@ from torch import Tensor
 from d24fad_core.comparison.normal_stack import BRIGHTEST
 from d24fad_core.training.decoder.fields import displaced, positions, smooth_noise, white_noise
 
-_LARGEST_RADIUS = 20.0
+_LARGEST_RADIUS = 14.0
 _FEWEST_PLACES = 20
 _LEAST_SHARE = 0.4
 # A share of the brightest tissue that a reader sees; fainter labels only teach doubt.
@@ -58,12 +58,12 @@ def plant_anomaly(
     if places is None:
         return PlantedAnomaly(intensities, torch.zeros_like(inside))
     share = _share(rng, inside.shape, places, lesion_shape)
-    if rng.random() < 0.25:
+    if rng.random() < 0.1:
         tissue = float(intensities[tuple(places[rng.integers(len(places))])])
         width = rng.uniform(0.1, 0.25)
         share = share * torch.exp(-(((intensities - tissue) / width) ** 2) / 4.0)
     changed = _recoloured(rng, intensities, share, donor)
-    if rng.random() < 0.25:
+    if rng.random() < 0.15:
         changed = _bulged(rng, changed, share)
     if rng.random() < 0.3:
         changed = changed + white_noise(rng, changed.shape) * rng.uniform(0.0, 0.03) * share
@@ -92,12 +92,12 @@ def _share(
         centre = places[rng.integers(len(places))].numpy() + rng.uniform(-0.5, 0.5, 3)
         return _blob(rng, shape, centre, radius)
 
-    kind = rng.choice(["mass", "foci", "outline"], p=[0.55, 0.25, 0.2])
+    kind = rng.choice(["mass", "foci", "outline"], p=[0.65, 0.2, 0.15])
     if kind == "mass":
-        return blob(1.0, _LARGEST_RADIUS)
+        return blob(1.2, _LARGEST_RADIUS)
     if kind == "outline" and lesion_shape is not None and float(lesion_shape.sum()) >= 1.0:
         return lesion_shape
-    blobs = [blob(0.8, 4.5) for _ in range(int(rng.integers(2, 8)))]
+    blobs = [blob(0.8, 4.0) for _ in range(int(rng.integers(2, 5)))]
     return torch.stack(blobs).amax(0)
 
 
@@ -125,7 +125,7 @@ def _recoloured(
 ) -> Tensor:
     """Another value, a shift, a relative change, another texture, or a core with a rim."""
     kind = rng.choice(
-        ["value", "shift", "relative", "texture", "composite"], p=[0.4, 0.2, 0.1, 0.12, 0.18]
+        ["value", "shift", "relative", "texture", "composite"], p=[0.45, 0.25, 0.08, 0.12, 0.1]
     )
     strength = float(rng.uniform(0.5, 1.0))
     sign = float(rng.choice([-1.0, 1.0]))

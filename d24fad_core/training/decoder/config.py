@@ -27,7 +27,7 @@ class DecoderTraining:
         network: architecture.
     """
 
-    steps: int = 1800
+    steps: int = 6500
     episodes: int = 3
     slices: int = 4
     learning_rate: float = 2e-3
@@ -36,7 +36,7 @@ class DecoderTraining:
     dice_weight: float = 0.5
     abnormal_weight: float = 3.0
     simulated_people: int = 10
-    people_share: float = 0.66
+    people_share: float = 0.8
     seed: int = 0
     save_every: int = 50
     network: SupportDecoderConfig = field(default_factory=SupportDecoderConfig)
