@@ -59,9 +59,10 @@ def test_a_damaged_state_is_named(data: TeachingData, tmp_path: Path) -> None:
 def test_teaching_lowers_the_loss_on_people_who_do_not_teach(
     data: TeachingData, tmp_path: Path
 ) -> None:
-    options = replace(OPTIONS, steps=250, episodes=2, slices=4, warm_up=10)
+    network = SupportDecoderConfig(widths=(8, 16, 16, 24))
+    options = replace(OPTIONS, steps=250, episodes=2, slices=4, warm_up=10, network=network)
     taught = train_decoder(data, options, tmp_path)
-    untaught = SupportDecoder(OPTIONS.network).eval()
+    untaught = SupportDecoder(network).eval()
     people = torch.stack([person(seed) for seed in range(20, 28)])
     others = TeachingData((Group("others", people, 1.0),), (), {})
     losses = {id(taught): 0.0, id(untaught): 0.0}
