@@ -10,7 +10,7 @@ from d24fad_core.masking.deepbet import deepbet_brain, deepbet_version
 from d24fad_core.masking.template import template_brain
 from d24fad_core.volumes.volume import MaskKind, Volume
 
-MASK_VERSION = 1
+MASK_VERSION = 2
 """Raised whenever a method gives another mask of the same head: kept ones are then void."""
 
 

@@ -6,7 +6,7 @@ only the first is run, which sees the whole scan in 128 voxels a side. The secon
 pixels: the masks of both agree with a Dice of .99.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -25,6 +25,9 @@ from d24fad_core.volumes.volume import Volume
 _SIDE = (128, 128, 128)
 _PERCENTILES = (0.5, 99.5)
 _THRESHOLD = 0.5
+# Dark lesions at the surface look like fluid and would be cut off: of lesions planted there, 15 %
+# of the voxels were lost without this margin, 4 % with 1 mm and .3 % with 2 mm.
+_MARGIN_MM = 2.0
 
 
 def deepbet_version() -> str | None:
@@ -42,7 +45,7 @@ def deepbet_brain(volume: Volume) -> NDArray[np.bool_]:
         volume: an MR of a whole head.
 
     Returns:
-        (I, J, K) boolean, on the grid of the scan.
+        (I, J, K) boolean, on the grid of the scan, with a margin of 2 mm.
 
     Raises:
         ConfigurationError: deepbet is not installed.
@@ -68,7 +71,21 @@ def deepbet_brain(volume: Volume) -> NDArray[np.bool_]:
     inside: NDArray[np.bool_] = nibabel.orientations.apply_orientation(
         fine.numpy() > _THRESHOLD, back
     )
-    return inside
+    return _with_margin(inside, volume.spacing)
+
+
+def _with_margin(inside: NDArray[np.bool_], spacing: Sequence[float]) -> NDArray[np.bool_]:
+    """The mask and all within the margin around it."""
+    reach = [int(_MARGIN_MM / step + 1e-6) for step in spacing]
+    offsets = np.stack(
+        np.meshgrid(
+            *(np.arange(-most, most + 1) * step for most, step in zip(reach, spacing, strict=True)),
+            indexing="ij",
+        )
+    )
+    ball = np.linalg.norm(offsets, axis=0) <= _MARGIN_MM + 1e-6
+    wider: NDArray[np.bool_] = ndimage.binary_dilation(inside, ball)
+    return wider
 
 
 def _brain_chances(coarse: Tensor) -> Tensor:
