@@ -78,7 +78,7 @@ def pose_again(rng: np.random.Generator, intensities: Tensor, amount: float) -> 
         amount: root-mean-square displacement in voxels.
     """
     places = positions(intensities.shape)
-    correlation = rng.uniform(6.0, 16.0)
+    correlation = rng.uniform(6.0, 16.0) * max(1.0, amount)
     for axis in range(3):
         places[axis] += amount * smooth_noise(rng, intensities.shape, correlation)
     for axis in (1, 2):

@@ -27,10 +27,11 @@ _EMPTY = 0.004
 _FURTHEST_DONOR = 25
 _FURTHEST_DONOR_SLICE = 12
 # Voxels; normal people differ by their ventricles and sulci more than the few normals show.
-_LARGEST_DISPLACEMENT = 1.2
+_LARGEST_DISPLACEMENT = 2.2
 _NORMAL_SHARE = 0.2
 _TWO_ANOMALIES_SHARE = 0.2
 _CONTRAST_SHARE = 0.4
+_OTHER_MASK_SHARE = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +106,7 @@ def _episode(
     if rng.random() < 0.7:
         query = pose_again(rng, query, rng.uniform(0.2, _LARGEST_DISPLACEMENT))
     inside = query > _EMPTY
-    if rng.random() < 0.3:
+    if rng.random() < _OTHER_MASK_SHARE:
         inside = eroded(inside)
     normals = torch.stack([_normal(rng, head) for head in heads[1:]])
     abnormal = torch.zeros_like(inside)
@@ -132,7 +133,10 @@ def _normal(rng: np.random.Generator, head: Tensor) -> Tensor:
     if rng.random() < 0.3:
         moved = rng.integers(-1, 2, 2)
         head = torch.roll(head, (int(moved[0]), int(moved[1])), (1, 2))
-    return scan_again(rng, head, head > _EMPTY, 0.7)
+    inside = head > _EMPTY
+    if rng.random() < _OTHER_MASK_SHARE:
+        inside = eroded(inside)
+    return scan_again(rng, head, inside, 0.7)
 
 
 def _number_of_anomalies(rng: np.random.Generator) -> int:
