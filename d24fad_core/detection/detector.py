@@ -232,6 +232,14 @@ class Detector:
             query, volume_of(normal), support.frame, chosen.ct_window, register=chosen.register
         )
 
+    def identity(self, kind: ComparisonKind) -> ModelIdentity:
+        """What compares in one of the ways.
+
+        Raises:
+            CheckpointError: the decoder of a learned comparison cannot be loaded.
+        """
+        return self._comparison(kind).identity
+
     def _comparison(self, kind: ComparisonKind) -> Comparison:
         return self._learned() if kind is ComparisonKind.LEARNED else self._by_features[kind]
 
@@ -255,7 +263,7 @@ class Detector:
         parameters["modality"] = query.modality.value
         parameters["modality_source"] = query.modality_source
         parameters["image_size"] = self.card.image_size
-        identity = self._comparison(support.comparison).identity
+        identity = self.identity(support.comparison)
         parameters["comparison"] = support.comparison.value
         parameters["weighting"] = "learnt" if compared.learnt_shares else "equal"
         parameters["alignment_similarity"] = round(similarity, 4)

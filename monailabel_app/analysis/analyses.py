@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from d24fad_core import __version__
+from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.detection.detector import RESULT_SCHEMA, Detector
 from d24fad_core.errors import SupportError
 from d24fad_core.files import hash_bytes
@@ -202,11 +203,15 @@ class Analyses:
         return prepared
 
     def _support_key(self, request: AnalysisRequest) -> str:
+        options = request.parameters.document()
+        kind = ComparisonKind(options["comparison"])
+        if kind is ComparisonKind.WINDOW:
+            del options["comparison"]  # results of before there was a choice keep their ids
         inputs: dict[str, Any] = {
             "schema": RESULT_SCHEMA,
-            "checkpoint": self.detector.checkpoint_hash,
+            "checkpoint": self.detector.identity(kind).content_hash,
             "support": [[s.name, self._images.content_hash(s)] for s in request.support],
-            "options": request.parameters.document(),
+            "options": options,
         }
         return hash_bytes(json.dumps(inputs, sort_keys=True).encode())
 

@@ -11,6 +11,7 @@ import nibabel
 import numpy as np
 from numpy.typing import NDArray
 
+from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.files import write_text
 from d24fad_core.io.known_studies import KnownStudies, volume_of
 from d24fad_core.masking.choice import BrainMask
@@ -180,7 +181,11 @@ class Alignments:
         window, register = options["ct_window"], options["register"]
         modality = Modality(options["modality"]) if options["modality"] else None
         # Results of before there were masks do not name any.
-        masks = StudyMasks(BrainMask(options.get("brain", BrainMask.NONE)), self._cache)
+        masks = StudyMasks(
+            BrainMask(options.get("brain", BrainMask.NONE)),
+            self._cache,
+            strip_heads=options.get("comparison") == ComparisonKind.LEARNED.value,
+        )
         normals = masks.mask_normals([study.source(self._known, modality) for study in supports])
         case = masks.mask_case(query.volume(modality), brains=masks.show_brains(normals))
 

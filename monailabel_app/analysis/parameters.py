@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, TypeVar
 
+from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.masking.choice import BrainMask
 from d24fad_core.volumes.volume import Modality, Plane
@@ -26,6 +27,7 @@ class AnalysisParameters:
         support: image ids of the normal studies; None leaves it to `support_set`.
         support_set: name of a support set; None is the server's default.
         modality: modality of query and supports where their files do not say; None guesses.
+        brain: how heads are stripped to the brain.
         options: parameters of the detection.
     """
 
@@ -45,6 +47,7 @@ class AnalysisParameters:
             "register": self.options.register,
             "modality": self.modality.value if self.modality else None,
             "brain": self.brain.value,
+            "comparison": (self.options.comparison or ComparisonKind.WINDOW).value,
         }
 
 
@@ -96,6 +99,7 @@ def parse_parameters(given: Mapping[str, Any]) -> AnalysisParameters:
             threshold=_number(given, "threshold", default.threshold),
             minimum_volume_ml=_number(given, "minimum_volume_ml", default.minimum_volume_ml) or 0.0,
             register=_boolean(given, "register", default.register),
+            comparison=_member(given, "comparison", ComparisonKind) or ComparisonKind.WINDOW,
         ),
     )
 

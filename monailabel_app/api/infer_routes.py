@@ -35,6 +35,7 @@ _TAKEN_FROM_FORM = frozenset(
         "register",
         "modality",
         "brain",
+        "comparison",
         "result_extension",
         "save_label",
     }

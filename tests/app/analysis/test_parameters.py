@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.masking.choice import BrainMask
 from d24fad_core.volumes.volume import Modality, Plane
 from monailabel_app.analysis.parameters import OPTIONS, parse_parameters, require_known_options
@@ -28,8 +29,10 @@ def test_the_forms_of_monai_labels_clients_send_strings() -> None:
             "modality": "CT",
             "support_set": "",
             "brain": "template",
+            "comparison": "learned",
         }
     )
+    assert parameters.options.comparison is ComparisonKind.LEARNED
     assert parameters.brain is BrainMask.TEMPLATE
     assert parameters.support == ("a", "b", "c")
     assert parameters.options.planes == (Plane.CORONAL,)
@@ -51,6 +54,7 @@ def test_the_document_says_the_same_again() -> None:
     [
         {"planes": "diagonal"},
         {"brain": "skull"},
+        {"comparison": "guessed"},
         {"planes": 3},
         {"support": [1, 2]},
         {"support": {"a": 1}},

@@ -78,6 +78,15 @@ def test_the_answer_says_what_was_found_with_what(client: MONAILabelClient) -> N
     assert answer["notice"] == RESEARCH_USE_ONLY
 
 
+def test_a_learned_comparison_is_a_result_of_its_own(client: MONAILabelClient) -> None:
+    _, window = client.infer("anomaly", "lesion-001", {})
+    _, learned = client.infer("anomaly", "lesion-001", {"comparison": "learned"})
+    assert learned["provenance"]["parameters"]["comparison"] == "learned"
+    assert learned["result"] != window["result"]
+    _, again = client.infer("anomaly", "lesion-001", {"comparison": "window"})
+    assert again["result"] == window["result"]
+
+
 def test_the_second_model_uses_what_the_first_computed(server: ServerProcess) -> None:
     parameters = {"planes": "coronal"}
     first = infer(server, "anomaly", "lesion-002", parameters, output="json").json()
