@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from d24fad_core.simulation import SimulationOptions, simulate_cohort
 from monailabel_app.server_process import ServerProcess
@@ -23,6 +24,10 @@ NUMERICAL = [
     ),
 ]
 """Tests in these folders and files depend on how a processor rounds and are marked `numerical`."""
+
+# No test is about time, and a busy machine is no failure.
+settings.register_profile("d24fad", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("d24fad")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
