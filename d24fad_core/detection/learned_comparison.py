@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from d24fad_core.cache.folder import fetch_or_make, keep
 from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.comparison.log_odds_scale import measure_scale, score_case
+from d24fad_core.comparison.normal_range import with_floor
 from d24fad_core.comparison.normal_stack import (
     NormalStack,
     PlacedStudy,
@@ -25,7 +27,7 @@ from d24fad_core.files import hash_bytes, write_text
 from d24fad_core.io.known_studies import StudySource, volume_of
 from d24fad_core.models.decoder_checkpoint import DecoderCard
 from d24fad_core.networks.support_decoder import SupportDecoder
-from d24fad_core.progress import Progress
+from d24fad_core.progress import Progress, silent
 from d24fad_core.support.frame import (
     FRAME_SCHEMA,
     AlignedStudy,
@@ -45,7 +47,7 @@ from d24fad_core.support.profile import (
 from d24fad_core.support.support_set import SupportSet, SupportStudy
 from d24fad_core.volumes.volume import Plane
 
-SCALE_SCHEMA = 2
+SCALE_SCHEMA = 3
 """Raised whenever the same normals give another scale: kept ones are then void."""
 
 
@@ -114,7 +116,7 @@ class LearnedComparison:
                 "a learned one; prepare it with the same options."
             )
         fitted = normals.fitted(place_study(study.volume, options.ct_window))
-        log_odds = decode_study(self._decoder, fitted, normals, progress)
+        log_odds = self._log_odds(fitted, normals, progress)
         scale = support.scale(options.planes)
         inside = fitted > 0
         scores = scale.z(log_odds)
@@ -127,6 +129,11 @@ class LearnedComparison:
             learnt_shares=False,
             distances=(normals.intensities - fitted).abs().half().numpy(),
         )
+
+    def _log_odds(self, study: Tensor, normals: NormalStack, progress: Progress = silent) -> Tensor:
+        """Those of the decoder, with the floor under them."""
+        decoded = decode_study(self._decoder, study, normals, progress)
+        return with_floor(decoded, study, normals.intensities, study > 0, self._card.threshold)
 
     def _frame(self, first: StudySource, ct_window: str) -> Frame:
         path = self._file(
@@ -175,7 +182,7 @@ class LearnedComparison:
             for number in range(len(stack)):
                 progress("comparing the normals", 0.5 + number / (2 * len(stack)))
                 normal = stack.intensities[number]
-                log_odds = decode_study(self._decoder, normal, stack.without(number))
+                log_odds = self._log_odds(normal, stack.without(number))
                 held_out.append(log_odds[normal > 0])
             return measure_scale(held_out, self._card.threshold, _voxel_ml(frame))
 

@@ -1,0 +1,58 @@
+"""A floor under the decoder: what is brighter or darker than anything in the normals around it.
+
+The decoder may not know a contrast or a lesion; a voxel that leaves the range of all normals
+nearby is abnormal all the same (Meissen et al. 2021 warn that brightness alone finds lesions on
+FLAIR, so that no map may rank them lower).
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_REACH = 3
+# Shares of the brightest tissue. From this much on a change can be seen; the decoder is taught
+# labels from the same change on.
+_VISIBLE = 0.1
+_LOG_ODDS_EACH = 0.05
+
+
+def beyond_normals(query: Tensor, normals: Tensor, inside: Tensor) -> Tensor:
+    """How far a query leaves the range of its normals.
+
+    Args:
+        query: (X, Y, Z) in the normals' units, see `NormalStack.fitted`.
+        normals: (K, X, Y, Z).
+        inside: (X, Y, Z) bool.
+
+    Returns:
+        (X, Y, Z), in shares of the brightest tissue: the distance of the query, slightly blurred,
+        from the lowest or highest value that any normal has within three voxels; 0 inside that
+        range and outside the query.
+    """
+    width = 2 * _REACH + 1
+    highest = F.max_pool3d(normals.amax(0)[None, None], width, 1, _REACH)[0, 0]
+    lowest = -F.max_pool3d(-normals.amin(0)[None, None], width, 1, _REACH)[0, 0]
+    around = F.avg_pool3d(query[None, None], 3, 1, 1, count_include_pad=False)[0, 0]
+    blurred = (query + around) / 2.0
+    beyond = torch.maximum(blurred - highest, lowest - blurred).clamp_min(0.0)
+    return beyond * inside
+
+
+def with_floor(
+    log_odds: Tensor, query: Tensor, normals: Tensor, inside: Tensor, threshold: float
+) -> Tensor:
+    """Log-odds that are never below what leaving the normals' range alone is worth.
+
+    A voxel that leaves the range by what can be seen is at the decoder's threshold, and rises by
+    one for each further twentieth of the brightest tissue.
+
+    Args:
+        log_odds: (X, Y, Z) of the decoder.
+        query: see `beyond_normals`.
+        normals: likewise.
+        inside: likewise.
+        threshold: the decoder's, in log-odds.
+    """
+    beyond = beyond_normals(query, normals, inside)
+    floor = threshold + (beyond - _VISIBLE) / _LOG_ODDS_EACH
+    return torch.where(beyond > 0, torch.maximum(log_odds, floor), log_odds)
