@@ -9,7 +9,10 @@ from d24fad_core.comparison.score_scale import ScoreScale
 from d24fad_core.volumes.volume import Plane
 
 TOLERATED_ML = 0.3
-"""What half of the normals may have above the threshold, each against the others."""
+"""What half of the people whom a decoder's threshold is chosen on may have above it."""
+
+BRIGHT_ML = 1.0
+"""Normals of whom half have more than this above the threshold raise it."""
 
 CASE_ML = 1.0
 """A case's score is the mean over so much of its highest voxels."""
@@ -20,8 +23,10 @@ _SMALLEST_SPREAD = 0.25
 def measure_scale(normals: Sequence[Tensor], threshold: float, voxel_ml: float) -> ScoreScale:
     """Measure the normals against each other.
 
-    The threshold is the decoder's own, unless half of these normals have more than `TOLERATED_ML`
-    above it: then it rises until they have not. A single abnormal normal does not raise it.
+    The threshold is the decoder's own, unless more than half of these normals have more than
+    `BRIGHT_ML` above it, as where the decoder does not know their contrast: then it rises until
+    they have not. Each normal is compared with one normal less than a case is and stands out more,
+    so that a stricter rule costs lesions (on people who do not teach, half of the Dice).
 
     Args:
         normals: leave-one-out log-odds inside each normal study, (V,) each.
@@ -31,9 +36,9 @@ def measure_scale(normals: Sequence[Tensor], threshold: float, voxel_ml: float) 
     together = torch.cat(list(normals))
     centre = float(together.mean())
     spread = max(float(together.std()), _SMALLEST_SPREAD)
-    tolerated = max(1, round(TOLERATED_ML / voxel_ml))
+    tolerated = max(1, round(BRIGHT_ML / voxel_ml))
     reached = [float(values.topk(min(tolerated, len(values))).values[-1]) for values in normals]
-    middle = sorted(reached)[len(reached) // 2]
+    middle = sorted(reached)[(len(reached) - 1) // 2]
     return ScoreScale(
         planes=frozenset(Plane),
         centre=centre,

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from d24fad_core.comparison.log_odds_scale import (
+    BRIGHT_ML,
     CASE_ML,
-    TOLERATED_ML,
     measure_scale,
     score_case,
 )
@@ -30,7 +30,7 @@ def test_the_decoders_threshold_holds_where_normals_are_dark() -> None:
 def test_the_threshold_rises_until_half_of_the_normals_are_dark() -> None:
     normals = [normal(seed, marked_ml=2.0) for seed in range(3)] + [normal(9)]
     scale = measure_scale(normals, 0.5, VOXEL_ML)
-    dark = [marked_ml(scale.z(values), scale.threshold) <= TOLERATED_ML for values in normals]
+    dark = [marked_ml(scale.z(values), scale.threshold) <= BRIGHT_ML for values in normals]
     assert sum(dark) * 2 >= len(dark)
 
 
