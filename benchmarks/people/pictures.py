@@ -72,7 +72,7 @@ def draw_people(settings: Settings, method: str) -> Path | None:
         f"{method}, {settings.shots} normals. Blue: lesion. White: marked. {RESEARCH_USE_ONLY}",
         fontsize=8,
     )
-    path = settings.out / f"{settings.cohort}-{settings.grid}-K{settings.shots}-{method}.png"
+    path = settings.out / f"{settings.cohort}-{settings.handed}-K{settings.shots}-{method}.png"
     with whole_file(path) as temporary:
         figure.savefig(temporary, format="png", dpi=_DPI)
     return path

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.people.cohorts import COHORTS, Cohort, Study, draw, read_study, resample
+from benchmarks.people.conspicuity import Lesions
 from benchmarks.people.methods import make_method, method_name
 from benchmarks.people.planting import PlantedCase, read_cases, read_planted
 from benchmarks.people.real import REAL_CASES, read_real_case, simulated_normals
@@ -34,6 +35,7 @@ class Settings:
         out: where results go.
         spacing: voxel size to bring studies to, mm; None leaves them as they are.
         brain_alone: hand the methods brains instead of heads.
+        lesions: which planted cases to test.
     """
 
     cohort: str
@@ -45,17 +47,19 @@ class Settings:
     out: Path
     spacing: float | None = None
     brain_alone: bool = False
+    lesions: Lesions = Lesions.CLEAR
 
     @property
-    def grid(self) -> str:
+    def handed(self) -> str:
         """Name of what the methods are handed."""
         size = "" if self.spacing is None else f"-{self.spacing:g}mm"
-        return f"{BRAIN_ALONE if self.brain_alone else AS_IS}{size}"
+        grid = f"{BRAIN_ALONE if self.brain_alone else AS_IS}{size}"
+        return grid if self.cohort == REAL else f"{self.lesions.value}-{grid}"
 
     def folder(self, number: int, method: str) -> Path:
         """Where the scores of a draw and a method are."""
         shots = f"K{self.shots}"
-        return self.out / self.cohort / self.grid / shots / f"draw{number}" / method
+        return self.out / self.cohort / self.handed / shots / f"draw{number}" / method
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +89,7 @@ def list_cases(settings: Settings, number: int) -> list[TestCase]:
     """The cases of a draw: untouched people, then those with lesions.
 
     Raises:
-        InputError: planted cases are missing.
+        InputError: planted cases are missing, or others than wanted.
         ConfigurationError: so many normals leave nobody to test.
     """
     if settings.cohort == REAL:
@@ -139,13 +143,16 @@ def _handed(study: Study, settings: Settings) -> Study:
 def _people(settings: Settings, cohort: Cohort, number: int) -> list[TestCase]:
     division = draw(cohort, number)
     folder = settings.planted / cohort.name
-    planted = {case.person: case for case in read_cases(folder) if case.draw == number}
+    planted = {
+        case.person: case for case in read_cases(folder, settings.lesions) if case.draw == number
+    }
     missing = [name for name in division.planted(settings.shots) if name not in planted]
     if missing:
         raise InputError(
             f"{folder} has no planted case of {', '.join(missing)} in draw {number}; run "
-            f"python -m benchmarks.people.planting --cohort {cohort.name} with --draws "
-            f"{number + 1} or more."
+            f"python -m benchmarks.people.planting --cohort {cohort.name} --lesions "
+            f"{settings.lesions.value} --out {folder} with --draws {number + 1} or more, or name "
+            "another folder with --planted."
         )
 
     def source(person: str) -> Study:
@@ -163,15 +170,15 @@ def _people(settings: Settings, cohort: Cohort, number: int) -> list[TestCase]:
         return [untouched(person)[0] for person in division.support(settings.shots)]
 
     group = f"draw {number}"
-    cases = [
+    tests = [
         TestCase(person, person, "", "", partial(untouched, person), group, normals)
         for person in division.untouched(settings.shots)
     ]
     for person in division.planted(settings.shots):
         case = planted[person]
         read = partial(with_lesion, case)
-        cases.append(TestCase(case.case, person, case.generator, case.kind, read, group, normals))
-    return cases
+        tests.append(TestCase(case.case, person, case.generator, case.kind, read, group, normals))
+    return tests
 
 
 def _at_spacing(

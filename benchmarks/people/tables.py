@@ -71,12 +71,12 @@ def write_tables(settings: Settings) -> Path:
     if settings.cohort == REAL:
         return _write_real(settings)
     results = collect(settings)
-    name = f"{settings.cohort}-{settings.grid}-K{settings.shots}"
+    name = f"{settings.cohort}-{settings.handed}-K{settings.shots}"
     document = {"notice": RESEARCH_USE_ONLY, "results": [asdict(result) for result in results]}
     write_text(settings.out / f"{name}.json", json.dumps(document, indent=1) + "\n")
     text = "\n".join(
         [
-            f"# {settings.cohort}, {settings.shots} normals, {settings.grid}",
+            f"# {settings.cohort}, {settings.shots} normals, {settings.handed}",
             "",
             *_main_table(results),
             "",
@@ -165,7 +165,7 @@ def _write_real(settings: Settings) -> Path:
                 [format(value, form) for value, form in zip(values.values(), formats, strict=True)]
             )
         )
-    path = settings.out / f"real-{settings.grid}-K{settings.shots}.md"
+    path = settings.out / f"real-{settings.handed}-K{settings.shots}.md"
     notice = {"notice": RESEARCH_USE_ONLY, "results": document}
     write_text(path.with_suffix(".json"), json.dumps(notice, indent=1) + "\n")
     heading = f"# Real lesions, {settings.shots} simulated normals"

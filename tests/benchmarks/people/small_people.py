@@ -6,6 +6,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 
+from benchmarks.people.anatomy import Anatomy, analyse
 from benchmarks.people.cohorts import Cohort, Study
 from d24fad_core.simulation import Contrast, SimulationOptions
 from d24fad_core.simulation.cohort import Role, simulate_subject
@@ -19,6 +20,12 @@ def person(number: int) -> Study:
     """A simulated person."""
     volume = simulate_subject(OPTIONS, Role.NORMAL, number).image
     return Study(volume, volume.array > 0)
+
+
+@lru_cache(maxsize=4)
+def anatomy_of(number: int) -> Anatomy:
+    """What is known of a simulated person's brain."""
+    return analyse(person(number))
 
 
 def write_people(shared: Path, masks: Path) -> None:
