@@ -37,7 +37,7 @@ class _Slices:
     @classmethod
     def of(cls, case: TestCase, scored: ScoredCase) -> "_Slices":
         study, truth = case.read()
-        box = ndimage.find_objects((study.brain | truth).astype(np.uint8))[0]
+        box = ndimage.find_objects((study.brain | truth.inside).astype(np.uint8))[0]
         inside = study.brain[box]
         signal = np.where(inside, study.volume.array[box], 0)
         middle = float(np.median(scored.heatmap[scored.considered]))

@@ -16,10 +16,9 @@ from typing import Any
 
 import nibabel
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.people.anatomy import analyse
-from benchmarks.people.cohorts import COHORTS, Cohort, Study, draw, read_mask, read_study
+from benchmarks.people.cohorts import COHORTS, Cohort, Study, Truth, draw, read_labels, read_study
 from benchmarks.people.conspicuity import Conspicuity, Lesions, is_clear, measure_conspicuity
 from benchmarks.people.pathology import Kind, PlantedStudy, plant_pathology
 from benchmarks.people.plaques import plant_plaques, register_average_brain
@@ -226,10 +225,12 @@ def _write(source: Path, planted: PlantedStudy, out: Path, name: str) -> None:
         nibabel.save(mask, temporary)
 
 
-def read_planted(case: PlantedCase, source: Study, folder: Path) -> tuple[Study, NDArray[np.bool_]]:
+def read_planted(case: PlantedCase, source: Study, folder: Path) -> tuple[Study, Truth]:
     """A planted case, with its person's brain, and where its lesions are."""
     volume = read_volume(folder / f"{case.case}.nii.gz", source.volume.modality)
-    return Study(volume, source.brain), read_mask(folder / f"{case.case}-mask.nii.gz", volume)
+    labels = read_labels(folder / f"{case.case}-mask.nii.gz", volume)
+    clear = np.isin(labels, [lesion.lesion for lesion in case.lesions if lesion.clear])
+    return Study(volume, source.brain), Truth(labels > 0, clear)
 
 
 def main() -> None:

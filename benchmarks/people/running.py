@@ -7,9 +7,16 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from benchmarks.people.cohorts import COHORTS, Cohort, Study, draw, read_study, resample
+from benchmarks.people.cohorts import (
+    COHORTS,
+    Cohort,
+    Study,
+    Truth,
+    draw,
+    read_study,
+    resample,
+)
 from benchmarks.people.conspicuity import Lesions
 from benchmarks.people.methods import make_method, method_name
 from benchmarks.people.planting import PlantedCase, read_cases, read_planted
@@ -80,7 +87,7 @@ class TestCase:
     person: str
     generator: str
     kind: str
-    read: Callable[[], tuple[Study, NDArray[np.bool_]]]
+    read: Callable[[], tuple[Study, Truth]]
     normals: str
     read_normals: Callable[[], list[Study]]
 
@@ -158,11 +165,12 @@ def _people(settings: Settings, cohort: Cohort, number: int) -> list[TestCase]:
     def source(person: str) -> Study:
         return read_study(cohort, person, settings.shared, settings.masks)
 
-    def untouched(person: str) -> tuple[Study, NDArray[np.bool_]]:
+    def untouched(person: str) -> tuple[Study, Truth]:
         study = source(person)
-        return _at_spacing(study, np.zeros(study.volume.shape, bool), settings.spacing)
+        nowhere = Truth.unmeasured(np.zeros(study.volume.shape, bool))
+        return _at_spacing(study, nowhere, settings.spacing)
 
-    def with_lesion(case: PlantedCase) -> tuple[Study, NDArray[np.bool_]]:
+    def with_lesion(case: PlantedCase) -> tuple[Study, Truth]:
         study, truth = read_planted(case, source(case.person), folder)
         return _at_spacing(study, truth, settings.spacing)
 
@@ -181,14 +189,14 @@ def _people(settings: Settings, cohort: Cohort, number: int) -> list[TestCase]:
     return tests
 
 
-def _at_spacing(
-    study: Study, truth: NDArray[np.bool_], spacing: float | None
-) -> tuple[Study, NDArray[np.bool_]]:
+def _at_spacing(study: Study, truth: Truth, spacing: float | None) -> tuple[Study, Truth]:
     if spacing is None:
         return study, truth
     volume, brain = resample(study.volume, study.brain, spacing)
-    _, smaller = resample(study.volume, truth, spacing)
-    return Study(volume, brain, study.bright), smaller
+    inside, clear = (
+        resample(study.volume, mask, spacing)[1] for mask in (truth.inside, truth.clear)
+    )
+    return Study(volume, brain, study.bright), Truth(inside, clear)
 
 
 def _real_cases(settings: Settings, number: int) -> list[TestCase]:

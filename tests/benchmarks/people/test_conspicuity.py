@@ -98,7 +98,7 @@ def test_without_tissue_around_there_is_no_contrast() -> None:
 
 @pytest.mark.parametrize(
     "short",
-    [{"volume_ml": 0.29}, {"change": 0.49}, {"contrast": -0.49}, {"contrast_to_noise": 1.8}],
+    [{"volume_ml": 0.29}, {"change": 0.49}, {"contrast": -0.49}, {"contrast_to_noise": 2.1}],
 )
 def test_a_clear_lesion_is_large_and_stands_out(short: dict[str, float]) -> None:
     assert CLEAR.clear

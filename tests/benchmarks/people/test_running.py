@@ -72,7 +72,10 @@ def test_a_run_writes_tables_and_pictures_and_is_not_repeated(settings: Settings
     _plant(settings)
     run(settings, ["brightness"])
     path = write_tables(settings)
-    assert "| brightness | 1 |" in path.read_text()
+    text = path.read_text()
+    assert "| brightness | 1 |" in text
+    assert "| clear | brightness |" in text
+    assert "2 normals, 2 untouched people and 2 with planted lesions (`--lesions clear`" in text
     document = json.loads(path.with_suffix(".json").read_text())
     assert 0 < document["results"][0]["mean"]["voxel_auroc"]["value"] <= 1
     picture = draw_people(settings, "brightness")
