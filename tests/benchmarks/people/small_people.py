@@ -1,5 +1,6 @@
 """A few simulated people of 4 mm, as studies and as a cohort on disk."""
 
+import shutil
 from functools import lru_cache
 from pathlib import Path
 
@@ -49,9 +50,10 @@ def write_lesions(shared: Path, affine: np.ndarray, shape: tuple[int, int, int])
     world = indices @ affine[:3, :3].T + affine[:3, 3]
     mask = np.linalg.norm(world - LESION_MNI, axis=-1) < 9
     (shared / MASKS).mkdir(parents=True, exist_ok=True)
-    for patient in PATIENTS:
-        image = nibabel.Nifti1Image(mask.astype(np.uint8), affine)
-        nibabel.save(image, shared / MASKS / f"patient{patient:02d}.nii.gz")
+    first, *others = (shared / MASKS / f"patient{patient:02d}.nii.gz" for patient in PATIENTS)
+    nibabel.save(nibabel.Nifti1Image(mask.astype(np.uint8), affine), first)
+    for path in others:
+        shutil.copyfile(first, path)
 
 
 LESION_MNI = np.array([-26.0, -20.0, 28.0])
