@@ -7,9 +7,9 @@ it, as grey matter is, so the unit of contrast is white less grey matter. A lesi
 - differs from the same place of the untouched person, and from the tissue around it, by half the
   difference of white and grey matter or more;
 - stands out from what that tissue holds itself, such as folds of the cortex: its contrast-to-noise
-  ratio is 6 over the lesion's area, the noise being that of patches as wide as a fold. The criterion
-  of Rose (1948) is 5; on pictures of planted cases, lesions between 5 and 6 lay flat on the
-  ventricles or looked like sulci.
+  ratio is 6 over the lesion's area, the noise being that of patches as wide as a fold. The
+  criterion of Rose (1948) is 5; on pictures of planted cases, lesions between 5 and 6 lay flat on
+  the ventricles or looked like sulci.
 """
 
 import math
