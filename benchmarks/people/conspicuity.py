@@ -66,7 +66,7 @@ class Conspicuity:
     @property
     def visibility(self) -> float:
         """Contrast-to-noise ratio over the area of a ball of this volume, in patches of a fold."""
-        radius = (3000 * self.volume_ml / (4 * math.pi)) ** (1 / 3)
+        radius: float = (3000 * self.volume_ml / (4 * math.pi)) ** (1 / 3)
         return self.contrast_to_noise * math.sqrt(math.pi) * radius / _FOLD_MM
 
     @property
