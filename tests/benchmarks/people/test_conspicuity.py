@@ -82,6 +82,17 @@ def test_fluid_around_is_no_tissue() -> None:
     assert lesion.contrast == pytest.approx(-0.8, abs=0.03)
 
 
+def test_soft_edges_and_what_is_far_away_are_not_compared_with() -> None:
+    anatomy = _white_matter()
+    edge, ring, white = _cube(11, 8), _cube(9, 12), anatomy.signal.copy()
+    anatomy.signal[:] -= 0.8 * (WHITE - GREY)
+    anatomy.signal[ring] = white[ring]
+    anatomy.signal[edge] -= 0.5 * (WHITE - GREY)
+    # A voxel around the lesion is half changed; the tissue 4 mm away is white.
+    (lesion,) = _measure(anatomy, (_cube(12, 6), -0.4))
+    assert lesion.contrast == pytest.approx(-0.9, abs=0.1)
+
+
 def test_bright_and_dark_parts_do_not_cancel() -> None:
     parts = [((slice(12, 18), slice(12, 18), slice(k, k + 3)), c) for k, c in ((12, -1), (15, 1))]
     (lesion,) = _measure(_white_matter(), *parts)
