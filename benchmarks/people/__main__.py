@@ -7,8 +7,10 @@ import argparse
 from pathlib import Path
 
 from benchmarks.people.cohorts import COHORTS
+from benchmarks.people.conspicuity import Lesions
 from benchmarks.people.methods import method_name
 from benchmarks.people.pictures import draw_people
+from benchmarks.people.planting import add_lesions
 from benchmarks.people.running import REAL, Settings, run
 from benchmarks.people.tables import write_tables
 
@@ -26,6 +28,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=3, help="draws of the normals")
     parser.add_argument("--spacing", type=float, help="resample studies to voxels of so many mm")
     parser.add_argument("--brain-alone", action="store_true", help="mask the heads first")
+    add_lesions(parser)
     wanted = parser.parse_args()
     settings = Settings(
         wanted.cohort,
@@ -37,6 +40,7 @@ def main() -> None:
         wanted.out,
         wanted.spacing,
         wanted.brain_alone,
+        Lesions(wanted.lesions),
     )
     methods = wanted.methods.split(",")
     run(settings, methods)

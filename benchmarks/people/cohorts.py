@@ -124,6 +124,24 @@ class Study:
         return replace(self, volume=replace(self.volume, array=array))
 
 
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """Where a study's lesions are, on its grid.
+
+    Attributes:
+        inside: True inside lesions.
+        clear: True inside clear lesions; nowhere, where nobody has measured that.
+    """
+
+    inside: NDArray[np.bool_]
+    clear: NDArray[np.bool_]
+
+    @classmethod
+    def unmeasured(cls, inside: NDArray[np.bool_]) -> "Truth":
+        """Lesions of which nobody has measured how conspicuous they are, or none at all."""
+        return cls(inside, np.zeros_like(inside))
+
+
 def read_study(cohort: Cohort, person: str, shared: Path, masks: Path | None) -> Study:
     """Read a person's study.
 
@@ -164,13 +182,22 @@ def read_mask(path: Path, volume: Volume) -> NDArray[np.bool_]:
     Raises:
         InputError: it cannot be read or lies on another grid.
     """
+    return read_labels(path, volume) > 0
+
+
+def read_labels(path: Path, volume: Volume) -> NDArray[np.int32]:
+    """Numbered regions on the grid of their study; 0 is outside.
+
+    Raises:
+        InputError: they cannot be read or lie on another grid.
+    """
     mask = read_volume(path, Modality.MR)
     if mask.shape != volume.shape or not np.allclose(mask.affine, volume.affine, atol=1e-2):
         raise InputError(
             f"{path} does not lie on the grid of {volume.name}; write the mask on the study's own "
             "grid."
         )
-    return mask.array > 0.5
+    return np.round(mask.array).astype(np.int32)
 
 
 def resample(volume: Volume, mask: NDArray[np.bool_], spacing: float) -> tuple[Volume, NDArray]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from benchmarks.people.scores import CaseFigures, ScoredCase
+from benchmarks.people.strata import CLEAR, list_lesions, measure_stratum
 from d24fad_core.evaluation.metrics import (
     Estimate,
     ScoredImage,
@@ -14,7 +15,6 @@ from d24fad_core.evaluation.metrics import (
     measure_ranking,
     pixel_auroc,
     pixel_average_precision,
-    scan_lesions,
 )
 from d24fad_core.evaluation.metrics.bootstrap import ROUNDS, draw_cases, estimate
 
@@ -28,6 +28,8 @@ class Measures:
         average_precision: over the same.
         aupro: per-region overlap, over the same.
         froc: mean sensitivity of the lesions at 1/8 to 8 false positives a scan, in the brain.
+        froc_clear: the same of clear lesions; others neither count nor are false. None where no
+            lesion is clear.
         volume_auroc: case scores of people with lesions against those of untouched people.
         dice: mean over lesion cases, at the method's own threshold.
         hit: share of lesion cases whose lesion the mask overlaps.
@@ -40,6 +42,7 @@ class Measures:
     average_precision: Estimate
     aupro: Estimate
     froc: Estimate
+    froc_clear: Estimate | None
     volume_auroc: Estimate
     dice: Estimate
     hit: Estimate
@@ -90,7 +93,8 @@ def measure(cases: Sequence[ScoredCase], *, rounds: int = ROUNDS) -> Measures:
     """
     images = [as_image(case) for case in cases]
     pixels = measure_pixels(images, rounds=rounds)
-    scans = [scan_lesions(image, case.spacing) for image, case in zip(images, cases, strict=True)]
+    lesions = [list_lesions(case) for case in cases]
+    clear = measure_stratum(lesions, CLEAR, rounds=rounds)
     abnormal = [case.figures for case in cases if case.truth.any()]
     untouched = [case.figures for case in cases if not case.truth.any()]
     kinds = [int(case.truth.any()) for case in cases]
@@ -110,7 +114,8 @@ def measure(cases: Sequence[ScoredCase], *, rounds: int = ROUNDS) -> Measures:
         voxel_auroc=pixels.auroc,
         average_precision=pixels.average_precision,
         aupro=pixels.aupro,
-        froc=measure_lesions(scans, rounds=rounds).mean,
+        froc=measure_lesions([each.scan for each in lesions], rounds=rounds).mean,
+        froc_clear=None if clear is None else clear.froc,
         volume_auroc=ranking.auroc,
         dice=over(abnormal, lambda person: person.dice),
         hit=over(abnormal, lambda person: float(person.overlap_ml > 0)),
@@ -125,13 +130,17 @@ def mean_of_draws(draws: Sequence[Measures]) -> Measures:
 
     Draws share people, so the bounds are those of one draw: wider than the mean's own.
     """
-    means = {}
+    means: dict[str, Estimate | None] = {}
     for field in fields(Measures):
-        parts: list[Estimate] = [getattr(draw, field.name) for draw in draws]
+        values: list[Estimate | None] = [getattr(draw, field.name) for draw in draws]
+        parts = [value for value in values if value is not None]
+        if not parts:
+            means[field.name] = None
+            continue
         bounds = [part.interval for part in parts if part.interval is not None]
         interval = tuple(np.mean(bounds, axis=0).tolist()) if bounds else None
         means[field.name] = Estimate(float(np.mean([part.value for part in parts])), interval)
-    return Measures(**means)
+    return Measures(**means)  # type: ignore[arg-type]
 
 
 def measure_kinds(cases: Sequence[ScoredCase]) -> list[KindMeasures]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.people import extended_lesions, focal_lesions
-from benchmarks.people.anatomy import Anatomy, analyse
+from benchmarks.people.anatomy import Anatomy
 from benchmarks.people.canvas import Canvas
 from benchmarks.people.cohorts import Study
 from d24fad_core.errors import InputError
@@ -70,13 +70,20 @@ class PlantedStudy:
     contrast: float
 
 
-def plant_pathology(study: Study, kind: Kind, rng: np.random.Generator) -> PlantedStudy:
+def plant_pathology(
+    study: Study, anatomy: Anatomy, kind: Kind, rng: np.random.Generator
+) -> PlantedStudy:
     """Plant one kind of pathology.
+
+    Args:
+        study: the person.
+        anatomy: what `analyse` says of the study.
+        kind: what to plant.
+        rng: draws everything else.
 
     Raises:
         InputError: no attempt gave a lesion inside the brain.
     """
-    anatomy = analyse(study)
     for _ in range(_ATTEMPTS):
         canvas = Canvas(anatomy, rng)
         _DRAWN[kind](canvas, float(rng.uniform(*_CONSPICUITY)))

@@ -37,7 +37,7 @@ class _Slices:
     @classmethod
     def of(cls, case: TestCase, scored: ScoredCase) -> "_Slices":
         study, truth = case.read()
-        box = ndimage.find_objects((study.brain | truth).astype(np.uint8))[0]
+        box = ndimage.find_objects((study.brain | truth.inside).astype(np.uint8))[0]
         inside = study.brain[box]
         signal = np.where(inside, study.volume.array[box], 0)
         middle = float(np.median(scored.heatmap[scored.considered]))
@@ -72,7 +72,7 @@ def draw_people(settings: Settings, method: str) -> Path | None:
         f"{method}, {settings.shots} normals. Blue: lesion. White: marked. {RESEARCH_USE_ONLY}",
         fontsize=8,
     )
-    path = settings.out / f"{settings.cohort}-{settings.grid}-K{settings.shots}-{method}.png"
+    path = settings.out / f"{settings.cohort}-{settings.handed}-K{settings.shots}-{method}.png"
     with whole_file(path) as temporary:
         figure.savefig(temporary, format="png", dpi=_DPI)
     return path

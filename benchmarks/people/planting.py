@@ -1,30 +1,39 @@
 """`python -m benchmarks.people.planting`: write the people with planted lesions of a cohort once.
 
-Each case is CASE.nii.gz, stored as its person's study was, with CASE-mask.nii.gz; cases.json says
-who it is, what was planted and in which draw. Repeat the command to go on.
+Each case is CASE.nii.gz, stored as its person's study was, with CASE-mask.nii.gz, in which lesions
+are numbered; cases.json says who it is, what was planted in which draw, and how conspicuous each
+lesion is. With `--lesions clear` a person's lesions are drawn again until one of them at least is
+clear. Repeat the command to go on.
 """
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
-from numpy.typing import NDArray
 
-from benchmarks.people.cohorts import COHORTS, Cohort, Study, draw, read_mask, read_study
+from benchmarks.people.anatomy import analyse
+from benchmarks.people.cohorts import COHORTS, Cohort, Study, Truth, draw, read_labels, read_study
+from benchmarks.people.conspicuity import Conspicuity, Lesions, is_clear, measure_conspicuity
 from benchmarks.people.pathology import Kind, PlantedStudy, plant_pathology
-from benchmarks.people.plaques import plant_plaques
+from benchmarks.people.plaques import plant_plaques, register_average_brain
+from d24fad_core.errors import InputError
 from d24fad_core.files import whole_file, write_text
 from d24fad_core.io.reading import read_volume
+from d24fad_core.regions import label_regions
 
-RECIPE = 1
+RECIPE = 2
 """Raised whenever equal draws would give other lesions than before."""
 CASES_FILE = "cases.json"
 PATHOLOGY, PLAQUES = "pathology", "plaques"
 _FEWEST_SHOTS = 2
+_USUAL_SHOTS = 4
+_ATTEMPTS = 25
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,8 @@ class PlantedCase:
         kind: what was planted.
         volume_ml: volume of the mask.
         contrast: mean change inside the mask, in units of white less grey matter.
+        wanted: which cases were wanted when it was planted.
+        lesions: how conspicuous each lesion is; unknown of cases of the first recipe.
     """
 
     case: str
@@ -50,6 +61,8 @@ class PlantedCase:
     kind: str
     volume_ml: float
     contrast: float
+    wanted: Lesions = Lesions.ANY
+    lesions: tuple[Conspicuity, ...] = ()
 
 
 def plan(cohort: Cohort, number: int) -> Iterator[tuple[str, int, str, Kind | None]]:
@@ -72,7 +85,12 @@ def plan(cohort: Cohort, number: int) -> Iterator[tuple[str, int, str, Kind | No
 
 
 def plant(
-    cohort: Cohort, draws: int, shared: Path, masks: Path | None, out: Path
+    cohort: Cohort,
+    draws: int,
+    shared: Path,
+    masks: Path | None,
+    out: Path,
+    wanted: Lesions = Lesions.CLEAR,
 ) -> list[PlantedCase]:
     """Write what is missing of a cohort's planted cases.
 
@@ -82,44 +100,103 @@ def plant(
         shared: the folder of shared volumes.
         masks: the folder of brain masks, for heads.
         out: where the cases go.
+        wanted: which cases to plant.
 
     Raises:
-        InputError: a study or mask cannot be read or does not fit.
+        InputError: a study or mask cannot be read or does not fit; the folder's cases were planted
+            otherwise; no attempt gave clear lesions.
     """
-    cases = {case.case: case for case in read_cases(out)}
-    for number in range(draws):
-        for person, place, generator, kind in plan(cohort, number):
-            name = f"{person}-draw{number}"
-            if name in cases:
-                continue
-            study = read_study(cohort, person, shared, masks)
-            rng = np.random.default_rng((RECIPE, number, place, len(cohort.people)))
-            if kind is None:
-                planted = plant_plaques(study, shared, rng)
-            else:
-                planted = plant_pathology(study, kind, rng)
-            _write(shared / cohort.folder / f"{person}.nii.gz", planted, out, name)
-            cases[name] = PlantedCase(
-                name,
-                person,
-                number,
-                place,
-                generator,
-                planted.kind,
-                round(float(planted.mask.sum() * study.volume.voxel_ml), 3),
-                round(planted.contrast, 3),
-            )
-            _write_cases(list(cases.values()), out)
-            print(cases[name], flush=True)
+    cases = {case.case: case for case in read_cases(out, wanted)}
+    plans = [(number, *each) for number in range(draws) for each in plan(cohort, number)]
+    # Those who are only tested against few normals come last.
+    for number, person, place, generator, kind in sorted(
+        plans, key=lambda each: each[2] < _USUAL_SHOTS
+    ):
+        name = f"{person}-draw{number}"
+        if name in cases:
+            continue
+        study = read_study(cohort, person, shared, masks)
+        rng = np.random.default_rng((RECIPE, number, place, len(cohort.people)))
+        planted, lesions = _plant_study(study, kind, shared, rng, wanted)
+        _write(shared / cohort.folder / f"{person}.nii.gz", planted, out, name)
+        cases[name] = PlantedCase(
+            name,
+            person,
+            number,
+            place,
+            generator,
+            planted.kind,
+            round(float(planted.mask.sum() * study.volume.voxel_ml), 3),
+            round(planted.contrast, 3),
+            wanted,
+            lesions,
+        )
+        _write_cases(list(cases.values()), out)
+        clear = sum(lesion.clear for lesion in lesions)
+        print(
+            f"{name}: {planted.kind}, {cases[name].volume_ml:.1f} ml, {len(lesions)} lesions, "
+            f"{clear} clear",
+            flush=True,
+        )
     return list(cases.values())
 
 
-def read_cases(folder: Path) -> list[PlantedCase]:
-    """The planted cases of a folder; none where there are none yet."""
+def _plant_study(
+    study: Study, kind: Kind | None, shared: Path, rng: np.random.Generator, wanted: Lesions
+) -> tuple[PlantedStudy, tuple[Conspicuity, ...]]:
+    """Plant a kind of pathology, or plaques for None, until it is as wanted.
+
+    Kinds that are hardly ever clear give way to the next one.
+    """
+    anatomy = analyse(study)
+    plantings: list[Callable[[], PlantedStudy]]
+    if kind is None:
+        to_average = register_average_brain(study)
+        plantings = [partial(plant_plaques, study, anatomy, to_average, shared, rng)]
+    else:
+        kinds = list(Kind)
+        following = [kinds[(kinds.index(kind) + step) % len(kinds)] for step in range(len(kinds))]
+        plantings = [partial(plant_pathology, study, anatomy, each, rng) for each in following]
+    for planting in plantings:
+        for _ in range(_ATTEMPTS):
+            planted = planting()
+            lesions = measure_conspicuity(anatomy, planted.array, planted.mask)
+            if wanted is Lesions.ANY or is_clear(lesions):
+                return planted, lesions
+    raise InputError(
+        f"{study.volume.name}: {_ATTEMPTS} attempts with each kind gave no clear lesion; check "
+        f"that the mask is a brain and the study a T1, or give --lesions {Lesions.ANY.value}."
+    )
+
+
+def read_cases(folder: Path, wanted: Lesions | None = None) -> list[PlantedCase]:
+    """The planted cases of a folder; none where there are none yet.
+
+    Args:
+        folder: where they are.
+        wanted: which cases are wanted; None takes them as they are.
+
+    Raises:
+        InputError: they were planted otherwise than wanted.
+    """
     path = folder / CASES_FILE
     if not path.is_file():
         return []
-    return [PlantedCase(**case) for case in json.loads(path.read_text(encoding="utf-8"))]
+    cases = [_as_case(document) for document in json.loads(path.read_text(encoding="utf-8"))]
+    for case in cases:
+        if wanted is not None and case.wanted is not wanted:
+            raise InputError(
+                f"{folder} has cases that were planted with --lesions {case.wanted.value}, and "
+                f"--lesions {wanted.value} is wanted; give --lesions {case.wanted.value}, or "
+                "another folder."
+            )
+    return cases
+
+
+def _as_case(document: dict[str, Any]) -> PlantedCase:
+    lesions = tuple(Conspicuity(**lesion) for lesion in document.pop("lesions", ()))
+    wanted = Lesions(document.pop("wanted", Lesions.ANY))
+    return PlantedCase(**document, wanted=wanted, lesions=lesions)
 
 
 def _write_cases(cases: list[PlantedCase], out: Path) -> None:
@@ -141,16 +218,19 @@ def _write(source: Path, planted: PlantedStudy, out: Path, name: str) -> None:
     image = nibabel.Nifti1Image(array, stored.affine, header)
     with whole_file(out / f"{name}.nii.gz") as temporary:
         nibabel.save(image, temporary)
-    mask = nibabel.Nifti1Image(planted.mask.astype(np.uint8), stored.affine)
+    lesions = label_regions(planted.mask).astype(np.uint16)
+    mask = nibabel.Nifti1Image(lesions, stored.affine)
     mask.header.set_xyzt_units("mm")
     with whole_file(out / f"{name}-mask.nii.gz") as temporary:
         nibabel.save(mask, temporary)
 
 
-def read_planted(case: PlantedCase, source: Study, folder: Path) -> tuple[Study, NDArray[np.bool_]]:
+def read_planted(case: PlantedCase, source: Study, folder: Path) -> tuple[Study, Truth]:
     """A planted case, with its person's brain, and where its lesions are."""
     volume = read_volume(folder / f"{case.case}.nii.gz", source.volume.modality)
-    return Study(volume, source.brain), read_mask(folder / f"{case.case}-mask.nii.gz", volume)
+    labels = read_labels(folder / f"{case.case}-mask.nii.gz", volume)
+    clear = np.isin(labels, [lesion.lesion for lesion in case.lesions if lesion.clear])
+    return Study(volume, source.brain), Truth(labels > 0, clear)
 
 
 def main() -> None:
@@ -161,8 +241,26 @@ def main() -> None:
     parser.add_argument("--masks", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--draws", type=int, default=3)
+    add_lesions(parser)
     wanted = parser.parse_args()
-    plant(COHORTS[wanted.cohort], wanted.draws, wanted.shared, wanted.masks, wanted.out)
+    plant(
+        COHORTS[wanted.cohort],
+        wanted.draws,
+        wanted.shared,
+        wanted.masks,
+        wanted.out,
+        Lesions(wanted.lesions),
+    )
+
+
+def add_lesions(parser: argparse.ArgumentParser) -> None:
+    """Add the option `--lesions`."""
+    parser.add_argument(
+        "--lesions",
+        choices=[lesions.value for lesions in Lesions],
+        default=Lesions.CLEAR.value,
+        help="people with at least one clear lesion and 1 ml in all, or whatever is drawn",
+    )
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from benchmarks.people.anatomy import Anatomy, Array, analyse
+from benchmarks.people.anatomy import Anatomy, Array
 from benchmarks.people.canvas import Canvas
 from benchmarks.people.cohorts import Study
 from benchmarks.people.pathology import PlantedStudy, finish
@@ -33,21 +33,27 @@ _SMALLEST_ML = 0.1
 _COARSE_MM = 3.0
 
 
-def plant_plaques(study: Study, shared: Path, rng: np.random.Generator) -> PlantedStudy:
+def plant_plaques(
+    study: Study,
+    anatomy: Anatomy,
+    to_average: sitk.Transform,
+    shared: Path,
+    rng: np.random.Generator,
+) -> PlantedStudy:
     """Plant the lesions of one patient.
 
     Args:
         study: the person.
+        anatomy: what `analyse` says of the study.
+        to_average: what `register_average_brain` says of it.
         shared: the folder of shared volumes.
         rng: draws patient and depth.
 
     Raises:
         InputError: no patient's lesions lie inside the person's brain.
     """
-    anatomy = analyse(study)
-    transform = register_average_brain(study)
     for patient in rng.permutation(PATIENTS):
-        share = _mapped(shared / MASKS / f"patient{patient:02d}.nii.gz", study, transform)
+        share = _mapped(shared / MASKS / f"patient{patient:02d}.nii.gz", study, to_average)
         canvas = Canvas(anatomy, rng)
         _darken(canvas, anatomy, share[anatomy.box])
         planted = finish(study, anatomy, canvas, KIND)

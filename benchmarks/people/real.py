@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
-from benchmarks.people.cohorts import Study
+from benchmarks.people.cohorts import Study, Truth
 from d24fad_core.io.reading import find_studies, read_volume
 from d24fad_core.simulation import Contrast, SimulationOptions, simulate_cohort
 from d24fad_core.volumes.volume import Modality, Volume
@@ -71,7 +70,7 @@ REAL_CASES = (
 )
 
 
-def read_real_case(case: RealCase, shared: Path) -> tuple[Study, NDArray[np.bool_]]:
+def read_real_case(case: RealCase, shared: Path) -> tuple[Study, Truth]:
     """Study and truth of a real case; signal is at least 0, and 0 outside the brain.
 
     Raises:
@@ -92,7 +91,7 @@ def read_real_case(case: RealCase, shared: Path) -> tuple[Study, NDArray[np.bool
         np.asarray(brain, bool),
         bright=case.contrast is Contrast.FLAIR,
     )
-    return study, truth
+    return study, Truth.unmeasured(truth)
 
 
 def simulated_normals(contrast: Contrast, draw: int, shots: int, folder: Path) -> list[Study]:

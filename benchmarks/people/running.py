@@ -7,9 +7,17 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from benchmarks.people.cohorts import COHORTS, Cohort, Study, draw, read_study, resample
+from benchmarks.people.cohorts import (
+    COHORTS,
+    Cohort,
+    Study,
+    Truth,
+    draw,
+    read_study,
+    resample,
+)
+from benchmarks.people.conspicuity import Lesions
 from benchmarks.people.methods import make_method, method_name
 from benchmarks.people.planting import PlantedCase, read_cases, read_planted
 from benchmarks.people.real import REAL_CASES, read_real_case, simulated_normals
@@ -34,6 +42,7 @@ class Settings:
         out: where results go.
         spacing: voxel size to bring studies to, mm; None leaves them as they are.
         brain_alone: hand the methods brains instead of heads.
+        lesions: which planted cases to test.
     """
 
     cohort: str
@@ -45,17 +54,19 @@ class Settings:
     out: Path
     spacing: float | None = None
     brain_alone: bool = False
+    lesions: Lesions = Lesions.CLEAR
 
     @property
-    def grid(self) -> str:
+    def handed(self) -> str:
         """Name of what the methods are handed."""
         size = "" if self.spacing is None else f"-{self.spacing:g}mm"
-        return f"{BRAIN_ALONE if self.brain_alone else AS_IS}{size}"
+        grid = f"{BRAIN_ALONE if self.brain_alone else AS_IS}{size}"
+        return grid if self.cohort == REAL else f"{self.lesions.value}-{grid}"
 
     def folder(self, number: int, method: str) -> Path:
         """Where the scores of a draw and a method are."""
         shots = f"K{self.shots}"
-        return self.out / self.cohort / self.grid / shots / f"draw{number}" / method
+        return self.out / self.cohort / self.handed / shots / f"draw{number}" / method
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +87,7 @@ class TestCase:
     person: str
     generator: str
     kind: str
-    read: Callable[[], tuple[Study, NDArray[np.bool_]]]
+    read: Callable[[], tuple[Study, Truth]]
     normals: str
     read_normals: Callable[[], list[Study]]
 
@@ -85,7 +96,7 @@ def list_cases(settings: Settings, number: int) -> list[TestCase]:
     """The cases of a draw: untouched people, then those with lesions.
 
     Raises:
-        InputError: planted cases are missing.
+        InputError: planted cases are missing, or others than wanted.
         ConfigurationError: so many normals leave nobody to test.
     """
     if settings.cohort == REAL:
@@ -139,23 +150,27 @@ def _handed(study: Study, settings: Settings) -> Study:
 def _people(settings: Settings, cohort: Cohort, number: int) -> list[TestCase]:
     division = draw(cohort, number)
     folder = settings.planted / cohort.name
-    planted = {case.person: case for case in read_cases(folder) if case.draw == number}
+    planted = {
+        case.person: case for case in read_cases(folder, settings.lesions) if case.draw == number
+    }
     missing = [name for name in division.planted(settings.shots) if name not in planted]
     if missing:
         raise InputError(
             f"{folder} has no planted case of {', '.join(missing)} in draw {number}; run "
-            f"python -m benchmarks.people.planting --cohort {cohort.name} with --draws "
-            f"{number + 1} or more."
+            f"python -m benchmarks.people.planting --cohort {cohort.name} --lesions "
+            f"{settings.lesions.value} --out {folder} with --draws {number + 1} or more, or name "
+            "another folder with --planted."
         )
 
     def source(person: str) -> Study:
         return read_study(cohort, person, settings.shared, settings.masks)
 
-    def untouched(person: str) -> tuple[Study, NDArray[np.bool_]]:
+    def untouched(person: str) -> tuple[Study, Truth]:
         study = source(person)
-        return _at_spacing(study, np.zeros(study.volume.shape, bool), settings.spacing)
+        nowhere = Truth.unmeasured(np.zeros(study.volume.shape, bool))
+        return _at_spacing(study, nowhere, settings.spacing)
 
-    def with_lesion(case: PlantedCase) -> tuple[Study, NDArray[np.bool_]]:
+    def with_lesion(case: PlantedCase) -> tuple[Study, Truth]:
         study, truth = read_planted(case, source(case.person), folder)
         return _at_spacing(study, truth, settings.spacing)
 
@@ -163,25 +178,25 @@ def _people(settings: Settings, cohort: Cohort, number: int) -> list[TestCase]:
         return [untouched(person)[0] for person in division.support(settings.shots)]
 
     group = f"draw {number}"
-    cases = [
+    tests = [
         TestCase(person, person, "", "", partial(untouched, person), group, normals)
         for person in division.untouched(settings.shots)
     ]
     for person in division.planted(settings.shots):
         case = planted[person]
         read = partial(with_lesion, case)
-        cases.append(TestCase(case.case, person, case.generator, case.kind, read, group, normals))
-    return cases
+        tests.append(TestCase(case.case, person, case.generator, case.kind, read, group, normals))
+    return tests
 
 
-def _at_spacing(
-    study: Study, truth: NDArray[np.bool_], spacing: float | None
-) -> tuple[Study, NDArray[np.bool_]]:
+def _at_spacing(study: Study, truth: Truth, spacing: float | None) -> tuple[Study, Truth]:
     if spacing is None:
         return study, truth
     volume, brain = resample(study.volume, study.brain, spacing)
-    _, smaller = resample(study.volume, truth, spacing)
-    return Study(volume, brain, study.bright), smaller
+    inside, clear = (
+        resample(study.volume, mask, spacing)[1] for mask in (truth.inside, truth.clear)
+    )
+    return Study(volume, brain, study.bright), Truth(inside, clear)
 
 
 def _real_cases(settings: Settings, number: int) -> list[TestCase]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from benchmarks.people.cohorts import Study
+from benchmarks.people.cohorts import Study, Truth
 from benchmarks.people.methods import Score
 from d24fad_core.files import whole_file, write_text
 from d24fad_core.regions import label_regions
@@ -68,6 +68,7 @@ class ScoredCase:
         figures: the rest.
         heatmap: scores; lowest where the method analysed nothing.
         truth: True inside lesions.
+        clear: True inside clear lesions.
         considered: True in the brain and in lesions.
         marked: True where the method marks.
         spacing: voxel size, mm.
@@ -76,22 +77,22 @@ class ScoredCase:
     figures: CaseFigures
     heatmap: NDArray[np.float32]
     truth: NDArray[np.bool_]
+    clear: NDArray[np.bool_]
     considered: NDArray[np.bool_]
     marked: NDArray[np.bool_]
     spacing: tuple[float, float, float]
 
 
-def compare(
-    figures: CaseFigures, study: Study, truth: NDArray[np.bool_], score: Score
-) -> ScoredCase:
+def compare(figures: CaseFigures, study: Study, lesions: Truth, score: Score) -> ScoredCase:
     """Measure a score against the truth, all on one grid.
 
     Args:
         figures: with names and times; volumes are filled in.
         study: the case.
-        truth: True inside lesions.
+        lesions: where its lesions are.
         score: what the method said.
     """
+    truth = lesions.inside
     voxel_ml = study.volume.voxel_ml
     regions = label_regions(score.marked)
     touching = np.unique(regions[truth & score.marked])
@@ -114,6 +115,7 @@ def compare(
         measured,
         heatmap[box].astype(np.float32),
         truth[box],
+        lesions.clear[box],
         considered[box],
         score.marked[box],
         study.volume.spacing,
@@ -129,6 +131,7 @@ def write_case(folder: Path, scored: ScoredCase) -> None:
             scores=scored.heatmap[scored.considered],
             considered=np.packbits(scored.considered),
             truth=np.packbits(scored.truth),
+            clear=np.packbits(scored.clear),
             marked=np.packbits(scored.marked),
             shape=np.array(scored.heatmap.shape),
             spacing=np.array(scored.spacing),
@@ -160,6 +163,7 @@ def read_scored(folder: Path, case: str) -> ScoredCase:
             CaseFigures(**figures),
             heatmap,
             mask("truth"),
+            mask("clear"),
             considered,
             mask("marked"),
             (first, second, third),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from benchmarks.people.description import describe_cases
 from benchmarks.people.measures import (
     KindMeasures,
     Measures,
@@ -15,6 +16,7 @@ from benchmarks.people.measures import (
 )
 from benchmarks.people.running import REAL, Settings, list_cases, scored_folders
 from benchmarks.people.scores import ScoredCase, is_done, read_scored
+from benchmarks.people.strata import STRATA, StratumMeasures, list_lesions, measure_stratum
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.evaluation.metrics import Estimate, pixel_auroc, pixel_average_precision
 from d24fad_core.files import write_text
@@ -24,6 +26,7 @@ _COLUMNS = {
     "average_precision": ("AP", ".3f"),
     "aupro": ("AUPRO", ".3f"),
     "froc": ("lesion FROC", ".3f"),
+    "froc_clear": ("FROC, clear lesions", ".3f"),
     "volume_auroc": ("volume AUROC", ".2f"),
     "dice": ("Dice", ".2f"),
     "hit": ("cases hit", ".0%"),
@@ -42,12 +45,14 @@ class MethodResult:
         draws: each whole draw.
         mean: over the draws.
         kinds: by kind of lesion, over all draws.
+        strata: by how conspicuous and large lesions are, over all draws.
     """
 
     method: str
     draws: tuple[Measures, ...]
     mean: Measures
     kinds: tuple[KindMeasures, ...]
+    strata: tuple[StratumMeasures, ...]
 
 
 def collect(settings: Settings) -> list[MethodResult]:
@@ -62,7 +67,17 @@ def collect(settings: Settings) -> list[MethodResult]:
         measured = tuple(measure(cases) for cases in draws)
         everyone = [case for cases in draws for case in cases]
         kinds = tuple(measure_kinds(everyone))
-        results.append(MethodResult(method, measured, mean_of_draws(measured), kinds))
+        lesions = [list_lesions(case) for case in everyone]
+        strata = [measure_stratum(lesions, stratum) for stratum in STRATA]
+        results.append(
+            MethodResult(
+                method,
+                measured,
+                mean_of_draws(measured),
+                kinds,
+                tuple(stratum for stratum in strata if stratum is not None),
+            )
+        )
     return results
 
 
@@ -71,17 +86,24 @@ def write_tables(settings: Settings) -> Path:
     if settings.cohort == REAL:
         return _write_real(settings)
     results = collect(settings)
-    name = f"{settings.cohort}-{settings.grid}-K{settings.shots}"
+    name = f"{settings.cohort}-{settings.handed}-K{settings.shots}"
     document = {"notice": RESEARCH_USE_ONLY, "results": [asdict(result) for result in results]}
     write_text(settings.out / f"{name}.json", json.dumps(document, indent=1) + "\n")
     text = "\n".join(
         [
-            f"# {settings.cohort}, {settings.shots} normals, {settings.grid}",
+            f"# {settings.cohort}, {settings.shots} normals, {settings.handed}",
+            "",
+            *describe_cases(settings),
             "",
             *_main_table(results),
             "",
             "Mean over the draws, between the means of each draw's 95 % bounds over people. "
             "Voxels and FROC inside the brain, marks anywhere in the study.",
+            "",
+            *_strata_table(results),
+            "",
+            "Lesions of all draws together, intervals over scans. Lesions of other strata neither "
+            "count nor are false positives.",
             "",
             *_kind_table(results),
             "",
@@ -103,6 +125,32 @@ def _main_table(results: Sequence[MethodResult]) -> list[str]:
             for field in fields(Measures)
         ]
         rows.append(_row([result.method, str(len(result.draws)), *cells]))
+    return rows
+
+
+def _strata_table(results: Sequence[MethodResult]) -> list[str]:
+    titles = [
+        *("lesions", "method", "number", "people", "FROC"),
+        *("found at 1 false positive a scan", "marked at the threshold"),
+    ]
+    rows = [_row(titles), _row(["---"] * len(titles))]
+    for stratum in STRATA:
+        for result in results:
+            for measured in result.strata:
+                if measured.stratum == stratum.name:
+                    rows.append(
+                        _row(
+                            [
+                                measured.stratum,
+                                result.method,
+                                str(measured.lesions),
+                                str(measured.cases),
+                                _interval(measured.froc, ".3f"),
+                                _interval(measured.sensitivity, ".0%"),
+                                _interval(measured.marked, ".0%"),
+                            ]
+                        )
+                    )
     return rows
 
 
@@ -165,7 +213,7 @@ def _write_real(settings: Settings) -> Path:
                 [format(value, form) for value, form in zip(values.values(), formats, strict=True)]
             )
         )
-    path = settings.out / f"real-{settings.grid}-K{settings.shots}.md"
+    path = settings.out / f"real-{settings.handed}-K{settings.shots}.md"
     notice = {"notice": RESEARCH_USE_ONLY, "results": document}
     write_text(path.with_suffix(".json"), json.dumps(notice, indent=1) + "\n")
     heading = f"# Real lesions, {settings.shots} simulated normals"
@@ -181,7 +229,9 @@ def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _interval(measured: Estimate, form: str) -> str:
+def _interval(measured: Estimate | None, form: str) -> str:
+    if measured is None:
+        return "–"
     value = format(measured.value, form)
     if measured.interval is None:
         return value

@@ -1,11 +1,13 @@
 """A few simulated people of 4 mm, as studies and as a cohort on disk."""
 
+import shutil
 from functools import lru_cache
 from pathlib import Path
 
 import nibabel
 import numpy as np
 
+from benchmarks.people.anatomy import Anatomy, analyse
 from benchmarks.people.cohorts import Cohort, Study
 from d24fad_core.simulation import Contrast, SimulationOptions
 from d24fad_core.simulation.cohort import Role, simulate_subject
@@ -19,6 +21,12 @@ def person(number: int) -> Study:
     """A simulated person."""
     volume = simulate_subject(OPTIONS, Role.NORMAL, number).image
     return Study(volume, volume.array > 0)
+
+
+@lru_cache(maxsize=4)
+def anatomy_of(number: int) -> Anatomy:
+    """What is known of a simulated person's brain."""
+    return analyse(person(number))
 
 
 def write_people(shared: Path, masks: Path) -> None:
@@ -42,9 +50,10 @@ def write_lesions(shared: Path, affine: np.ndarray, shape: tuple[int, int, int])
     world = indices @ affine[:3, :3].T + affine[:3, 3]
     mask = np.linalg.norm(world - LESION_MNI, axis=-1) < 9
     (shared / MASKS).mkdir(parents=True, exist_ok=True)
-    for patient in PATIENTS:
-        image = nibabel.Nifti1Image(mask.astype(np.uint8), affine)
-        nibabel.save(image, shared / MASKS / f"patient{patient:02d}.nii.gz")
+    first, *others = (shared / MASKS / f"patient{patient:02d}.nii.gz" for patient in PATIENTS)
+    nibabel.save(nibabel.Nifti1Image(mask.astype(np.uint8), affine), first)
+    for path in others:
+        shutil.copyfile(first, path)
 
 
 LESION_MNI = np.array([-26.0, -20.0, 28.0])

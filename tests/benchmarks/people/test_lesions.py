@@ -3,22 +3,23 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from benchmarks.people import plaques
-from benchmarks.people.anatomy import analyse
+from benchmarks.people.anatomy import analyse, step_size
 from benchmarks.people.canvas import Canvas
 from benchmarks.people.cohorts import Study
 from benchmarks.people.pathology import Kind, plant_pathology
 from d24fad_core.errors import InputError
 from d24fad_core.simulation.template import average_brain
 from d24fad_core.volumes.volume import Modality, Volume
-from tests.benchmarks.people.small_people import LESION_MNI, person, write_lesions
+from tests.benchmarks.people.small_people import LESION_MNI, anatomy_of, person, write_lesions
 
 
 @pytest.mark.parametrize("kind", Kind)
 def test_each_kind_changes_what_its_mask_says(kind: Kind) -> None:
     study = person(0)
-    planted = plant_pathology(study, kind, np.random.default_rng(3))
+    planted = plant_pathology(study, anatomy_of(0), kind, np.random.default_rng(3))
     assert planted.mask.any()
     assert not (planted.mask & ~study.brain).any()
     assert planted.contrast > 0.1
@@ -30,7 +31,8 @@ def test_each_kind_changes_what_its_mask_says(kind: Kind) -> None:
 
 def test_a_seed_gives_the_same_lesion_and_another_seed_another() -> None:
     one, again, other = (
-        plant_pathology(person(0), Kind.MASS, np.random.default_rng(seed)) for seed in (1, 1, 2)
+        plant_pathology(person(0), anatomy_of(0), Kind.MASS, np.random.default_rng(seed))
+        for seed in (1, 1, 2)
     )
     assert (one.array == again.array).all()
     assert (one.mask == again.mask).all()
@@ -38,7 +40,7 @@ def test_a_seed_gives_the_same_lesion_and_another_seed_another() -> None:
 
 
 def test_tissues_are_told_apart() -> None:
-    anatomy = analyse(person(1))
+    anatomy = anatomy_of(1)
     fluid, grey, white = anatomy.levels
     assert fluid < 0.7 * grey < grey < 0.95 * white
     shares = np.stack([anatomy.fluid, anatomy.grey, anatomy.white])
@@ -71,7 +73,7 @@ def _flip(shape: tuple[int, int, int]) -> np.ndarray:
 
 
 def test_pushing_moves_tissue_outward_and_leaves_the_rest() -> None:
-    anatomy = analyse(person(0))
+    anatomy = anatomy_of(0)
     canvas = Canvas(anatomy, np.random.default_rng(0))
     middle = np.array(anatomy.brain.shape) // 2
     place = middle * anatomy.spacing
@@ -91,7 +93,9 @@ def test_real_shapes_land_where_they_were(tmp_path: Path) -> None:
     template = average_brain()
     write_lesions(tmp_path, template.affine, template.grey_matter.shape)
     study = person(2)
-    planted = plaques.plant_plaques(study, tmp_path, np.random.default_rng(0))
+    to_average = plaques.register_average_brain(study)
+    rng = np.random.default_rng(0)
+    planted = plaques.plant_plaques(study, anatomy_of(2), to_average, tmp_path, rng)
     affine = study.volume.affine
     centre = affine[:3, :3] @ np.argwhere(planted.mask).mean(axis=0) + affine[:3, 3]
     # The simulated person is the average brain, turned by 3 degrees and scaled by 4 %.
@@ -104,10 +108,29 @@ def test_patients_who_may_teach_are_not_planted() -> None:
     assert set(plaques.PATIENTS) <= {7, *range(16, 31)}
 
 
+def test_what_replaces_tissue_is_as_noisy_as_tissue_was() -> None:
+    anatomy = anatomy_of(0)
+    canvas = Canvas(anatomy, np.random.default_rng(0))
+    everywhere = np.ones_like(anatomy.signal)
+    canvas.paint(everywhere, 100 * anatomy.levels[2], unevenness=0.0)
+    assert step_size(canvas.signal, anatomy.brain) == pytest.approx(anatomy.grain, rel=0.03)
+
+
+def test_nothing_to_paint_changes_nothing() -> None:
+    canvas = Canvas(anatomy_of(0), np.random.default_rng(0))
+    before = canvas.signal.copy()
+    canvas.paint(np.zeros_like(before), 0.0)
+    assert (canvas.signal == before).all()
+    assert not canvas.share.any()
+
+
 def test_no_lesion_inside_the_brain_is_an_error(tmp_path: Path) -> None:
     (tmp_path / plaques.MASKS).mkdir()
     for patient in plaques.PATIENTS:
         empty = nibabel.Nifti1Image(np.zeros((9, 9, 9), np.uint8), np.eye(4))
         nibabel.save(empty, tmp_path / plaques.MASKS / f"patient{patient:02d}.nii.gz")
+    rng = np.random.default_rng(0)
     with pytest.raises(InputError, match="no patient's lesions"):
-        plaques.plant_plaques(person(0), tmp_path, np.random.default_rng(0))
+        plaques.plant_plaques(
+            person(0), anatomy_of(0), sitk.Transform(3, sitk.sitkIdentity), tmp_path, rng
+        )

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.people.cohorts import Truth
 from benchmarks.people.measures import mean_of_draws, measure, measure_kinds
 from benchmarks.people.methods import Score
 from benchmarks.people.scores import (
@@ -19,7 +20,9 @@ from tests.benchmarks.people.small_people import person
 FIGURES = CaseFigures("case", "someone", "pathology", "mass", *(0.0,) * 7, findings=0, seconds=1.0)
 
 
-def _scored(number: int, lesion: bool, heat: np.ndarray | None = None) -> ScoredCase:
+def _scored(
+    number: int, lesion: bool, heat: np.ndarray | None = None, *, clear: bool = True
+) -> ScoredCase:
     study = person(number)
     truth = np.zeros(study.brain.shape, bool)
     if lesion:
@@ -27,7 +30,7 @@ def _scored(number: int, lesion: bool, heat: np.ndarray | None = None) -> Scored
     heatmap = np.where(study.brain, 0.1, 0) + truth if heat is None else heat
     score = Score(heatmap.astype(np.float32), heatmap > 0.5, float(heatmap.max()), 0.5)
     figures = replace(FIGURES, case=f"c{number}", generator="pathology" if lesion else "")
-    return compare(figures, study, truth, score)
+    return compare(figures, study, Truth(truth, truth & clear), score)
 
 
 def test_volumes_are_measured_in_ml_and_outside_the_brain_too() -> None:
@@ -59,7 +62,8 @@ def test_a_case_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert is_done(tmp_path, "c0")
     again = read_scored(tmp_path, "c0")
     assert again.figures == scored.figures
-    for name in ("truth", "considered", "marked"):
+    assert again.clear.any()
+    for name in ("truth", "clear", "considered", "marked"):
         assert (getattr(again, name) == getattr(scored, name)).all()
     inside = scored.considered
     assert (again.heatmap[inside] == scored.heatmap[inside]).all()
@@ -69,7 +73,15 @@ def test_a_case_is_read_as_it_was_written(tmp_path: Path) -> None:
 def test_a_perfect_method_reaches_everything() -> None:
     cases = [_scored(number, number < 2) for number in range(4)]
     measures = measure(cases, rounds=20)
-    for name in ("voxel_auroc", "average_precision", "aupro", "froc", "volume_auroc", "hit"):
+    for name in (
+        "voxel_auroc",
+        "average_precision",
+        "aupro",
+        "froc",
+        "froc_clear",
+        "volume_auroc",
+        "hit",
+    ):
         assert getattr(measures, name).value == pytest.approx(1.0), name
     assert measures.dice.value == pytest.approx(1.0)
     assert measures.volume_error.value == pytest.approx(0.0)
@@ -97,6 +109,9 @@ def test_the_mean_of_draws_is_that_of_values_and_bounds() -> None:
     mean = mean_of_draws([good, bad])
     assert mean.dice.value == pytest.approx(0.5)
     assert mean.dice.interval == pytest.approx((0.5, 0.5))
+    faint = measure([_scored(0, True, clear=False), _scored(1, False)], rounds=20)
+    assert faint.froc_clear is None
+    assert mean_of_draws([good, faint]).froc_clear == good.froc_clear
 
 
 def test_kinds_are_measured_apart() -> None:

@@ -6,8 +6,9 @@ import pytest
 from nibabel import load
 
 from benchmarks.people import cohorts, running
+from benchmarks.people.conspicuity import Lesions, is_clear
 from benchmarks.people.pictures import draw_people
-from benchmarks.people.planting import PATHOLOGY, PLAQUES, plan, plant, read_cases
+from benchmarks.people.planting import CASES_FILE, PATHOLOGY, PLAQUES, plan, plant, read_cases
 from benchmarks.people.running import Settings, list_cases, run
 from benchmarks.people.tables import collect, write_tables
 from d24fad_core.errors import ConfigurationError, InputError
@@ -28,7 +29,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 def _plant(settings: Settings) -> None:
     folder = settings.planted / TINY.name
-    plant(TINY, settings.draws, settings.shared, settings.masks, folder)
+    plant(TINY, settings.draws, settings.shared, settings.masks, folder, settings.lesions)
 
 
 def test_the_generators_take_turns() -> None:
@@ -56,6 +57,11 @@ def test_planted_cases_are_on_their_persons_grid_and_written_once(settings: Sett
         assert changed[mask].mean() > 0.9
         assert not changed[~brain].any()
         assert mask.sum() * 0.064 == pytest.approx(case.volume_ml, abs=1e-3)
+        assert is_clear(case.lesions)
+        numbered = np.asarray(load(folder / f"{case.case}-mask.nii.gz").dataobj)
+        for lesion in case.lesions:
+            volume = (numbered == lesion.lesion).sum() * 0.064
+            assert volume == pytest.approx(lesion.volume_ml, abs=1e-3)
     times = {path: path.stat().st_mtime_ns for path in folder.glob("*.nii.gz")}
     _plant(settings)
     assert times == {path: path.stat().st_mtime_ns for path in folder.glob("*.nii.gz")}
@@ -66,7 +72,10 @@ def test_a_run_writes_tables_and_pictures_and_is_not_repeated(settings: Settings
     _plant(settings)
     run(settings, ["brightness"])
     path = write_tables(settings)
-    assert "| brightness | 1 |" in path.read_text()
+    text = path.read_text()
+    assert "| brightness | 1 |" in text
+    assert "| clear | brightness |" in text
+    assert "2 normals, 2 untouched people and 2 with planted lesions (`--lesions clear`" in text
     document = json.loads(path.with_suffix(".json").read_text())
     assert 0 < document["results"][0]["mean"]["voxel_auroc"]["value"] <= 1
     picture = draw_people(settings, "brightness")
@@ -83,8 +92,24 @@ def test_a_run_writes_tables_and_pictures_and_is_not_repeated(settings: Settings
     assert again[1:] == times[1:]
 
 
+def test_cases_that_were_planted_otherwise_are_refused(settings: Settings) -> None:
+    folder = settings.planted / TINY.name
+    folder.mkdir(parents=True)
+    former = {
+        **{"case": "p0-draw0", "person": "p0", "draw": 0, "place": 3, "generator": PATHOLOGY},
+        **{"kind": "mass", "volume_ml": 3.0, "contrast": 0.2},
+    }
+    (folder / CASES_FILE).write_text(json.dumps([former]))
+    (case,) = read_cases(folder)
+    assert (case.wanted, case.lesions) == (Lesions.ANY, ())
+    assert read_cases(folder, Lesions.ANY) == [case]
+    for refused in (lambda: list_cases(settings, 0), lambda: _plant(settings)):
+        with pytest.raises(InputError, match="give --lesions any, or another folder"):
+            refused()
+
+
 def test_missing_planted_cases_are_named(settings: Settings) -> None:
-    with pytest.raises(InputError, match=r"benchmarks\.people\.planting"):
+    with pytest.raises(InputError, match=r"benchmarks\.people\.planting .* --lesions clear"):
         list_cases(settings, 0)
 
 
