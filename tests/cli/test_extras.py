@@ -50,7 +50,7 @@ def test_the_package_loads_no_library(tmp_path: Path) -> None:
     assert not {"torch", "numpy", "typer", *EXTRAS} & set(run.stdout.split())
 
 
-@pytest.mark.parametrize("options", [(), ("--translate", "--no-html"), ("--comparison", "learned")])
+@pytest.mark.parametrize("options", [(), ("--comparison", "learned")])
 @pytest.mark.slow
 def test_detect_loads_nothing_of_the_extras(studies: Path, options: tuple[str, ...]) -> None:
     run = python(
@@ -70,7 +70,6 @@ def test_detect_loads_nothing_of_the_extras(studies: Path, options: tuple[str, .
     ("absent", "command", "sentence"),
     [
         ("monai", "train --volumes normals --out run", "d24fad train needs monai, {}[train]"),
-        ("ignite", "train --volumes normals --out run", "d24fad train needs ignite, {}[train]"),
         (
             "sklearn",
             "evaluate --data . --task normals",
@@ -80,11 +79,6 @@ def test_detect_loads_nothing_of_the_extras(studies: Path, options: tuple[str, .
             "monai",
             "benchmark --data . --out run",
             "d24fad benchmark needs monai, {}[train,evaluate]",
-        ),
-        (
-            "sklearn",
-            "benchmark-volumes --data . --out run",
-            "d24fad benchmark-volumes needs sklearn, {}[train,evaluate]",
         ),
         (
             "nilearn",
