@@ -3,7 +3,10 @@
 import os
 import subprocess
 import sys
+import venv
 from pathlib import Path
+
+import torch
 
 from tests.core_alone import NEEDS, PLACES, TESTS, includes
 
@@ -23,6 +26,45 @@ def test_what_detection_rests_on_is_included() -> None:
         assert includes(TESTS / folder)
     for folder in ("app", "app/api", "slicer"):
         assert not includes(TESTS / folder)
+
+
+FIND = """
+from importlib.metadata import version
+from importlib.util import find_spec
+print(version("torch"), *(find_spec(name) is not None for name in ("torch", "numpy", "pydicom")))
+"""
+
+
+def borrow(environment: Path, other: str | Path) -> subprocess.CompletedProcess[str]:
+    """Lend another environment's PyTorch to a new one."""
+    script = ROOT / ".ci" / "borrow_torch.py"
+    return subprocess.run(
+        [environment / "bin" / "python", script, other, environment.parent / "borrowed"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_pytorch_is_borrowed_and_nothing_else(tmp_path: Path) -> None:
+    environment = tmp_path / "environment"
+    venv.create(environment)
+    ended = borrow(environment, sys.executable)
+    assert ended.returncode == 0, ended.stderr
+    found = subprocess.run(
+        [environment / "bin" / "python", "-I", "-c", FIND],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.split() == [torch.__version__, "True", "False", "False"]
+
+
+def test_without_an_environment_to_borrow_from_the_script_says_so(tmp_path: Path) -> None:
+    environment = tmp_path / "environment"
+    venv.create(environment)
+    assert borrow(environment, tmp_path / "absent").returncode == 1
+    assert borrow(environment, environment / "bin" / "python").returncode == 1
 
 
 def test_a_skip_for_want_of_a_package_fails_the_run(tmp_path: Path) -> None:
