@@ -54,7 +54,8 @@ def test_the_index_would_take_them(distributions: Path) -> None:
 
 
 def test_the_wheel_holds_what_it_should(distributions: Path, wheel: ZipFile) -> None:
-    run(sys.executable, "-m", "check_wheel_contents", distributions)
+    configuration = ROOT / "pyproject.toml"
+    run(sys.executable, "-m", "check_wheel_contents", "--config", configuration, distributions)
     names = set(wheel.namelist())
     assert {name.partition("/")[0] for name in names} == {
         "d24fad_core",
