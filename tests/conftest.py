@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from tests import core_alone
@@ -15,6 +16,10 @@ from tests.left_out import absent_packages, last_line
 if TYPE_CHECKING:
     from monailabel_app.server_process import ServerProcess
     from tests.app.orthanc import Orthanc
+
+# A busy machine takes its time; no test is about how long an example takes.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 TESTS = Path(__file__).parent
 NUMERICAL = [
