@@ -10,8 +10,7 @@ TESTS = Path(__file__).parent
 
 PLACES = (
     *("cache", "comparison", "detection", "export", "io", "masking", "support", "volumes"),
-    *("test_files.py", "test_regions.py", "models/test_decoder_checkpoint.py"),
-    *(f"networks/test_{name}.py" for name in ("fast_convolutions", "nearest_neighbour", "maps")),
+    *("test_files.py", "test_regions.py"),
     *(f"cli/test_{name}.py" for name in ("cache", "detect", "extras", "info", "messages", "paths")),
 )
 
