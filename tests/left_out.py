@@ -30,3 +30,13 @@ def last_line(reasons: Iterable[str]) -> str | None:
     if data:
         parts.append("the real studies and the official network's numbers (put them in ../shared)")
     return f"Tests were left out for want of {'; '.join(parts)}." if parts else None
+
+
+def absent_packages(reasons: Iterable[str]) -> list[str]:
+    """The Python packages that skipped tests wanted, by name.
+
+    Args:
+        reasons: as for `last_line`.
+    """
+    matches = (_PYTHON.search(reason) for reason in reasons)
+    return sorted({match[1] or match[2] for match in matches if match})

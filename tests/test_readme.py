@@ -18,7 +18,10 @@ from d24fad_core import RESEARCH_USE_ONLY
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = sorted(
-    [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "D24FADSlicer" / "README.md"]
+    [
+        *(path for folder in (".", "docs", ".github") for path in (ROOT / folder).glob("*.md")),
+        ROOT / "D24FADSlicer" / "README.md",
+    ]
 )
 
 ELSEWHERE = {

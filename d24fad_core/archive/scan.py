@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from d24fad_core.archive.rows import RowFolder, StudyRow
 from d24fad_core.archive.worklist import ListedStudy
 from d24fad_core.errors import ConfigurationError
+from d24fad_core.extras import extra
 from d24fad_core.progress import Progress, silent
 
 _ROWS_A_FILE = 500
@@ -106,12 +107,8 @@ def scan(
 @contextmanager
 def _ray(options: ScanOptions) -> Iterator[Any]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
+    with extra("archive", "scanning an archive"):
         import ray
-    except ImportError as error:
-        raise ConfigurationError(
-            "scanning an archive needs Ray, which is not installed; pip install 'd24fad[archive]'."
-        ) from error
     if ray.is_initialized():
         yield ray  # the caller's own, who also ends it
         return

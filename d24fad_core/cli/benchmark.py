@@ -14,6 +14,7 @@ from d24fad_core import RESEARCH_USE_ONLY, __version__
 from d24fad_core.cli.messages import progress_bar, say, spoken_warnings
 from d24fad_core.cli.train import Preset
 from d24fad_core.errors import ConfigurationError, InputError
+from d24fad_core.extras import extra
 from d24fad_core.files import write_text
 
 if TYPE_CHECKING:
@@ -147,9 +148,10 @@ def benchmark(
     methods that need no training, on the same draws. No test image, label or statistic of the
     test enters a score or a choice.
     """
-    from d24fad_core.benchmark.image_benchmark import ImageBenchmark, run_image_benchmark
-    from d24fad_core.benchmark.image_cells import CellSettings
-    from d24fad_core.benchmark.report import TABLE_FILE, write_report
+    with extra("train,evaluate", "d24fad benchmark"):
+        from d24fad_core.benchmark.image_benchmark import ImageBenchmark, run_image_benchmark
+        from d24fad_core.benchmark.image_cells import CellSettings
+        from d24fad_core.benchmark.report import TABLE_FILE, write_report
     from d24fad_core.images.image_folder import list_tasks
 
     found = list_tasks(data)

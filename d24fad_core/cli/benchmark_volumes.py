@@ -10,6 +10,7 @@ from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.cli.messages import progress_bar, say, spoken_warnings
 from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.errors import ConfigurationError, InputError
+from d24fad_core.extras import extra
 from d24fad_core.volumes.volume import Modality, Plane
 
 if TYPE_CHECKING:
@@ -105,8 +106,13 @@ def benchmark_volumes(
     same without a student and nearest neighbour in the teacher's features. Writes volumes.md,
     volumes.json and pictures of the best and the worst case.
     """
-    from d24fad_core.benchmark.volume_report import TABLE_FILE, write_volume_report
-    from d24fad_core.benchmark.volumes import VolumeBenchmark, VolumeResult, run_volume_benchmark
+    with extra("train,evaluate", "d24fad benchmark-volumes"):
+        from d24fad_core.benchmark.volume_report import TABLE_FILE, write_volume_report
+        from d24fad_core.benchmark.volumes import (
+            VolumeBenchmark,
+            VolumeResult,
+            run_volume_benchmark,
+        )
     from d24fad_core.detection.options import DetectionOptions
     from d24fad_core.models.checkpoint import SHIPPED
 

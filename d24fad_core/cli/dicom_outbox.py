@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.errors import ConfigurationError
+from d24fad_core.extras import extra
 from d24fad_core.volumes.volume import Volume
 
 if TYPE_CHECKING:
@@ -50,16 +51,11 @@ class DicomOutbox:
                 f"{image}: was reduced while it was read, so its results are on no DICOM image; "
                 "leave out --dicom and --stow, or raise --reduce-above."
             )
-        try:
+        with extra("dicom", "writing DICOM results"):
             import highdicom  # noqa: F401 - the writers need it
 
             from d24fad_core.export.dicom_source import read_source
             from d24fad_core.export.dicom_stow import stow_client
-        except ImportError as error:
-            raise ConfigurationError(
-                f"DICOM results need {error.name}, which is not installed; "
-                "pip install 'd24fad[dicom]'."
-            ) from error
         client = None if url is None else stow_client(url)
         return cls(read_source(image, query.shape, query.affine), out / "dicom", client)
 

@@ -13,6 +13,7 @@ from d24fad_core import RESEARCH_USE_ONLY, __version__
 from d24fad_core.cli.messages import progress_bar, spoken_warnings
 from d24fad_core.cli.paths import check_checkpoint, check_exists
 from d24fad_core.errors import ConfigurationError, InputError
+from d24fad_core.extras import extra
 from d24fad_core.files import write_text
 from d24fad_core.volumes.volume import Modality, Plane
 
@@ -120,7 +121,9 @@ def _images(
     model: Any, card: Any, root: Path, task: str, shots: int, draws: int, seed: int, report: Any
 ) -> dict[str, Any]:
     from d24fad_core.comparison.scoring import ImageScoringConfig
-    from d24fad_core.evaluation.image_protocol import evaluate_images
+
+    with extra("evaluate", "d24fad evaluate"):
+        from d24fad_core.evaluation.image_protocol import evaluate_images
     from d24fad_core.evaluation.methods import (
         DEFAULT,
         NEAREST_NEIGHBOUR,
@@ -181,7 +184,9 @@ def _volumes(
         TRANSLATED,
         nearest_neighbour,
     )
-    from d24fad_core.evaluation.volume_protocol import evaluate_volumes
+
+    with extra("evaluate", "d24fad evaluate"):
+        from d24fad_core.evaluation.volume_protocol import evaluate_volumes
 
     scoring = ScoringConfig.from_dict(card.scoring)
     compared: dict[ComparisonKind, dict[str, ScoringConfig]] = {

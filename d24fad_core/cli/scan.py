@@ -12,6 +12,7 @@ from d24fad_core.cli.messages import progress_bar, warn
 from d24fad_core.cli.paths import check_checkpoint, check_exists
 from d24fad_core.cli.studies import support_paths
 from d24fad_core.errors import CancelledError, ConfigurationError
+from d24fad_core.extras import extra
 from d24fad_core.masking.choice import BrainMask
 from d24fad_core.volumes.volume import Modality, Plane
 
@@ -128,18 +129,13 @@ def scan(
     """
     check_exists(worklist, *support)
     check_checkpoint(checkpoint)
-    try:
+    with extra("archive", "scanning an archive"):
         from d24fad_core.archive.analyst import AnalystPlan
         from d24fad_core.archive.overview import write_overview
         from d24fad_core.archive.rows import RowFolder, read_rows
         from d24fad_core.archive.scan import ScanOptions
         from d24fad_core.archive.scan import scan as scan_archive
         from d24fad_core.archive.worklist import read_worklist
-    except ImportError as error:
-        raise ConfigurationError(
-            f"scanning an archive needs {error.name}, which is not installed; "
-            "pip install 'd24fad[archive]'."
-        ) from error
     from d24fad_core.detection.options import DetectionOptions
 
     studies = read_worklist(worklist)

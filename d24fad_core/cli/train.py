@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from d24fad_core.cli.messages import say
 from d24fad_core.cli.paths import check_checkpoint, check_exists
 from d24fad_core.errors import ConfigurationError, InputError
+from d24fad_core.extras import extra
 from d24fad_core.volumes.volume import Modality, Plane
 
 
@@ -109,7 +110,9 @@ def train(
     from d24fad_core.models.checkpoint import ModelCard, load_checkpoint
     from d24fad_core.training.config import PRESETS
     from d24fad_core.training.episodes import EpisodeSource, ImageEpisodes, VolumeEpisodes
-    from d24fad_core.training.trainer import train as run_training
+
+    with extra("train", "d24fad train"):
+        from d24fad_core.training.trainer import train as run_training
 
     base = PRESETS[preset.value]
     if initial is None:

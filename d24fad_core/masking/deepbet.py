@@ -19,7 +19,8 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
-from d24fad_core.errors import ConfigurationError, InputError
+from d24fad_core.errors import InputError
+from d24fad_core.extras import extra
 from d24fad_core.volumes.volume import Volume
 
 _SIDE = (128, 128, 128)
@@ -101,11 +102,6 @@ def _brain_chances(coarse: Tensor) -> Tensor:
 @lru_cache(maxsize=1)
 def _network() -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor, float, float], Tensor]]:
     """The network that sees the whole scan, and the normalisation that it learnt with."""
-    try:
+    with extra("brain", "the brain mask by deepbet"):
         from deepbet.utils import DATA_PATH, load_model, normalize
-    except ImportError as error:
-        raise ConfigurationError(
-            f"brain masks by deepbet need {error.name}, which is not installed; "
-            "pip install 'd24fad[brain]', or choose the template."
-        ) from error
     return load_model(f"{DATA_PATH}/models/bbox_model.pt", no_gpu=True), normalize

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from d24fad_core import RESEARCH_USE_ONLY
-from d24fad_core.errors import ConfigurationError
+from d24fad_core.extras import extra
 from d24fad_core.files import whole_file
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.networks.inference import with_folded_normalisations
@@ -45,13 +45,8 @@ def export_onnx(model: D24FAD, image_size: int, path: Path) -> None:
     Raises:
         ConfigurationError: the package onnx is not installed.
     """
-    try:
+    with extra("export", "d24fad export"):
         import onnx
-    except ImportError as error:
-        raise ConfigurationError(
-            "exporting needs the package onnx, which is not installed; "
-            "pip install 'd24fad[export]'."
-        ) from error
     encoder = _Encoder(with_folded_normalisations(model)).eval()
     images = torch.rand(2, 3, image_size, image_size)
     with whole_file(path) as temporary:

@@ -82,7 +82,7 @@ def with_folded_normalisations(model: D24FAD) -> D24FAD:
             transposed = isinstance(convolution, nn.ConvTranspose2d)
             fused = fuse_conv_bn_eval(convolution, normalisation, transposed)
             ready.set_submodule(name, fused.requires_grad_(False))
-            ready.set_submodule(follower, _what_follows(normalisation))
+            ready.set_submodule(follower, nn.Identity())
     return ready.to(memory_format=torch.channels_last)
 
 
@@ -152,9 +152,3 @@ def _probe(model: D24FAD, hooks: Sequence[RemovableHandle]) -> None:
         model.encode(torch.zeros(1, 3, _PROBE_SIZE, _PROBE_SIZE, device=model.mean.device))
     for hook in hooks:
         hook.remove()
-
-
-def _what_follows(normalisation: nn.Module) -> nn.Module:
-    """What remains of a batch normalisation: timm's brings its activation along."""
-    activation = getattr(normalisation, "act", None)
-    return activation if isinstance(activation, nn.Module) else nn.Identity()

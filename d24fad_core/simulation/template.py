@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from d24fad_core.extras import extra
+
 SOURCE = (
     "ICBM152 2009a nonlinear symmetric T1, grey- and white-matter maps at 1 mm "
     "(Fonov et al. 2009, 2011), as shipped by nilearn"
@@ -47,13 +49,18 @@ class TissueTemplate:
 
 @lru_cache(maxsize=1)
 def average_brain() -> TissueTemplate:
-    """Load the tissue maps that nilearn ships; nothing is downloaded."""
+    """Load the tissue maps that nilearn ships; nothing is downloaded.
+
+    Raises:
+        ConfigurationError: nilearn is not installed.
+    """
     # nilearn takes seconds to import, and only simulation needs it.
-    from nilearn.datasets import (
-        load_mni152_gm_template,
-        load_mni152_template,
-        load_mni152_wm_template,
-    )
+    with extra("simulate", "the average brain"):
+        from nilearn.datasets import (
+            load_mni152_gm_template,
+            load_mni152_template,
+            load_mni152_wm_template,
+        )
 
     image = load_mni152_template(resolution=1)
     t1 = np.asarray(image.dataobj, dtype=np.float32)

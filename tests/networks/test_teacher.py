@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,6 @@ from torch import Tensor
 from d24fad_core.errors import CheckpointError, ConfigurationError
 from d24fad_core.files import hash_file
 from d24fad_core.models.checkpoint import state_hash
-from d24fad_core.networks import teacher
 from d24fad_core.networks.teacher import TEACHERS, Teacher, build_teacher
 
 LITE0_HASH = "417a7ce3f07077926a01bfba4737e555b993364d967d065dd9a251770fa31007"
@@ -238,22 +238,9 @@ def test_without_a_network_the_way_out_is_named(
     assert not any(cache.iterdir())
 
 
-def test_weights_of_the_package_are_paired_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that lists its layers in another order gives the same teacher."""
-    read = teacher._read_state_file
-    monkeypatch.setattr(
-        teacher, "_read_state_file", lambda path: dict(reversed(list(read(path).items())))
-    )
-    turned = teacher.build_teacher("efficientnet_lite0").state_dict()
-    monkeypatch.undo()
-    for name, values in teacher.build_teacher("efficientnet_lite0").state_dict().items():
-        assert torch.equal(values, turned[name]), name
-
-
-def test_every_parameter_of_the_encoder_has_a_name_in_the_package() -> None:
-    encoder = teacher._EfficientNetLite0Encoder().network.state_dict()
-    counters = {name for name in encoder if name.endswith("num_batches_tracked")}
-    names = {name.removeprefix("network.") for name in teacher._efficientnet_lite0_weights()}
-    assert encoder.keys() - counters == names - counters
-    assert teacher.efficientnet_lite0_name("_fc.weight") is None
-    assert teacher.efficientnet_lite0_name("_conv_head.weight") is None
+def test_a_teacher_of_torchvision_says_what_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    with pytest.raises(
+        ConfigurationError, match=r"'resnet18' needs torchvision.*pip install 'd24fad\[train\]'"
+    ):
+        build_teacher("resnet18", pretrained=False)

@@ -68,6 +68,9 @@ def _stored_values(path: Path) -> NDArray[Any]:
         if syntax.is_compressed and syntax != RLELossless:
             pixels = _decompressed(dataset)
         else:
+            # pydicom 3 cuts values to BitsStored: wrong where that is what is damaged. 2 does not.
+            if hasattr(dataset, "pixel_array_options"):
+                dataset.pixel_array_options(correct_unused_bits=False)
             pixels = dataset.pixel_array
     return pixels
 

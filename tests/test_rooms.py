@@ -1,0 +1,106 @@
+"""How the packages hang together: rooms of the core in one direction, and no app below them."""
+
+import ast
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CORE = ROOT / "d24fad_core"
+APPS = {"monailabel_app", "monailabel", "D24FADSlicerLib", "slicer", "benchmarks", "tests"}
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Whole names of what a file imports, at its top, in functions and for types alone.
+
+    `from package import name` counts as `package.name`: the name may be a module.
+    """
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0 and node.module, f"{path}: imports are absolute here"
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return names
+
+
+def rooms(package: Path) -> dict[str, set[str]]:
+    """Which rooms each room imports; a module beside the rooms is a room of its own."""
+    graph: dict[str, set[str]] = {}
+    for path in package.rglob("*.py"):
+        room = path.relative_to(package).parts[0].removesuffix(".py")
+        others = graph.setdefault(room, set())
+        for name in imported_modules(path):
+            top, *rest = name.split(".")
+            if top == package.name and rest:
+                others.add(rest[0])
+    return {
+        room: {other for other in others if other in graph and other != room}
+        for room, others in graph.items()
+    }
+
+
+def circle(graph: dict[str, set[str]]) -> list[str]:
+    """The rooms of a circle in the order of their imports; empty where there is none."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_no_rooms_of_the_core_import_each_other() -> None:
+    graph = rooms(CORE)
+    assert {"io", "volumes", "networks", "detection", "cli"} <= graph.keys()
+    assert "detection" in graph["cli"]
+    assert circle(graph) == []
+
+
+def test_the_core_imports_no_app() -> None:
+    tops = {
+        path.relative_to(ROOT): apps
+        for path in CORE.rglob("*.py")
+        if (apps := {name.partition(".")[0] for name in imported_modules(path)} & APPS)
+    }
+    assert tops == {}
+
+
+def test_the_slicer_library_imports_neither_core_nor_server() -> None:
+    library = ROOT / "D24FADSlicer" / "D24FADSlicer" / "D24FADSlicerLib"
+    files = list(library.rglob("*.py"))
+    assert files
+    for path in files:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            names = (
+                [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module or ""]
+                if isinstance(node, ast.ImportFrom)
+                else []
+            )
+            tops = {name.partition(".")[0] for name in names}
+            assert not tops & {"d24fad_core", "monailabel_app"}, path
+
+
+@pytest.mark.parametrize(
+    ("files", "rooms_of_the_circle"),
+    [
+        ({"a/x.py": "import p.b.y", "b/y.py": "def f():\n    from p.a import x"}, {"a", "b"}),
+        (
+            {"a/x.py": "from p import b", "b/__init__.py": "from p.c.z import f", "c/z.py": ""},
+            set(),
+        ),
+        ({"a/x.py": "from p.a import y", "a/y.py": "from p.a.x import g", "one.py": ""}, set()),
+    ],
+)
+def test_circles_are_noticed(
+    tmp_path: Path, files: dict[str, str], rooms_of_the_circle: set[str]
+) -> None:
+    for name, text in files.items():
+        path = tmp_path / "p" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert set(circle(rooms(tmp_path / "p"))) == rooms_of_the_circle
