@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# Each process computes in one thread: more would fight for the cores, the tests' servers too.
+PROCESSES ?= 2
 
 # Packages are installed uncompiled; without this each start would compile them again, 5 s longer.
 unexport PYTHONDONTWRITEBYTECODE
@@ -16,7 +18,7 @@ demo: $(INSTALLED)
 	$(BIN)/python -m monailabel_app.demo
 
 test: system-packages $(INSTALLED)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile
 
 # Where they cannot be installed, tests are left out; the last line of the run says which.
 system-packages:

@@ -74,6 +74,7 @@ SLICER_TEST = [
 ]
 TEST = [
     "pytest>=8",
+    "pytest-xdist>=3.5",  # `make test` runs two processes
     "hypothesis>=6",
     "ruff>=0.6",
     "mypy>=1.11",

@@ -111,7 +111,7 @@ def test_make_test_goes_on_without_them(tmp_path: Path) -> None:
         check=False,
     )
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.endswith("ran -m pytest\n")
+    assert ended.stdout.endswith("ran -m pytest -n 2 --dist loadfile\n")
 
 
 def test_a_run_ends_with_what_it_left_out(tmp_path: Path) -> None:
