@@ -1,6 +1,8 @@
 """What brings the tests' own means, and what a run says where they are missing."""
 
+import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -114,6 +116,21 @@ def test_make_test_goes_on_without_them(tmp_path: Path) -> None:
     assert ended.stdout.endswith("ran -m pytest\n")
 
 
+def test_make_installs_every_extra() -> None:
+    """Else tests are left out for want of a package that `make test` could have brought."""
+    tree = ast.parse((ROOT / "setup.py").read_text(encoding="utf-8"))
+    (extras,) = (
+        keyword.value
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call)
+        for keyword in call.keywords
+        if keyword.arg == "extras_require"
+    )
+    names = set(ast.literal_eval(ast.List([*extras.keys], ast.Load())))
+    line = re.search(r"-e '\.\[(.+)\]'", (ROOT / "Makefile").read_text(encoding="utf-8"))
+    assert line is not None and set(line[1].split(",")) == names
+
+
 def test_a_run_ends_with_what_it_left_out(tmp_path: Path) -> None:
     """Each kind of skip that the tests have, in a run of pytest with the real hook."""
     (tmp_path / "conftest.py").write_text("from tests.conftest import pytest_sessionfinish\n")
@@ -146,6 +163,7 @@ def test_a_run_ends_with_what_it_left_out(tmp_path: Path) -> None:
             "Skipped: slicer-core is not installed (pip install d24fad[slicer-test])",
             "slicer-core (run make test)",
         ),
+        ("deepbet is not installed (pip install d24fad[brain])", "deepbet (run make test)"),
         ("the real volumes of ../shared are absent", "(put them in ../shared)"),
     ],
 )

@@ -15,7 +15,9 @@ BRAIN1 = Path(__file__).parents[3] / "shared" / "volumes" / "brain1"
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.shared_data,
-    pytest.mark.skipif(deepbet_version() is None, reason="deepbet is not installed"),
+    pytest.mark.skipif(
+        deepbet_version() is None, reason="deepbet is not installed (pip install d24fad[brain])"
+    ),
 ]
 
 
