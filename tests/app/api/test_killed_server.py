@@ -1,15 +1,17 @@
-"""kill -9 of the real server at random points: whatever it has answered is there at the next start.
+"""kill -9 of the server at random points: whatever it has answered is there at the next start.
 
-Each round starts the whole server, as a fork of a process that has its imports done, asks it for
-jobs, reviews and changes of support sets over HTTP until it is killed, and compares what the next
-one says with every answer so far. `tests/app/store/test_killed.py` does many more rounds with the
-database alone.
+Each round starts a server, as a fork of a process that has its imports done, asks it for jobs,
+reviews and changes of support sets over HTTP until it is killed, and compares what the next one
+says with every answer so far. Many rounds have the real routes and stores without MONAI Label and
+without a network; a few have the whole server. `tests/app/store/test_killed.py` kills what writes
+the database, without HTTP.
 """
 
 import random
 import shutil
 import threading
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,10 @@ from typing import Any
 import pytest
 import requests
 
+from monailabel_app.failures import STATE_FOLDER
 from monailabel_app.server_process import ServerProcess
-from tests.app.api.forked_server import ForkedServer, forking
+from monailabel_app.store.recovery import open_database
+from tests.app.api.forked_server import ForkedServer, forking, routes_alone, whole_server
 from tests.app.http_client import Api
 
 FORMER = Path(__file__).parents[1] / "former_studies" / "studies"
@@ -120,7 +124,6 @@ def check(api: Api, answers: Answers) -> None:
         assert identifier in jobs
         if state in ("done", "failed", "cancelled"):
             assert jobs[identifier]["state"] == state
-    assert api.get("/status")["set_aside"] == []
 
 
 def until_killed(
@@ -140,27 +143,40 @@ def until_killed(
         killer.cancel() if killer.ident is None else killer.join()
 
 
-@pytest.mark.server
-@pytest.mark.slow
-def test_nothing_that_was_answered_is_lost(
-    studies: Path, tmp_path: Path, rounds_of_kills: int
-) -> None:
-    draw = random.Random(rounds_of_kills)
+def run(
+    studies: Path, folder: Path, rounds: int, serve: Callable[[str, int, str], None]
+) -> Answers:
+    """So many servers, each killed at work, each asked first for all that was answered before."""
+    draw = random.Random(rounds)
     answers = Answers()
     context = forking()
-    log = tmp_path / "server.log"
+    log = folder / "server.log"
     log.touch()
-    for _ in range(rounds_of_kills):
-        with ForkedServer(context, studies, log) as server, requests.Session() as session:
+    for _ in range(rounds):
+        with (
+            ForkedServer(context, studies, log, serve) as server,
+            requests.Session() as session,
+        ):
             check(Api(server.url), answers)
             until_killed(server, session, draw, answers)
+    assert answers.count > rounds
+    assert "Traceback" not in log.read_text(encoding="utf-8", errors="replace")
+    return answers
+
+
+@pytest.mark.server
+@pytest.mark.slow
+def test_nothing_that_was_answered_is_lost(studies: Path, tmp_path: Path) -> None:
+    answers = run(studies, tmp_path, 30, routes_alone)
+    database = open_database(studies / STATE_FOLDER / "state.sqlite3")
+    assert database.all_set_aside() == []
+    assert answers.jobs and answers.title and any(answers.events.values())
+
+
+@pytest.mark.server
+@pytest.mark.slow
+def test_nothing_that_the_whole_server_answered_is_lost(studies: Path, tmp_path: Path) -> None:
+    answers = run(studies, tmp_path, 4, whole_server)
     with ServerProcess(studies, tmp_path / "last.log") as last:  # as an operator starts it
         check(Api(last.url), answers)
-    assert answers.count > rounds_of_kills
-    assert "Traceback" not in log.read_text(encoding="utf-8", errors="replace")
-
-
-@pytest.fixture
-def rounds_of_kills() -> int:
-    """200 were run once by hand; CI has less time."""
-    return 10
+        assert Api(last.url).get("/status")["set_aside"] == []
