@@ -272,6 +272,7 @@ def test_the_log_is_empty_when_a_write_is_acknowledged(tmp_path: Path) -> None:
     log = path.with_name("state.sqlite3-wal")
     database = open_database(path)
     assert log.stat().st_size == 0
+    assert database.select("PRAGMA synchronous") == [(2,)]  # each commit waits for the disk
     for number in range(5):
         things(database).put(str(number), thing(number))
         assert log.stat().st_size == 0
