@@ -35,7 +35,7 @@ $(INSTALLED): setup.py
 	  { echo "Python 3.10, 3.11 or 3.12 is needed; name one: make PYTHON=python3.11 demo"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing the packages into $(VENV); the first time takes a few minutes and 8 GB."
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -e '.[server,archive,export,slicer-test,test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -e '.[all,slicer-test,test]'
 	touch $@
 
 clean:

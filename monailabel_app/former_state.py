@@ -43,7 +43,7 @@ def import_former_state(state: Path, database: Database) -> None:
                 database.set_aside(
                     kind, path.name, "the database has one of this name; the file was not taken"
                 )
-            _keep(state, path)
+            keep_beside(state, path)
 
 
 def _one(path: Path) -> Iterator[tuple[str, Any]]:
@@ -87,7 +87,7 @@ _KINDS: tuple[tuple[str, str, str, type[Any], _Read], ...] = (
 _MADE_AGAIN = (schema.SET_QUALITY, schema.FILE_HASHES)
 
 
-def _keep(state: Path, path: Path) -> None:
+def keep_beside(state: Path, path: Path) -> None:
     """Move a file that was taken over out of the way, with the folder that it leaves empty."""
     target = state / KEPT_FOLDER / path.relative_to(state)
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """What brings the tests' own means, and what a run says where they are missing."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -114,6 +115,12 @@ def test_make_test_goes_on_without_them(tmp_path: Path) -> None:
     assert ended.stdout.endswith("ran -m pytest -n 2 --dist loadfile\n")
 
 
+def test_make_installs_every_extra() -> None:
+    """Else tests are left out for want of a package that `make test` could have brought."""
+    line = re.search(r"-e '\.\[(.+)\]'", (ROOT / "Makefile").read_text(encoding="utf-8"))
+    assert line is not None and set(line[1].split(",")) == {"all", "slicer-test", "test"}
+
+
 def test_a_run_ends_with_what_it_left_out(tmp_path: Path) -> None:
     """Each kind of skip that the tests have, in a run of pytest with the real hook."""
     (tmp_path / "conftest.py").write_text("from tests.conftest import pytest_sessionfinish\n")
@@ -146,6 +153,7 @@ def test_a_run_ends_with_what_it_left_out(tmp_path: Path) -> None:
             "Skipped: slicer-core is not installed (pip install d24fad[slicer-test])",
             "slicer-core (run make test)",
         ),
+        ("deepbet is not installed (pip install d24fad[brain])", "deepbet (run make test)"),
         ("the real volumes of ../shared are absent", "(put them in ../shared)"),
     ],
 )

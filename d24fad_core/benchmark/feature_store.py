@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
+from d24fad_core.cache.tensor_file import open_tensors, save_tensors
 from d24fad_core.comparison.features import CHUNK
 from d24fad_core.files import hash_bytes, hash_file, whole_file
 from d24fad_core.images.image_folder import load_images, to_unit
@@ -19,6 +18,8 @@ from d24fad_core.progress import Progress, silent
 from d24fad_core.training.episodes import EmbeddedImages
 
 _FORMAT = "1"
+# Of the files alone: features that did not change keep their key, and what was made of them.
+_FILE_FORMAT = "2"
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,12 +77,13 @@ class FeatureStore:
         """
         contents = [hash_file(path).encode() for path in files]
         key = hash_bytes(self._teacher.encode(), str(mirrored).encode(), *contents)
-        path = self._folder / f"{name}{'_mirrored' if mirrored else ''}_{key[:16]}.safetensors"
+        sides = "_mirrored" if mirrored else ""
+        path = self._folder / f"{name}{sides}_{key[:16]}-{_FILE_FORMAT}.safetensors"
         found = _read(path)
         if found is None:
             tensors = self._compute(name, files, mirrored, progress)
             with whole_file(path) as temporary:
-                save_file(tensors, temporary)
+                save_tensors(tensors, temporary, {})
             del tensors
             found = _read(path)
         if found is None:
@@ -119,10 +121,10 @@ class FeatureStore:
 def _read(path: Path) -> EmbeddedImages | None:
     """Map features into memory; None where the file is absent or damaged."""
     try:
-        with safe_open(path, framework="pt") as stored:
+        with open_tensors(path) as stored:
             return EmbeddedImages(
                 tuple(stored.get_tensor(str(scale)) for scale in range(3)),
                 stored.get_tensor("embedding"),
             )
-    except (OSError, SafetensorError):
+    except (OSError, ValueError):
         return None

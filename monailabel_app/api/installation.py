@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from monailabel.config import settings
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from monailabel_app.api import (
     calibration_routes,
@@ -26,6 +27,7 @@ from monailabel_app.api import (
 )
 from monailabel_app.api.error_answers import answer_errors
 from monailabel_app.api.gate import Gate
+from monailabel_app.api.header_time import limit_header_time
 from monailabel_app.api.openapi import describe_routes
 
 if TYPE_CHECKING:
@@ -71,5 +73,6 @@ def install_routes(server: FastAPI, app: D24FADApp) -> None:
         server.include_router(part.router(app))
         added = server.router.routes[before:]
         server.router.routes[:] = [*added, *server.router.routes[:before]]
+    limit_header_time(AutoHTTPProtocol)
     describe_routes(server, token=bool(app.configuration.token))
     answer_errors(server)

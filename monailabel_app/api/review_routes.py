@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal
@@ -43,7 +43,7 @@ def router(app: D24FADApp) -> APIRouter:
     @routes.get("/results/{result}/review", summary="The review of a result")
     def get_review(result: str) -> dict[str, Any]:
         stored = app.results.get(result)
-        return _document(stored, app.reviews.review(stored.record))
+        return _document(app, stored, app.reviews.review(stored.record))
 
     @routes.post("/results/{result}/review/events", status_code=201, summary="Append an event")
     def append_event(result: str, body: EventBody) -> dict[str, Any]:
@@ -64,7 +64,8 @@ def router(app: D24FADApp) -> APIRouter:
             key=body.key,
         )
         with _telling_the_review(app, stored):
-            return _document(stored, app.reviews.append(stored, event, body.expected_version))
+            review = app.reviews.append(stored, event, body.expected_version)
+        return _document(app, stored, review)
 
     @routes.put("/results/{result}/review/masks/{sha256}", status_code=201, summary="Send a mask")
     async def send_mask(result: str, sha256: str, request: Request) -> dict[str, Any]:
@@ -91,7 +92,7 @@ def router(app: D24FADApp) -> APIRouter:
         with _telling_the_review(app, stored):
             final = app.reviews.store_final(stored, event, body.expected_version)
         return {
-            **_document(stored, final.review),
+            **_document(app, stored, final.review),
             "pacs": app.dicom_results.publish_final(stored, final.mask, body.reviewer),
         }
 
@@ -120,7 +121,7 @@ def router(app: D24FADApp) -> APIRouter:
                 media_type="text/csv; charset=utf-8",
                 headers={"Content-Disposition": 'attachment; filename="reviews.csv"'},
             )
-        return JSONResponse({"items": [_document(s, review) for s, review in documents]})
+        return JSONResponse({"items": [_document(app, s, review) for s, review in documents]})
 
     return routes
 
@@ -132,16 +133,19 @@ def _telling_the_review(app: D24FADApp, stored: StoredResult) -> Iterator[None]:
         yield
     except RequestError as error:
         if error.code == "review_changed":
-            error.extra = {"review": _document(stored, app.reviews.review(stored.record))}
+            error.extra = {"review": _document(app, stored, app.reviews.review(stored.record))}
         raise
 
 
-def _document(stored: StoredResult, review: Review) -> dict[str, Any]:
-    return review_document(stored.record.id, stored.record.image, review)
+def _document(app: D24FADApp, stored: StoredResult, review: Review) -> dict[str, Any]:
+    lost = app.reviews.log.lost(stored.record.id)
+    return review_document(stored.record.id, stored.record.image, review, lost)
 
 
-def review_document(result: str, image: str, review: Review) -> dict[str, Any]:
-    """A review as clients see it."""
+def review_document(
+    result: str, image: str, review: Review, lost: Sequence[int] = ()
+) -> dict[str, Any]:
+    """A review as clients see it; `lost` are the numbers of events that were damaged."""
     address = f"{PREFIX}/results/{result}/review"
     final = review.final
     return {
@@ -161,6 +165,7 @@ def review_document(result: str, image: str, review: Review) -> dict[str, Any]:
             "links": {"file": f"{address}/final"},
         },
         "events": [_event_document(review, event) for event in review.events],
+        "lost_events": list(lost),
     }
 
 

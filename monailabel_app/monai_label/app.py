@@ -27,6 +27,7 @@ from monailabel_app.api.installation import install_routes
 from monailabel_app.calibration.normal_scores import NormalPatients
 from monailabel_app.configuration import ServerConfiguration
 from monailabel_app.failures import STATE_FOLDER, RequestError
+from monailabel_app.former_reviews import import_former_reviews
 from monailabel_app.former_state import import_former_state
 from monailabel_app.job_runners import JobRunners
 from monailabel_app.jobs.job import Job, JobKind, JobStore
@@ -44,7 +45,6 @@ from monailabel_app.monai_label.strategies import NextCase
 from monailabel_app.normals.quality import QualityControl
 from monailabel_app.normals.support_sets import SupportSets
 from monailabel_app.review.log import ReviewLog
-from monailabel_app.review.review_states import ReviewStates
 from monailabel_app.review.reviewed_masks import ReviewedMasks
 from monailabel_app.review.reviews import Reviews
 from monailabel_app.review.worklist import Strategy, Worklist
@@ -136,8 +136,10 @@ class D24FADApp(MONAILabelApp):
         self.nifti_copies = NiftiCopies(state / "nifti", self.images)
         self.support_sets = SupportSets(self.database, self.images, configuration.support_patterns)
         self.results = ResultStore(state / "results", self.database)
+        log = ReviewLog(self.database)
+        import_former_reviews(state, self.database, self.results.records(), log)
         self.reviews = Reviews(
-            ReviewLog(state / "reviews"),
+            log,
             ReviewedMasks(state / "reviews" / "masks"),
             self.results,
             datastore,
@@ -167,7 +169,7 @@ class D24FADApp(MONAILabelApp):
             self.images,
             datastore,
             self.database,
-            ReviewStates(self.database, state / "reviews", self.reviews.log),
+            log.states,
             self.support_sets,
         )
         self.normals = NormalPatients(

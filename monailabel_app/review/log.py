@@ -1,47 +1,89 @@
-"""Where the events of reviews lie: one file for each result, which only grows."""
+"""The events of reviews: rows of the database, which are added and never changed."""
 
-import json
-import logging
-import os
+import errno
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, fields, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Protocol
 
-from d24fad_core.files import sync_folder
 from monailabel_app.failures import RequestError
+from monailabel_app.review.review_states import ReviewState, ReviewStates
 from monailabel_app.review.states import Review, ReviewEvent, admit, review_of
+from monailabel_app.store.database import Database
+from monailabel_app.store.records import Records
+from monailabel_app.store.schema import RESULTS, REVIEW_EVENTS
 from monailabel_app.times import now
 
-logger = logging.getLogger(__name__)
 
-_FIELDS = {field.name for field in fields(ReviewEvent)}
+class Reviewed(Protocol):
+    """A result under review, as its record says it."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+
+    @property
+    def image(self) -> str:
+        """Its image."""
+
+    @property
+    def finding_count(self) -> int:
+        """Number of findings in its report."""
+
+
+@dataclass(frozen=True)
+class LoggedEvent:
+    """A row of the log.
+
+    Attributes:
+        result: id of the result.
+        image: its image.
+        place: number among the events of all results of the image, from 1.
+        event: what happened.
+    """
+
+    result: str
+    image: str
+    place: int
+    event: ReviewEvent
 
 
 class ReviewLog:
-    """One append-only file of JSON lines for each result.
+    """The events of all results, and beside them where each review stands.
 
     Args:
-        folder: where they lie; made when missing.
+        database: where they are kept.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, database: Database) -> None:
+        self.states = ReviewStates(database)
+        self._database = database
+        self._records = Records(database, REVIEW_EVENTS, LoggedEvent)
         self._lock = threading.RLock()
-        self._damaged: set[Path] = set()
-        folder.mkdir(parents=True, exist_ok=True)
 
     def events(self, result: str) -> tuple[ReviewEvent, ...]:
         """The events of a result, in order."""
-        path = self._path(result)
-        return tuple(self._read(path)) if path.is_file() else ()
+        return tuple(row.event for row in self._rows(result))
+
+    def lost(self, result: str) -> tuple[int, ...]:
+        """Numbers of the events of a result that were damaged on the disk."""
+        state = self.states.get(result)
+        numbers = {event.event for event in self.events(result)}
+        last = max([state.version if state else 0, *numbers])
+        return tuple(number for number in range(1, last + 1) if number not in numbers)
 
     def results(self) -> tuple[str, ...]:
-        """Ids of the results that have events."""
-        return tuple(sorted(path.stem for path in self._folder.glob("*.jsonl")))
+        """Ids of the results that have events, sorted."""
+        rows = self._database.select(f"SELECT DISTINCT result FROM {REVIEW_EVENTS} ORDER BY result")
+        return tuple(result for (result,) in rows)
+
+    def latest(self, results: Iterable[Reviewed]) -> Reviewed | None:
+        """Of the results of an image, the one whose review was written to last; None without."""
+        places = {state.result: state.place for state in self.states.all()}
+        reviewed = [result for result in results if result.id in places]
+        return max(reviewed, key=lambda result: places[result.id], default=None)
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -49,67 +91,105 @@ class ReviewLog:
         with self._lock:
             yield
 
-    def append(
-        self, result: str, finding_count: int, event: ReviewEvent, expected: int | None = None
-    ) -> Review:
+    def append(self, result: Reviewed, event: ReviewEvent, expected: int | None = None) -> Review:
         """Write an event behind the others; it is on the disk when this returns.
 
         An event whose key is in the log already is not written again.
 
         Args:
-            result: id of the result.
-            finding_count: number of findings in its report.
+            result: the result under review.
             event: what happened; number and time are given here, and a key where it has none.
             expected: version of the review that the reviewer saw; None does not matter.
 
         Raises:
             RequestError: there are other events than the reviewer saw, or the event does not fit.
+            OSError: the disk is full or fails; nothing is written.
         """
-        with self._lock:
-            before = self.events(result)
-            review = review_of(finding_count, before)
+        with self._lock, self._database.transaction():
+            before = self.events(result.id)
+            review = review_of(result.finding_count, before)
             same = next((e for e in before if event.key and e.key == event.key), None)
             if same is not None:
                 require_same(same, event)
                 return review
             if expected is not None:
                 require_version(review, expected)
-            event = admit(review, event)
+            state = self.states.get(result.id)
+            # A number is not given again, though its event may have been damaged on the disk.
+            number = max(review.version, state.version if state else 0) + 1
             numbered = replace(
-                event,
-                event=review.version + 1,
+                admit(review, event),
+                event=number,
                 time=now(),
                 key=event.key or secrets.token_hex(16),
             )
-            self._write(self._path(result), numbered)
-            return review_of(finding_count, (*before, numbered))
+            place = self._last_place(result.image) + 1
+            self._put(LoggedEvent(result.id, result.image, place, numbered))
+            after = review_of(result.finding_count, (*before, numbered))
+            self.states.put(ReviewState.of(result.id, result.image, after, place, number))
+            return after
 
-    def _write(self, path: Path, event: ReviewEvent) -> None:
-        line = json.dumps(asdict(event), ensure_ascii=False).encode() + b"\n"
-        is_new = not path.is_file()
-        with path.open("ab") as stream:
-            # A server killed while it wrote may have left half a line; it never counted.
-            if stream.tell() and not path.read_bytes().endswith(b"\n"):
-                stream.write(b"\n")
-            stream.write(line)
-            stream.flush()
-            os.fsync(stream.fileno())
-        if is_new:
-            sync_folder(path.parent)
+    def take_over(self, rows: Sequence[LoggedEvent]) -> frozenset[str]:
+        """Write events of an image that were numbered before, behind those that are here.
 
-    def _read(self, path: Path) -> Iterator[ReviewEvent]:
-        lines = path.read_bytes().split(b"\n")
-        for number, line in enumerate(lines, start=1):
-            event = _event(line)
-            if event is not None:
-                yield event
-            elif line and path not in self._damaged:
-                # Cut off when the server was killed, it was never confirmed; else it is a loss.
-                self._damaged.add(path)
-                logger.warning("Line %d of %s is no review event; it is left out.", number, path)
+        Returns:
+            Ids of the results of which other events are here, so that none was written.
+        """
+        results = {row.result for row in rows}
+        refused = set()
+        with self._lock, self._database.transaction():
+            first = self._last_place(rows[0].image) if rows else 0
+            for result in sorted(results):
+                theirs = [row for row in rows if row.result == result]
+                known = {event.event: event for event in self.events(result)}
+                if not known:
+                    for row in theirs:
+                        self._put(replace(row, place=first + row.place))
+                elif any(known.get(row.event.event) != row.event for row in theirs):
+                    refused.add(result)
+        return frozenset(refused)
 
-    def _path(self, result: str) -> Path:
-        return self._folder / f"{result}.jsonl"
+    def add_up(self) -> None:
+        """Bring the states up to date with the events, where these were taken over or damaged."""
+        counts = self._database.select(
+            f"SELECT result, count(*), max(place) FROM {REVIEW_EVENTS} GROUP BY result"
+        )
+        states = {state.result: state for state in self.states.all()}
+        findings = dict(
+            self._database.select(
+                f"SELECT key, json_extract(document, '$.finding_count') FROM {RESULTS}"
+            )
+        )
+        with self._lock, self._database.transaction():
+            for result, count, place in counts:
+                state = states.get(result)
+                if result not in findings or (state is not None and state.event_count == count):
+                    continue
+                rows = self._rows(result)
+                review = review_of(int(findings[result]), [row.event for row in rows])
+                version = max(review.version, state.version if state else 0)
+                image = rows[-1].image
+                self.states.put(ReviewState.of(result, image, review, int(place), version))
+
+    def _rows(self, result: str) -> list[LoggedEvent]:
+        # By the key, which a damaged document cannot hide.
+        return self._records.find(
+            "WHERE key > ? AND key < ? ORDER BY key", (f"{result}/", f"{result}/:")
+        )
+
+    def _put(self, row: LoggedEvent) -> None:
+        if not self._records.add(f"{row.result}/{row.event.event:08d}", row):
+            raise OSError(
+                errno.EIO,
+                "the row of this event is damaged; restart the server, which repairs it",
+                str(self._database.path),
+            )
+
+    def _last_place(self, image: str) -> int:
+        rows = self._database.select(
+            f"SELECT max(place) FROM {REVIEW_EVENTS} WHERE image = ?", (image,)
+        )
+        return int(rows[0][0] or 0)
 
 
 def require_version(review: Review, expected: int) -> None:
@@ -145,16 +225,3 @@ def require_same(known: ReviewEvent, event: ReviewEvent) -> None:
             f"The key '{event.key}' was given to another event ({known.action}) before.",
             "Give each event a key of its own, such as a UUID.",
         )
-
-
-def _event(line: bytes) -> ReviewEvent | None:
-    """The event in a line; None where there is none."""
-    try:
-        document: Any = json.loads(line)
-        # A later version may have written more than this one knows.
-        event = ReviewEvent(**{name: document[name] for name in _FIELDS & document.keys()})
-    except (ValueError, AttributeError, TypeError):
-        return None
-    if not isinstance(event.event, int) or event.event < 1:
-        return None
-    return event if event.key else replace(event, key=f"event-{event.event}")

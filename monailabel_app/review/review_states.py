@@ -1,13 +1,11 @@
-"""Where the review of each result stands, so that a list of images need not read every log."""
+"""Where the review of each result stands, so that a list of images need not read every event."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from monailabel_app.review.log import ReviewLog
-from monailabel_app.review.states import review_of
+from monailabel_app.review.states import Review
 from monailabel_app.store.database import Database
 from monailabel_app.store.records import Records
-from monailabel_app.store.schema import RESULTS, REVIEW_STATES
+from monailabel_app.store.schema import REVIEW_STATES
 
 
 @dataclass(frozen=True)
@@ -17,82 +15,60 @@ class ReviewState:
     Attributes:
         result: id of the result.
         image: its image.
-        log: size and time of the log that it was added up from.
+        version: the highest number that an event of it was given, also of one that was lost.
+        event_count: how many events it was added up from.
+        place: of the latest of them among the events of all results of the image, from 1.
         state: `unreviewed`, `in_review` or `reviewed`.
         confirmed_normal: the study was found normal.
         marks_something: a finding counts, or the stored final label marks a voxel.
-        latest: when the latest event was, ISO 8601, UTC.
     """
 
     result: str
     image: str
-    log: str
+    version: int
+    event_count: int
+    place: int
     state: str
     confirmed_normal: bool
     marks_something: bool
-    latest: str
+
+    @classmethod
+    def of(cls, result: str, image: str, review: Review, place: int, version: int) -> "ReviewState":
+        """The sum of a review; the other arguments are as the attributes say."""
+        return cls(
+            result=result,
+            image=image,
+            version=version,
+            event_count=len(review.events),
+            place=place,
+            state=review.state,
+            confirmed_normal=review.confirmed_normal,
+            marks_something=review.marks_something,
+        )
 
 
 class ReviewStates:
-    """The sums of all reviews; a log is read only when it has changed.
+    """The sums of all reviews, which `ReviewLog` writes together with the events.
 
     Args:
         database: where they are kept.
-        folder: where the logs lie.
-        log: reads them.
     """
 
-    def __init__(self, database: Database, folder: Path, log: ReviewLog) -> None:
-        self._database = database
+    def __init__(self, database: Database) -> None:
         self._records = Records(database, REVIEW_STATES, ReviewState)
-        self._folder = folder
-        self._log = log
+
+    def get(self, result: str) -> ReviewState | None:
+        """Where the review of a result stands; None without one."""
+        return self._records.get(result)
+
+    def put(self, state: ReviewState) -> None:
+        """Replace what is known of a review."""
+        self._records.put(state.result, state)
+
+    def all(self) -> list[ReviewState]:
+        """Where every review stands."""
+        return self._records.find()
 
     def by_image(self) -> dict[str, ReviewState]:
-        """The review of each image that has one: as `states.latest_review` chooses it."""
-        self._bring_up_to_date()
-        states = sorted(self._records.find(), key=lambda s: (s.latest, s.marks_something))
-        return {state.image: state for state in states}
-
-    def _bring_up_to_date(self) -> None:
-        known = {state.result: state.log for state in self._records.find()}
-        there = {path.stem: _stamp(path) for path in self._folder.glob("*.jsonl")}
-        changed = [result for result, stamp in there.items() if known.get(result) != stamp]
-        gone = known.keys() - there.keys()
-        if not changed and not gone:
-            return
-        with self._database.transaction():
-            for result in gone:
-                self._records.remove(result)
-            for result in changed:
-                self._add_up(result, there[result])
-
-    def _add_up(self, result: str, stamp: str) -> None:
-        rows = self._database.select(
-            f"SELECT image, json_extract(document, '$.finding_count') FROM {RESULTS} WHERE key = ?",
-            (result,),
-        )
-        if not rows:
-            return  # the result was removed
-        events = self._log.events(result)
-        if not events:
-            return  # no whole line yet
-        image, finding_count = rows[0]
-        review = review_of(int(finding_count), events)
-        self._records.put(
-            result,
-            ReviewState(
-                result,
-                image,
-                stamp,
-                review.state,
-                review.confirmed_normal,
-                review.marks_something,
-                events[-1].time,
-            ),
-        )
-
-
-def _stamp(path: Path) -> str:
-    status = path.stat()
-    return f"{status.st_size}|{status.st_mtime_ns}"
+        """The review of each image that has one: of its results, the one written to last."""
+        return {state.image: state for state in sorted(self.all(), key=lambda s: s.place)}

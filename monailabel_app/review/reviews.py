@@ -10,12 +10,11 @@ from monailabel_app.analysis.encodings import read_mask, write_labels
 from monailabel_app.analysis.results import ResultRecord, StoredResult
 from monailabel_app.failures import RequestError
 from monailabel_app.review.label_files import read_label
-from monailabel_app.review.log import ReviewLog, require_same, require_version
+from monailabel_app.review.log import Reviewed, ReviewLog, require_same, require_version
 from monailabel_app.review.reviewed_masks import ReviewedMasks
 from monailabel_app.review.states import (
     Review,
     ReviewEvent,
-    latest_review,
     require_nothing_marked,
     review_of,
 )
@@ -80,7 +79,7 @@ class Reviews:
         self._labels = labels
         self._image_hash = image_hash
 
-    def review(self, record: ResultRecord) -> Review:
+    def review(self, record: Reviewed) -> Review:
         """The review of a result."""
         return review_of(record.finding_count, self.log.events(record.id))
 
@@ -112,8 +111,7 @@ class Reviews:
                 "The outline has no voxel.",
                 "Reject the finding, or draw its outline.",
             )
-        record = stored.record
-        return self.log.append(record.id, record.finding_count, event, expected)
+        return self.log.append(stored.record, event, expected)
 
     def store_final(self, stored: StoredResult, event: ReviewEvent, expected: int) -> FinalLabel:
         """Make and store the final label of a review as its reviewer saw it.
@@ -171,12 +169,12 @@ class Reviews:
             content = self._image_hash(image)
             # What was decided on other voxels under the same name says nothing of these.
             records = [r for r in self._results.records(image) if r.image_sha256 == content]
-            latest = latest_review(map(self.review, records))
+            latest = self.log.latest(records)
             if latest is not None:
-                require_nothing_marked(latest)
+                require_nothing_marked(self.review(latest))
             for record in records[:1]:
                 event = ReviewEvent("confirm_normal", reviewer, note=note)
-                self.log.append(record.id, record.finding_count, event)
+                self.log.append(record, event)
 
     def _joined(self, stored: StoredResult, review: Review) -> Path:
         label, _ = self.masks.final_label(stored, review)
@@ -200,7 +198,7 @@ class Reviews:
             key=event.key,
         )
         self._labels.save_label(record.image, str(mask), _FINAL, {"result": record.id})
-        return FinalLabel(self.log.append(record.id, record.finding_count, final), mask)
+        return FinalLabel(self.log.append(record, final), mask)
 
     def _require_unchanged(self, record: ResultRecord) -> None:
         if self._image_hash(record.image) != record.image_sha256:

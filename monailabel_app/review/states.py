@@ -4,7 +4,7 @@ It is the only one. How events are stored is the business of `log`; clients are 
 lay over them only what they have not sent yet.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from monailabel_app.failures import RequestError
@@ -152,16 +152,6 @@ def review_of(finding_count: int, events: Sequence[ReviewEvent]) -> Review:
         undone=undone,
         before=before,
         final=next((e for e in reversed(standing) if e.action == "final"), None),
-    )
-
-
-def latest_review(reviews: Iterable[Review]) -> Review | None:
-    """The review of an image, of those of its results: the one that was written to last."""
-    # Of two in the same second the one that marks something, which is never taken for normal.
-    return max(
-        (review for review in reviews if review.events),
-        key=lambda review: (review.events[-1].time, review.marks_something),
-        default=None,
     )
 
 

@@ -17,8 +17,7 @@ from monailabel_app.times import now
 logger = logging.getLogger(__name__)
 
 _BUSY_SECONDS = 30.0
-# Of SQLite's log, what follows a changed byte is dropped without a word: keep it short.
-_LOG_PAGES = 64
+_PATIENCE_FOR_READERS_MS = 1000
 
 
 @dataclass(frozen=True)
@@ -45,11 +44,26 @@ def connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
+    # What is no text is read all the same: the row's digest tells, and the other rows go on.
+    connection.text_factory = lambda content: content.decode("utf-8", "replace")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
     return connection
+
+
+def empty_log(connection: sqlite3.Connection) -> bool:
+    """Bring what SQLite's log holds into the database's file; tells whether the log is empty.
+
+    Of the log, SQLite drops without a word what follows a changed byte, however long it was
+    acknowledged; in the file each row carries a digest.
+    """
+    connection.execute(f"PRAGMA busy_timeout = {_PATIENCE_FOR_READERS_MS}")
+    try:
+        busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {int(_BUSY_SECONDS * 1000)}")
+    return not busy
 
 
 class Database:
@@ -88,6 +102,7 @@ class Database:
                 raise
             finally:
                 self._depth -= 1
+            self._empty_log()
 
     def select(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """The rows that a query finds.
@@ -132,6 +147,16 @@ class Database:
         """Close it; nothing may be asked of it afterwards."""
         with self._lock:
             self._connection.close()
+
+    def _empty_log(self) -> None:
+        """After a commit, which holds whether or not this succeeds."""
+        try:
+            emptied = empty_log(self._connection)
+        except sqlite3.OperationalError as error:
+            logger.warning("%s: the log stays beside it (%s)", self.path, error)
+            return
+        if not emptied:
+            logger.warning("%s: another program reads it, the log stays beside it", self.path)
 
     @contextmanager
     def _disk_errors(self) -> Iterator[None]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from d24fad_core.errors import ConfigurationError
 from d24fad_core.files import whole_file
-from monailabel_app.store.database import Database, connect
+from monailabel_app.store.database import Database, connect, empty_log
 from monailabel_app.store.schema import (
     MIGRATIONS,
     SETTINGS,
@@ -58,7 +58,7 @@ def open_database(path: Path) -> Database:
         if salvage is not None:
             _report(database, salvage)
         _back_up(connection, path)
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        empty_log(connection)
     except BaseException:
         connection.close()
         raise
@@ -147,7 +147,6 @@ def _rebuild(path: Path, damage: str) -> _Salvage:
     with whole_file(_rebuilt(path)) as temporary:
         temporary.unlink()
         with closing(sqlite3.connect(temporary, isolation_level=None)) as fresh:
-            migrate(fresh)
             # The copy is read, since reading may write.
             working = place / "reading"
             working.mkdir(exist_ok=True)
@@ -186,8 +185,10 @@ class _Remains:
 
 def _take_over(fresh: sqlite3.Connection, damaged: Path, backup: Path, salvage: _Salvage) -> None:
     """Fill a new database from a damaged one, and from the backup where rows are missing."""
-    names = [name for kind, name, _ in tables_of(fresh) if kind == "table"]
     with closing(sqlite3.connect(damaged)) as source, closing(sqlite3.connect(backup)) as older:
+        # Rows of an earlier version go into tables of that version, to be migrated with them.
+        migrate(fresh, _stated_version(source) or _stated_version(older) or len(MIGRATIONS))
+        names = [name for kind, name, _ in tables_of(fresh) if kind == "table"]
         for table in names:
             found, saved = _remains(source, table), _remains(older, table)
             rows, lost = dict(found.believed), dict(found.damaged)
@@ -196,8 +197,9 @@ def _take_over(fresh: sqlite3.Connection, damaged: Path, backup: Path, salvage: 
                     rows[key] = saved.believed[key]
                     reason = "damaged; what it was at the last start was taken instead"
                     salvage.rows.append((table, key, reason, lost.pop(key, "")))
-            if not found.whole and not saved.whole:
-                salvage.rows.append((table, "*", "rows of the table may be missing", ""))
+            if not found.whole:
+                since = " that were written since the last start" if saved.whole else ""
+                salvage.rows.append((table, "*", f"rows of the table{since} may be missing", ""))
             if table == SETTINGS:
                 rows.pop(VERSION_KEY, None)
             fresh.execute("BEGIN")
@@ -207,6 +209,15 @@ def _take_over(fresh: sqlite3.Connection, damaged: Path, backup: Path, salvage: 
             fresh.execute("COMMIT")
             reason = "the row was changed on the disk"
             salvage.rows.extend((table, key, reason, content) for key, content in lost.items())
+
+
+def _stated_version(connection: sqlite3.Connection) -> int | None:
+    """The version that a damaged database has, where it still says so."""
+    try:
+        version = version_of(connection)
+    except (sqlite3.DatabaseError, UnicodeDecodeError):
+        return None
+    return version if 0 < version <= len(MIGRATIONS) else None
 
 
 def _remains(connection: sqlite3.Connection, table: str) -> _Remains:
@@ -227,6 +238,13 @@ def _remains(connection: sqlite3.Connection, table: str) -> _Remains:
             whole = False
             continue
         break
+    try:
+        # The index of the keys lies on other pages, and knows of rows that the table has lost.
+        for (key,) in connection.execute(f"SELECT key FROM {table} ORDER BY key"):
+            if _text(key) not in believed:
+                damaged.setdefault(_text(key), "")
+    except sqlite3.DatabaseError:
+        whole = False
     return _Remains(believed, damaged, whole)
 
 

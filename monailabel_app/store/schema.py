@@ -18,6 +18,7 @@ SET_QUALITY = "set_quality"
 RESULTS = "results"
 CHECKPOINTS = "checkpoints"
 REVIEW_STATES = "review_states"
+REVIEW_EVENTS = "review_events"
 
 VERSION_KEY = "schema"
 
@@ -50,6 +51,15 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         f"CREATE INDEX results_by_set ON {RESULTS} (support_set, image, created)",
         _table(CHECKPOINTS),
         _table(REVIEW_STATES),
+    ),
+    (
+        _table(REVIEW_EVENTS, result="TEXT", image="TEXT", place="INTEGER"),
+        f"CREATE INDEX review_events_by_image ON {REVIEW_EVENTS} (image, place)",
+        # An event that a client sends twice is one event.
+        f"CREATE UNIQUE INDEX review_events_once ON {REVIEW_EVENTS} (result, "
+        "CASE WHEN json_valid(document) THEN json_extract(document, '$.event.key') END)",
+        # They were sums of log files, and are added up from the table now.
+        f"DELETE FROM {REVIEW_STATES}",
     ),
 )
 """The statements that lead from each version to the next, from an empty database on."""
@@ -91,9 +101,9 @@ def version_of(connection: sqlite3.Connection) -> int:
     return int(json.loads(row[0])["version"])
 
 
-def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the tables to today's version, each step whole or not at all."""
-    for version in range(version_of(connection), len(MIGRATIONS)):
+def migrate(connection: sqlite3.Connection, target: int = len(MIGRATIONS)) -> None:
+    """Bring the tables to a version, today's by default, each step whole or not at all."""
+    for version in range(version_of(connection), target):
         connection.execute("BEGIN IMMEDIATE")
         try:
             for statement in MIGRATIONS[version]:

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from d24fad_core.benchmark.feature_store import FeatureStore
+from d24fad_core.cache.folder import CacheWarning
 from d24fad_core.errors import InputError
 from d24fad_core.images.image_folder import find_task, load_images, to_unit
 from d24fad_core.networks.d24fad import D24FAD
@@ -117,6 +118,7 @@ def test_the_student_is_not_in_the_key(
 
 
 @pytest.mark.parametrize("content", [b"", b"not a safetensors file"])
+@pytest.mark.filterwarnings("ignore::d24fad_core.cache.folder.CacheWarning")
 def test_a_damaged_file_is_computed_again(
     model: D24FAD, files: tuple[Path, ...], tmp_path: Path, content: bytes
 ) -> None:
@@ -126,6 +128,23 @@ def test_a_damaged_file_is_computed_again(
     path.unlink()
     path.write_bytes(content)
     assert torch.equal(store.features("discs", files).images.embedding, before)
+
+
+@pytest.mark.parametrize("place", [0, 9, 200, 5000, -1])
+def test_a_changed_byte_is_noticed_and_the_features_computed_again(
+    model: D24FAD, files: tuple[Path, ...], tmp_path: Path, place: int
+) -> None:
+    store = FeatureStore(tmp_path, model, 64)
+    before = store.features("discs", files[:2]).images.embedding.clone()
+    (path,) = stored_files(tmp_path)
+    content = bytearray(path.read_bytes())
+    content[place] ^= 4
+    path.unlink()  # the tensors above are mapped from it
+    path.write_bytes(content)
+    with pytest.warns(CacheWarning, match="computed again"):
+        again = store.features("discs", files[:2])
+    assert torch.equal(again.images.embedding, before)
+    store.features("discs", files[:2], progress=never)
 
 
 def test_an_unreadable_image_is_named_and_nothing_is_left(

@@ -17,7 +17,9 @@ BRAIN1 = VOLUMES / "brain1"
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.shared_data,
-    pytest.mark.skipif(deepbet_version() is None, reason="deepbet is not installed"),
+    pytest.mark.skipif(
+        deepbet_version() is None, reason="deepbet is not installed (pip install d24fad[brain])"
+    ),
 ]
 
 

@@ -1,5 +1,7 @@
 """Jobs: order, progress, cancel, failure, and what a killed server leaves."""
 
+import random
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +14,7 @@ from monailabel_app.failures import RequestError
 from monailabel_app.jobs.job import Job, JobKind, JobState, JobStore
 from monailabel_app.jobs.queue import MAXIMUM_ATTEMPTS, JobQueue
 from monailabel_app.store.database import Database
+from monailabel_app.store.recovery import open_database
 
 
 class Work:
@@ -215,3 +218,48 @@ def test_jobs_finished_long_ago_are_forgotten(
     with pytest.raises(RequestError) as refused:
         queue.get(old.id)
     assert refused.value.code == "unknown_job"
+
+
+def test_a_changed_byte_in_a_job_row_takes_that_job_alone(database: Database) -> None:
+    """200 changes of any byte of the row, found while the server runs and at its next start."""
+    store = JobStore(database)
+    jobs = [
+        Job(f"j-{number}", JobKind.DETECT, {"image": f"bild-ö-{number}"}, "2026-11-30")
+        for number in range(3)
+    ]
+    for each in jobs:
+        store.save(each)
+    columns = ("key", "document", "digest")
+    row = database.select(
+        f"SELECT rowid, {', '.join(f'CAST({name} AS BLOB)' for name in columns)} "
+        "FROM jobs WHERE key = 'j-1'"
+    )[0]
+    number, whole = row[0], dict(zip(columns, row[1:], strict=True))
+    places = [(name, place) for name in columns for place in range(len(whole[name]))]
+    draw = random.Random(0)
+
+    def write(name: str, content: bytes) -> None:
+        with database.transaction() as connection:
+            connection.execute(
+                f"UPDATE jobs SET {name} = CAST(? AS TEXT) WHERE rowid = ?", (content, number)
+            )
+
+    for turn in range(200):
+        name, place = draw.choice(places)
+        content = bytearray(whole[name])
+        content[place] ^= draw.randrange(1, 256)
+        write(name, bytes(content))
+        assert store.load() == [jobs[0], jobs[2]], (name, place)
+        assert database.all_set_aside()
+        if turn % 25 == 0:
+            copied = database.path.with_name(f"{turn}") / "state.sqlite3"
+            copied.parent.mkdir()
+            shutil.copy(database.path, copied)
+            restarted = open_database(copied)
+            left = JobStore(restarted).load()
+            assert [job for job in left if job.id != "j-1"] == [jobs[0], jobs[2]]
+            assert all(job == jobs[1] for job in left if job.id == "j-1")
+            assert {note.kind for note in restarted.all_set_aside()} >= {"database", "jobs"}
+            restarted.close()
+        write(name, whole[name])
+    assert store.load() == jobs

@@ -24,6 +24,7 @@ from monailabel_app.failures import RequestError
 from monailabel_app.review.log import ReviewLog
 from monailabel_app.review.reviewed_masks import ReviewedMasks
 from monailabel_app.review.reviews import Reviews
+from monailabel_app.store.recovery import open_database
 
 PREFIX = "/d24fad/v1"
 
@@ -84,7 +85,7 @@ class ServedReviews:
         self.hashes: dict[str, str] = {}
         self.pacs: dict[str, Any] | None = None
         self.reviews = Reviews(
-            ReviewLog(folder / "reviews"),
+            ReviewLog(open_database(folder / "state.sqlite3")),
             ReviewedMasks(folder / "reviews" / "masks"),
             self.results,
             self.labels,

@@ -1,78 +1,76 @@
-"""The sums of reviews are kept, and made anew only for a log that has changed."""
-
-from pathlib import Path
+"""The sums of reviews are written with the events, and added up again where some are damaged."""
 
 import pytest
 
 from monailabel_app.review.log import ReviewLog
-from monailabel_app.review.review_states import ReviewStates
 from monailabel_app.review.states import ReviewEvent
 from monailabel_app.store import schema
 from monailabel_app.store.database import Database
+from tests.app.review.test_reviews import Analysed
+
+ONE, TWO, THREE = Analysed(1, "r1", "a"), Analysed(1, "r2", "a"), Analysed(1, "r3", "b")
 
 
 class CountingLog(ReviewLog):
-    """Notes which logs are read."""
+    """Notes which reviews are read."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
         self.read: list[str] = []
 
-    def events(self, result: str) -> tuple[ReviewEvent, ...]:
+    def _rows(self, result: str) -> list:
         self.read.append(result)
-        return super().events(result)
+        return super()._rows(result)
 
 
 @pytest.fixture
-def log(tmp_path: Path) -> CountingLog:
-    return CountingLog(tmp_path / "reviews")
-
-
-@pytest.fixture
-def states(database: Database, log: CountingLog, tmp_path: Path) -> ReviewStates:
+def log(database: Database) -> CountingLog:
     with database.transaction() as connection:
-        for result, image in (("r1", "a"), ("r2", "a"), ("r3", "b")):
-            document = f'{{"image": "{image}", "finding_count": 1}}'
-            schema.insert(connection, schema.RESULTS, result, document)
-    return ReviewStates(database, tmp_path / "reviews", log)
+        for result in (ONE, TWO, THREE):
+            document = f'{{"image": "{result.image}", "finding_count": 1}}'
+            schema.insert(connection, schema.RESULTS, result.id, document)
+    return CountingLog(database)
 
 
-def test_a_log_is_read_once_for_each_change(states: ReviewStates, log: CountingLog) -> None:
-    assert states.by_image() == {}
-    log.append("r1", 1, ReviewEvent("accept", "AB", finding=1))
-    log.append("r3", 1, ReviewEvent("confirm_normal", "AB"))
+def test_no_event_is_read_to_know_where_reviews_stand(log: CountingLog) -> None:
+    assert log.states.by_image() == {}
+    log.append(ONE, ReviewEvent("accept", "AB", finding=1))
+    log.append(THREE, ReviewEvent("confirm_normal", "AB"))
     log.read.clear()
-    found = states.by_image()
-    assert (found["a"].state, found["a"].confirmed_normal) == ("in_review", False)
-    assert (found["b"].state, found["b"].confirmed_normal) == ("reviewed", True)
-    for _ in range(3):
-        assert states.by_image() == found
-    assert sorted(log.read) == ["r1", "r3"]
-    log.append("r1", 1, ReviewEvent("final", "AB"))
-    log.read.clear()
-    assert states.by_image()["a"].state == "reviewed"
-    assert log.read == ["r1"]
+    states = log.states.by_image()
+    assert (states["a"].state, states["a"].confirmed_normal) == ("in_review", False)
+    assert (states["b"].state, states["b"].confirmed_normal) == ("reviewed", True)
+    log.add_up()
+    assert log.read == []
+    log.append(ONE, ReviewEvent("final", "AB"))
+    assert log.states.by_image()["a"].state == "reviewed"
 
 
-def test_the_result_that_was_reviewed_last_counts(states: ReviewStates, log: CountingLog) -> None:
-    log.append("r2", 1, ReviewEvent("final", "AB"))
-    log.append("r1", 1, ReviewEvent("note", "AB", note="later"))
-    assert states.by_image()["a"].result == "r1"
-
-
-def test_of_two_in_the_same_second_the_one_that_marks_something_counts(
-    states: ReviewStates, log: CountingLog, monkeypatch: pytest.MonkeyPatch
+def test_the_result_that_was_reviewed_last_counts(
+    log: CountingLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also of two in the same second."""
     monkeypatch.setattr("monailabel_app.review.log.now", lambda: "2026-01-01T00:00:00Z")
-    log.append("r1", 1, ReviewEvent("accept", "AB", finding=1))
-    log.append("r2", 1, ReviewEvent("confirm_normal", "AB"))
-    latest = states.by_image()["a"]
+    log.append(TWO, ReviewEvent("final", "AB"))
+    log.append(ONE, ReviewEvent("accept", "AB", finding=1))
+    latest = log.states.by_image()["a"]
     assert (latest.result, latest.marks_something) == ("r1", True)
+    log.append(TWO, ReviewEvent("confirm_normal", "AB"))
+    assert log.states.by_image()["a"].result == "r2"
 
 
-def test_a_damaged_log_hides_no_other(
-    states: ReviewStates, log: CountingLog, tmp_path: Path
+def test_sums_that_are_lost_or_of_other_events_are_made_again(
+    log: CountingLog, database: Database
 ) -> None:
-    log.append("r3", 1, ReviewEvent("accept", "AB", finding=1))
-    (tmp_path / "reviews" / "r1.jsonl").write_text('{"no": "event"}\n')
-    assert set(states.by_image()) == {"b"}
+    log.append(ONE, ReviewEvent("accept", "AB", finding=1))
+    log.append(ONE, ReviewEvent("final", "AB"))
+    log.append(THREE, ReviewEvent("accept", "AB", finding=1))
+    before = log.states.by_image()
+    with database.transaction() as connection:
+        connection.execute(f"DELETE FROM {schema.REVIEW_STATES} WHERE key = 'r3'")
+        connection.execute(f"DELETE FROM {schema.REVIEW_EVENTS} WHERE key = 'r1/00000002'")
+    log.add_up()
+    after = log.states.by_image()
+    assert after["b"] == before["b"]
+    assert (after["a"].state, after["a"].version, after["a"].event_count) == ("in_review", 2, 1)
+    assert log.lost("r1") == (2,)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from monailabel_app.failures import RequestError
-from monailabel_app.review.states import Review, ReviewEvent, admit, latest_review, review_of
+from monailabel_app.review.states import Review, ReviewEvent, admit, review_of
 from tests.contracts import REVIEWS
 
 
@@ -75,12 +75,3 @@ def test_undo_by_itself_leaves_the_final_label() -> None:
     assert admit(review_of(1, events), ReviewEvent("undo", "AB")).undoes == 1
     named = admit(review_of(1, events), ReviewEvent("undo", "AB", undoes=2))
     assert review_of(1, [*events, named]).final is None
-
-
-def test_of_two_results_the_review_that_was_written_to_last_counts() -> None:
-    first = review_of(1, [ReviewEvent("accept", "AB", event=1, time="2", finding=1)])
-    second = review_of(1, [ReviewEvent("reject", "AB", event=1, time="3", finding=1)])
-    assert latest_review([first, second, review_of(1, [])]) is second
-    same_time = review_of(1, [ReviewEvent("reject", "AB", event=1, time="2", finding=1)])
-    assert latest_review([same_time, first]) is first
-    assert latest_review([]) is None

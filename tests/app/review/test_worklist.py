@@ -64,8 +64,8 @@ def test_entries_put_together_what_is_known_of_each_image(database: Database) ->
     result(database, "r4", "b", "2026-01-02", 4.0, "other")
     result(database, "r5", "gone", "2026-01-02", 4.0, "brain")
     states = {
-        "a": ReviewState("r1", "a", "", "in_review", False, True, ""),
-        "b": ReviewState("r4", "b", "", "reviewed", True, False, ""),
+        "a": ReviewState("r1", "a", 1, 1, 1, "in_review", False, True),
+        "b": ReviewState("r4", "b", 1, 1, 1, "reviewed", True, False),
     }
     sets = {
         # Something was marked in `a` since it was confirmed: it is not normal any more.

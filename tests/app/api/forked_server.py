@@ -1,0 +1,168 @@
+"""Servers as forks of a process that has imported everything: there in a moment."""
+
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from pathlib import Path
+from types import SimpleNamespace, TracebackType
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+
+from d24fad_core.progress import Progress
+from monailabel_app.analysis.results import ResultStore
+from monailabel_app.api import job_routes, review_routes, support_set_routes
+from monailabel_app.api.error_answers import answer_errors
+from monailabel_app.configuration import ServerConfiguration
+from monailabel_app.failures import STATE_FOLDER
+from monailabel_app.former_reviews import import_former_reviews
+from monailabel_app.former_state import import_former_state
+from monailabel_app.jobs.job import Job, JobKind, JobStore
+from monailabel_app.jobs.queue import JobQueue
+from monailabel_app.jobs.resolver import AnalysisResolver
+from monailabel_app.normals.quality import QualityControl
+from monailabel_app.normals.support_sets import SupportSets
+from monailabel_app.review.log import ReviewLog
+from monailabel_app.review.reviewed_masks import ReviewedMasks
+from monailabel_app.review.reviews import Reviews
+from monailabel_app.server_process import APP_FOLDER
+from monailabel_app.store.recovery import open_database
+from monailabel_app.studies.datastore import VOLUME_PATTERNS, StudiesFolder
+from monailabel_app.studies.file_hashes import FileHashes
+from monailabel_app.studies.images import ImageCatalogue
+from monailabel_app.studies.uploads import Uploads
+
+_START_SECONDS = 300.0
+
+
+def forking() -> ForkServerContext:
+    """What makes such processes; they import once for all."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["monailabel.app", __name__])
+    return context
+
+
+class ForkedServer:
+    """A server on a port of this machine; it ends by kill -9.
+
+    Args:
+        context: of `forking`.
+        studies: folder of studies.
+        log: file for what it says.
+        serve: what the fork does with folder, port and log: `whole_server` or `routes_alone`.
+    """
+
+    def __init__(
+        self,
+        context: ForkServerContext,
+        studies: Path,
+        log: Path,
+        serve: Callable[[str, int, str], None],
+    ) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = log
+        self._process: ForkServerProcess = context.Process(
+            target=serve, args=(str(studies), self.port, str(log)), daemon=True
+        )
+
+    def __enter__(self) -> "ForkedServer":
+        self._process.start()
+        end = time.monotonic() + _START_SECONDS
+        while True:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return self
+            if not self._process.is_alive() or time.monotonic() > end:
+                self.kill()
+                raise RuntimeError(f"it did not start:\n{self.log.read_text()[-3000:]}")
+            time.sleep(0.02)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.kill()
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        if self._process.pid is not None and self._process.is_alive():
+            os.kill(self._process.pid, signal.SIGKILL)
+        self._process.join()
+
+
+def whole_server(studies: str, port: int, log: str) -> None:
+    """MONAI Label with this app, as `monailabel start_server` has it."""
+    import monailabel.app
+    from monailabel.config import settings
+
+    _say_into(log)
+    settings.MONAI_LABEL_APP_DIR = str(APP_FOLDER)
+    settings.MONAI_LABEL_STUDIES = studies
+    settings.MONAI_LABEL_APP_CONF = {"queue_length": "1000"}
+    settings.MONAI_LABEL_AUTO_UPDATE_SCORING = False
+    uvicorn.run(monailabel.app.app, host="127.0.0.1", port=port, log_level="warning")
+
+
+def routes_alone(studies: str, port: int, log: str) -> None:
+    """The real routes of jobs, reviews and sets over the real stores; jobs compute nothing."""
+    _say_into(log)
+    state = Path(studies) / STATE_FOLDER
+    database = open_database(state / "state.sqlite3")
+    import_former_state(state, database)
+    datastore = StudiesFolder(studies, extensions=VOLUME_PATTERNS, auto_reload=False)
+    images = ImageCatalogue(datastore, FileHashes(database), Uploads(database))
+    sets = SupportSets(database, images, ("support*",))
+    results = ResultStore(state / "results", database)
+    reviews = ReviewLog(database)
+    import_former_reviews(state, database, results.records(), reviews)
+    analyses: Any = SimpleNamespace(
+        stored=lambda analysis: None, detector=SimpleNamespace(checkpoint_hash="")
+    )
+    jobs = JobQueue(JobStore(database), 1000)
+    jobs.start(dict.fromkeys(JobKind, _compute_nothing))
+    parts: Any = SimpleNamespace(
+        configuration=ServerConfiguration(),
+        images=images,
+        support_sets=sets,
+        results=results,
+        reviews=Reviews(
+            reviews,
+            ReviewedMasks(state / "reviews" / "masks"),
+            results,
+            datastore,
+            lambda image: images.content_hash(images.study(image)),
+        ),
+        analyses=analyses,
+        resolve=AnalysisResolver(images, sets),
+        quality=QualityControl(database, sets, images, analyses),
+        jobs=jobs,
+    )
+    server = FastAPI()
+    for routes in (job_routes, review_routes, support_set_routes):
+        server.include_router(routes.router(parts))
+    answer_errors(server)
+    uvicorn.run(server, host="127.0.0.1", port=port, log_level="warning")
+
+
+def _compute_nothing(job: Job, progress: Progress) -> str | None:
+    for step in range(5):
+        progress("waiting", step / 5)
+        time.sleep(0.01)
+    return None
+
+
+def _say_into(log: str) -> None:
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(descriptor, sys.stdout.fileno())
+    os.dup2(descriptor, sys.stderr.fileno())
