@@ -99,6 +99,8 @@ setup(
             "py.typed",
             "checkpoints/*/*",
             "networks/weights/*",
+            "places/*.nii.gz",
+            "places/*.txt",
             "export/html/*.html",
             "export/html/*.css",
             "export/html/*.js",

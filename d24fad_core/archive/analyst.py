@@ -9,6 +9,7 @@ from d24fad_core.archive.rows import StudyRow
 from d24fad_core.archive.worklist import ListedStudy
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.options import DetectionOptions
+from d24fad_core.detection.placing import with_places
 from d24fad_core.errors import D24FADError
 from d24fad_core.export import write_result
 from d24fad_core.io.known_studies import KnownStudies
@@ -107,6 +108,7 @@ class Analyst:
             query = read_volume(study.path, self._plan.modality, LARGEST_WHOLE_SCAN)
             case = self._mask(query)
             result = self._detector.detect(case, self._support, self._plan.options)
+            result = with_places(result, case)
         except D24FADError as error:
             seconds = time.perf_counter() - begin
             return StudyRow(study.identifier, study.entry, str(error), seconds)

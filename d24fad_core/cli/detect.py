@@ -197,6 +197,16 @@ def detect(
         ),
     ] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep no features on disk.")] = False,
+    regions: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Label map in the space of IMAGE, such as TotalSegmentator's, to name where "
+            "findings are; names of the labels come from a .json or .tsv beside it. Without one, "
+            "lobes and deep structures are named in MR of brains.",
+            show_default=False,
+        ),
+    ] = None,
     reduce_above: Annotated[
         int,
         typer.Option(
@@ -253,14 +263,16 @@ def detect(
     on the study's own grid, a report with the list of findings, a picture, and a page to scroll
     through it all. What makes a result doubtful is said at the end and in each of them.
     """
-    check_exists(image, *support)
+    check_exists(image, *support, *([regions] if regions else []))
     check_checkpoint(checkpoint)
     check_output(out, image, support)
     # PyTorch takes seconds to import; `--help`, wrong options and paths need not wait for it.
     from d24fad_core.detection.detector import Detector
     from d24fad_core.detection.options import DetectionOptions
+    from d24fad_core.detection.placing import with_places
     from d24fad_core.export import report_document, write_result
     from d24fad_core.export.report import report_text
+    from d24fad_core.places.region_map import read_region_map
 
     options = DetectionOptions(
         planes=tuple(plane or (Plane.AXIAL,)),
@@ -277,6 +289,7 @@ def detect(
     before = _written(out)
     try:
         query = read_study(image, modality, reduce_above)
+        region_map = None if regions is None else read_region_map(regions)
         outbox = DicomOutbox.open(image, query, out, stow) if dicom or stow else None
         studies = read_support(support, query, modality, reduce_above, cache)
         masks = MaskChoice(mask, support_mask, brain)
@@ -289,6 +302,8 @@ def detect(
             support_set = detector.prepare_support(studies, options, progress)
         with progress_bar("study", quiet=quiet) as progress:
             result = detector.detect(case, support_set, options, progress)
+            progress("places", 0.95)
+            result = with_places(result, case, region_map)
             progress("writing", 1.0)
             normals = (
                 _nearest(detector, case, studies, support_set, result, options) if html else []
@@ -368,6 +383,9 @@ def _show(result: AnomalyResult, files: "WrittenFiles") -> None:
             "normals",
         ):
             table.add_column(heading, justify="right", no_wrap=True)
+        with_place = any(finding.place for finding in findings[:_ROWS])
+        if with_place:
+            table.add_column("place", overflow="fold")
         for finding in findings[:_ROWS]:
             first, last = finding.slice_range
             as_high = as_high_count(finding, calibration)
@@ -379,6 +397,7 @@ def _show(result: AnomalyResult, files: "WrittenFiles") -> None:
                 ", ".join(f"{place:.1f}" for place in finding.centroid_ras_mm),
                 str(first) if first == last else f"{first}-{last}",
                 "-" if as_high is None else f"{as_high} of {calibration.normal_patients}",
+                *((str(finding.place or "-"),) if with_place else ()),
             )
         console.print(table)
         console.print("normals: how many of them score as high as the peak anywhere", style="dim")

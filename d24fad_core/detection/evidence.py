@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d24fad_core.detection.calibration import conformal_p_value
-from d24fad_core.detection.findings import label_findings
+from d24fad_core.detection.findings import finding_voxels, label_findings
 from d24fad_core.detection.result import Finding
 from d24fad_core.support.frame import AlignedStudy, Frame
 from d24fad_core.support.support_set import SupportSet
@@ -66,10 +66,7 @@ def _distances(
     distances: NDArray[np.float16],
 ) -> tuple[float, ...]:
     """Mean distance to each normal over the voxels of a finding."""
-    first, last = finding.bounding_box
-    box = tuple(slice(low, high + 1) for low, high in zip(first, last, strict=True))
-    voxels = np.argwhere(ranks[box] == finding.rank) + first
-    voxels = voxels[:: max(1, len(voxels) // _PLACES)]
+    voxels = finding_voxels(finding, ranks, _PLACES)
     places = np.rint(voxels @ to_frame[:3, :3].T + to_frame[:3, 3]).astype(int)
     places = places.clip(0, np.array(distances.shape[1:]) - 1)
     values = distances[:, places[:, 0], places[:, 1], places[:, 2]].astype(np.float64)

@@ -93,6 +93,20 @@ def label_findings(mask: NDArray[np.uint8], findings: Sequence[Finding]) -> NDAr
     return ranks
 
 
+def finding_voxels(finding: Finding, ranks: NDArray[np.uint16], most: int) -> NDArray[np.int64]:
+    """Voxel indices (N, 3) of a finding, evenly thinned where there are many more than `most`.
+
+    Args:
+        finding: one of those that were labelled.
+        ranks: from `label_findings`.
+        most: about so many voxels are enough.
+    """
+    first, last = finding.bounding_box
+    box = tuple(slice(low, high + 1) for low, high in zip(first, last, strict=True))
+    voxels: NDArray[np.int64] = np.argwhere(ranks[box] == finding.rank) + first
+    return voxels[:: max(1, len(voxels) // most)]
+
+
 def _occupied_box(candidates: NDArray[np.bool_]) -> tuple[slice, slice, slice] | None:
     """The smallest box that holds every true voxel; None where there is none."""
     parts = []

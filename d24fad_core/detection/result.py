@@ -6,6 +6,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
+from d24fad_core.places.place import FindingPlace
 from d24fad_core.volumes.reduction import Reduction
 from d24fad_core.volumes.volume import Plane
 
@@ -30,6 +31,7 @@ class Finding:
         normal_distances: mean distance over the finding to each support study, in their order, in
             a unit that only compares them with each other; empty where it is not known.
         nearest_normal: name of the support study at the smallest distance.
+        place: names of where it is; None where they are not known.
     """
 
     rank: int
@@ -44,6 +46,7 @@ class Finding:
     p_value: float | None = None
     normal_distances: tuple[float, ...] = ()
     nearest_normal: str | None = None
+    place: FindingPlace | None = None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from pydicom.sr.coding import Code
 
 from d24fad_core import __version__
 from d24fad_core.detection.result import Provenance
+from d24fad_core.places.atlas import ATLAS_NAME, BrainRegion
+from d24fad_core.places.place import FindingPlace, Side
 from d24fad_core.volumes.volume import Modality
 
 PRIVATE_SCHEME = "99D24FAD"
@@ -22,10 +24,38 @@ P_VALUE = Code("D24-4", PRIVATE_SCHEME, "Conformal p-value against normal patien
 FINDING_COUNT = Code("D24-5", PRIVATE_SCHEME, "Number of findings")
 ANOMALY_SCORE = Code("D24-6", PRIVATE_SCHEME, "Anomaly score")
 
+# Of the basal ganglia together, DICOM's own context groups have no code.
+BASAL_GANGLIA = Code("D24-7", PRIVATE_SCHEME, "Basal ganglia")
+
 _PROCEDURES = {
     Modality.CT: codes.LN.CTUnspecifiedBodyRegion,
     Modality.MR: codes.LN.MRIUnspecifiedBodyRegion,
 }
+
+
+_REGIONS = {
+    BrainRegion.FRONTAL: codes.SCT.FrontalLobe,
+    BrainRegion.PARIETAL: codes.SCT.ParietalLobe,
+    BrainRegion.TEMPORAL: codes.SCT.TemporalLobe,
+    BrainRegion.OCCIPITAL: codes.SCT.OccipitalLobe,
+    BrainRegion.INSULA: codes.SCT.Insula,
+    BrainRegion.BASAL_GANGLIA: BASAL_GANGLIA,
+    BrainRegion.THALAMUS: Code("42695009", "SCT", "Thalamus"),
+    BrainRegion.BRAIN_STEM: codes.SCT.BrainStem,
+    BrainRegion.CEREBELLUM: codes.SCT.Cerebellum,
+    BrainRegion.LATERAL_VENTRICLE: codes.SCT.LateralVentricle,
+    BrainRegion.CORPUS_CALLOSUM: codes.SCT.CorpusCallosum,
+}
+LATERALITY = {
+    Side.LEFT: codes.SCT.Left,
+    Side.RIGHT: codes.SCT.Right,
+    Side.BOTH: codes.SCT.RightAndLeft,
+}
+
+
+def region_code(place: FindingPlace) -> Code | None:
+    """The code of a place's region; None where the map is not of the average brain."""
+    return _REGIONS[BrainRegion(place.region)] if place.atlas == ATLAS_NAME else None
 
 
 def procedure(modality: Modality) -> Code:

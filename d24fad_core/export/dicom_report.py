@@ -15,6 +15,7 @@ from d24fad_core.detection.result import AnomalyResult, Provenance
 from d24fad_core.export.dicom_codes import (
     CASE_SCORE,
     FINDING_COUNT,
+    LATERALITY,
     LESION,
     MEAN_SCORE,
     MILLILITRE,
@@ -23,8 +24,10 @@ from d24fad_core.export.dicom_codes import (
     PEAK_SCORE,
     VOLUME,
     procedure,
+    region_code,
 )
 from d24fad_core.export.dicom_source import MANUFACTURER, MODEL_NAME, DicomSource, in_unicode
+from d24fad_core.places.place import FindingPlace
 from d24fad_core.regions import label_regions
 
 _SERIES_NUMBER = 9003
@@ -58,6 +61,7 @@ def findings_report(source: DicomSource, result: AnomalyResult, segmentation: Da
             f.peak_score,
             f.mean_score,
             f.p_value,
+            f.place,
         )
         for f in result.findings
     ]
@@ -193,6 +197,7 @@ def _region(
     peak_score: float,
     mean_score: float,
     p_value: float | None = None,
+    place: FindingPlace | None = None,
 ) -> hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations:
     """Volume and scores of a segment."""
     segment = segmentation.SegmentSequence[number - 1]
@@ -208,6 +213,7 @@ def _region(
         ),
         finding_type=LESION,
         algorithm_id=_algorithm(result.provenance),
+        finding_sites=_sites(place),
         measurements=[
             _measurement(VOLUME, volume_ml, MILLILITRE),
             _measurement(PEAK_SCORE, peak_score, NO_UNITS),
@@ -215,6 +221,15 @@ def _region(
             *([] if p_value is None else [_measurement(P_VALUE, p_value, NO_UNITS)]),
         ],
     )
+
+
+def _sites(place: FindingPlace | None) -> list[hd.sr.FindingSite] | None:
+    """The region with the largest share, coded; None where no code says it for sure."""
+    code = None if place is None or not place.certain else region_code(place)
+    if place is None or code is None:
+        return None
+    side = next(each.side for each in place.shares if each.region == place.region)
+    return [hd.sr.FindingSite(code, laterality=None if side is None else LATERALITY[side])]
 
 
 def _measurement(name: Code, value: float, unit: Code) -> hd.sr.Measurement:

@@ -9,6 +9,7 @@ from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.detection.source_grid import on_source_grid
 from d24fad_core.export.wording import volume_text
 from d24fad_core.files import write_text
+from d24fad_core.places.place import FindingPlace
 
 _POINTS = ("centroid", "peak")
 COLUMNS = (
@@ -23,9 +24,19 @@ COLUMNS = (
     "last_slice",
     "p_value",
     "nearest_normal",
+    "side",
+    "region",
+    "place",
     "notice",
 )
 """The columns; places are RAS, so negative where the patient's left, back or feet are."""
+
+
+def place_cells(place: FindingPlace | None) -> tuple[str, str, str]:
+    """Side, region with the largest share, and all in words; empty where nothing is known."""
+    if place is None:
+        return "", "", ""
+    return "" if place.side is None else place.side.value, place.region, str(place)
 
 
 def write_findings(result: AnomalyResult, path: Path) -> None:
@@ -53,6 +64,7 @@ def write_findings(result: AnomalyResult, path: Path) -> None:
                 *finding.slice_range,
                 "" if finding.p_value is None else f"{finding.p_value:.3f}",
                 finding.nearest_normal or "",
+                *place_cells(finding.place),
                 RESEARCH_USE_ONLY,
             )
         )

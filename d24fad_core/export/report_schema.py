@@ -4,7 +4,7 @@ from typing import Any
 
 from d24fad_core.detection.result import WarningCode
 
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 """Grows in its second part when fields are added, in its first when fields change or go."""
 
 _Schema = dict[str, Any]
@@ -38,6 +38,20 @@ _GEOMETRY = _record(
     orientation={"type": "string", "pattern": "^[RLAPSI]{3}$"},
 )
 
+_REGION_SHARE = _record(
+    region=_TEXT,
+    side={"enum": ["left", "right", None]},
+    share={"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+)
+
+_PLACE = _record(
+    side={"enum": ["left", "right", "both", None]},
+    region=_TEXT,
+    shares=_list(_REGION_SHARE) | {"minItems": 1},
+    certain={"type": "boolean"},
+    atlas=_TEXT,
+)
+
 _FINDING = _record(
     rank={"type": "integer", "minimum": 1},
     volume_ml={"type": "number", "exclusiveMinimum": 0},
@@ -51,6 +65,7 @@ _FINDING = _record(
     p_value={"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 1},
     normal_distances=_list({"type": "number", "minimum": 0}),
     nearest_normal={"type": ["string", "null"]},
+    place={"anyOf": [{"type": "null"}, _PLACE]},
 )
 
 _CALIBRATION = _record(

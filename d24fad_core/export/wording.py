@@ -1,9 +1,11 @@
 """Numbers of a result in words that a reader takes in at once."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from d24fad_core.detection.calibration import NORMAL_VOXEL_SHARE
 from d24fad_core.detection.result import AnomalyResult, CalibrationSummary, Finding
+from d24fad_core.places.place import FindingPlace
 
 
 def volume_text(ml: float) -> str:
@@ -59,6 +61,8 @@ def as_high_count(finding: Finding, calibration: CalibrationSummary) -> int | No
 def finding_sentences(finding: Finding, calibration: CalibrationSummary) -> list[str]:
     """Why a region is a finding, in words."""
     sentences = []
+    if finding.place is not None:
+        sentences.append(place_sentence(finding.place))
     normals, count = calibration.normal_patients, as_high_count(finding, calibration)
     if count == 0:
         sentences.append(
@@ -73,6 +77,14 @@ def finding_sentences(finding: Finding, calibration: CalibrationSummary) -> list
     if finding.nearest_normal is not None:
         sentences.append(f"Here the study is most like {finding.nearest_normal}.")
     return sentences
+
+
+def place_sentence(place: FindingPlace) -> str:
+    """Where a finding is, how sure that is, and by which map."""
+    if place.certain:
+        return f"Place: {place} (by {place.atlas})."
+    shares = replace(place, certain=True)
+    return f"Place uncertain, the map fits this study badly: perhaps {shares} (by {place.atlas})."
 
 
 def threshold_sentence(calibration: CalibrationSummary, *, from_calibration: bool) -> str:

@@ -68,12 +68,13 @@ def smooth_field(
     return deviation
 
 
-def sample_anatomy(rng: np.random.Generator, spacing: tuple[float, float, float]) -> Anatomy:
-    """Draw a subject: rotated, scaled and smoothly deformed from the average brain.
+def sample_places(
+    rng: np.random.Generator, spacing: tuple[float, float, float]
+) -> NDArray[np.float64]:
+    """Where in the average brain each voxel of a subject comes from, MNI mm, (3, I*J*K).
 
-    Equal generators give the same head at every spacing.
+    Equal generators give the places behind the subject that `sample_anatomy` draws.
     """
-    template = average_brain_at(spacing)
     shape, affine = scan_grid(spacing)
 
     angles = np.radians(rng.normal(0.0, ROTATION_DEGREES, 3))
@@ -98,6 +99,17 @@ def sample_anatomy(rng: np.random.Generator, spacing: tuple[float, float, float]
         source[axis] += ndimage.map_coordinates(
             displacement[axis], lattice_points, order=1, mode="nearest"
         )
+    return source
+
+
+def sample_anatomy(rng: np.random.Generator, spacing: tuple[float, float, float]) -> Anatomy:
+    """Draw a subject: rotated, scaled and smoothly deformed from the average brain.
+
+    Equal generators give the same head at every spacing.
+    """
+    template = average_brain_at(spacing)
+    shape, affine = scan_grid(spacing)
+    source = sample_places(rng, spacing)
     to_index = np.linalg.inv(template.affine)
     indices = to_index[:3, :3] @ source + to_index[:3, 3:]
 

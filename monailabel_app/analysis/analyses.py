@@ -12,6 +12,7 @@ from typing import Any
 from d24fad_core import __version__
 from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.detection.detector import RESULT_SCHEMA, Detector
+from d24fad_core.detection.placing import with_places
 from d24fad_core.errors import SupportError
 from d24fad_core.files import hash_bytes
 from d24fad_core.io.known_studies import KnownStudies, StudySource
@@ -155,7 +156,9 @@ class Analyses:
             raise RequestError(
                 "support_mismatch", str(error), "Choose normal studies like this one."
             ) from error
-        progress("Storing the result", 0.95)
+        progress("Naming places", 0.95)
+        result = with_places(result, case)
+        progress("Storing the result", 0.98)
         record = ResultRecord(
             id=self.identifier(request),
             image=request.query.name,

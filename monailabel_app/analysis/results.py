@@ -20,6 +20,7 @@ from d24fad_core.export.nifti import write_mask
 from d24fad_core.export.overlay import write_overlay
 from d24fad_core.export.report import write_report
 from d24fad_core.files import sync_folder, write_text
+from d24fad_core.places.place import FindingPlace, RegionShare, Side
 from d24fad_core.volumes.volume import Plane, Volume
 from monailabel_app.analysis.encodings import Encoding, read_mask, read_scores, write_heatmap
 from monailabel_app.failures import RequestError
@@ -250,7 +251,24 @@ def _read_finding(document: dict[str, Any]) -> Finding:
     }
     # Reports of earlier versions know no distances.
     tuples["normal_distances"] = tuple(document.get("normal_distances", ()))
-    return Finding(**{**document, **tuples, "bounding_box": (tuple(first), tuple(last))})
+    place = _read_place(document.get("place"))
+    return Finding(
+        **{**document, **tuples, "bounding_box": (tuple(first), tuple(last)), "place": place}
+    )
+
+
+def _read_place(document: dict[str, Any] | None) -> FindingPlace | None:
+    if document is None:
+        return None
+    shares = tuple(
+        RegionShare(each["region"], _read_side(each["side"]), each["share"])
+        for each in document["shares"]
+    )
+    return FindingPlace(**{**document, "side": _read_side(document["side"]), "shares": shares})
+
+
+def _read_side(name: str | None) -> Side | None:
+    return None if name is None else Side(name)
 
 
 def _read_warnings(document: dict[str, Any]) -> tuple[AnalysisWarning, ...]:

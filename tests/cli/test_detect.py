@@ -70,6 +70,21 @@ def test_detect_writes_its_files_and_tells_the_findings(studies: Path) -> None:
         assert str(studies / "out" / name) in run.stdout
 
 
+def test_a_label_map_names_where_findings_are(studies: Path) -> None:
+    case = nib.load(studies / "case.nii.gz")
+    labels = np.full(case.shape, 3, np.uint8)
+    nib.save(nib.Nifti1Image(labels, case.affine), studies / "organs.nii.gz")
+    (studies / "organs.json").write_text('{"3": "kidney_left"}')
+    run = detect(studies, "--regions", studies / "organs.nii.gz", "--json")
+    assert run.exit_code == 0, run.output
+    place = report(run)["findings"][0]["place"]
+    assert (place["side"], place["region"], place["atlas"]) == ("left", "kidney", "organs")
+    assert "left kidney" in (studies / "out" / "findings.csv").read_text()
+    shown = detect(studies, "--regions", studies / "organs.nii.gz")
+    assert "left kidney" in shown.stdout
+    assert "left kidney" not in detect(studies).stdout
+
+
 @pytest.mark.parametrize("how", [(), ("--quiet",), ("--json",)], ids=["plain", "quiet", "json"])
 def test_what_makes_a_result_doubtful_is_said_whatever_is_printed(
     studies: Path, how: tuple[str, ...]

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import highdicom as hd
@@ -19,6 +20,8 @@ from d24fad_core.export.dicom_report import findings_report, reviewed_report
 from d24fad_core.export.dicom_segmentation import findings_segmentation, reviewed_segmentation
 from d24fad_core.export.dicom_source import DicomSource, read_source
 from d24fad_core.io.reading import read_volume
+from d24fad_core.places.atlas import ATLAS_NAME, BrainRegion
+from d24fad_core.places.place import RegionShare, Side, place_of
 from d24fad_core.volumes.volume import Modality
 from tests.export.analysed_study import analysed
 from tests.io.dicom.dicom_builder import change, write_series
@@ -207,6 +210,38 @@ def test_the_report_measures_each_finding(tmp_path: Path) -> None:
     values = {m.name.meaning: m.value for m in case.get_measurements()}
     assert values["Number of findings"] == 2
     assert values["Case anomaly score"] == pytest.approx(result.case_score, rel=1e-4)
+
+
+@pytest.mark.parametrize("certain", [True, False])
+def test_the_report_codes_where_a_finding_is(tmp_path: Path, certain: bool) -> None:
+    source, result = series(tmp_path / "series", np.diag([1.0, 1.0, 3.0, 1.0]))
+    segmentation = findings_segmentation(source, result)
+    for region in BrainRegion:
+        share = RegionShare(region.value, Side.LEFT if region.has_side else None, 0.9)
+        place = place_of((share,), certain=certain, atlas=ATLAS_NAME)
+        first, *others = result.findings
+        named = replace(result, findings=(replace(first, place=place), *others))
+        report = read_back(findings_report(source, named, segmentation), tmp_path / "sr.dcm")
+        content = hd.sr.ComprehensiveSR.from_dataset(report).content
+        group, other = content.get_volumetric_roi_measurement_groups()
+        assert other.finding_sites == []
+        if not certain:
+            assert group.finding_sites == []
+            continue
+        (site,) = group.finding_sites
+        assert site.value.meaning.lower() == region.value
+        side = None if site.laterality is None else site.laterality.meaning
+        assert side == ("Left" if region.has_side else None)
+
+
+def test_regions_of_other_maps_are_not_coded(tmp_path: Path) -> None:
+    source, result = series(tmp_path / "series", np.diag([1.0, 1.0, 3.0, 1.0]))
+    place = place_of((RegionShare("liver", None, 1.0),), certain=True, atlas="organs")
+    first, *others = result.findings
+    named = replace(result, findings=(replace(first, place=place), *others))
+    report = findings_report(source, named, findings_segmentation(source, named))
+    content = hd.sr.ComprehensiveSR.from_dataset(report).content
+    assert all(not g.finding_sites for g in content.get_volumetric_roi_measurement_groups())
 
 
 def test_another_series_is_refused(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.export import write_findings
 from d24fad_core.export.wording import volume_text
+from d24fad_core.places.place import RegionShare, Side, place_of
 from tests.export.analysed_study import analysed
 
 
@@ -32,6 +34,21 @@ def test_without_findings_the_header_is_left(tmp_path: Path) -> None:
     write_findings(result, tmp_path / "findings.csv")
     assert rows(tmp_path / "findings.csv") == []
     assert (tmp_path / "findings.csv").read_text(encoding="utf-8").startswith("study,rank,")
+
+
+def test_places_have_columns(tmp_path: Path) -> None:
+    _, result = analysed(lesions=(((16, 9, 6), 8.0), ((6, 20, 3), 5.0)))
+    first, second = result.findings
+    shares = (
+        RegionShare("frontal lobe", Side.LEFT, 0.7),
+        RegionShare("insula", Side.LEFT, 0.3),
+    )
+    named = replace(first, place=place_of(shares, certain=False, atlas="atlas"))
+    write_findings(replace(result, findings=(named, second)), tmp_path / "findings.csv")
+    one, other = rows(tmp_path / "findings.csv")
+    assert (one["side"], one["region"]) == ("left", "frontal lobe")
+    assert one["place"] == "uncertain: left frontal lobe 70 %, left insula 30 %"
+    assert [other[name] for name in ("side", "region", "place")] == ["", "", ""]
 
 
 @pytest.mark.parametrize(

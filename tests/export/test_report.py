@@ -10,6 +10,7 @@ import pytest
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.detection.result import AnalysisWarning, AnomalyResult, WarningCode
 from d24fad_core.export import REPORT_SCHEMA, report_document, write_report
+from d24fad_core.places.place import RegionShare, Side, place_of
 from d24fad_core.volumes.volume import Plane
 from tests.export.analysed_study import analysed, reduced_study
 
@@ -74,6 +75,26 @@ def test_warnings_are_reported(tmp_path: Path) -> None:
     ]
     text = (Path(__file__).parents[2] / "docs" / "report-schema.md").read_text(encoding="utf-8")
     assert all(f"`{code.value}`" in text for code in WarningCode)
+
+
+def test_places_are_reported(tmp_path: Path) -> None:
+    _, result = analysed(lesions=(((16, 9, 6), 8.0), ((6, 20, 3), 5.0)))
+    first, second = result.findings
+    shares = (RegionShare("cerebellum", Side.RIGHT, 0.5), RegionShare("brain stem", None, 0.25))
+    named = replace(first, place=place_of(shares, certain=True, atlas="atlas"))
+    document = written_report(replace(result, findings=(named, second)), tmp_path)
+    jsonschema.validate(document, REPORT_SCHEMA)
+    assert document["findings"][0]["place"] == {
+        "side": "right",
+        "region": "cerebellum",
+        "shares": [
+            {"region": "cerebellum", "side": "right", "share": 0.5},
+            {"region": "brain stem", "side": None, "share": 0.25},
+        ],
+        "certain": True,
+        "atlas": "atlas",
+    }
+    assert document["findings"][1]["place"] is None
 
 
 def test_the_schema_refuses_a_field_too_many_and_a_field_too_few() -> None:

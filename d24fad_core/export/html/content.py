@@ -104,6 +104,7 @@ def _findings(
             "volume_text": volume_text(document["volume_ml"]),
             "as_high": as_high_count(finding, result.calibration),
             "sentences": finding_sentences(finding, result.calibration),
+            "place_text": str(finding.place or ""),
             "fraction": grid.fraction(finding.peak_voxel),
         }
         for document, finding in zip(documents, result.findings, strict=True)

@@ -44,6 +44,9 @@
       key: "normals", label: "Normals as high", of: (f) => f.as_high ?? -1,
       text: (f) => f.as_high === null ? "–" : `${f.as_high} of ${content.calibration.normal_patients}`,
     },
+    ...(content.findings.some((f) => f.place) ? [{
+      key: "place", label: "Place", of: (f) => f.place_text, text: (f) => f.place_text || "–",
+    }] : []),
   ];
 
   function writeWords() {
@@ -93,7 +96,7 @@
       const cell = element("th", null, { scope: "col", "aria-sort": sort });
       const button = element("button", column.label, { type: "button" });
       button.addEventListener("click", () => {
-        sortedBy = { key: column.key, falling: sortedBy.key === column.key ? !sortedBy.falling : column.key !== "rank" };
+        sortedBy = { key: column.key, falling: sortedBy.key === column.key ? !sortedBy.falling : !["rank", "place"].includes(column.key) };
         writeHead();
         writeRows();
         head.children[COLUMNS.indexOf(column)].firstChild.focus();
@@ -106,7 +109,8 @@
   function sortedFindings() {
     const column = COLUMNS.find((each) => each.key === sortedBy.key);
     const direction = sortedBy.falling ? -1 : 1;
-    return [...content.findings].sort((a, b) => direction * (column.of(a) - column.of(b)) || a.rank - b.rank);
+    const compare = (a, b) => (typeof a === "string" ? a.localeCompare(b) : a - b);
+    return [...content.findings].sort((a, b) => direction * compare(column.of(a), column.of(b)) || a.rank - b.rank);
   }
 
   function writeRows() {

@@ -10,6 +10,7 @@ import pytest
 from d24fad_core.detection.detector import RESULT_SCHEMA
 from d24fad_core.detection.result import AnalysisWarning, WarningCode
 from d24fad_core.files import write_text
+from d24fad_core.places.place import RegionShare, Side, place_of
 from d24fad_core.volumes.volume import Modality, Volume
 from monailabel_app.analysis import results as module
 from monailabel_app.analysis.results import ResultRecord, ResultStore, load_result
@@ -119,6 +120,17 @@ def test_a_record_of_a_later_version_is_read(
         connection.execute("DELETE FROM results WHERE key = 'a1'")
     write_text(folder / "a1" / "record.json", json.dumps({**document, "later": [1]}))
     assert "a1" in names(ResultStore(folder, database))
+
+
+def test_places_are_kept(results: ResultStore) -> None:
+    query, result = analysed(lesions=(((16, 9, 6), 8.0), ((6, 20, 3), 5.0)))
+    first, second = result.findings
+    shares = (RegionShare("insula", Side.RIGHT, 0.6), RegionShare("brain stem", None, 0.2))
+    named = replace(first, place=place_of(shares, certain=False, atlas="atlas"))
+    record = replace(RECORD, id="c1", finding_count=2)
+    results.put(record, query, replace(result, findings=(named, second)))
+    stored = results.get("c1")
+    assert stored.findings == load_result(stored).findings == (named, second)
 
 
 def test_warnings_and_schema_are_kept_and_answered(

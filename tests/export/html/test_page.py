@@ -18,6 +18,7 @@ from d24fad_core.export.html import ArchiveEntry, write_archive_page, write_html
 from d24fad_core.export.html.page import VIEWER
 from d24fad_core.export.html.view_grid import ViewGrid
 from d24fad_core.export.html.view_volumes import view_volumes
+from d24fad_core.places.place import RegionShare, Side, place_of
 from d24fad_core.volumes.volume import Modality, Plane
 from tests.export.analysed_study import analysed, reduced_study
 from tests.export.html.shown_study import head
@@ -160,6 +161,24 @@ def test_a_finding_is_explained_in_words(tmp_path: Path) -> None:
     assert (rare["as_high"], common["as_high"], unknown["as_high"]) == (0, 2, None)
     assert common["sentences"][0].startswith("2 of the 4 normals score as high somewhere")
     assert unknown["sentences"] == []
+
+
+def test_a_page_says_where_findings_are(tmp_path: Path) -> None:
+    query, result = head()
+    first, second, *others = result.findings
+    share = RegionShare("frontal lobe", Side.LEFT, 0.9)
+    sure = place_of((share,), certain=True, atlas="the map")
+    known = (
+        replace(first, place=sure),
+        replace(second, place=place_of((share,), certain=False, atlas="the map")),
+        *others,
+    )
+    write_html(query, replace(result, findings=known), tmp_path / "report.html")
+    certain, doubtful, *unknown = content(tmp_path / "report.html")["findings"]
+    assert certain["place_text"] == "left frontal lobe"
+    assert "Place: left frontal lobe (by the map)." in certain["sentences"]
+    assert any("uncertain" in sentence for sentence in doubtful["sentences"])
+    assert all(each["place_text"] == "" for each in unknown)
 
 
 @pytest.mark.parametrize("shape", [(30, 30, 1), (30, 30, 2), (90, 3, 5)])
