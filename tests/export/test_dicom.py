@@ -239,7 +239,8 @@ def test_regions_of_other_maps_are_not_coded(tmp_path: Path) -> None:
     place = place_of((RegionShare("liver", None, 1.0),), certain=True, atlas="organs")
     first, *others = result.findings
     named = replace(result, findings=(replace(first, place=place), *others))
-    report = findings_report(source, named, findings_segmentation(source, named))
+    segmentation = findings_segmentation(source, named)
+    report = read_back(findings_report(source, named, segmentation), tmp_path / "sr.dcm")
     content = hd.sr.ComprehensiveSR.from_dataset(report).content
     assert all(not g.finding_sites for g in content.get_volumetric_roi_measurement_groups())
 

@@ -105,6 +105,27 @@ def test_the_place_of_a_finding_is_in_a_radiologists_words() -> None:
     assert finding.place == "L 12  P 34  S 5 mm"
 
 
+@pytest.mark.parametrize(
+    ("place", "region"),
+    [
+        ({"side": "left", "region": "insula", "certain": True}, "left insula"),
+        ({"side": None, "region": "brain stem", "certain": True}, "brain stem"),
+        ({"side": "right", "region": "insula", "certain": False}, "right insula?"),
+        (None, ""),
+    ],
+)
+def test_the_region_of_a_finding_is_read(place: object, region: str) -> None:
+    document = {
+        "rank": 1,
+        "volume_ml": 1.0,
+        "peak_score": 5.0,
+        "peak_ras_mm": [1.0, 2.0, 3.0],
+        "slice_range": [1, 2],
+    }
+    assert Finding.read({**document, "place": place}).region == region
+    assert Finding.read(document).region == ""
+
+
 def test_the_false_positive_rate_is_the_conformal_bound() -> None:
     normals = [1.0, 2.0, 2.0, 3.0]
     curve = tuple((s, (1 + sum(n >= s for n in normals)) / 5) for s in sorted(set(normals)))

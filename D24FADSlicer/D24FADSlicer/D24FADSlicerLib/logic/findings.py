@@ -20,6 +20,7 @@ class Finding:
         peak_score: highest score inside, in z units.
         peak_ras_mm: where it is, RAS, mm.
         slice_range: first and last slice touched, inclusive.
+        region: name of the lobe, structure or organ it is in; empty where that is not known.
     """
 
     rank: int
@@ -27,6 +28,7 @@ class Finding:
     peak_score: float
     peak_ras_mm: tuple[float, float, float]
     slice_range: tuple[int, int]
+    region: str = ""
 
     @classmethod
     def read(cls, document: Document) -> Finding:
@@ -47,6 +49,7 @@ class Finding:
             peak_score=number(document, "peak_score"),
             peak_ras_mm=(float(peak[0]), float(peak[1]), float(peak[2])),
             slice_range=(int(first_last[0]), int(first_last[1])),
+            region=_region(document.get("place")),
         )
 
     @property
@@ -58,6 +61,15 @@ class Finding:
             positive, negative = names[axis]
             parts.append(f"{positive if round(value) >= 0 else negative} {abs(round(value))}")
         return "  ".join(parts) + " mm"
+
+
+def _region(document: object) -> str:
+    """The region with the largest share, with its side; servers of earlier versions name none."""
+    if not isinstance(document, dict):
+        return ""
+    words = [document.get("side"), document.get("region")]
+    name = " ".join(word for word in words if isinstance(word, str))
+    return name if document.get("certain") is True else f"{name}?"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import slicer
 
 from ..client.reviews import Sent
 from ..client.saving import SavedReview, save_review
-from ..logic.findings import Analysis
+from ..logic.findings import Analysis, Finding
 from ..logic.grids import on_grid
 from ..logic.jobs import Progress, Task
 from ..logic.language import tr as _
@@ -105,7 +105,7 @@ class ReviewSection:
             decided = review.of(finding.rank)
             state = states.get(finding.rank, decided.state)
             cells = [str(finding.rank), self._marks[state], f"{finding.volume_ml:.2f}"]
-            cells += [f"{finding.peak_score:.1f}", _short(finding.place), decided.note]
+            cells += [f"{finding.peak_score:.1f}", _where(finding), decided.note]
             self._fill_row(row, cells)
         for row, rank in enumerate(added, start=len(findings)):
             cells = [str(rank), self._marks[states[rank]], "", "", "", review.of(rank).note]
@@ -381,9 +381,10 @@ class ReviewSection:
         self._sending = self._start(case, work, done)
 
 
-def _short(place: str) -> str:
-    """A place for a narrow column: the unit is in the header."""
-    return place.replace(" mm", "").replace("  ", " ")
+def _where(finding: Finding) -> str:
+    """A place for a narrow column: the region where it is known; the unit is in the header."""
+    position = finding.place.replace(" mm", "").replace("  ", " ")
+    return f"{finding.region}: {position}" if finding.region else position
 
 
 def _case_line(analysis: Analysis | None) -> str:
