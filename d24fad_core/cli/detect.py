@@ -383,9 +383,6 @@ def _show(result: AnomalyResult, files: "WrittenFiles") -> None:
             "normals",
         ):
             table.add_column(heading, justify="right", no_wrap=True)
-        with_place = any(finding.place for finding in findings[:_ROWS])
-        if with_place:
-            table.add_column("place", overflow="fold")
         for finding in findings[:_ROWS]:
             first, last = finding.slice_range
             as_high = as_high_count(finding, calibration)
@@ -397,10 +394,12 @@ def _show(result: AnomalyResult, files: "WrittenFiles") -> None:
                 ", ".join(f"{place:.1f}" for place in finding.centroid_ras_mm),
                 str(first) if first == last else f"{first}-{last}",
                 "-" if as_high is None else f"{as_high} of {calibration.normal_patients}",
-                *((str(finding.place or "-"),) if with_place else ()),
             )
         console.print(table)
         console.print("normals: how many of them score as high as the peak anywhere", style="dim")
+        for finding in findings[:_ROWS]:
+            if finding.place is not None:
+                console.print(f"{finding.rank:>4}  {finding.place}")
         if len(findings) > _ROWS:
             console.print(f"and {len(findings) - _ROWS} more in {files.report.name}")
     else:

@@ -73,6 +73,7 @@ def test_detect_writes_its_files_and_tells_the_findings(studies: Path) -> None:
 def test_a_label_map_names_where_findings_are(studies: Path) -> None:
     case = nib.load(studies / "case.nii.gz")
     labels = np.full(case.shape, 3, np.uint8)
+    labels[0] = 0
     nib.save(nib.Nifti1Image(labels, case.affine), studies / "organs.nii.gz")
     (studies / "organs.json").write_text('{"3": "kidney_left"}')
     run = detect(studies, "--regions", studies / "organs.nii.gz", "--json")
