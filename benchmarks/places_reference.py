@@ -53,7 +53,8 @@ def register_deformably(brain: Volume) -> sitk.Transform:
 def mni_places(transform: sitk.Transform, places: NDArray[np.float64]) -> NDArray[np.float64]:
     """Points (N, 3) in RAS mm, brought to MNI mm."""
     moved = [transform.TransformPoint(point) for point in (places * _LPS).tolist()]
-    return np.array(moved) * _LPS
+    result: NDArray[np.float64] = np.array(moved) * _LPS
+    return result
 
 
 def _affine(fixed: sitk.Image, template: sitk.Image) -> sitk.AffineTransform:

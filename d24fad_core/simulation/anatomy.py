@@ -94,7 +94,7 @@ def sample_places(
     lattice_points = (positions - origin[:, None]) / _LATTICE_MM
     centre = np.mean(average_brain().bounding_box, axis=0)
     matrix = _rotation(angles) @ np.diag(1.0 / scales)
-    source = matrix @ (positions - centre[:, None]) + centre[:, None]
+    source: NDArray[np.float64] = matrix @ (positions - centre[:, None]) + centre[:, None]
     for axis in range(3):
         source[axis] += ndimage.map_coordinates(
             displacement[axis], lattice_points, order=1, mode="nearest"

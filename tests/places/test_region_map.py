@@ -1,9 +1,11 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from d24fad_core.errors import InputError
 from d24fad_core.places.place import Side
@@ -12,20 +14,21 @@ from d24fad_core.places.region_map import read_region_map, region_and_side
 AFFINE = np.array([[-2.0, 0, 0, 20], [0, 0, 3.0, -15], [0, 2.0, 0, -8], [0, 0, 0, 1]])
 
 
-def written(folder: Path, labels: np.ndarray, affine: np.ndarray = AFFINE) -> Path:
+def written(folder: Path, labels: NDArray[Any], affine: NDArray[np.float64] = AFFINE) -> Path:
     path = folder / "organs.nii.gz"
     nibabel.save(nibabel.Nifti1Image(labels, affine), path)
     return path
 
 
-def halves() -> np.ndarray:
+def halves() -> NDArray[np.uint8]:
     labels = np.zeros((10, 12, 8), np.uint8)
     labels[:5], labels[5:] = 1, 7
     return labels
 
 
-def world(voxels: list[list[int]]) -> np.ndarray:
-    return np.array(voxels) @ AFFINE[:3, :3].T + AFFINE[:3, 3]
+def world(voxels: list[list[int]]) -> NDArray[np.float64]:
+    places: NDArray[np.float64] = np.array(voxels) @ AFFINE[:3, :3].T + AFFINE[:3, 3]
+    return places
 
 
 def test_points_are_named_on_any_grid(tmp_path: Path) -> None:
@@ -75,7 +78,7 @@ def test_without_names_numbers_serve(tmp_path: Path) -> None:
         (-np.eye(4, dtype=np.int16)[..., None] * np.ones(4, np.int16), "whole numbers"),
     ],
 )
-def test_what_is_no_label_map_is_refused(tmp_path: Path, labels: np.ndarray, reason: str) -> None:
+def test_what_is_no_label_map_is_refused(tmp_path: Path, labels: NDArray[Any], reason: str) -> None:
     with pytest.raises(InputError, match=reason):
         read_region_map(written(tmp_path, labels))
 
