@@ -14,7 +14,7 @@ from d24fad_core.places.place import Side
 from d24fad_core.simulation.anatomy import sample_anatomy, sample_places
 from d24fad_core.simulation.appearance import Contrast, render
 from d24fad_core.volumes.volume import MaskKind, Modality, Volume
-from tests.masking.heads import head
+from tests.masking.heads import brain_of, head
 
 SPACING = (3.0, 3.0, 3.0)
 
@@ -94,8 +94,17 @@ def test_what_is_no_brain_has_no_alignment() -> None:
 
 
 def test_a_head_gets_a_mask_first() -> None:
-    whole = align_brain(head(1))
-    assert whole is None or whole.likeness < 1.0
+    """Of a head made of ellipsoids: the brain's middle is found, but it is no certain brain."""
+    alignment = align_brain(head(1))
+    assert alignment is not None
+    centre = np.append(np.argwhere(brain_of(1)).mean(axis=0), 1.0)
+    np.testing.assert_allclose((alignment.to_mni @ centre)[:3], [0.0, -20.0, 8.0], atol=8.0)
+    (named,) = brain_places([np.argwhere(brain_of(1))], alignment)
+    assert named is not None
+    assert not named.certain
+
+
+def test_a_mask_makes_a_brain() -> None:
     study, _ = person(Contrast.T1)
     masked = apply_mask(study, study.array > 0, MaskKind.DEEPBET)
     assert align_brain(masked) is not None
