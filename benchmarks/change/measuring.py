@@ -14,9 +14,8 @@ from sklearn.metrics import average_precision_score
 
 from d24fad_core.change.comparison import compare_with_prior
 from d24fad_core.change.options import ChangeOptions
-from d24fad_core.change.pair import RegisteredPair, register_pair
 from d24fad_core.change.result import ChangeKind, ChangeResult
-from d24fad_core.change.score import SCALES_MM, score_pair
+from d24fad_core.change.score import SCALES_MM
 from d24fad_core.evaluation.metrics.lesions import ScannedLesions, scan_lesions
 from d24fad_core.evaluation.metrics.scored_image import ScoredImage
 from d24fad_core.files import write_text
@@ -81,15 +80,16 @@ def measure_pair(pair: MeasuredPair) -> Measured:
     start = time.process_time()
     result = compare_with_prior(pair.case, pair.prior, ChangeOptions())
     seconds = time.process_time() - start
-    registered = register_pair(pair.case, pair.prior)
-    truth, ignored = _truth(pair)
-    box = registered.box
-    considered = registered.inside & ~ignored[box]
+    compared = result.heatmap != 0
+    box = ndimage.find_objects(compared.astype(np.uint8))[0]
+    truth, ignored = (part[box] for part in _truth(pair))
+    inside = compared[box]
+    considered = inside & ~ignored
     methods: Measured = {}
-    for name, scores in _maps(registered).items():
+    for name, scores in _maps(pair, result, box, inside).items():
         signed = {True: -scores, False: scores, None: np.abs(scores)}[pair.darker]
-        image = ScoredImage(signed.astype(np.float32), truth[box] & considered, considered)
-        scanned = scan_lesions(image, registered.spacing)
+        image = ScoredImage(signed.astype(np.float32), truth & considered, considered)
+        scanned = scan_lesions(image, pair.case.spacing)
         methods[name] = {
             "hits": scanned.hits,
             "false_positives": scanned.false_positives[:40],
@@ -116,14 +116,25 @@ def scanned(figures: Measured, method: str) -> ScannedLesions:
     return ScannedLesions(tuple(part["hits"]), tuple(part["false_positives"]))
 
 
-def _maps(pair: RegisteredPair) -> dict[str, NDArray[np.float32]]:
-    one, other = (
-        (part - part[pair.inside].mean()) / part[pair.inside].std()
-        for part in (pair.case, pair.prior)
+def _maps(
+    pair: MeasuredPair,
+    result: ChangeResult,
+    box: tuple[slice, ...],
+    inside: NDArray[np.bool_],
+) -> dict[str, NDArray[np.float32]]:
+    """The map of each method within a box; plain ones have the same registration."""
+    matrix = np.array(result.use.to_prior)
+    to_index = np.linalg.inv(pair.prior.affine) @ matrix @ pair.case.affine
+    laid = ndimage.affine_transform(
+        pair.prior.array, to_index[:3, :3], to_index[:3, 3], pair.case.shape, order=1
     )
-    plain = np.where(pair.inside, one - other, np.float32(0.0)).astype(np.float32)
-    smooth = ndimage.gaussian_filter(plain, [SCALES_MM[0] / size for size in pair.spacing])
-    return dict(zip(METHODS, (score_pair(pair).scores, plain, smooth), strict=True))
+    one, other = (
+        (part - part[inside].mean()) / part[inside].std()
+        for part in (pair.case.array[box], laid[box])
+    )
+    plain = np.where(inside, one - other, np.float32(0.0)).astype(np.float32)
+    smooth = ndimage.gaussian_filter(plain, [SCALES_MM[0] / size for size in pair.case.spacing])
+    return dict(zip(METHODS, (result.heatmap[box], plain, smooth), strict=True))
 
 
 def _truth(pair: MeasuredPair) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

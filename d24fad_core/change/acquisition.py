@@ -15,7 +15,8 @@ from d24fad_core.volumes.volume import Modality
 
 _FIELD_MM = 20.0
 _FIELD_VOXEL_MM = 4.0
-_ROUNDS = 3
+_ROUNDS = 2
+_FIELD_ROUNDS = 5
 _AGREEING = 0.8
 _LARGEST_GAIN = 2.0
 
@@ -39,8 +40,10 @@ def match_acquisition(
     if modality is Modality.CT:
         return prior
     matched = _linear(prior, case, inside)
-    matched = (matched * _field(matched, case, inside, spacing)).astype(np.float32)
-    return _linear(matched, case, inside)
+    for _ in range(_ROUNDS):
+        matched = (matched * _field(matched, case, inside, spacing)).astype(np.float32)
+        matched = _linear(matched, case, inside)
+    return matched
 
 
 def _linear(
@@ -78,11 +81,13 @@ def _field(
     considered = shares > 0.5
     weights = considered.astype(np.float32)
     gain = np.ones_like(one)
-    for _ in range(_ROUNDS):
-        above = blurred(weights * one * other, _FIELD_MM, sizes)
-        below = blurred(weights * one * one, _FIELD_MM, sizes)
-        gain = np.clip(above / np.maximum(below, 1e-9), 1 / _LARGEST_GAIN, _LARGEST_GAIN)
-        gain[below <= 1e-9] = 1.0
+    for _ in range(_FIELD_ROUNDS):
+        now = gain * one
+        above = blurred(weights * now * other, _FIELD_MM, sizes)
+        below = blurred(weights * now * now, _FIELD_MM, sizes)
+        # Near the rim a blur sees one side alone; what it leaves, the next round takes.
+        more = np.where(below > 1e-9, above / np.maximum(below, 1e-9), 1.0)
+        gain = np.clip(gain * more, 1 / _LARGEST_GAIN, _LARGEST_GAIN)
         errors = np.abs(gain * one - other)
         weights = (considered & (errors <= np.quantile(errors[considered], _AGREEING))).astype(
             np.float32

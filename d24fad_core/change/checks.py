@@ -17,7 +17,7 @@ UNRELATED = 0.25
 """Likeness below which two studies do not show the same part of a body."""
 
 _PICTURE_MM = 4.0
-_SHARED_SHARE = 0.7
+_SHARED_SHARE = 0.6
 _RESOLUTION_FACTOR = 2.0
 
 
@@ -48,8 +48,9 @@ def check_kind(case: Volume, prior: Volume) -> None:
 
 def likeness_of(pair: RegisteredPair) -> float:
     """How alike case and prior are once they lie on each other, see `support.likeness`."""
+    # One value outside: an outline that both have would make any two alike.
     one, other = (
-        _profile(np.where(pair.inside, part, np.float32(0.0)), pair)
+        _profile(np.where(pair.inside, part, np.median(part[pair.inside])), pair)
         for part in (pair.case, pair.prior)
     )
     return likeness(one, other)

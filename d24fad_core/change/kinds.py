@@ -11,16 +11,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.spatial import ConvexHull, QhullError
 
 from d24fad_core.change.pair import RegisteredPair
 from d24fad_core.change.regions import ChangedRegion
 from d24fad_core.change.result import ChangeKind
 from d24fad_core.regions import label_regions
 
-_AROUND_MM = (1.5, 5.0)
+_RIM_MM = 2.0
+_AROUND_MM = (0.8, 3.0)
 _LARGEST_CORE = 8.0
 """Volumes of the change: what adjoins and is larger is anatomy, not a lesion."""
-_SMALLEST_CORE = 0.12
+_SMALLEST_CORE = 0.2
 _SMALLEST_CORE_ML = 0.014
 
 
@@ -80,13 +82,16 @@ def _appeared(pair: RegisteredPair, region: ChangedRegion, abnormality: Abnormal
         now, before = (part[region.box][inside] for part in (abnormality.case, abnormality.prior))
         return float(now.mean()) >= float(before.mean())
     filled = ndimage.binary_fill_holes(inside)
-    distance = ndimage.distance_transform_edt(~filled, sampling=pair.spacing)
+    outwards = ndimage.distance_transform_edt(~filled, sampling=pair.spacing)
+    inwards = ndimage.distance_transform_edt(filled, sampling=pair.spacing)
     near, far = _AROUND_MM
-    around = (distance > near) & (distance <= far) & pair.inside[region.box]
-    if not around.any():
+    around = (outwards > near) & (outwards <= max(far, *pair.spacing)) & pair.inside[region.box]
+    # Near the border on either side: farther off, tissue is another.
+    rim = inside & (inwards <= max(_RIM_MM, *pair.spacing))
+    if not around.any() or not rim.any():
         return True
     now, before = (
-        abs(float(np.median(part[region.box][inside]) - np.median(part[region.box][around])))
+        abs(float(part[region.box][rim].mean() - part[region.box][around].mean()))
         for part in (pair.case, pair.prior)
     )
     return now >= before
@@ -116,7 +121,10 @@ def _with_core(
 
 
 def _adjoining(alike: NDArray[np.bool_], inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The compact parts that touch a change; what is larger or goes on is anatomy."""
+    """The compact parts that touch a change.
+
+    What is larger or goes on is anatomy; of it, what the change lies around counts.
+    """
     labels = label_regions(alike)
     touched = np.unique(labels[ndimage.binary_dilation(inside) & alike])
     largest = _LARGEST_CORE * np.count_nonzero(inside)
@@ -125,7 +133,27 @@ def _adjoining(alike: NDArray[np.bool_], inside: NDArray[np.bool_]) -> NDArray[n
         part = labels == label
         if np.count_nonzero(part) <= largest and not _reaches_border(part):
             core |= part
+        else:
+            core |= part & _hull(inside)
     return core
+
+
+def _hull(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """What lies within the convex hull of a region."""
+    points = np.argwhere(inside)
+    hull = np.zeros_like(inside)
+    if len(points) <= inside.ndim:
+        return hull
+    try:
+        sides = ConvexHull(points).equations
+    except QhullError:
+        return hull  # flat, so around nothing
+    low, high = points.min(axis=0), points.max(axis=0) + 1
+    box = tuple(slice(int(first), int(last)) for first, last in zip(low, high, strict=True))
+    places = np.argwhere(np.ones_like(inside[box])) + low
+    within = (places @ sides[:, :3].T + sides[:, 3] <= 1e-9).all(axis=1)
+    hull[box] = within.reshape(hull[box].shape)
+    return hull
 
 
 def _reaches_border(part: NDArray[np.bool_]) -> bool:

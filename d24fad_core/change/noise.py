@@ -93,4 +93,6 @@ def _by_edges(differences: NDArray[np.float32], edges: NDArray[np.float32]) -> N
         spreads.append(_TO_DEVIATION * float(np.median(np.abs(values))))
     floor = max(float(np.median(spreads)) * 0.1, 1e-6)
     smooth = ndimage.uniform_filter1d(np.maximum(spreads, floor), 3, mode="nearest")
-    return np.interp(edges, places, smooth).astype(np.float32)
+    # Beyond the strongest class a misplacement shows in proportion to the edge.
+    beyond = np.maximum(edges / max(places[-1], 1e-6), 1.0)
+    return (np.interp(edges, places, smooth) * beyond).astype(np.float32)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from d24fad_core.errors import ConfigurationError
 
-DEFAULT_THRESHOLD = 7.0
+DEFAULT_THRESHOLD = 6.5
 """z of a seed. Set on simulated pairs of 35 people, see docs/change.md."""
 
 SMALLEST_CHANGE_ML = 0.014

@@ -1,6 +1,6 @@
 """Case and prior, brought together: one grid, one resolution, one scale of intensities."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import nibabel
 import numpy as np
@@ -19,6 +19,8 @@ from d24fad_core.volumes.volume import Volume
 _MARGIN = 3
 _LEAST_ML = 1.0
 _CONSTANT_SHARE = 0.2
+_WHOLE = 0.97
+"""Share of a blurred voxel that comes from where the study shows the patient."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,16 +63,10 @@ def register_pair(case: Volume, prior: Volume) -> RegisteredPair:
     """
     region = shown_region(case)
     to_prior = register_prior(case, prior, region)
-    shown = resampled(
-        shown_region(prior).astype(np.float32),
-        prior.affine,
-        case.shape,
-        case.affine,
-        to_prior,
-        outside=0.0,
-        smooth=False,
-    )
-    inside = region & (shown > 0.99)
+    turn = rotation_of(to_prior)
+    inside = _whole(case, region, prior, turn.T) > _WHOLE
+    shown = _whole(prior, shown_region(prior), case, turn)
+    inside &= _on_case(shown, prior, case, to_prior) > _WHOLE
     if np.count_nonzero(inside) * case.voxel_ml < _LEAST_ML:
         raise InputError(
             f"{case.name} and its prior {prior.name} share next to nothing; check that both show "
@@ -80,7 +76,6 @@ def register_pair(case: Volume, prior: Volume) -> RegisteredPair:
     corner = np.array([part.start for part in box], dtype=np.float64)
     affine = case.affine.copy()
     affine[:3, 3] += affine[:3, :3] @ corner
-    turn = rotation_of(to_prior)
     ours = np.ascontiguousarray(blurred_to(case, prior, turn.T)[box])
     theirs = resampled(
         blurred_to(prior, case, turn),
@@ -95,6 +90,22 @@ def register_pair(case: Volume, prior: Volume) -> RegisteredPair:
         np.ascontiguousarray(theirs), ours, within, case.spacing, case.modality
     )
     return RegisteredPair(box, ours, theirs, within, affine, case.spacing, to_prior)
+
+
+def _whole(
+    study: Volume, region: NDArray[np.bool_], other: Volume, turn: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """(I, J, K) 1 where nothing of a voxel comes from outside a region, once it is blurred."""
+    inner = ndimage.binary_erosion(region, np.ones((3, 3, 3)), border_value=1)
+    return blurred_to(replace(study, array=inner.astype(np.float32)), other, turn)
+
+
+def _on_case(
+    shown: NDArray[np.float32], prior: Volume, case: Volume, to_prior: sitk.Transform
+) -> NDArray[np.float32]:
+    return resampled(
+        shown, prior.affine, case.shape, case.affine, to_prior, outside=0.0, smooth=False
+    )
 
 
 def shown_region(study: Volume) -> NDArray[np.bool_]:

@@ -26,6 +26,7 @@ from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.errors import CancelledError, ConfigurationError
 from d24fad_core.io.own_results import RESULT_FILES
 from d24fad_core.masking.choice import BrainMask
+from d24fad_core.progress import silent
 from d24fad_core.volumes.reduction import LARGEST_WHOLE_SCAN
 from d24fad_core.volumes.volume import Modality, Plane, Volume
 
@@ -338,7 +339,7 @@ def detect(
                     PriorStudy(prior, modality, reduce_above, mask, brain),
                     case,
                     result,
-                    lambda earlier: detector.detect(earlier, support_set, options),
+                    lambda earlier: detector.detect(earlier, support_set, options, silent),
                     cache,
                 )
             )

@@ -84,9 +84,9 @@ def test_a_focus_of_3_mm_is_found_on_a_grid_of_1_mm() -> None:
     assert np.linalg.norm(np.array(result.changes[0].peak_ras_mm) - focus.place) < 1.5
 
 
-def test_another_scanner_setting_is_no_change() -> None:
+@pytest.mark.parametrize("scanner", [{"gain": 2.7, "offset": 40.0}, {"gain": 1.4, "bias": 0.25}])
+def test_another_scanner_setting_is_no_change(scanner: dict[str, float]) -> None:
     """Gain, offset and a bias field; the new focus is found all the same."""
-    scanner = {"gain": 2.7, "offset": 40.0, "bias": 0.25}
     assert compare((STABLE,), (STABLE,), **scanner).changes == ()
     result = compare((STABLE, FOCUS), (STABLE,), **scanner)
     assert [change.kind for change in result.changes] == [ChangeKind.NEW]
