@@ -228,4 +228,5 @@ def _bias(
         indexing="ij",
     )
     fine = ndimage.map_coordinates(field, places, order=1, mode="nearest")
-    return np.exp(_BIAS * fine).astype(np.float32)
+    bias: NDArray[np.float32] = np.exp(_BIAS * fine).astype(np.float32)
+    return bias

@@ -79,8 +79,9 @@ def _appeared(pair: RegisteredPair, region: ChangedRegion, abnormality: Abnormal
     """Whether the case is the abnormal one of the two."""
     inside = region.inside
     if abnormality is not None:
-        now, before = (part[region.box][inside] for part in (abnormality.case, abnormality.prior))
-        return float(now.mean()) >= float(before.mean())
+        maps = (abnormality.case, abnormality.prior)
+        abnormal_now, abnormal_before = (float(part[region.box][inside].mean()) for part in maps)
+        return abnormal_now >= abnormal_before
     filled = ndimage.binary_fill_holes(inside)
     outwards = ndimage.distance_transform_edt(~filled, sampling=pair.spacing)
     inwards = ndimage.distance_transform_edt(filled, sampling=pair.spacing)

@@ -95,4 +95,5 @@ def _by_edges(differences: NDArray[np.float32], edges: NDArray[np.float32]) -> N
     smooth = ndimage.uniform_filter1d(np.maximum(spreads, floor), 3, mode="nearest")
     # Beyond the strongest class a misplacement shows in proportion to the edge.
     beyond = np.maximum(edges / max(places[-1], 1e-6), 1.0)
-    return (np.interp(edges, places, smooth) * beyond).astype(np.float32)
+    spread: NDArray[np.float32] = (np.interp(edges, places, smooth) * beyond).astype(np.float32)
+    return spread

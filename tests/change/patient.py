@@ -1,5 +1,6 @@
 """A patient whose every point is known in world coordinates, scanned on any grid, at any time."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,11 +31,12 @@ class Lesion:
 
     @property
     def volume_ml(self) -> float:
-        return 4.0 / 3.0 * np.pi * self.radius**3 / 1000.0
+        return 4.0 / 3.0 * math.pi * self.radius**3 / 1000.0
 
     @property
     def place(self) -> NDArray[np.float64]:
-        return CENTRE + np.array(self.offset)
+        place: NDArray[np.float64] = CENTRE + np.array(self.offset)
+        return place
 
 
 @dataclass(frozen=True)
