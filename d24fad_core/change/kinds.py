@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.spatial import ConvexHull, QhullError
 
 from d24fad_core.change.pair import RegisteredPair
 from d24fad_core.change.regions import ChangedRegion
@@ -23,6 +22,7 @@ _AROUND_MM = (0.8, 3.0)
 _LARGEST_CORE = 8.0
 """Volumes of the change: what adjoins and is larger is anatomy, not a lesion."""
 _SMALLEST_CORE = 0.2
+_GAP_VOXELS = 2
 _SMALLEST_CORE_ML = 0.014
 
 
@@ -135,26 +135,16 @@ def _adjoining(alike: NDArray[np.bool_], inside: NDArray[np.bool_]) -> NDArray[n
         if np.count_nonzero(part) <= largest and not _reaches_border(part):
             core |= part
         else:
-            core |= part & _hull(inside)
+            core |= part & _enclosed(inside)
     return core
 
 
-def _hull(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """What lies within the convex hull of a region."""
-    points = np.argwhere(inside)
-    hull = np.zeros_like(inside)
-    if len(points) <= inside.ndim:
-        return hull
-    try:
-        sides = ConvexHull(points).equations
-    except QhullError:
-        return hull  # flat, so around nothing
-    low, high = points.min(axis=0), points.max(axis=0) + 1
-    box = tuple(slice(int(first), int(last)) for first, last in zip(low, high, strict=True))
-    places = np.argwhere(np.ones_like(inside[box])) + low
-    within = (places @ sides[:, :3].T + sides[:, 3] <= 1e-9).all(axis=1)
-    hull[box] = within.reshape(hull[box].shape)
-    return hull
+def _enclosed(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """What a region lies around, also where it has gaps."""
+    enclosed: NDArray[np.bool_] = ndimage.binary_fill_holes(
+        ndimage.binary_closing(inside, iterations=_GAP_VOXELS)
+    )
+    return enclosed
 
 
 def _reaches_border(part: NDArray[np.bool_]) -> bool:
