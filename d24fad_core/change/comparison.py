@@ -20,9 +20,6 @@ from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.progress import Progress, silent
 from d24fad_core.volumes.volume import Volume
 
-CHANGE_SCHEMA = 1
-"""Raised whenever the same pair gives another result."""
-
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
