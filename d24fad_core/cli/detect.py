@@ -14,16 +14,24 @@ from d24fad_core.cli.dicom_outbox import DicomOutbox
 from d24fad_core.cli.masks import MaskChoice, mask_studies
 from d24fad_core.cli.messages import progress_bar, spoken_warnings, warn
 from d24fad_core.cli.paths import check_checkpoint, check_exists, check_output
+from d24fad_core.cli.prior import (
+    PriorStudy,
+    changes_against_normals,
+    detect_changes,
+    show_changes,
+)
 from d24fad_core.cli.studies import read_study, read_support
 from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.detection.result import AnomalyResult
-from d24fad_core.errors import CancelledError
+from d24fad_core.errors import CancelledError, ConfigurationError
 from d24fad_core.io.own_results import RESULT_FILES
 from d24fad_core.masking.choice import BrainMask
+from d24fad_core.progress import silent
 from d24fad_core.volumes.reduction import LARGEST_WHOLE_SCAN
 from d24fad_core.volumes.volume import Modality, Plane, Volume
 
 if TYPE_CHECKING:
+    from d24fad_core.change.result import ChangeResult
     from d24fad_core.detection.detector import Detector
     from d24fad_core.detection.options import DetectionOptions
     from d24fad_core.export import WrittenFiles
@@ -38,6 +46,8 @@ EPILOG = """
 Examples:
 
     d24fad detect case.nii.gz --support normals/ --out results/case
+
+    d24fad detect today.nii.gz --prior last-year.nii.gz --out results/case
 
     d24fad detect ct-series/ --support normal-cts/ --out results/ct \\
         --window lung --plane axial --plane coronal
@@ -61,25 +71,36 @@ def detect(
             show_default=False,
         ),
     ],
-    support: Annotated[
-        list[Path],
-        typer.Option(
-            metavar="PATH",
-            help="Normal studies of other patients, same body part and kind of scan: a folder of "
-            "studies, or one study; repeat it for several. At least 2, better 4 to 8.",
-            show_default=False,
-        ),
-    ],
     out: Annotated[
         Path,
         typer.Option(
             metavar="FOLDER",
             help="Where to write heatmap.nii.gz, mask.nii.gz, findings.nii.gz, findings.csv, "
-            "report.json, overlay.png and report.html; made if it does not exist, files of an "
-            "earlier run are replaced.",
+            "report.json, overlay.png and report.html (with --prior also change.nii.gz, "
+            "changes.csv and changes.png, alone beside report.json where there are no normals); "
+            "made if it does not exist, files of an earlier run are replaced.",
             show_default=False,
         ),
     ],
+    support: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="PATH",
+            help="Normal studies of other patients, same body part and kind of scan: a folder of "
+            "studies, or one study; repeat it for several. At least 2, better 4 to 8. Not needed "
+            "with --prior.",
+            show_default=False,
+        ),
+    ] = None,
+    prior: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Earlier study of the same patient in the same kind of scan: what is new, grown, "
+            "shrunk or gone since is said, with the volumes at both times.",
+            show_default=False,
+        ),
+    ] = None,
     checkpoint: Annotated[
         Path | None,
         typer.Option(
@@ -263,9 +284,29 @@ def detect(
     on the study's own grid, a report with the list of findings, a picture, and a page to scroll
     through it all. What makes a result doubtful is said at the end and in each of them.
     """
-    check_exists(image, *support, *([regions] if regions else []))
+    check_exists(image, prior, *(support or ()), *([regions] if regions else []))
     check_checkpoint(checkpoint)
-    check_output(out, image, support)
+    check_output(out, image, [*(support or ()), *([prior] if prior else [])])
+    if not support:
+        if prior is None:
+            raise ConfigurationError(
+                "there is nothing to compare the study with; give normal studies (--support), an "
+                "earlier study of the patient (--prior), or both."
+            )
+        if dicom or stow:
+            raise ConfigurationError(
+                "DICOM results need normal studies; give --support too, or leave --dicom and "
+                "--stow out."
+            )
+        detect_changes(
+            PriorStudy(prior, modality, reduce_above, mask, brain),
+            image,
+            out,
+            None if no_cache else cache or default_folder(),
+            quiet=quiet,
+            json=json,
+        )
+        return
     # PyTorch takes seconds to import; `--help`, wrong options and paths need not wait for it.
     from d24fad_core.detection.detector import Detector
     from d24fad_core.detection.options import DetectionOptions
@@ -308,19 +349,30 @@ def detect(
             normals = (
                 _nearest(detector, case, studies, support_set, result, options) if html else []
             )
-        files = write_result(query, result, out, page=html, normals=normals)
+            change = (
+                None
+                if prior is None
+                else changes_against_normals(
+                    PriorStudy(prior, modality, reduce_above, mask, brain),
+                    case,
+                    result,
+                    lambda earlier: detector.detect(earlier, support_set, options, silent),
+                    cache,
+                )
+            )
+        files = write_result(query, result, out, page=html, normals=normals, change=change)
         if outbox is not None:
             outbox.deliver(query, result)
     except KeyboardInterrupt:
         names = sorted(_written(out) - before)
         done = f"{', '.join(name for name, _ in names)} had been written to" if names else ""
         raise CancelledError(f"stopped; {done or 'no result was written to'} {out}") from None
-    for warning in result.warnings:
+    for warning in (*result.warnings, *(() if change is None else change.warnings)):
         warn(str(warning))
     if json:
-        typer.echo(report_text(report_document(result)), nl=False)
+        typer.echo(report_text(report_document(result, change=change)), nl=False)
     elif not quiet:
-        _show(result, files)
+        _show(result, files, change)
         if outbox is not None:
             typer.echo(outbox.folder)
 
@@ -355,8 +407,8 @@ def _nearest(
     return [detector.match(query, studies[names.index(name)], support, options) for name in chosen]
 
 
-def _show(result: AnomalyResult, files: "WrittenFiles") -> None:
-    """Print the case score, the findings and the files."""
+def _show(result: AnomalyResult, files: "WrittenFiles", change: "ChangeResult | None") -> None:
+    """Print the case score, the findings, the changes and the files."""
     from d24fad_core.detection.source_grid import on_source_grid
     from d24fad_core.export.wording import as_high_count, volume_text
 
@@ -404,6 +456,8 @@ def _show(result: AnomalyResult, files: "WrittenFiles") -> None:
             console.print(f"and {len(findings) - _ROWS} more in {files.report.name}")
     else:
         console.print(f"No finding above {calibration.threshold:.2f} z.")
+    if change is not None:
+        show_changes(change, console)
     for path in files.paths():
         typer.echo(path)
     console.print(RESEARCH_USE_ONLY, style="bold")

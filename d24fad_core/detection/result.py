@@ -104,6 +104,9 @@ class WarningCode(str, Enum):
     OTHER_RESOLUTION = "other_resolution"
     SUPPORTS_ALIKE = "supports_alike"
     ABNORMAL_SUPPORT = "abnormal_support"
+    PRIOR_UNLIKE = "prior_unlike"
+    PRIOR_PARTIAL = "prior_partial"
+    PRIOR_RESOLUTION = "prior_resolution"
 
 
 @dataclass(frozen=True)

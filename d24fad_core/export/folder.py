@@ -5,24 +5,66 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from d24fad_core.change.result import ChangeResult
 from d24fad_core.detection.result import AnomalyResult
+from d24fad_core.export.change_picture import write_change_picture
+from d24fad_core.export.changes_table import write_changes
 from d24fad_core.export.findings_table import write_findings
 from d24fad_core.export.html import write_html
-from d24fad_core.export.nifti import write_heatmap, write_mask, write_ranks
+from d24fad_core.export.nifti import write_change_map, write_heatmap, write_mask, write_ranks
 from d24fad_core.export.overlay import write_overlay
-from d24fad_core.export.report import write_report
-from d24fad_core.files import whole_file
+from d24fad_core.export.report import change_report_document, report_text, write_report
+from d24fad_core.files import whole_file, write_text
 from d24fad_core.io.own_results import (
+    CHANGE_FILE,
+    CHANGE_PICTURE_FILE,
+    CHANGE_TABLE_FILE,
     HEATMAP_FILE,
     MASK_FILE,
     OVERLAY_FILE,
     PAGE_FILE,
     RANKS_FILE,
     REPORT_FILE,
+    RESULT_FILES,
     TABLE_FILE,
 )
 from d24fad_core.support.matched_normal import MatchedNormal
 from d24fad_core.volumes.volume import Volume
+
+
+@dataclass(frozen=True)
+class ChangeFiles:
+    """Where the parts of a comparison with a prior were written.
+
+    Attributes:
+        heatmap: change.nii.gz, signed z.
+        table: changes.csv, one row a change.
+        picture: changes.png, prior and case side by side.
+        report: report.json.
+    """
+
+    heatmap: Path
+    table: Path
+    picture: Path
+    report: Path
+
+    @classmethod
+    def in_folder(cls, folder: Path) -> "ChangeFiles":
+        """The names that the parts have in a folder."""
+        return cls(
+            heatmap=folder / CHANGE_FILE,
+            table=folder / CHANGE_TABLE_FILE,
+            picture=folder / CHANGE_PICTURE_FILE,
+            report=folder / REPORT_FILE,
+        )
+
+    def results(self) -> list[Path]:
+        """All but the report, in the order in which a reader wants them."""
+        return [self.picture, self.table, self.heatmap]
+
+    def paths(self) -> list[Path]:
+        """All of them."""
+        return [self.picture, self.report, self.table, self.heatmap]
 
 
 @dataclass(frozen=True)
@@ -37,6 +79,7 @@ class WrittenFiles:
         report: report.json, everything but the voxels.
         overlay: overlay.png, the slices with the highest scores.
         page: report.html, to scroll through it all; None where it was not wanted.
+        change: what a comparison with a prior adds; None where there was none.
     """
 
     heatmap: Path
@@ -46,14 +89,16 @@ class WrittenFiles:
     report: Path
     overlay: Path
     page: Path | None
+    change: "ChangeFiles | None" = None
 
     @classmethod
-    def in_folder(cls, folder: Path, *, page: bool = True) -> "WrittenFiles":
+    def in_folder(cls, folder: Path, *, page: bool = True, change: bool = False) -> "WrittenFiles":
         """The names that the parts have in a folder.
 
         Args:
             folder: where they lie.
             page: whether report.html is one of them.
+            change: whether the study is compared with a prior too.
         """
         return cls(
             heatmap=folder / HEATMAP_FILE,
@@ -63,6 +108,7 @@ class WrittenFiles:
             report=folder / REPORT_FILE,
             overlay=folder / OVERLAY_FILE,
             page=folder / PAGE_FILE if page else None,
+            change=ChangeFiles.in_folder(folder) if change else None,
         )
 
     def paths(self) -> list[Path]:
@@ -76,7 +122,8 @@ class WrittenFiles:
             self.mask,
             self.ranks,
         )
-        return [path for path in parts if path is not None]
+        own = [path for path in parts if path is not None]
+        return own if self.change is None else [*own, *self.change.results()]
 
 
 def write_result(
@@ -86,6 +133,7 @@ def write_result(
     *,
     page: bool = True,
     normals: Sequence[MatchedNormal] = (),
+    change: ChangeResult | None = None,
 ) -> WrittenFiles:
     """Write all files of a result into a folder, see `WrittenFiles`.
 
@@ -98,11 +146,12 @@ def write_result(
         folder: made if it does not exist.
         page: whether to write report.html; a page of an earlier analysis is removed otherwise.
         normals: normals that the page shows beside the study, the nearest first.
+        change: the study's comparison with a prior; files of an earlier one are removed otherwise.
 
     Returns:
         The paths of the files.
     """
-    files = WrittenFiles.in_folder(folder, page=page)
+    files = WrittenFiles.in_folder(folder, page=page, change=change is not None)
     with ExitStack() as together:
         write_heatmap(result, together.enter_context(whole_file(files.heatmap)))
         write_mask(result, together.enter_context(whole_file(files.mask)))
@@ -112,8 +161,46 @@ def write_result(
         if files.page is not None:
             target = together.enter_context(whole_file(files.page))
             write_html(query, result, target, normals)
-        write_report(result, together.enter_context(whole_file(files.report)))
-    if files.page is None:
-        # A page of an earlier analysis would speak of another result than the files beside it.
-        (folder / PAGE_FILE).unlink(missing_ok=True)
+        if change is not None:
+            _write_change(query, change, ChangeFiles.in_folder(folder), together)
+        write_report(result, together.enter_context(whole_file(files.report)), change)
+    _remove_others(folder, files.paths())
     return files
+
+
+def write_change_result(case: Volume, change: ChangeResult, folder: Path) -> ChangeFiles:
+    """Write all files of a comparison with a prior alone into a folder, see `ChangeFiles`.
+
+    As with `write_result`, they take their names together. Results of an earlier analysis are
+    removed.
+
+    Args:
+        case: the study that was compared.
+        change: the comparison.
+        folder: made if it does not exist.
+    """
+    files = ChangeFiles.in_folder(folder)
+    with ExitStack() as together:
+        _write_change(case, change, files, together)
+        report = report_text(change_report_document(case, change))
+        write_text(together.enter_context(whole_file(files.report)), report)
+    _remove_others(folder, files.paths())
+    return files
+
+
+def _write_change(
+    case: Volume, change: ChangeResult, files: ChangeFiles, together: ExitStack
+) -> None:
+    write_change_map(change, together.enter_context(whole_file(files.heatmap)))
+    write_changes(case.name, change, together.enter_context(whole_file(files.table)))
+    write_change_picture(case, change, together.enter_context(whole_file(files.picture)))
+
+
+def _remove_others(folder: Path, written: Sequence[Path]) -> None:
+    """Remove what an earlier analysis left and this one did not replace.
+
+    It would speak of another result than the files beside it.
+    """
+    for name in RESULT_FILES:
+        if folder / name not in written:
+            (folder / name).unlink(missing_ok=True)

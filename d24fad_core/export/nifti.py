@@ -1,6 +1,7 @@
 """The heatmap and the mask as NIfTI files on the grid of the source."""
 
 import gzip
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d24fad_core import RESEARCH_USE_ONLY
+from d24fad_core.change.result import ChangeResult
 from d24fad_core.detection.findings import label_findings
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.export.colour_scale import ColourScale
@@ -65,6 +67,19 @@ def write_ranks(result: AnomalyResult, path: Path) -> None:
     _write(result, ranks, "findings, by rank", path, intent="label")
 
 
+def write_change_map(change: ChangeResult, path: Path) -> None:
+    """Write the map of changes as float32 NIfTI: signed z, above 0 where the case is brighter.
+
+    Args:
+        change: the comparison to write.
+        path: ends in `.nii` or `.nii.gz`; written whole or not at all.
+    """
+    reach = 2.0 * change.threshold
+    shown = (-reach, reach)
+    header = _header(change.heatmap.dtype, change.heatmap.shape, change.affine, "change, z")
+    _write_slices(header, iter(np.moveaxis(change.heatmap, 2, 0)), path, "z score", shown)
+
+
 def _write(
     result: AnomalyResult,
     array: NDArray[Any],
@@ -81,6 +96,16 @@ def _write(
     else:
         header = _header(array.dtype, reduction.shape, reduction.affine, description)
         slices = reduction.source_slices(array)
+    _write_slices(header, slices, path, intent, shown)
+
+
+def _write_slices(
+    header: nib.Nifti1Header,
+    slices: Iterator[NDArray[Any]],
+    path: Path,
+    intent: str,
+    shown: tuple[float, float],
+) -> None:
     header.set_intent(intent)
     header["cal_min"], header["cal_max"] = shown
     with ExitStack() as stack:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from d24fad_core.change.result import ChangeKind
 from d24fad_core.detection.result import WarningCode
 
 SCHEMA_VERSION = "1.2"
@@ -96,6 +97,29 @@ _WARNING = _record(
     remedy=_TEXT,
 )
 
+_CHANGE = _record(
+    threshold={"type": "number", "exclusiveMinimum": 0},
+    prior=_record(
+        name=_TEXT,
+        content_hash=_SHA256,
+        likeness=_NUMBER,
+        to_prior=_list(_list(_NUMBER, 4), 4),
+    ),
+    changes=_list(
+        _record(
+            rank={"type": "integer", "minimum": 1},
+            kind={"enum": [kind.value for kind in ChangeKind]},
+            volume_ml={"type": "number", "minimum": 0},
+            prior_volume_ml={"type": "number", "minimum": 0},
+            peak_score=_NUMBER,
+            centroid_ras_mm=_list(_NUMBER, 3),
+            peak_ras_mm=_list(_NUMBER, 3),
+            peak_voxel=_list(_COUNT, 3),
+            bounding_box=_list(_list(_COUNT, 3), 2),
+        )
+    ),
+)
+
 REPORT_SCHEMA: _Schema = {
     "$schema": "http://json-schema.org/draft-07/schema#",
     "title": "D24FAD report",
@@ -110,8 +134,32 @@ REPORT_SCHEMA: _Schema = {
         slice_scores=_list(_NUMBER),
         findings=_list(_FINDING),
         calibration=_CALIBRATION,
+        change={"anyOf": [{"type": "null"}, _CHANGE]},
         geometry=_GEOMETRY,
         provenance=_PROVENANCE,
     ),
 }
 """What `report_document` returns and report.json holds."""
+
+CHANGE_REPORT_SCHEMA: _Schema = {
+    "$schema": "http://json-schema.org/draft-07/schema#",
+    "title": "D24FAD report of a comparison with a prior alone",
+    **_record(
+        schema_version={"const": SCHEMA_VERSION},
+        notice=_TEXT,
+        warnings=_list(_WARNING),
+        created={"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$"},
+        change=_CHANGE,
+        geometry=_GEOMETRY,
+        provenance=_record(
+            query_name=_TEXT,
+            query_hash=_SHA256,
+            parameters={
+                "type": "object",
+                "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
+            },
+            versions={"type": "object", "additionalProperties": {"type": "string"}},
+        ),
+    ),
+}
+"""What `change_report_document` returns; report.json holds it where there were no normals."""

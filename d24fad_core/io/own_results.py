@@ -11,6 +11,11 @@ OVERLAY_FILE = "overlay.png"
 RANKS_FILE = "findings.nii.gz"
 TABLE_FILE = "findings.csv"
 PAGE_FILE = "report.html"
+CHANGE_FILE = "change.nii.gz"
+CHANGE_TABLE_FILE = "changes.csv"
+CHANGE_PICTURE_FILE = "changes.png"
+CHANGE_FILES = (CHANGE_FILE, CHANGE_TABLE_FILE, CHANGE_PICTURE_FILE)
+"""What a comparison with a prior leaves beside its report."""
 RESULT_FILES = (
     HEATMAP_FILE,
     MASK_FILE,
@@ -19,6 +24,7 @@ RESULT_FILES = (
     REPORT_FILE,
     OVERLAY_FILE,
     PAGE_FILE,
+    *CHANGE_FILES,
 )
 """What an analysis leaves in its folder."""
 

@@ -65,14 +65,14 @@ def sample_lesions(
         # At least half of a lesion's radius lies inside the brain.
         places = np.flatnonzero((depth > 0.5 * radius) & (tissue > 0.5))
         centre = np.array(np.unravel_index(rng.choice(places), anatomy.brain.shape))
-        box, blob = _blob(centre, radius, edge, spacing, anatomy.brain.shape, rng)
+        box, blob = lesion_blob(centre, radius, edge, spacing, anatomy.brain.shape, rng)
         blob *= anatomy.brain[box]
         share[box] = np.maximum(share[box], conspicuity * blob)
         mask[box] |= blob >= 0.5
     return share, mask
 
 
-def _blob(
+def lesion_blob(
     centre: NDArray[np.int64],
     radius: float,
     edge: float,

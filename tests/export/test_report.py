@@ -9,7 +9,7 @@ import pytest
 
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.detection.result import AnalysisWarning, AnomalyResult, WarningCode
-from d24fad_core.export import REPORT_SCHEMA, report_document, write_report
+from d24fad_core.export import CHANGE_REPORT_SCHEMA, REPORT_SCHEMA, report_document, write_report
 from d24fad_core.places.place import RegionShare, Side, place_of
 from d24fad_core.volumes.volume import Plane
 from tests.export.analysed_study import analysed, reduced_study
@@ -136,11 +136,12 @@ def test_the_documentation_names_every_field() -> None:
 
     def names(schema: dict[str, Any]) -> set[str]:
         found = set(schema.get("properties", {}))
-        for part in schema.get("properties", {}).values():
+        for part in (*schema.get("properties", {}).values(), *schema.get("anyOf", ())):
             found |= names(part)
         return found | (names(schema["items"]) if "items" in schema else set())
 
-    assert [name for name in sorted(names(REPORT_SCHEMA)) if f"`{name}`" not in text] == []
+    every = names(REPORT_SCHEMA) | names(CHANGE_REPORT_SCHEMA)
+    assert [name for name in sorted(every) if f"`{name}`" not in text] == []
 
 
 def test_the_report_of_a_reduced_scan_is_in_the_voxels_of_its_source(tmp_path: Path) -> None:

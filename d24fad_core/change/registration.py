@@ -1,0 +1,115 @@
+"""Laying the prior on the case: rigidly, since both show one person.
+
+Coarsely on whatever both show: the squared correlation of intensities is maximised, so that gain
+and offset play no part. Studies of one scanner lie near each other in its coordinates, so the
+search starts there and, as a second try, from the centres of what they show. Then finely on the
+part that is compared, see `refinement`.
+"""
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from d24fad_core.change.refinement import refine
+from d24fad_core.errors import InputError
+from d24fad_core.support.frame import to_simpleitk
+from d24fad_core.volumes.volume import Volume
+
+_COARSE_MM = 4.0
+_FINE_MM = 2.0
+_PERCENTILES = (1.0, 99.5)
+
+
+def register_prior(case: Volume, prior: Volume, inside: NDArray[np.bool_]) -> sitk.Transform:
+    """The rigid transform from points of the case to points of the prior, LPS mm.
+
+    Args:
+        case: the study that is analysed.
+        prior: an earlier study of the patient.
+        inside: (I, J, K) boolean on the grid of the case, the part that is compared.
+
+    Raises:
+        InputError: the two nowhere overlap.
+    """
+    fixed, moving = _shrunk(case, _COARSE_MM), _shrunk(prior, _COARSE_MM)
+    tries = []
+    for start in _starts(fixed, moving):
+        transform = _optimised(fixed, moving, start)
+        if transform is not None:
+            tries.append((_squared_correlation(fixed, moving, transform), transform))
+    if not tries:
+        raise InputError(
+            f"the prior {prior.name} could not be laid on {case.name}: they nowhere overlap; check "
+            "that both show the same part of the same patient."
+        )
+    placed = max(tries, key=lambda one: one[0])[1]
+    region = _shrunk_mask(inside, case, _FINE_MM)
+    return refine(_shrunk(case, _FINE_MM), _shrunk(prior, _FINE_MM), placed, region)
+
+
+def _starts(fixed: sitk.Image, moving: sitk.Image) -> list[sitk.Euler3DTransform]:
+    centre, other = _centre_of_mass(fixed), _centre_of_mass(moving)
+    starts = []
+    for shift in (np.zeros(3), other - centre):
+        start = sitk.Euler3DTransform()
+        start.SetCenter(centre.tolist())
+        start.SetTranslation(shift.tolist())
+        starts.append(start)
+    return starts
+
+
+def _centre_of_mass(image: sitk.Image) -> NDArray[np.float64]:
+    values = sitk.GetArrayViewFromImage(image).astype(np.float64)
+    total = max(float(values.sum()), 1e-9)
+    index = [
+        float(values.sum(axis=tuple(o for o in range(3) if o != axis)) @ np.arange(length)) / total
+        for axis, length in enumerate(values.shape)
+    ]
+    return np.array(image.TransformContinuousIndexToPhysicalPoint(index[::-1]))
+
+
+def _optimised(
+    fixed: sitk.Image, moving: sitk.Image, start: sitk.Euler3DTransform
+) -> sitk.Euler3DTransform | None:
+    """Rigid registration from a start; None where the optimiser loses the overlap."""
+    method = sitk.ImageRegistrationMethod()
+    method.SetMetricAsCorrelation()
+    method.SetInterpolator(sitk.sitkLinear)
+    method.SetOptimizerAsRegularStepGradientDescent(2.0, 1e-3, 60)
+    method.SetOptimizerScalesFromPhysicalShift()
+    # Sums over threads differ in their last bits from run to run.
+    method.SetNumberOfThreads(1)
+    transform = sitk.Euler3DTransform(start)
+    method.SetInitialTransform(transform, inPlace=True)
+    try:
+        method.Execute(fixed, moving)
+    except RuntimeError:
+        return None
+    return transform
+
+
+def _squared_correlation(fixed: sitk.Image, moving: sitk.Image, transform: sitk.Transform) -> float:
+    warped = sitk.Resample(moving, fixed, transform, sitk.sitkLinear, 0.0)
+    one = sitk.GetArrayViewFromImage(fixed).ravel()
+    other = sitk.GetArrayViewFromImage(warped).ravel()
+    if one.std() == 0 or other.std() == 0:
+        return 0.0
+    return float(np.corrcoef(one, other)[0, 1]) ** 2
+
+
+def _factors(volume: Volume, voxel_mm: float) -> list[int]:
+    wanted = np.maximum(np.round(voxel_mm / np.array(volume.spacing)), 1)
+    return [int(factor) for factor in np.minimum(wanted, volume.shape)]
+
+
+def _shrunk(volume: Volume, voxel_mm: float) -> sitk.Image:
+    """A study with voxels of about a size, its usual range of intensities brought to 0 to 1."""
+    low, high = np.percentile(volume.array[::3, ::3, ::3], _PERCENTILES)
+    shrunk = sitk.BinShrink(to_simpleitk(volume.array, volume.affine), _factors(volume, voxel_mm))
+    scaled = (shrunk - float(low)) / max(float(high - low), 1e-6)
+    return sitk.Clamp(scaled, sitk.sitkFloat32, 0.0, 1.0)
+
+
+def _shrunk_mask(inside: NDArray[np.bool_], case: Volume, voxel_mm: float) -> sitk.Image:
+    image = to_simpleitk(inside.astype(np.float32), case.affine)
+    return sitk.Cast(sitk.BinShrink(image, _factors(case, voxel_mm)) > 0.5, sitk.sitkUInt8)
