@@ -12,21 +12,26 @@ TOLERATED_ML = 0.3
 """What half of the people whom a decoder's threshold is chosen on may have above it."""
 
 BRIGHT_ML = 1.0
-"""Normals of whom half have more than this above the threshold raise it."""
+"""Where more than half of the normals have more than this above the threshold, it rises."""
+
+DARK_ML = 0.5
+"""Where more than half of the normals have less than this above the threshold, it falls."""
 
 CASE_ML = 1.0
 """A case's score is the mean over so much of its highest voxels."""
 
 _SMALLEST_SPREAD = 0.25
+_EVEN_LOG_ODDS = 0.0
 
 
 def measure_scale(normals: Sequence[Tensor], threshold: float, voxel_ml: float) -> ScoreScale:
     """Measure the normals against each other.
 
-    The threshold is the decoder's own, unless more than half of these normals have more than
-    `BRIGHT_ML` above it, as where the decoder does not know their contrast: then it rises until
-    they have not. Each normal is compared with one normal less than a case is and stands out more,
-    so that a stricter rule costs lesions (on people who do not teach, half of the Dice).
+    The threshold is the decoder's own, as far as the normals bear it out. Where more than half of
+    them have more than `BRIGHT_ML` above it, each against the others, as where the decoder does not
+    know their contrast, it rises until they have not; where more than half have less than `DARK_ML`,
+    it falls until they have not, but not to what is likelier normal. A single abnormal normal moves
+    it neither way.
 
     Args:
         normals: leave-one-out log-odds inside each normal study, (V,) each.
@@ -36,17 +41,24 @@ def measure_scale(normals: Sequence[Tensor], threshold: float, voxel_ml: float) 
     together = torch.cat(list(normals))
     centre = float(together.mean())
     spread = max(float(together.std()), _SMALLEST_SPREAD)
-    tolerated = max(1, round(BRIGHT_ML / voxel_ml))
-    reached = [float(values.topk(min(tolerated, len(values))).values[-1]) for values in normals]
-    middle = sorted(reached)[(len(reached) - 1) // 2]
+    lowest = sorted(_level(values, BRIGHT_ML / voxel_ml) for values in normals)
+    highest = sorted(_level(values, DARK_ML / voxel_ml) for values in normals)
+    count = len(normals)
+    ceiling = max(highest[count // 2], min(threshold, _EVEN_LOG_ODDS))
+    level = min(max(threshold, lowest[(count - 1) // 2]), ceiling)
     return ScoreScale(
         planes=frozenset(Plane),
         centre=centre,
         spread=spread,
-        threshold=(max(threshold, middle) - centre) / spread,
+        threshold=(level - centre) / spread,
         case_scores=tuple(score_case((values - centre) / spread, voxel_ml) for values in normals),
         peak_scores=tuple((float(values.max()) - centre) / spread for values in normals),
     )
+
+
+def _level(values: Tensor, voxels: float) -> float:
+    """What so many of the values reach."""
+    return float(values.topk(min(max(1, round(voxels)), len(values))).values[-1])
 
 
 def score_case(scores: Tensor, voxel_ml: float) -> float:

@@ -47,7 +47,7 @@ from d24fad_core.support.profile import (
 from d24fad_core.support.support_set import SupportSet, SupportStudy
 from d24fad_core.volumes.volume import Plane
 
-SCALE_SCHEMA = 4
+SCALE_SCHEMA = 5
 """Raised whenever the same normals give another scale: kept ones are then void."""
 
 

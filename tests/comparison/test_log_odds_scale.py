@@ -4,6 +4,7 @@ import torch
 from d24fad_core.comparison.log_odds_scale import (
     BRIGHT_ML,
     CASE_ML,
+    DARK_ML,
     measure_scale,
     score_case,
 )
@@ -21,8 +22,9 @@ def marked_ml(values: torch.Tensor, threshold: float) -> float:
     return float((values > threshold).sum()) * VOXEL_ML
 
 
-def test_the_decoders_threshold_holds_where_normals_are_dark() -> None:
-    scale = measure_scale([normal(seed) for seed in range(4)], 0.5, VOXEL_ML)
+def test_the_decoders_threshold_holds_where_normals_bear_it_out() -> None:
+    borne_out = (DARK_ML + BRIGHT_ML) / 2
+    scale = measure_scale([normal(seed, borne_out) for seed in range(4)], 0.5, VOXEL_ML)
     assert scale.centre + scale.threshold * scale.spread == pytest.approx(0.5, abs=1e-5)
     assert float(scale.z(torch.tensor(0.5))) == pytest.approx(scale.threshold)
 
@@ -32,6 +34,21 @@ def test_the_threshold_rises_until_half_of_the_normals_are_dark() -> None:
     scale = measure_scale(normals, 0.5, VOXEL_ML)
     dark = [marked_ml(scale.z(values), scale.threshold) <= BRIGHT_ML for values in normals]
     assert sum(dark) * 2 >= len(dark)
+
+
+@pytest.mark.parametrize(("threshold", "level"), [(2.0, 0.0), (0.5, 0.0), (-0.5, -0.5)])
+def test_it_falls_where_normals_are_dark_but_not_to_what_is_likelier_normal(
+    threshold: float, level: float
+) -> None:
+    scale = measure_scale([normal(seed) for seed in range(4)], threshold, VOXEL_ML)
+    assert scale.centre + scale.threshold * scale.spread == pytest.approx(level, abs=1e-5)
+
+
+def test_it_falls_to_what_the_normals_reach() -> None:
+    normals = [values + 4.0 for values in (normal(seed) for seed in range(4))]
+    scale = measure_scale(normals, 3.0, VOXEL_ML)
+    marked = [marked_ml(scale.z(values), scale.threshold) for values in normals]
+    assert sorted(marked)[2] == pytest.approx(DARK_ML, abs=0.1)
 
 
 def test_one_abnormal_normal_does_not_raise_it() -> None:
