@@ -178,8 +178,8 @@ def detect(
             metavar="HOW",
             help="How the study is compared with the normals: window (features of teacher and "
             "student at the same place), translated (as --translate) or learned (a decoder that "
-            "was taught on anomalies planted into brains in MR is shown both; experimental, see "
-            "BENCHMARK.md).",
+            "was taught on anomalies planted into brains in MR is shown both: the better choice "
+            "for them, see BENCHMARK.md; heads are stripped).",
             show_default="window",
         ),
     ] = None,

@@ -28,10 +28,10 @@ def measure_scale(normals: Sequence[Tensor], threshold: float, voxel_ml: float) 
     """Measure the normals against each other.
 
     The threshold is the decoder's own, as far as the normals bear it out. Where more than half of
-    them have more than `BRIGHT_ML` above it, each against the others, as where the decoder does not
-    know their contrast, it rises until they have not; where more than half have less than `DARK_ML`,
-    it falls until they have not, but not to what is likelier normal. A single abnormal normal moves
-    it neither way.
+    them have more than `BRIGHT_ML` above it, each against the others, as where the decoder does
+    not know their contrast, it rises until they have not; where more than half have less than
+    `DARK_ML`, it falls until they have not, but not to what is likelier normal. A single abnormal
+    normal moves it neither way.
 
     Args:
         normals: leave-one-out log-odds inside each normal study, (V,) each.
