@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +33,10 @@ NUMERICAL = [
     ),
 ]
 """Tests in these folders and files depend on how a processor rounds and are marked `numerical`."""
+
+# A run in the background ignores Ctrl-C, and so would the programs that its tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No test is about time, and a busy machine is no failure.
 settings.register_profile("d24fad", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -21,9 +21,9 @@ def test_what_detection_rests_on_is_included() -> None:
         assert includes(TESTS / name)
     for name in ("export/test_dicom.py", "app/api/test_gate.py", "training/test_trainer.py"):
         assert not includes(TESTS / name)
-    for folder in (".", "io/dicom", "models", "cli"):
+    for folder in (".", "io/dicom", "support", "cli"):
         assert includes(TESTS / folder)
-    for folder in ("app", "app/api", "slicer"):
+    for folder in ("app", "app/api", "networks", "slicer"):
         assert not includes(TESTS / folder)
 
 

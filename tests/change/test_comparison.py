@@ -167,7 +167,7 @@ def test_thick_slices_are_told() -> None:
     result = compare_with_prior(
         scan_patient(seed=1), scan_patient(thick, pose=POSE, seed=2, name="prior")
     )
-    assert [warning.code for warning in result.warnings] == [WarningCode.PRIOR_RESOLUTION]
+    assert WarningCode.PRIOR_RESOLUTION in [warning.code for warning in result.warnings]
 
 
 @pytest.mark.parametrize("wrong", [{"threshold": 0.0}, {"minimum_volume_ml": -1.0}])

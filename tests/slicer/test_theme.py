@@ -47,6 +47,7 @@ def panel(qt: Any, scene: Any) -> Iterator[Any]:
     from harness import application
     from PySide6 import QtGui, QtWidgets
 
+    qt.QSettings().clear()  # a server that is known would be asked, and answer with a message
     before = QtGui.QPalette(QtWidgets.QApplication.palette())
     window = application.open_main_window()
     widget = importlib.import_module("D24FADSlicer").D24FADSlicerWidget(None)

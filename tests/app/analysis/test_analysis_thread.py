@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from d24fad_core.detection.comparison import ModelIdentity
 from d24fad_core.errors import SupportError
 from d24fad_core.io.known_studies import KnownStudies
 from d24fad_core.masking.choice import BrainMask
@@ -78,6 +79,9 @@ def test_every_part_of_an_analysis_is_done_there(tmp_path: Path, database: Datab
         def prepare_support(self, *_: object) -> None:
             places.append(threading.current_thread())
             raise SupportError("seen enough; stop.")
+
+        def identity(self, _: object) -> ModelIdentity:
+            return ModelIdentity("detector", "hash")
 
         def content_hash(self, _: object) -> str:
             return "content"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import tempfile
 import time
 import types
 from pathlib import Path
@@ -122,6 +123,10 @@ def start() -> types.ModuleType:
         return _state["qt"]
     _keep_singletons_alive()
     _state["application"] = QtWidgets.QApplication.instance() or QtWidgets.QApplication([])
+    # Settings of this process alone: another one, or an earlier run, may know a server.
+    _state["settings"] = tempfile.TemporaryDirectory(prefix="d24fad-settings-")
+    for form in (QtCore.QSettings.Format.NativeFormat, QtCore.QSettings.Format.IniFormat):
+        QtCore.QSettings.setPath(form, QtCore.QSettings.Scope.UserScope, _state["settings"].name)
     QtCore.QCoreApplication.setOrganizationName("d24fad-tests")
     QtCore.QCoreApplication.setApplicationName("Slicer")
     _state["application"].setStyle("Fusion")
