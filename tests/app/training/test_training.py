@@ -41,7 +41,7 @@ LONG = {"epochs": 1000, "steps": 3}
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small checkpoint whose student knows nothing yet, and small heads."""
     folder = tmp_path_factory.mktemp("training")
-    torch.manual_seed(5)
+    torch.manual_seed(6)
     model = D24FAD(BY_POSITION, build_teacher(BY_POSITION.teacher))
     card = ModelCard("small", BY_POSITION, 64, STUDENT_ALONE.to_dict())
     save_checkpoint(model, card, folder / "checkpoint")
