@@ -19,6 +19,7 @@ NEEDS = {
     "comparison/test_translation.py": "evaluate",
     "detection/test_learned_comparison.py": "simulate",
     "detection/test_lesions.py": "simulate",
+    "detection/test_placing.py": "simulate",
     "detection/test_real_people.py": "real studies in ../shared",
     "export/html/test_browser.py": "test",  # selenium
     "export/test_dicom.py": "dicom",
