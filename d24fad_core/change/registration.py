@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from d24fad_core.change.refinement import refine
 from d24fad_core.errors import InputError
 from d24fad_core.support.frame import to_simpleitk
+from d24fad_core.support.registration import correlation, optimised, registration
 from d24fad_core.volumes.volume import Volume
 
 _COARSE_MM = 4.0
@@ -34,9 +35,10 @@ def register_prior(case: Volume, prior: Volume, inside: NDArray[np.bool_]) -> si
     fixed, moving = _shrunk(case, _COARSE_MM), _shrunk(prior, _COARSE_MM)
     tries = []
     for start in _starts(fixed, moving):
-        transform = _optimised(fixed, moving, start)
+        method = registration(step=2.0, least_step=1e-3, rounds=60)
+        transform = optimised(method, fixed, moving, start)
         if transform is not None:
-            tries.append((_squared_correlation(fixed, moving, transform), transform))
+            tries.append((correlation(fixed, moving, transform) ** 2, transform))
     if not tries:
         raise InputError(
             f"the prior {prior.name} could not be laid on {case.name}: they nowhere overlap; check "
@@ -66,35 +68,6 @@ def _centre_of_mass(image: sitk.Image) -> NDArray[np.float64]:
         for axis, length in enumerate(values.shape)
     ]
     return np.array(image.TransformContinuousIndexToPhysicalPoint(index[::-1]))
-
-
-def _optimised(
-    fixed: sitk.Image, moving: sitk.Image, start: sitk.Euler3DTransform
-) -> sitk.Euler3DTransform | None:
-    """Rigid registration from a start; None where the optimiser loses the overlap."""
-    method = sitk.ImageRegistrationMethod()
-    method.SetMetricAsCorrelation()
-    method.SetInterpolator(sitk.sitkLinear)
-    method.SetOptimizerAsRegularStepGradientDescent(2.0, 1e-3, 60)
-    method.SetOptimizerScalesFromPhysicalShift()
-    # Sums over threads differ in their last bits from run to run.
-    method.SetNumberOfThreads(1)
-    transform = sitk.Euler3DTransform(start)
-    method.SetInitialTransform(transform, inPlace=True)
-    try:
-        method.Execute(fixed, moving)
-    except RuntimeError:
-        return None
-    return transform
-
-
-def _squared_correlation(fixed: sitk.Image, moving: sitk.Image, transform: sitk.Transform) -> float:
-    warped = sitk.Resample(moving, fixed, transform, sitk.sitkLinear, 0.0)
-    one = sitk.GetArrayViewFromImage(fixed).ravel()
-    other = sitk.GetArrayViewFromImage(warped).ravel()
-    if one.std() == 0 or other.std() == 0:
-        return 0.0
-    return float(np.corrcoef(one, other)[0, 1]) ** 2
 
 
 def _factors(volume: Volume, voxel_mm: float) -> list[int]:

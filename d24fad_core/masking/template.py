@@ -18,6 +18,7 @@ from scipy import ndimage
 
 from d24fad_core.errors import InputError
 from d24fad_core.support.frame import to_simpleitk
+from d24fad_core.support.registration import coarse_to_fine, optimised, registration
 from d24fad_core.volumes.preprocessing import find_foreground
 from d24fad_core.volumes.reduction import block_means, reduced_affine
 from d24fad_core.volumes.volume import Volume, spacing_of
@@ -160,20 +161,7 @@ def _register(
     model: _HeadModel, head: _Head, start: sitk.AffineTransform
 ) -> sitk.AffineTransform | None:
     """Affine registration of model to head; None where the optimiser loses the overlap."""
-    method = sitk.ImageRegistrationMethod()
-    method.SetMetricAsCorrelation()
+    method = registration(step=2.0, least_step=1e-3, rounds=100)
     method.SetMetricFixedMask(model.looked_at)
-    method.SetInterpolator(sitk.sitkLinear)
-    method.SetOptimizerAsRegularStepGradientDescent(2.0, 1e-3, 100)
-    method.SetOptimizerScalesFromPhysicalShift()
-    method.SetShrinkFactorsPerLevel([2, 1])
-    method.SetSmoothingSigmasPerLevel([1.0, 0.0])
-    # Sums over threads differ in their last bits from run to run.
-    method.SetNumberOfThreads(1)
-    transform = sitk.AffineTransform(start)
-    method.SetInitialTransform(transform, inPlace=True)
-    try:
-        method.Execute(model.image, head.image)
-    except RuntimeError:
-        return None
-    return transform
+    coarse_to_fine(method)
+    return optimised(method, model.image, head.image, start)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from d24fad_core.files import hash_bytes
 from d24fad_core.support.profile import StudyProfile
+from d24fad_core.support.registration import correlation, register_affinely
 from d24fad_core.volumes.preprocessing import find_foreground, intensity_range
 from d24fad_core.volumes.volume import Volume, spacing_of
 
@@ -23,7 +24,6 @@ FRAME_SCHEMA = 1
 
 _MARGIN = 1.06
 _REGISTRATION_MM = 4.0
-_SAMPLED_SHARE = 0.3
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -151,10 +151,10 @@ def align(study: Volume, frame: Frame, ct_window: str, *, register: bool) -> Ali
     body = _find_body(study, ct_window)
     coarse = _coarse(study, body)
     transform = _box_transform(body, frame)
-    similarity = _similarity(frame.coarse, coarse, transform)
+    similarity = correlation(frame.coarse, coarse, transform)
     if register:
         registered = register_affinely(frame.coarse, coarse, transform)
-        reached = -1.0 if registered is None else _similarity(frame.coarse, coarse, registered)
+        reached = -1.0 if registered is None else correlation(frame.coarse, coarse, registered)
         if registered is not None and reached > similarity:
             transform, similarity = registered, reached
     resampled = sitk.Resample(
@@ -237,39 +237,6 @@ def _box_transform(body: _Body, frame: Frame) -> sitk.AffineTransform:
     transform.SetMatrix(world[:3, :3].flatten().tolist())
     transform.SetTranslation(((world @ centre) - centre)[:3].tolist())
     return transform
-
-
-def register_affinely(
-    fixed: sitk.Image, moving: sitk.Image, start: sitk.AffineTransform
-) -> sitk.AffineTransform | None:
-    """Affine registration from a start; None where the optimiser loses the overlap."""
-    method = sitk.ImageRegistrationMethod()
-    method.SetMetricAsCorrelation()
-    method.SetMetricSamplingStrategy(method.REGULAR)
-    # Regular samples are shifted within their voxels at random; without a seed, by the clock.
-    method.SetMetricSamplingPercentage(_SAMPLED_SHARE, seed=1)
-    method.SetInterpolator(sitk.sitkLinear)
-    method.SetOptimizerAsRegularStepGradientDescent(1.0, 1e-4, 100)
-    method.SetOptimizerScalesFromPhysicalShift()
-    method.SetShrinkFactorsPerLevel([2, 1])
-    method.SetSmoothingSigmasPerLevel([1.0, 0.0])
-    # Sums over threads differ in their last bits from run to run.
-    method.SetNumberOfThreads(1)
-    transform = sitk.AffineTransform(start)
-    method.SetInitialTransform(transform, inPlace=True)
-    try:
-        method.Execute(fixed, moving)
-    except RuntimeError:
-        return None
-    return transform
-
-
-def _similarity(fixed: sitk.Image, moving: sitk.Image, transform: sitk.Transform) -> float:
-    one = sitk.GetArrayViewFromImage(fixed).ravel()
-    other = _warped(fixed, moving, transform).ravel()
-    if one.std() == 0 or other.std() == 0:
-        return 0.0
-    return float(np.corrcoef(one, other)[0, 1])
 
 
 def _warped(

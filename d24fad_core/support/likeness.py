@@ -19,8 +19,8 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from d24fad_core.support.frame import register_affinely
 from d24fad_core.support.profile import StudyProfile
+from d24fad_core.support.registration import register_affinely
 from d24fad_core.support.support_set import SupportStudy
 
 SAME_PERSON = 0.8
