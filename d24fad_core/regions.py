@@ -1,8 +1,9 @@
-"""Connected regions of masks, found in one way everywhere."""
+"""Regions of masks, numbered and boxed in one way everywhere."""
 
 import cc3d
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 CONNECTIVITY = 26
 """Voxels that share a face, an edge or a corner belong together.
@@ -31,3 +32,24 @@ def label_regions(mask: NDArray[np.bool_]) -> NDArray[np.uint32]:
         out_dtype=np.uint32,
     )
     return labels
+
+
+def box_around(
+    mask: NDArray[np.bool_], spacing: tuple[float, float, float], reach_mm: float
+) -> tuple[slice, slice, slice]:
+    """The box of what is true, with so many mm around it within the array.
+
+    Args:
+        mask: (I, J, K), true somewhere.
+        spacing: size of a voxel in mm.
+        reach_mm: margin, rounded up to whole voxels.
+    """
+    bounds = ndimage.find_objects(mask.astype(np.uint8))[0]
+    first, second, third = (
+        slice(
+            max(part.start - int(np.ceil(reach_mm / size)), 0),
+            min(part.stop + int(np.ceil(reach_mm / size)), length),
+        )
+        for part, size, length in zip(bounds, spacing, mask.shape, strict=True)
+    )
+    return first, second, third

@@ -40,10 +40,10 @@ def import_former_reviews(
         records: the stored results.
         log: takes the events.
     """
-    known = {record.id: record for record in records}
+    results = {record.id: record for record in records}
     logs: dict[str, list[_FormerLog]] = {}
     for path in sorted((state / "reviews").glob("*.jsonl")):
-        record = known.get(path.stem)
+        record = results.get(path.stem)
         if record is None:
             database.set_aside(_KIND, path.name, "the result that it reviews is not there")
             continue

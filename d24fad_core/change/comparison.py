@@ -55,7 +55,7 @@ def compare_with_prior(
     Raises:
         InputError: the prior does not fit the case, or one of them has no foreground.
     """
-    chosen = options or ChangeOptions()
+    choices = options or ChangeOptions()
     check_kind(case, prior)
     progress("laying the prior on the case", 0.0)
     pair = register_pair(case, prior)
@@ -63,7 +63,7 @@ def compare_with_prior(
     warnings = check_pair(case, prior, pair, alike, shown_region(case))
     progress("measuring what changed", 0.6)
     scored = score_pair(pair)
-    regions = find_regions(pair, scored, chosen.threshold, chosen.minimum_volume_ml)
+    regions = find_regions(pair, scored, choices.threshold, choices.minimum_volume_ml)
     abnormality = None if analysed is None else _abnormality(pair, case, analysed)
     changes = [_change(pair, region, case, abnormality) for region in regions]
     heatmap, laid_prior = np.zeros((2, *case.shape), dtype=np.float32)
@@ -80,7 +80,7 @@ def compare_with_prior(
         ranks=ranks,
         prior=laid_prior,
         affine=case.affine,
-        threshold=chosen.threshold,
+        threshold=choices.threshold,
         changes=tuple(replace(change, rank=rank) for rank, change in enumerate(changes, start=1)),
         use=PriorUse(
             prior.name,

@@ -13,10 +13,12 @@ from d24fad_core.change.registration import register_prior
 from d24fad_core.change.resolution import blurred_to, resampled, rotation_of
 from d24fad_core.errors import InputError
 from d24fad_core.masking.application import background_value
+from d24fad_core.regions import box_around
 from d24fad_core.volumes.preprocessing import find_foreground
 from d24fad_core.volumes.volume import Volume
 
 _MARGIN = 3
+"""Voxels around what is compared."""
 _LEAST_ML = 1.0
 _CONSTANT_SHARE = 0.2
 _WHOLE = 0.97
@@ -65,14 +67,14 @@ def register_pair(case: Volume, prior: Volume) -> RegisteredPair:
     to_prior = register_prior(case, prior, region)
     turn = rotation_of(to_prior)
     inside = _whole(case, region, prior, turn.T) > _WHOLE
-    shown = _whole(prior, shown_region(prior), case, turn)
-    inside &= _on_case(shown, prior, case, to_prior) > _WHOLE
+    prior_share = _whole(prior, shown_region(prior), case, turn)
+    inside &= _on_case(prior_share, prior, case, to_prior) > _WHOLE
     if np.count_nonzero(inside) * case.voxel_ml < _LEAST_ML:
         raise InputError(
             f"{case.name} and its prior {prior.name} share next to nothing; check that both show "
             "the same part of the same patient."
         )
-    box = _box(inside)
+    box = box_around(inside, (1.0, 1.0, 1.0), _MARGIN)
     corner = np.array([part.start for part in box], dtype=np.float64)
     affine = case.affine.copy()
     affine[:3, 3] += affine[:3, :3] @ corner
@@ -101,10 +103,10 @@ def _whole(
 
 
 def _on_case(
-    shown: NDArray[np.float32], prior: Volume, case: Volume, to_prior: sitk.Transform
+    share: NDArray[np.float32], prior: Volume, case: Volume, to_prior: sitk.Transform
 ) -> NDArray[np.float32]:
     return resampled(
-        shown, prior.affine, case.shape, case.affine, to_prior, outside=0.0, smooth=False
+        share, prior.affine, case.shape, case.affine, to_prior, outside=0.0, smooth=False
     )
 
 
@@ -130,12 +132,3 @@ def shown_region(study: Volume) -> NDArray[np.bool_]:
     empty = study.array == background
     # What was cut off by others leaves a constant behind; noise leaves none.
     return inside & ~empty if empty.mean() > _CONSTANT_SHARE else inside
-
-
-def _box(inside: NDArray[np.bool_]) -> tuple[slice, slice, slice]:
-    found = ndimage.find_objects(inside.astype(np.uint8))[0]
-    first, second, third = (
-        slice(max(part.start - _MARGIN, 0), min(part.stop + _MARGIN, length))
-        for part, length in zip(found, inside.shape, strict=True)
-    )
-    return first, second, third

@@ -89,13 +89,13 @@ def _step(
     Returns:
         None where the two have nothing in common.
     """
-    seen = moved > 0
-    if np.count_nonzero(seen) < _LEAST_SAMPLES or moved[seen].std() == 0:
+    overlap = moved > 0
+    if np.count_nonzero(overlap) < _LEAST_SAMPLES or moved[overlap].std() == 0:
         return None
-    values, moved, arms = values[seen], moved[seen], arms[seen]
+    values, moved, arms = values[overlap], moved[overlap], arms[overlap]
     gain = max(float(np.median(values)) / max(float(np.median(moved)), 1e-6), 1e-3)
     # The mean of both gradients makes the step exact to second order.
-    gradients = (slopes[seen] + gain * moved_slopes[seen]) / 2.0
+    gradients = (slopes[overlap] + gain * moved_slopes[overlap]) / 2.0
     design = np.column_stack([np.cross(arms, gradients), gradients, moved, np.ones(len(moved))])
     weights = np.ones(len(values))
     for _ in range(3 if weighted else 1):

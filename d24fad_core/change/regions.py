@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from d24fad_core.change.pair import RegisteredPair
 from d24fad_core.change.score import ScoredPair
-from d24fad_core.regions import label_regions
+from d24fad_core.regions import box_around, label_regions
 
 _REACH_MM = 12.0
 _PLATEAU = 0.9
@@ -51,14 +51,14 @@ def find_regions(
     for sign in (1.0, -1.0):
         scores = scored.scores * np.float32(sign)
         seeds = label_regions(scores > threshold)
-        taken = np.zeros(scores.shape, dtype=bool)
+        covered = np.zeros(scores.shape, dtype=bool)
         peaks = ndimage.maximum_position(scores, seeds, np.arange(1, int(seeds.max()) + 1))
         for peak in sorted(peaks, key=lambda place: -scores[place]):
-            if taken[peak]:
+            if covered[peak]:
                 continue
             region = _grow(pair, scored, seeds, peak, sign)
-            taken[region.box] |= region.inside
-            taken |= seeds == seeds[peak]
+            covered[region.box] |= region.inside
+            covered |= seeds == seeds[peak]
             if np.count_nonzero(region.inside) * pair.voxel_ml >= minimum_ml:
                 regions.append(region)
     return sorted(regions, key=lambda region: -abs(region.score))
@@ -73,7 +73,7 @@ def _grow(
 ) -> ChangedRegion:
     place = (int(peak[0]), int(peak[1]), int(peak[2]))
     seed = seeds == seeds[place]
-    box = neighbourhood(seed, pair.spacing, _REACH_MM)
+    box = box_around(seed, pair.spacing, _REACH_MM)
     differences = scored.difference[box] * np.float32(sign)
     amount = float(np.quantile(differences[seed[box]], _PLATEAU))
     half = (differences > amount / 2.0) & pair.inside[box]
@@ -81,18 +81,3 @@ def _grow(
     touched = np.unique(labels[seed[box] & half])
     inside = np.isin(labels, touched[touched > 0])
     return ChangedRegion(box, inside, place, float(scored.scores[place]), sign * amount)
-
-
-def neighbourhood(
-    mask: NDArray[np.bool_], spacing: tuple[float, float, float], reach_mm: float
-) -> tuple[slice, slice, slice]:
-    """The box of what is true, with so many mm around it within the array."""
-    bounds = ndimage.find_objects(mask.astype(np.uint8))[0]
-    first, second, third = (
-        slice(
-            max(part.start - int(np.ceil(reach_mm / size)), 0),
-            min(part.stop + int(np.ceil(reach_mm / size)), length),
-        )
-        for part, size, length in zip(bounds, spacing, mask.shape, strict=True)
-    )
-    return first, second, third

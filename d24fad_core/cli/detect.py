@@ -287,8 +287,9 @@ def detect(
     check_exists(image, prior, *(support or ()), *([regions] if regions else []))
     check_checkpoint(checkpoint)
     check_output(out, image, [*(support or ()), *([prior] if prior else [])])
+    earlier = None if prior is None else PriorStudy(prior, modality, reduce_above, mask, brain)
     if not support:
-        if prior is None:
+        if earlier is None:
             raise ConfigurationError(
                 "there is nothing to compare the study with; give normal studies (--support), an "
                 "earlier study of the patient (--prior), or both."
@@ -299,7 +300,7 @@ def detect(
                 "--stow out."
             )
         detect_changes(
-            PriorStudy(prior, modality, reduce_above, mask, brain),
+            earlier,
             image,
             out,
             None if no_cache else cache or default_folder(),
@@ -351,12 +352,12 @@ def detect(
             )
             change = (
                 None
-                if prior is None
+                if earlier is None
                 else changes_against_normals(
-                    PriorStudy(prior, modality, reduce_above, mask, brain),
+                    earlier,
                     case,
                     result,
-                    lambda earlier: detector.detect(earlier, support_set, options, silent),
+                    lambda study: detector.detect(study, support_set, options, silent),
                     cache,
                 )
             )

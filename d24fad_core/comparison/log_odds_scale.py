@@ -8,9 +8,6 @@ from torch import Tensor
 from d24fad_core.comparison.score_scale import ScoreScale
 from d24fad_core.volumes.volume import Plane
 
-TOLERATED_ML = 0.3
-"""What half of the people whom a decoder's threshold is chosen on may have above it."""
-
 BRIGHT_ML = 1.0
 """Where more than half of the normals have more than this above the threshold, it rises."""
 

@@ -45,7 +45,7 @@ def write_change_picture(case: Volume, change: ChangeResult, path: Path) -> None
         figure.text(
             0.02, 1 - place / height, words, color=colour, fontsize=10, va="top", parse_math=False
         )
-    shown = _grey_limits(change.prior, change.heatmap, case.array)
+    limits = _grey_limits(change.prior, change.heatmap, case.array)
     for row, index in enumerate(slices):
         bottom = 1 - (_HEADER + _ROW_HEIGHT * (row + 1)) / height
         for column, title in enumerate(("prior", "now", "change")):
@@ -53,7 +53,7 @@ def write_change_picture(case: Volume, change: ChangeResult, path: Path) -> None
                 (0.01 + 0.33 * column, bottom, 0.32, (_ROW_HEIGHT - 0.35) / height)
             )
             array = change.prior if title == "prior" else case.array
-            _draw(axes, display, array, index, shown)
+            _draw(axes, display, array, index, limits)
             if title == "change":
                 _draw_change(axes, display, change, index)
                 axes.set_title(_listed(change, display, index), color=_TEXT, fontsize=7)
@@ -75,16 +75,16 @@ def _slices(
 ) -> list[int]:
     """Slices through the first changes that lie apart."""
     axis = display.slice_axis
-    chosen: list[int] = []
+    slices: list[int] = []
     for each in change.changes:
         index = each.peak_voxel[axis]
-        if all(abs(index - other) * spacing[axis] >= _APART_MM for other in chosen):
-            chosen.append(index)
-    if not chosen:
+        if all(abs(index - other) * spacing[axis] >= _APART_MM for other in slices):
+            slices.append(index)
+    if not slices:
         others = tuple(other for other in range(3) if other != axis)
         compared = np.flatnonzero((change.heatmap != 0).any(axis=others))
-        chosen = [int(compared[len(compared) // 2])] if len(compared) else [0]
-    return chosen[:_ROWS]
+        slices = [int(compared[len(compared) // 2])] if len(compared) else [0]
+    return slices[:_ROWS]
 
 
 def _grey_limits(
@@ -104,14 +104,14 @@ def _draw(
     display: SliceDisplay,
     array: NDArray[np.float32],
     index: int,
-    shown: tuple[float, float],
+    limits: tuple[float, float],
 ) -> None:
     height_mm, width_mm = display.size_mm(array.shape)
     axes.imshow(
         display.picture(array, index),
         cmap="gray",
-        vmin=shown[0],
-        vmax=shown[1],
+        vmin=limits[0],
+        vmax=limits[1],
         extent=(0.0, width_mm, height_mm, 0.0),
         interpolation="bilinear",
     )

@@ -55,11 +55,11 @@ class FindingPlace:
     def __str__(self) -> str:
         """In few words, such as "left frontal lobe 80 %, left insula 20 %"."""
         first, *others = self.shares
-        named = [first, *(each for each in others if each.share >= _NAMED_SHARE)]
-        if len(named) == 1:
+        largest = [first, *(each for each in others if each.share >= _NAMED_SHARE)]
+        if len(largest) == 1:
             text = str(first)
         else:
-            text = ", ".join(f"{each} {100 * each.share:.0f} %" for each in named)
+            text = ", ".join(f"{each} {100 * each.share:.0f} %" for each in largest)
         return text if self.certain else f"uncertain: {text}"
 
 

@@ -94,8 +94,8 @@ def _with_contrast(frame: Frame, aligned: AlignedStudy) -> Frame:
     """The average brain, its tissues as bright as an aligned study shows them."""
     tissues = _tissues()
     inside = tissues.sum(axis=-1) > 0.5
-    shown = aligned.profile.picture
-    brightness, *_ = np.linalg.lstsq(tissues[inside], shown[inside], rcond=None)
+    picture = aligned.profile.picture
+    brightness, *_ = np.linalg.lstsq(tissues[inside], picture[inside], rcond=None)
     image = sitk.GetImageFromArray((tissues @ brightness).astype(np.float32))
     image.CopyInformation(frame.coarse)
     return replace(frame, coarse=image)
@@ -109,10 +109,10 @@ def _tissues() -> NDArray[np.float32]:
 def _likeness(aligned: AlignedStudy, frame: Frame) -> float:
     inside = _tissues().sum(axis=-1) > 0.5
     expected = sitk.GetArrayViewFromImage(frame.coarse)[inside]
-    shown = aligned.profile.picture[inside]
-    if expected.std() == 0 or shown.std() == 0:
+    brightness = aligned.profile.picture[inside]
+    if expected.std() == 0 or brightness.std() == 0:
         return 0.0
-    return float(np.corrcoef(expected, shown)[0, 1])
+    return float(np.corrcoef(expected, brightness)[0, 1])
 
 
 def _matrix(transform: sitk.Transform) -> NDArray[np.float64]:

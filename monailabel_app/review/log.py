@@ -141,11 +141,11 @@ class ReviewLog:
             first = self._last_place(rows[0].image) if rows else 0
             for result in sorted(results):
                 theirs = [row for row in rows if row.result == result]
-                known = {event.event: event for event in self.events(result)}
-                if not known:
+                present = {event.event: event for event in self.events(result)}
+                if not present:
                     for row in theirs:
                         self._put(replace(row, place=first + row.place))
-                elif any(known.get(row.event.event) != row.event for row in theirs):
+                elif any(present.get(row.event.event) != row.event for row in theirs):
                     refused.add(result)
         return frozenset(refused)
 

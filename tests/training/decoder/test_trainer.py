@@ -4,13 +4,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from d24fad_core.comparison.log_odds_scale import TOLERATED_ML
 from d24fad_core.errors import CancelledError, CheckpointError, ConfigurationError
 from d24fad_core.networks.support_decoder import SupportDecoder, SupportDecoderConfig
 from d24fad_core.training.decoder.config import DecoderTraining
 from d24fad_core.training.decoder.episodes import draw_batch
 from d24fad_core.training.decoder.people import Group, TeachingData
-from d24fad_core.training.decoder.threshold import choose_threshold
+from d24fad_core.training.decoder.threshold import TOLERATED_ML, choose_threshold
 from d24fad_core.training.decoder.trainer import decoder_loss, train_decoder
 from tests.training.decoder.test_episodes import person
 
