@@ -25,6 +25,7 @@ SUBFOLDERS = (
     "learned-normals",
     "learned-profiles",
     "learned-scales",
+    "learned-stacks",
 )
 _SUFFIXES = (".safetensors", ".json")
 

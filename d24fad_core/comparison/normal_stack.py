@@ -1,7 +1,7 @@
 """Normal studies side by side on one grid, in one unit of intensity."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -64,6 +64,10 @@ class NormalStack:
         match = match_intensities(study.intensities, self.mean, both)
         values = match(study.intensities).clamp_min(_DARKEST) / self.unit
         return values.clamp_max(BRIGHTEST) * study.inside
+
+    def with_intensities(self, intensities: Tensor) -> "NormalStack":
+        """The same normals where they were moved, (K, X, Y, Z)."""
+        return replace(self, intensities=intensities)
 
     def without(self, number: int) -> "NormalStack":
         """The others, in the same units."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from d24fad_core.cache.folder import fetch_or_make, keep
+from d24fad_core.comparison.deformation import align_mutually, deform_to
 from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.comparison.log_odds_scale import measure_scale, score_case
 from d24fad_core.comparison.normal_range import with_floor
@@ -44,10 +45,11 @@ from d24fad_core.support.profile import (
     load_profile,
     save_profile,
 )
+from d24fad_core.support.stack_file import STACK_SCHEMA, load_stack, save_stack
 from d24fad_core.support.support_set import SupportSet, SupportStudy
 from d24fad_core.volumes.volume import Plane
 
-SCALE_SCHEMA = 5
+SCALE_SCHEMA = 6
 """Raised whenever the same normals give another scale: kept ones are then void."""
 
 
@@ -85,6 +87,7 @@ class LearnedComparison:
             placed.append(on_grid)
         stack = stack_normals(placed)
         scale = self._scale(studies, frame, stack, options, progress)
+        aligned = self._aligned(studies, frame, stack, options)
         likenesses = mutual_likeness(members)
         progress("support ready", 1.0)
         return SupportSet(
@@ -96,7 +99,7 @@ class LearnedComparison:
             comparison=ComparisonKind.LEARNED,
             references=(),
             scales=(scale,),
-            stack=stack,
+            stack=aligned,
             alike=likenesses.alike,
             usual_likeness=likenesses.usual,
         )
@@ -116,6 +119,8 @@ class LearnedComparison:
                 "a learned one; prepare it with the same options."
             )
         fitted = normals.fitted(place_study(study.volume, options.ct_window))
+        progress("aligning the normals", 0.0)
+        normals = deform_to(normals, fitted)
         log_odds = self._log_odds(fitted, normals, progress)
         scale = support.scale(options.planes)
         inside = fitted > 0
@@ -182,11 +187,27 @@ class LearnedComparison:
             for number in range(len(stack)):
                 progress("comparing the normals", 0.5 + number / (2 * len(stack)))
                 normal = stack.intensities[number]
-                log_odds = self._log_odds(normal, stack.without(number))
+                # The others' shape must not know the normal that is measured.
+                others = deform_to(align_mutually(stack.without(number)), normal)
+                log_odds = self._log_odds(normal, others)
                 held_out.append(log_odds[normal > 0])
             return measure_scale(held_out, self._card.threshold, _voxel_ml(frame))
 
         return fetch_or_make(path, self._folder, _read_scale, measure, _write_scale)
+
+    def _aligned(
+        self,
+        studies: Sequence[StudySource],
+        frame: Frame,
+        stack: NormalStack,
+        options: DetectionOptions,
+    ) -> NormalStack:
+        names = [study.content_hash for study in studies]
+        shaping = (*names, frame.content_hash, options.ct_window, options.register)
+        path = self._file("stacks", *shaping, PLACED_SCHEMA, STACK_SCHEMA)
+        return fetch_or_make(
+            path, self._folder, load_stack, lambda: align_mutually(stack), save_stack
+        )
 
     def _file(self, kind: str, *shaping: object, suffix: str = ".safetensors") -> Path | None:
         if self._folder is None:

@@ -13,7 +13,8 @@ class DecoderTraining:
 
     Attributes:
         steps: optimiser steps.
-        episodes: episodes a step, each of another query and other normals.
+        cases: people with planted anomalies beside their normals, which episodes are cut from.
+        episodes: episodes a step, each of another case.
         slices: neighbouring slices an episode.
         learning_rate: highest rate of AdamW; it rises for `warm_up` steps, then falls as a cosine.
         warm_up: steps until the highest rate.
@@ -21,13 +22,14 @@ class DecoderTraining:
         dice_weight: weight of the Dice loss beside the cross-entropy.
         abnormal_weight: how much more an abnormal pixel counts in the cross-entropy.
         simulated_people: simulated heads of each contrast that teach beside the real people.
-        people_share: share of the episodes that real people teach.
+        people_share: share of the cases that real people teach.
         seed: equal seeds give equal runs on one machine.
         save_every: steps between saved states.
         network: architecture.
     """
 
     steps: int = 6500
+    cases: int = 800
     episodes: int = 3
     slices: int = 4
     learning_rate: float = 2e-3
@@ -42,7 +44,7 @@ class DecoderTraining:
     network: SupportDecoderConfig = field(default_factory=SupportDecoderConfig)
 
     def __post_init__(self) -> None:
-        for name in ("steps", "episodes", "slices", "save_every", "simulated_people"):
+        for name in ("steps", "cases", "episodes", "slices", "save_every", "simulated_people"):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name} is {getattr(self, name)}; give at least 1.")
         if not 0.0 <= self.people_share <= 1.0:

@@ -10,7 +10,8 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from d24fad_core.comparison.normal_stack import place_study, stack_normals
+from d24fad_core.comparison.deformation import align_mutually, align_to
+from d24fad_core.comparison.normal_stack import NormalStack, place_study, stack_normals
 from d24fad_core.errors import InputError
 from d24fad_core.files import hash_file
 from d24fad_core.io.reading import find_studies, read_volume
@@ -35,17 +36,26 @@ class Group:
     Attributes:
         name: what to call it.
         intensities: (N, X, Y, Z) in the units of `NormalStack`.
-        share: share of the episodes that it teaches.
+        share: share of the cases that it teaches.
+        in_one_shape: (N, X, Y, Z) the same people deformed into the shape of their mean.
     """
 
     name: str
     intensities: Tensor
     share: float
+    in_one_shape: Tensor
+
+    @classmethod
+    def of(cls, name: str, stack: NormalStack, share: float) -> "Group":
+        """People on one grid, brought into one shape."""
+        # The mean of the first round is sharper than that of the affine alignment.
+        first = align_mutually(stack).intensities.mean(0)
+        return cls(name, stack.intensities, share, align_to(stack, first).intensities)
 
 
 @dataclass(frozen=True, eq=False)
 class TeachingData:
-    """All that episodes are drawn from.
+    """All that cases are drawn from.
 
     Attributes:
         groups: the people.
@@ -106,7 +116,7 @@ def read_teaching_data(
         people: one folder a scanner, of brain-extracted normal studies.
         lesion_shapes: folder of lesion masks in MNI space.
         simulated: simulated heads a contrast.
-        people_share: share of the episodes that the real people teach.
+        people_share: share of the cases that the real people teach.
         progress: told of each study.
 
     Raises:
@@ -163,7 +173,7 @@ def _group(name: str, volumes: Sequence[Volume], frame: Frame, share: float) -> 
         place_study(align(volume, frame, _WINDOW, register=True).volume, _WINDOW)
         for volume in volumes
     ]
-    return Group(name, stack_normals(studies).intensities, share)
+    return Group.of(name, stack_normals(studies), share)
 
 
 def _on_frame(path: Path, frame: Frame) -> Tensor:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from d24fad_core.comparison.deformation import align_mutually, deform_to
 from d24fad_core.comparison.normal_stack import NormalStack
 from d24fad_core.comparison.support_decoding import decode_study
 from d24fad_core.errors import ConfigurationError
@@ -71,12 +72,14 @@ def choose_threshold(
         progress("choosing the threshold", number / len(people))
         members = [(number + 1 + other) % len(people) for other in range(SHOTS)]
         shared = torch.ones_like(person, dtype=torch.bool)
-        normals = NormalStack(people[members], people[members].mean(0), shared, 1.0)
-        marked.append(_marked_ml(decode_study(decoder, person, normals), person > 0, voxel_ml))
+        normals = align_mutually(NormalStack(people[members], people[members].mean(0), shared, 1.0))
+        untouched = decode_study(decoder, person, deform_to(normals, person))
+        marked.append(_marked_ml(untouched, person > 0, voxel_ml))
         donor = people[(number + 1 + SHOTS) % len(people)]
         for seed in range(_PLANTED):
             query, truth = _planted(person, donor, (number, seed))
-            dice.append(_dice(decode_study(decoder, query, normals), query > 0, truth))
+            log_odds = decode_study(decoder, query, deform_to(normals, query))
+            dice.append(_dice(log_odds, query > 0, truth))
     median_marked = np.median(marked, axis=0)
     mean_dice = np.mean(dice, axis=0)
     dark = median_marked <= TOLERATED_ML

@@ -15,11 +15,13 @@ from d24fad_core.files import hash_bytes, whole_file
 from d24fad_core.models.checkpoint import state_hash
 from d24fad_core.networks.support_decoder import SupportDecoder
 from d24fad_core.progress import Progress, silent
+from d24fad_core.training.decoder.cases import CasePool
 from d24fad_core.training.decoder.config import DecoderTraining
 from d24fad_core.training.decoder.episodes import Batch, draw_batch
 from d24fad_core.training.decoder.people import TeachingData
 
 _STATE = "state.pt"
+_CASES = "cases"
 _SLOWEST_AVERAGE = 0.995
 _GRADIENT_NORM = 1.0
 # Keeps the Dice loss of a batch without anomalies at what is marked there.
@@ -38,7 +40,7 @@ def train_decoder(
     Args:
         data: who teaches.
         options: the run.
-        folder: where its state is kept.
+        folder: where its state and its cases are kept.
         progress: told of each step.
         initial: a decoder of the same architecture that goes on learning; None begins anew.
 
@@ -64,11 +66,12 @@ def train_decoder(
         network.load_state_dict(state["network"])
         optimiser.load_state_dict(state["optimiser"])
         average, first = state["average"], int(state["step"])
+    cases = CasePool(data, options.seed, options.cases, folder / _CASES / identity[:16])
     network.train()
     for step in range(first, options.steps):
         for group in optimiser.param_groups:
             group["lr"] = _learning_rate(options, step)
-        batch = draw_batch(data, options.seed, step, options.episodes, options.slices)
+        batch = draw_batch(cases, options.seed, step, options.episodes, options.slices)
         inputs = batch.inputs.contiguous(memory_format=torch.channels_last)
         value = decoder_loss(network(inputs), batch, options)
         optimiser.zero_grad()

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from d24fad_core.comparison.normal_stack import BRIGHTEST
+from d24fad_core.comparison.normal_stack import BRIGHTEST, NormalStack
 from d24fad_core.comparison.support_channels import CHANNELS
 from d24fad_core.training.decoder.acquisition import draw_contrast, scan_again
 from d24fad_core.training.decoder.anomalies import plant_anomaly
+from d24fad_core.training.decoder.cases import CasePool
 from d24fad_core.training.decoder.episodes import draw_batch
 from d24fad_core.training.decoder.people import Group, TeachingData
 
@@ -24,30 +25,36 @@ def person(seed: int) -> torch.Tensor:
     return (tissue + 0.02 * torch.randn(SHAPE, generator=generator)) * inside
 
 
+def group_of(seeds: range) -> Group:
+    people = torch.stack([person(seed) for seed in seeds])
+    inside = torch.ones(SHAPE, dtype=torch.bool)
+    return Group.of("people", NormalStack(people, people.mean(0), inside, 1.0), 1.0)
+
+
 @pytest.fixture(scope="module")
-def data() -> TeachingData:
-    people = torch.stack([person(seed) for seed in range(8)])
+def cases(tmp_path_factory: pytest.TempPathFactory) -> CasePool:
     shape = torch.zeros(SHAPE)
     shape[10:13, 12:16, 11:14] = 1.0
-    return TeachingData((Group("people", people, 1.0),), (shape,), {"person-0": "hash"})
+    data = TeachingData((group_of(range(8)),), (shape,), {"person-0": "hash"})
+    return CasePool(data, 3, 20, tmp_path_factory.mktemp("cases"))
 
 
-def batches(data: TeachingData, count: int) -> Iterator[tuple[torch.Tensor, ...]]:
+def batches(cases: CasePool, count: int) -> Iterator[tuple[torch.Tensor, ...]]:
     for step in range(count):
-        batch = draw_batch(data, seed=3, step=step, episodes=2, slices=3)
+        batch = draw_batch(cases, seed=3, step=step, episodes=2, slices=3)
         yield batch.inputs, batch.abnormal, batch.inside
 
 
-def test_a_step_is_the_same_each_time_and_other_steps_differ(data: TeachingData) -> None:
-    first, again = list(batches(data, 3)), list(batches(data, 3))
+def test_a_step_is_the_same_each_time_and_other_steps_differ(cases: CasePool) -> None:
+    first, again = list(batches(cases, 3)), list(batches(cases, 3))
     for one, two in zip(first, again, strict=True):
         for each, other in zip(one, two, strict=True):
             torch.testing.assert_close(each, other, rtol=0.0, atol=0.0)
     assert not torch.equal(first[0][1], first[2][1])
 
 
-def test_slices_have_the_form_that_the_decoder_wants(data: TeachingData) -> None:
-    for inputs, abnormal, inside in batches(data, 6):
+def test_slices_have_the_form_that_the_decoder_wants(cases: CasePool) -> None:
+    for inputs, abnormal, inside in batches(cases, 6):
         assert inputs.shape[:2] == (6, CHANNELS)
         assert inputs.shape[2] % 8 == inputs.shape[3] % 8 == 0
         assert abnormal.shape == inside.shape == (6, *inputs.shape[2:])
@@ -55,9 +62,9 @@ def test_slices_have_the_form_that_the_decoder_wants(data: TeachingData) -> None
         assert set(abnormal.unique().tolist()) <= {0.0, 1.0}
 
 
-def test_anomalies_lie_inside_and_some_episodes_have_none(data: TeachingData) -> None:
+def test_anomalies_lie_inside_and_some_episodes_have_none(cases: CasePool) -> None:
     abnormal, normal = 0, 0
-    for _, planted, inside in batches(data, 30):
+    for _, planted, inside in batches(cases, 30):
         assert not (planted * (1.0 - inside)).any()
         for episode in planted.split(3):
             abnormal += bool(episode.any())

@@ -6,15 +6,17 @@ import torch
 
 from d24fad_core.errors import CancelledError, CheckpointError, ConfigurationError
 from d24fad_core.networks.support_decoder import SupportDecoder, SupportDecoderConfig
+from d24fad_core.training.decoder.cases import CasePool
 from d24fad_core.training.decoder.config import DecoderTraining
 from d24fad_core.training.decoder.episodes import draw_batch
-from d24fad_core.training.decoder.people import Group, TeachingData
+from d24fad_core.training.decoder.people import TeachingData
 from d24fad_core.training.decoder.threshold import TOLERATED_ML, choose_threshold
 from d24fad_core.training.decoder.trainer import decoder_loss, train_decoder
-from tests.training.decoder.test_episodes import person
+from tests.training.decoder.test_episodes import group_of, person
 
 OPTIONS = DecoderTraining(
     steps=6,
+    cases=20,
     episodes=1,
     slices=2,
     save_every=2,
@@ -24,8 +26,7 @@ OPTIONS = DecoderTraining(
 
 @pytest.fixture(scope="module")
 def data() -> TeachingData:
-    people = torch.stack([person(seed) for seed in range(7)])
-    return TeachingData((Group("people", people, 1.0),), (), {"person": "hash"})
+    return TeachingData((group_of(range(7)),), (), {"person": "hash"})
 
 
 def test_a_stopped_run_ends_as_if_it_had_not_been(data: TeachingData, tmp_path: Path) -> None:
@@ -62,12 +63,12 @@ def test_teaching_lowers_the_loss_on_people_who_do_not_teach(
     options = replace(OPTIONS, steps=250, episodes=2, slices=4, warm_up=10, network=network)
     taught = train_decoder(data, options, tmp_path)
     untaught = SupportDecoder(network).eval()
-    people = torch.stack([person(seed) for seed in range(20, 28)])
-    others = TeachingData((Group("others", people, 1.0),), (), {})
+    others = TeachingData((group_of(range(20, 28)),), (), {})
+    cases = CasePool(others, 9, 30, tmp_path / "others")
     losses = {id(taught): 0.0, id(untaught): 0.0}
     with torch.inference_mode():
         for step in range(12):
-            batch = draw_batch(others, seed=9, step=step, episodes=2, slices=4)
+            batch = draw_batch(cases, seed=9, step=step, episodes=2, slices=4)
             for decoder in (taught, untaught):
                 losses[id(decoder)] += float(decoder_loss(decoder(batch.inputs), batch, options))
     assert losses[id(taught)] < losses[id(untaught)]
