@@ -145,6 +145,8 @@ class D24FADApp(MONAILabelApp):
             datastore,
             lambda image: self.images.content_hash(self.images.study(image)),
         )
+        if _SERVER in sys.modules:
+            self.reviews.copy_labels()
         self.checkpoints = Checkpoints(
             state / "checkpoints", self.database, configuration.checkpoint
         )

@@ -79,6 +79,24 @@ class ReviewLog:
         rows = self._database.select(f"SELECT DISTINCT result FROM {REVIEW_EVENTS} ORDER BY result")
         return tuple(result for (result,) in rows)
 
+    def last_finals(self, image: str | None = None) -> dict[str, LoggedEvent]:
+        """By image, the last event that stored a final label and was not taken back.
+
+        Args:
+            image: the only one to look for; None for all.
+        """
+        action = "CASE WHEN json_valid(document) THEN json_extract(document, '$.event.action') END"
+        rows = self._records.find(
+            f"WHERE {action} IN ('final', 'undo') AND (? IS NULL OR image = ?) ORDER BY place",
+            (image, image),
+        )
+        undone = {(row.result, row.event.undoes) for row in rows}
+        return {
+            row.image: row
+            for row in rows
+            if row.event.action == "final" and (row.result, row.event.event) not in undone
+        }
+
     def latest(self, results: Iterable[Reviewed]) -> Reviewed | None:
         """Of the results of an image, the one whose review was written to last; None without."""
         places = {state.result: state.place for state in self.states.all()}

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from monailabel_app.analysis.encodings import read_mask, write_labels
 from monailabel_app.analysis.results import ResultRecord, StoredResult
 from monailabel_app.failures import RequestError
+from monailabel_app.review.final_labels import FINAL, FinalLabels, Labels
 from monailabel_app.review.label_files import read_label
 from monailabel_app.review.log import Reviewed, ReviewLog, require_same, require_version
 from monailabel_app.review.reviewed_masks import ReviewedMasks
@@ -19,8 +20,6 @@ from monailabel_app.review.states import (
     review_of,
 )
 
-_FINAL = "final"
-
 
 class Results(Protocol):
     """The stored results, as reviews need them."""
@@ -30,15 +29,6 @@ class Results(Protocol):
 
     def get(self, identifier: str) -> StoredResult:
         """The result with this id."""
-
-
-class Labels(Protocol):
-    """Where final labels go, for MONAI Label's clients."""
-
-    def save_label(
-        self, image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any]
-    ) -> str:
-        """Keep a copy of a label file."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +66,16 @@ class Reviews:
         self.log = log
         self.masks = masks
         self._results = results
-        self._labels = labels
+        self._labels = FinalLabels(log, masks, labels)
         self._image_hash = image_hash
 
     def review(self, record: Reviewed) -> Review:
         """The review of a result."""
         return review_of(record.finding_count, self.log.events(record.id))
+
+    def copy_labels(self) -> None:
+        """Bring the datastore's final labels in line with the log, see `FinalLabels`."""
+        self._labels.copy_all()
 
     def is_reviewed(self, image: str) -> bool:
         """Whether a result of an image has events."""
@@ -111,7 +105,10 @@ class Reviews:
                 "The outline has no voxel.",
                 "Reject the finding, or draw its outline.",
             )
-        return self.log.append(stored.record, event, expected)
+        review = self.log.append(stored.record, event, expected)
+        if event.action == "undo":
+            self._labels.copy(stored.record.image)  # of a label, the one before it holds again
+        return review
 
     def store_final(self, stored: StoredResult, event: ReviewEvent, expected: int) -> FinalLabel:
         """Make and store the final label of a review as its reviewer saw it.
@@ -132,6 +129,7 @@ class Reviews:
             known = next((e for e in review.events if event.key and e.key == event.key), None)
             if known is not None:
                 require_same(known, event)
+                self._labels.copy(record.image)  # the first answer may have been an error
                 return FinalLabel(review, self.masks.get(known.mask or ""))
             require_version(review, expected)
             if event.mask is not None:
@@ -157,7 +155,7 @@ class Reviews:
         self._require_unchanged(stored.record)
         mask = self._keep(read_label(label, stored), stored)
         with self.log.hold():
-            return self._close(stored, ReviewEvent(_FINAL, reviewer), mask)
+            return self._close(stored, ReviewEvent(FINAL, reviewer), mask)
 
     def confirm_normal(self, image: str, reviewer: str, note: str) -> None:
         """Write into the review of an image's latest result, if it has one, that it is normal.
@@ -187,18 +185,19 @@ class Reviews:
             return self.masks.keep(path)
 
     def _close(self, stored: StoredResult, event: ReviewEvent, mask: Path) -> FinalLabel:
-        """Write the event and the label; the caller holds the log."""
+        """Write the event, then copy the label; the caller holds the log."""
         record = stored.record
         final = ReviewEvent(
-            _FINAL,
+            FINAL,
             event.reviewer,
             note=event.note,
             mask=mask.name.partition(".")[0],
             marked=bool(read_mask(mask)[0].any()),
             key=event.key,
         )
-        self._labels.save_label(record.image, str(mask), _FINAL, {"result": record.id})
-        return FinalLabel(self.log.append(record, final), mask)
+        review = self.log.append(record, final)
+        self._labels.copy(record.image)
+        return FinalLabel(review, mask)
 
     def _require_unchanged(self, record: ResultRecord) -> None:
         if self._image_hash(record.image) != record.image_sha256:

@@ -69,6 +69,14 @@ class StudiesFolder(LocalDatastore):
             self._update_datastore_file()
         return image_id
 
+    def label_file(self, image_id: str, label_tag: str) -> Path | None:
+        """The file of a label that lies in this folder; None where there is none."""
+        label = self._datastore.label(image_id, label_tag)
+        if label is None:
+            return None
+        path = Path(self._datastore.label_path(label_tag)) / self._filename(image_id, label.ext)
+        return path if path.is_file() else None
+
     def add_image(self, image_id: str, image_filename: str, image_info: dict[str, Any]) -> str:
         """Keep a copy of an image file; without an id it gets the file's name."""
         own_name, extension = self._to_id(Path(image_filename).name)

@@ -63,6 +63,10 @@ class SavedLabels:
         shutil.copyfile(label_filename, target)
         return image_id
 
+    def label_file(self, image_id: str, label_tag: str) -> Path | None:
+        path = self.path(image_id, label_tag)
+        return path if path.is_file() else None
+
     def path(self, image: str, tag: str = "final") -> Path:
         return self._folder / tag / f"{image}.nii.gz"
 
