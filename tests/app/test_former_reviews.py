@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from d24fad_core.files import hash_file
 from monailabel_app.analysis.results import ResultStore
 from monailabel_app.api.review_routes import review_document
 from monailabel_app.former_reviews import import_former_reviews
@@ -203,6 +204,9 @@ def test_of_two_results_in_the_same_second_the_one_that_marks_something_counts(
 def test_the_real_server_shows_the_reviews_that_the_former_one_showed(
     studies: Path, tmp_path: Path, expected: Any
 ) -> None:
+    # As a server that was killed between the event and the label would leave it.
+    label = studies / "labels" / "final" / "lesion-001.nii.gz"
+    label.unlink()
     with ServerProcess(studies, tmp_path / "server.log") as server:
         api = Api(server.url)
         for address, document in expected.items():
@@ -210,4 +214,5 @@ def test_the_real_server_shows_the_reviews_that_the_former_one_showed(
                 assert without(api.get(address), "lost_events") == document
         states = {entry["image"]: entry["state"] for entry in expected["/images"]["items"]}
         assert {e["image"]: e["state"] for e in api.get("/images")["items"]} == states
+        assert hash_file(label) == api.get(f"/results/{LESION}/review")["final"]["sha256"]
         assert api.get("/status")["set_aside"] == []

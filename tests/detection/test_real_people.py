@@ -1,6 +1,7 @@
 """Warnings on real heads: none about a normal one, and some where a trial met none."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import nibabel
 import numpy as np
@@ -13,6 +14,7 @@ from d24fad_core.detection.result import WarningCode
 from d24fad_core.io.reading import read_volume
 from d24fad_core.support.support_set import SupportSet
 from d24fad_core.volumes.volume import Modality, Volume
+from tests.io.stored_studies import write_dicom
 from tests.support.test_likeness import PEOPLE, stored_otherwise
 
 HEADS = sorted((PEOPLE / "normal_t1_ixi").glob("*.nii.gz"))[1::2]
@@ -99,9 +101,13 @@ def test_thick_slices_and_large_voxels_are_said(detector: Detector, support: Sup
 
 
 def test_a_normal_stored_otherwise_is_found_among_its_support(
-    detector: Detector, support: SupportSet
+    detector: Detector, support: SupportSet, tmp_path: Path
 ) -> None:
-    case = replace(stored_otherwise(head(1)), name="case")
+    """As DICOM against NIfTI, too."""
+    other = stored_otherwise(head(1))
+    whole = np.asarray(np.clip(np.round(other.array), -32768, 32767), np.int16)
+    series = write_dicom(tmp_path, whole, other.affine)
+    case = replace(read_volume(series, Modality.MR), name="case")
     warnings = detector.detect(case, support, OPTIONS).warnings
     (said,) = [each for each in warnings if each.code is WarningCode.CASE_IN_SUPPORT]
     assert f"case and the normal study {HEADS[1].name.partition('.')[0]} look" in said.sentence

@@ -86,6 +86,9 @@ def test_labels_come_back_after_a_restart(
     again = StudiesFolder(str(folder), extensions=VOLUME_PATTERNS)
     assert again.get_label_info("b.c", "original")["result"] == "r"
     assert again.get_labeled_images() == []
+    assert again.label_file("b.c", "original") == folder / "labels" / "original" / "b.c.nii.gz"
+    assert again.label_file("b.c", "final") is None
+    assert again.label_file("nobody", "original") is None
     with pytest.raises(ImageNotFoundException):
         again.save_label("nobody", str(tmp_path / "m.nii.gz"), "final", {})
 
