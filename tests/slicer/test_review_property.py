@@ -1,4 +1,4 @@
-"""Two reviewers at one result, in any order of events and with answers that get lost.
+"""Two reviewers at one result, in any order of events, with answers that get lost, and a third.
 
 After every step server and panel show the same states, no outline that was sent is lost, and no
 final label is stored that its reviewer did not see.
@@ -33,15 +33,24 @@ RESULT, IMAGE = "r", "scan"
 
 
 class Wire:
-    """The transport without a network; it can lose the answer of a request that was done."""
+    """The transport without a network.
+
+    Attributes:
+        loses_next: the answer of the next request that writes is lost, after it was done.
+        others_decide: a finding that somebody else rejects just before the next final label.
+    """
 
     def __init__(self, served: ServedReviews) -> None:
         self._served = served
         self.loses_next = False
+        self.others_decide: int | None = None
 
     def document(
         self, method: str, path: str, cancellation: Any = None, body: Any = None, limit_s: float = 0
     ) -> Any:
+        if self.others_decide is not None and method == "PUT":
+            self._served.act(RESULT, "reject", finding=self.others_decide, reviewer="EF")
+            self.others_decide = None
         answer = self._served.client.request(method, path, json=body)
         if self.loses_next and method in ("POST", "PUT"):
             self.loses_next = False
@@ -193,6 +202,7 @@ steps = st.lists(
                 "save",
                 "decide all and save",
                 "lose an answer",
+                "others decide",
             ]
         ),
         st.integers(1, FINDINGS + 1),
@@ -215,6 +225,8 @@ def test_two_reviewers_and_the_server_agree(actions: list[tuple[int, str, int]])
             reviewer = reviewers[who]
             if action == "lose an answer":
                 reviewer.wire.loses_next = True
+            elif action == "others decide":
+                reviewer.wire.others_decide = min(finding, FINDINGS)
             elif action in ("undo", "send", "load"):
                 getattr(reviewer, action)()
             elif action == "edit":
