@@ -72,6 +72,11 @@ def test_closed_routes(method: str, path: str) -> None:
         "label=../x&tag=final",
         "session_id=../x",
         "uncompress=true",
+        "image=....//x",
+        "image=.",
+        "id=~/../x",
+        "label=C:\\x",
+        "tag=%2e%2e",
     ],
 )
 def test_names_that_leave_their_folder(query: str) -> None:

@@ -59,6 +59,25 @@ def test_a_bad_request_gets_json_and_the_server_lives_on(
     assert requests.get(f"{server.url}/info/", timeout=10).status_code == 200
 
 
+def test_a_thousand_requests_leave_nothing_open(server: ServerProcess) -> None:
+    paths = ("/d24fad/v1/images", "/d24fad/v1/status", "/info/", "/d24fad/v1/results/nothing")
+
+    def open_files() -> int:
+        return len(list(Path(f"/proc/{server.process_id}/fd").iterdir()))
+
+    def ask(count: int) -> None:
+        for number in range(count):
+            path = paths[number % len(paths)]
+            # Each by a connection of its own.
+            answer = requests.get(server.url + path, timeout=60)
+            assert answer.status_code == (404 if path.endswith("nothing") else 200), answer.text
+
+    ask(20)
+    before = open_files()
+    ask(1000)
+    assert open_files() <= before + 5
+
+
 def test_the_pages_and_the_list_of_routes(server: ServerProcess) -> None:
     for page in ("/", "/docs", "/docs/", "/logs/"):
         answer = requests.get(server.url + page, timeout=30)

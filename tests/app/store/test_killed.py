@@ -115,3 +115,23 @@ def test_nothing_that_was_acknowledged_is_lost(tmp_path: Path, rounds: int) -> N
         events = len(stored)
         database.close()
     assert len(states) > rounds / 4, json.dumps(states)
+
+
+def test_217_acknowledged_writes_outlive_a_kill(tmp_path: Path) -> None:
+    path = tmp_path / "state.sqlite3"
+    lines = killed_after(path, 0, 1 + 217, 0.0)[1:]
+    assert len(lines) >= 217
+    database = open_database(path)
+    assert database.all_set_aside() == []
+    jobs = {job.id: job.state.value for job in JobStore(database).load()}
+    notes = [event.note for event in ReviewLog(database).events(RESULT.id)]
+    record = Records(database, schema.SUPPORT_SETS, SupportSetRecord).get("set")
+    assert record is not None
+    for line in lines:
+        kind, *rest = line.split()
+        if kind == "job":
+            assert jobs[f"j-{int(rest[0]):08d}"] in (rest[1], "done"), line
+        elif kind == "event":
+            assert notes[int(rest[0]) - 1] == rest[1], line
+        else:
+            assert int(record.title) >= int(rest[0]), line
