@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import nibabel
@@ -23,6 +24,7 @@ from monailabel_app.studies.file_hashes import FileHashes
 from monailabel_app.studies.images import ImageCatalogue
 from monailabel_app.studies.uploads import Uploads
 from tests.io.dicom.dicom_builder import write_series
+from tests.io.stored_studies import write_dicom, write_mha, write_nifti, write_nrrd
 
 
 def write_image(path: Path, value: int = 1) -> Path:
@@ -141,6 +143,25 @@ def test_images_are_named_by_id_only_and_hashes_follow_their_content(
     write_image(folder / "a.nii.gz", 2)
     assert again.hash_if_known("a") is None
     assert again.content_hash(again.study("a")) != first
+
+
+@pytest.mark.parametrize("write", [write_nifti, write_nrrd, write_mha, write_dicom])
+def test_one_changed_byte_of_unpacked_voxels_is_another_image(
+    tmp_path: Path, database: Database, write: Callable[..., Path]
+) -> None:
+    """They carry no checksum: only the hash tells that the image changed since it was analysed."""
+    (tmp_path / "studies").mkdir()
+    voxels = np.random.default_rng(0).integers(0, 900, (9, 8, 7)).astype(np.int16)
+    study = write(tmp_path / "studies", voxels, np.diag([2.0, 2.0, 3.0, 1.0]))
+    store = StudiesFolder(str(tmp_path / "studies"), extensions=VOLUME_PATTERNS)
+    images = ImageCatalogue(store, FileHashes(database), Uploads(database))
+    (image,) = images.identifiers()
+    before = images.content_hash(images.study(image))
+    file = sorted(study.iterdir())[3] if study.is_dir() else study
+    content = bytearray(file.read_bytes())
+    content[-5] ^= 1
+    file.write_bytes(bytes(content))
+    assert images.content_hash(images.study(image)) != before
 
 
 def series(**elements: object) -> Dataset:
