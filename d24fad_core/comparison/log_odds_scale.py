@@ -18,10 +18,13 @@ CASE_ML = 1.0
 """A case's score is the mean over so much of its highest voxels."""
 
 _SMALLEST_SPREAD = 0.25
-_EVEN_LOG_ODDS = 0.0
+EVEN_LOG_ODDS = 0.0
+"""As likely abnormal as not."""
 
 
-def measure_scale(normals: Sequence[Tensor], threshold: float, voxel_ml: float) -> ScoreScale:
+def measure_scale(
+    normals: Sequence[Tensor], threshold: float, voxel_ml: float, even: float = EVEN_LOG_ODDS
+) -> ScoreScale:
     """Measure the normals against each other.
 
     The threshold is the decoder's own, as far as the normals bear it out. Where more than half of
@@ -34,6 +37,7 @@ def measure_scale(normals: Sequence[Tensor], threshold: float, voxel_ml: float) 
         normals: leave-one-out log-odds inside each normal study, (V,) each.
         threshold: the decoder's, in log-odds.
         voxel_ml: volume of a voxel.
+        even: what is as likely abnormal as not.
     """
     together = torch.cat(list(normals))
     centre = float(together.mean())
@@ -41,7 +45,7 @@ def measure_scale(normals: Sequence[Tensor], threshold: float, voxel_ml: float) 
     lowest = sorted(_level(values, BRIGHT_ML / voxel_ml) for values in normals)
     highest = sorted(_level(values, DARK_ML / voxel_ml) for values in normals)
     count = len(normals)
-    ceiling = max(highest[count // 2], min(threshold, _EVEN_LOG_ODDS))
+    ceiling = max(highest[count // 2], min(threshold, even))
     level = min(max(threshold, lowest[(count - 1) // 2]), ceiling)
     return ScoreScale(
         planes=frozenset(Plane),

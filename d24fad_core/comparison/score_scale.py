@@ -33,3 +33,7 @@ class ScoreScale:
     def z(self, values: Tensor) -> Tensor:
         """Scores of map values (mean of the planes, or log-odds)."""
         return (values - self.centre) / self.spread
+
+    def z_of(self, value: float) -> float:
+        """Score of a single map value."""
+        return (value - self.centre) / self.spread

@@ -7,10 +7,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from d24fad_core.comparison.score_scale import ScoreScale
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.io.known_studies import StudySource
 from d24fad_core.progress import Progress
-from d24fad_core.support.frame import AlignedStudy
+from d24fad_core.support.frame import AlignedStudy, Frame
 from d24fad_core.support.support_set import SupportSet
 
 
@@ -32,6 +33,19 @@ class ComparedStudy:
     shares: tuple[float, ...]
     learnt_shares: bool
     distances: NDArray[np.float16] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class PlacedComparison:
+    """A study beside its normals, and where it lies.
+
+    Attributes:
+        aligned: the study in the support's frame.
+        compared: its comparison there.
+    """
+
+    aligned: AlignedStudy
+    compared: ComparedStudy
 
 
 @dataclass(frozen=True)
@@ -76,3 +90,36 @@ class Comparison(Protocol):
         Raises:
             InputError: the study has no foreground.
         """
+
+    def held_out(
+        self,
+        studies: Sequence[StudySource],
+        support: SupportSet,
+        options: DetectionOptions,
+        progress: Progress,
+    ) -> list[NDArray[np.float32]]:
+        """The map of each normal against the others: (X, Y, Z), z, in the frame, 0 outside.
+
+        Args:
+            studies: the normals of the support, in its order.
+            support: from `prepare`.
+            options: those that it was prepared with.
+            progress: told of each step.
+        """
+
+    def fused_scale(
+        self,
+        maps: Sequence[NDArray[np.float32]],
+        scales: Sequence[ScoreScale],
+        frame: Frame,
+    ) -> ScoreScale:
+        """What fused maps of several contrasts are measured against.
+
+        Args:
+            maps: (X, Y, Z) fused leave-one-out map of each normal, 0 outside.
+            scales: of each contrast.
+            frame: whose grid the maps are on.
+        """
+
+    def case_score(self, heatmap: NDArray[np.float32], frame: Frame) -> float:
+        """Score of a study by its map in z, 0 outside, on the frame's grid."""

@@ -1,26 +1,25 @@
 """The detector: normal studies and a query in, an `AnomalyResult` out."""
 
-import platform
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel
 import numpy as np
-import torch
 
-from d24fad_core import __version__
 from d24fad_core.comparison.fusion import slice_scores
 from d24fad_core.comparison.kind import ComparisonKind
+from d24fad_core.comparison.score_scale import ScoreScale
 from d24fad_core.comparison.scoring import ScoringConfig
 from d24fad_core.detection.calibration import summarise
-from d24fad_core.detection.comparison import ComparedStudy, Comparison, ModelIdentity
+from d24fad_core.detection.comparison import Comparison, ModelIdentity, PlacedComparison
 from d24fad_core.detection.evidence import with_evidence
 from d24fad_core.detection.feature_comparison import FeatureComparison
 from d24fad_core.detection.findings import find_findings
 from d24fad_core.detection.learned_comparison import LearnedComparison
 from d24fad_core.detection.options import DetectionOptions, check_prepared, check_support
-from d24fad_core.detection.result import AnomalyResult, Provenance, SupportUse
+from d24fad_core.detection.provenance import describe_analysis
+from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.detection.study_checks import check_study
 from d24fad_core.detection.support_cache import SupportCache
 from d24fad_core.errors import SupportError
@@ -131,7 +130,7 @@ class Detector:
         options = options or DetectionOptions()
         check_support(studies)
         kind = options.comparison or ComparisonKind.WINDOW
-        return self._comparison(kind).prepare(studies, options, progress)
+        return self.comparison(kind).prepare(studies, options, progress)
 
     def detect(
         self,
@@ -154,6 +153,23 @@ class Detector:
             InputError: the query has no foreground.
         """
         options = options or DetectionOptions()
+        placed = self.compare(query, support, options, progress)
+        scale = support.scale(options.planes)
+        return self.conclude(query, support, options, placed, scale, progress)
+
+    def compare(
+        self,
+        query: Volume,
+        support: SupportSet,
+        options: DetectionOptions,
+        progress: Progress = silent,
+    ) -> PlacedComparison:
+        """The first half of `detect`: a study beside its normals, in their frame.
+
+        Raises:
+            SupportError: see `detect`.
+            InputError: see `detect`.
+        """
         if query.modality is not support.modality:
             raise SupportError(
                 f"{query.name} is {query.modality.value} but the support is "
@@ -167,10 +183,30 @@ class Detector:
         def report(step: str, fraction: float) -> None:
             progress(step, 0.1 + 0.7 * fraction)
 
-        comparison = self._comparison(support.comparison)
-        compared = comparison.compare(aligned, support, options, report)
+        comparison = self.comparison(support.comparison)
+        return PlacedComparison(aligned, comparison.compare(aligned, support, options, report))
+
+    def conclude(
+        self,
+        query: Volume,
+        support: SupportSet,
+        options: DetectionOptions,
+        placed: PlacedComparison,
+        scale: ScoreScale,
+        progress: Progress = silent,
+    ) -> AnomalyResult:
+        """The second half of `detect`: from a map in the frame to findings on the source grid.
+
+        Args:
+            query: the study.
+            support: its normals.
+            options: choices for this analysis.
+            placed: from `compare`.
+            scale: what the scores are measured against.
+            progress: told of each step.
+        """
+        aligned, compared = placed.aligned, placed.compared
         progress("back to the source grid", 0.8)
-        scale = support.scale(options.planes)
         inside = compared.heatmap[compared.heatmap != 0]
         heatmap = zero_outside(
             to_source(compared.heatmap, support.frame, aligned, query), query.mask
@@ -200,7 +236,14 @@ class Detector:
                 threshold,
                 translated=support.comparison is ComparisonKind.TRANSLATED,
             ),
-            provenance=self._provenance(query, support, options, compared, aligned.similarity),
+            provenance=describe_analysis(
+                query,
+                support,
+                options,
+                placed,
+                self.identity(support.comparison),
+                self.card.image_size,
+            ),
             warnings=check_study(
                 query.name, aligned.profile, support, scale.case_scores, middle_score
             ),
@@ -238,9 +281,14 @@ class Detector:
         Raises:
             CheckpointError: the decoder of a learned comparison cannot be loaded.
         """
-        return self._comparison(kind).identity
+        return self.comparison(kind).identity
 
-    def _comparison(self, kind: ComparisonKind) -> Comparison:
+    def comparison(self, kind: ComparisonKind) -> Comparison:
+        """One of the ways to compare.
+
+        Raises:
+            CheckpointError: the decoder of a learned comparison cannot be loaded.
+        """
         return self._learned() if kind is ComparisonKind.LEARNED else self._by_features[kind]
 
     def _learned(self) -> LearnedComparison:
@@ -249,46 +297,6 @@ class Detector:
             decoder, card = load_decoder(self._decoder_folder)
             self._by_decoder = LearnedComparison(decoder, card, self._cache_folder)
         return self._by_decoder
-
-    def _provenance(
-        self,
-        query: Volume,
-        support: SupportSet,
-        options: DetectionOptions,
-        compared: ComparedStudy,
-        similarity: float,
-    ) -> Provenance:
-        parameters = asdict(options)
-        parameters["planes"] = ", ".join(plane.value for plane in options.planes)
-        parameters["modality"] = query.modality.value
-        parameters["modality_source"] = query.modality_source
-        parameters["image_size"] = self.card.image_size
-        identity = self.identity(support.comparison)
-        parameters["comparison"] = support.comparison.value
-        parameters["weighting"] = "learnt" if compared.learnt_shares else "equal"
-        parameters["alignment_similarity"] = round(similarity, 4)
-        parameters["mask"] = query.mask.kind.value if query.mask else "none"
-        query_hash = query.mask.content_hash if query.mask else query.content_hash
-        if query.reduction is not None:
-            parameters["reduction"] = str(query.reduction)
-            query_hash = query.reduction.content_hash
-        return Provenance(
-            query_name=query.name,
-            query_hash=query_hash,
-            checkpoint_name=identity.name,
-            checkpoint_hash=identity.content_hash,
-            supports=tuple(
-                SupportUse(study.name, study.content_hash, float(share))
-                for study, share in zip(support.studies, compared.shares, strict=True)
-            ),
-            parameters=parameters,
-            versions={
-                "d24fad": __version__,
-                "torch": torch.__version__,
-                "numpy": np.__version__,
-                "python": platform.python_version(),
-            },
-        )
 
 
 def _source_axis(volume: Volume, plane: Plane) -> int:

@@ -1,6 +1,6 @@
 """Comparing studies by the features of teacher and student, in a window or translated."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -24,7 +24,12 @@ from d24fad_core.comparison.translation import translated_scoring
 from d24fad_core.detection.comparison import ComparedStudy, ModelIdentity
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.detection.plane_scores import PlaneScores, score_plane, score_translated_plane
-from d24fad_core.detection.reference import prepare_plane, prepare_translated_plane, score_scale
+from d24fad_core.detection.reference import (
+    held_out_maps,
+    prepare_plane,
+    prepare_translated_plane,
+    score_scale,
+)
 from d24fad_core.detection.support_cache import SupportCache
 from d24fad_core.io.known_studies import StudySource, volume_of
 from d24fad_core.networks.d24fad import D24FAD
@@ -90,7 +95,7 @@ class FeatureComparison:
             path = self._cache.reference(paths, translate=self._translate)
             references.append(self._reference(frame, plane, features[plane], path, scoring))
         scales = [
-            score_scale(chosen, frame.shape, frame.spacing, self._cache.image_size, scoring)
+            self._scale(chosen, frame)
             for count in range(1, len(references) + 1)
             for chosen in combinations(references, count)
         ]
@@ -130,14 +135,49 @@ class FeatureComparison:
             scoring = self._plane_scoring()
             scored.append(score(self._network, stack, references[plane], scoring, report))
         heatmap = _fused(scored, support.scale(options.planes))
-        inside = torch.from_numpy(heatmap[heatmap != 0])
         return ComparedStudy(
             heatmap=heatmap,
-            case_score=case_score(inside, self._scoring),
+            case_score=self.case_score(heatmap, support.frame),
             shares=tuple(np.mean([part.shares for part in scored], axis=0).tolist()),
             learnt_shares=learnt_shares(self._network) and not self._translate,
             distances=_mean_distances(scored),
         )
+
+    def held_out(
+        self,
+        studies: Sequence[StudySource],
+        support: SupportSet,
+        options: DetectionOptions,
+        progress: Progress,
+    ) -> list[NDArray[np.float32]]:
+        """See `Comparison.held_out`."""
+        by_plane = {reference.plane: reference for reference in support.references}
+        references = [by_plane[plane] for plane in options.planes]
+        scale = support.scale(options.planes)
+        return [_in_units(maps, scale) for maps in self._maps(references, support.frame)]
+
+    def fused_scale(
+        self,
+        maps: Sequence[NDArray[np.float32]],
+        scales: Sequence[ScoreScale],
+        frame: Frame,
+    ) -> ScoreScale:
+        """See `Comparison.fused_scale`."""
+        return score_scale(maps, scales[0].planes, self._plane_scoring())
+
+    def case_score(self, heatmap: NDArray[np.float32], frame: Frame) -> float:
+        """See `Comparison.case_score`."""
+        return case_score(torch.from_numpy(heatmap[heatmap != 0]), self._scoring)
+
+    def _scale(self, references: Sequence[PlaneReference], frame: Frame) -> ScoreScale:
+        """What scores in some planes are measured against."""
+        planes = [reference.plane for reference in references]
+        return score_scale(self._maps(references, frame), planes, self._plane_scoring())
+
+    def _maps(
+        self, references: Sequence[PlaneReference], frame: Frame
+    ) -> Iterator[NDArray[np.float32]]:
+        return held_out_maps(references, frame.shape, frame.spacing, self._cache.image_size)
 
     def _plane_scoring(self) -> ScoringConfig:
         return translated_scoring(self._scoring) if self._translate else self._scoring
@@ -201,7 +241,11 @@ class FeatureComparison:
 
 def _fused(scored: Sequence[PlaneScores], scale: ScoreScale) -> NDArray[np.float32]:
     """The heatmap of all planes in the frame, 0 outside the foreground."""
-    mean: NDArray[np.float32] = np.mean([part.heatmap for part in scored], axis=0, dtype=np.float32)
+    return _in_units(np.mean([part.heatmap for part in scored], axis=0, dtype=np.float32), scale)
+
+
+def _in_units(mean: NDArray[np.float32], scale: ScoreScale) -> NDArray[np.float32]:
+    """A map in z, 0 outside the foreground; the array is changed."""
     inside = mean != 0
     mean[inside] = (mean[inside] - scale.centre) / scale.spread
     return mean

@@ -1,17 +1,19 @@
 """Comparing studies by the decoder that is shown the normals."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from d24fad_core.cache.folder import fetch_or_make, keep
 from d24fad_core.comparison.deformation import align_mutually, deform_to
 from d24fad_core.comparison.kind import ComparisonKind
-from d24fad_core.comparison.log_odds_scale import measure_scale, score_case
+from d24fad_core.comparison.log_odds_scale import EVEN_LOG_ODDS, measure_scale, score_case
 from d24fad_core.comparison.normal_range import with_floor
 from d24fad_core.comparison.normal_stack import (
     NormalStack,
@@ -112,12 +114,7 @@ class LearnedComparison:
         progress: Progress,
     ) -> ComparedStudy:
         """See `Comparison.compare`."""
-        normals = support.stack
-        if normals is None:
-            raise SupportError(
-                f"the support was prepared for the comparison {support.comparison.value}, not for "
-                "a learned one; prepare it with the same options."
-            )
+        normals = _stack(support)
         fitted = normals.fitted(place_study(study.volume, options.ct_window))
         progress("aligning the normals", 0.0)
         normals = deform_to(normals, fitted)
@@ -134,6 +131,53 @@ class LearnedComparison:
             learnt_shares=False,
             distances=(normals.intensities - fitted).abs().half().numpy(),
         )
+
+    def held_out(
+        self,
+        studies: Sequence[StudySource],
+        support: SupportSet,
+        options: DetectionOptions,
+        progress: Progress,
+    ) -> list[NDArray[np.float32]]:
+        """See `Comparison.held_out`."""
+        # The support holds them in a shape of their own, no more in theirs.
+        stack = stack_normals([self._placed(each, support.frame, options)[1] for each in studies])
+        scale = support.scale(options.planes)
+        maps = []
+        for number, (normal, log_odds) in enumerate(self._left_out(stack)):
+            progress("comparing the normals", number / len(stack))
+            maps.append(torch.where(normal > 0, scale.z(log_odds), torch.zeros(())).numpy())
+        return maps
+
+    def fused_scale(
+        self,
+        maps: Sequence[NDArray[np.float32]],
+        scales: Sequence[ScoreScale],
+        frame: Frame,
+    ) -> ScoreScale:
+        """See `Comparison.fused_scale`.
+
+        The decoder's own threshold and even odds, which have other z in each contrast, are taken
+        at their mean.
+        """
+        return measure_scale(
+            [torch.from_numpy(values[values != 0]) for values in maps],
+            fmean(scale.threshold for scale in scales),
+            _voxel_ml(frame),
+            even=fmean(scale.z_of(EVEN_LOG_ODDS) for scale in scales),
+        )
+
+    def case_score(self, heatmap: NDArray[np.float32], frame: Frame) -> float:
+        """See `Comparison.case_score`."""
+        return score_case(torch.from_numpy(heatmap[heatmap != 0]), _voxel_ml(frame))
+
+    def _left_out(self, stack: NormalStack) -> Iterator[tuple[Tensor, Tensor]]:
+        """Each normal and its log-odds against the others."""
+        for number in range(len(stack)):
+            normal = stack.intensities[number]
+            # The others' shape must not know the normal that is measured.
+            others = deform_to(align_mutually(stack.without(number)), normal)
+            yield normal, self._log_odds(normal, others)
 
     def _log_odds(self, study: Tensor, normals: NormalStack, progress: Progress = silent) -> Tensor:
         """Those of the decoder, with the floor under them."""
@@ -184,12 +228,8 @@ class LearnedComparison:
 
         def measure() -> ScoreScale:
             held_out = []
-            for number in range(len(stack)):
+            for number, (normal, log_odds) in enumerate(self._left_out(stack)):
                 progress("comparing the normals", 0.5 + number / (2 * len(stack)))
-                normal = stack.intensities[number]
-                # The others' shape must not know the normal that is measured.
-                others = deform_to(align_mutually(stack.without(number)), normal)
-                log_odds = self._log_odds(normal, others)
                 held_out.append(log_odds[normal > 0])
             return measure_scale(held_out, self._card.threshold, _voxel_ml(frame))
 
@@ -213,6 +253,15 @@ class LearnedComparison:
         if self._folder is None:
             return None
         return self._folder / f"learned-{kind}" / f"{hash_bytes(repr(shaping).encode())}{suffix}"
+
+
+def _stack(support: SupportSet) -> NormalStack:
+    if support.stack is None:
+        raise SupportError(
+            f"the support was prepared for the comparison {support.comparison.value}, not for a "
+            "learned one; prepare it with the same options."
+        )
+    return support.stack
 
 
 def _voxel_ml(frame: Frame) -> float:

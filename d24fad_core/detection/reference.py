@@ -1,9 +1,10 @@
 """Preparing one plane of a support set: units, threshold and the normals' own scores."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from d24fad_core.comparison.features import StudyFeatures
@@ -22,6 +23,7 @@ from d24fad_core.detection.calibration import NORMAL_VOXEL_SHARE
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.support.support_set import PlaneReference
 from d24fad_core.volumes.slices import SliceGrid
+from d24fad_core.volumes.volume import Plane
 
 REFERENCE_SCHEMA = 2
 """Raised whenever comparing the same normals gives another reference: kept ones are then void."""
@@ -118,23 +120,20 @@ def _reference(
     )
 
 
-def score_scale(
+def held_out_maps(
     references: Sequence[PlaneReference],
     shape: tuple[int, int, int],
     spacing: tuple[float, float, float],
     image_size: int,
-    scoring: ScoringConfig,
-) -> ScoreScale:
-    """Units, threshold and scores from the mean of the normals' maps in some planes.
+) -> Iterator[NDArray[np.float32]]:
+    """Each normal's leave-one-out map in the frame: the mean of some planes, 0 outside.
 
     Args:
         references: one a plane, of the same studies.
         shape: voxels of the frame.
         spacing: their size in mm.
         image_size: pixels a side of the maps.
-        scoring: how cases are scored.
     """
-    normals = []
     for study in range(len(references[0].held_out)):
         maps = []
         for reference in references:
@@ -143,13 +142,26 @@ def score_scale(
             # Each slice of the frame has the map of the nearest one that was compared.
             nearest = torch.linspace(0, len(compared) - 1, shape[reference.plane.axis])
             maps.append(grid.to_volume(compared[nearest.round().long()]))
-        mean = torch.from_numpy(np.mean(maps, axis=0, dtype=np.float32))
-        normals.append(mean[mean != 0])
+        mean: NDArray[np.float32] = np.mean(maps, axis=0, dtype=np.float32)
+        yield mean
+
+
+def score_scale(
+    maps: Iterable[NDArray[np.float32]], planes: Iterable[Plane], scoring: ScoringConfig
+) -> ScoreScale:
+    """Units, threshold and scores from the normals' own maps.
+
+    Args:
+        maps: (X, Y, Z) leave-one-out map of each normal, 0 outside.
+        planes: that they are the mean of.
+        scoring: how cases are scored.
+    """
+    normals = [torch.from_numpy(values[values != 0]) for values in maps]
     inside = torch.cat(normals)
     centre, spread = float(inside.mean()), float(inside.std().clamp_min(1e-6))
     highest = inside.topk(max(1, round(NORMAL_VOXEL_SHARE * inside.numel()))).values
     return ScoreScale(
-        planes=frozenset(reference.plane for reference in references),
+        planes=frozenset(planes),
         centre=centre,
         spread=spread,
         threshold=(float(highest[-1]) - centre) / spread,
