@@ -26,6 +26,7 @@ SUBFOLDERS = (
     "learned-profiles",
     "learned-scales",
     "learned-stacks",
+    "fused-scales",
 )
 _SUFFIXES = (".safetensors", ".json")
 

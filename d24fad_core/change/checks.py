@@ -103,7 +103,7 @@ def _partial(
     if share < _SHARED_SHARE:
         yield AnalysisWarning(
             WarningCode.PRIOR_PARTIAL,
-            f"The prior {prior.name} shows {share:.0%} of what {case.name} shows.",
+            f"Only {share:.0%} of what {case.name} shows is compared with the prior {prior.name}.",
             "Nothing is said of the rest; look there yourself.",
         )
 

@@ -18,9 +18,8 @@ from d24fad_core.change.score import score_pair
 from d24fad_core.detection.findings import as_voxel, label_findings, to_world
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.progress import Progress, silent
+from d24fad_core.support.rigid import rigid_matrix
 from d24fad_core.volumes.volume import Volume
-
-_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +85,7 @@ def compare_with_prior(
             prior.name,
             prior.content_hash if prior.mask is None else prior.mask.content_hash,
             alike,
-            _matrix(pair.to_prior),
+            rigid_matrix(pair.to_prior),
         ),
         warnings=warnings,
     )
@@ -159,13 +158,3 @@ def _stable(
             )
         )
     return stable
-
-
-def _matrix(transform: sitk.Transform) -> tuple[tuple[float, float, float, float], ...]:
-    """A rigid transform as 4x4 matrix, RAS."""
-    rigid = sitk.Euler3DTransform(transform)
-    lps = np.eye(4)
-    lps[:3, :3] = np.array(rigid.GetMatrix()).reshape(3, 3)
-    lps[:3, 3] = rigid.TransformPoint((0.0, 0.0, 0.0))
-    matrix = _LPS @ lps @ _LPS
-    return tuple((float(row[0]), float(row[1]), float(row[2]), float(row[3])) for row in matrix)

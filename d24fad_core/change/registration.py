@@ -14,11 +14,11 @@ from d24fad_core.change.refinement import refine
 from d24fad_core.errors import InputError
 from d24fad_core.support.frame import to_simpleitk
 from d24fad_core.support.registration import correlation, optimised, registration
+from d24fad_core.support.rigid import rigid_starts, shrink_factors, shrunk
 from d24fad_core.volumes.volume import Volume
 
 _COARSE_MM = 4.0
 _FINE_MM = 2.0
-_PERCENTILES = (1.0, 99.5)
 
 
 def register_prior(case: Volume, prior: Volume, inside: NDArray[np.bool_]) -> sitk.Transform:
@@ -32,9 +32,9 @@ def register_prior(case: Volume, prior: Volume, inside: NDArray[np.bool_]) -> si
     Raises:
         InputError: the two nowhere overlap.
     """
-    fixed, moving = _shrunk(case, _COARSE_MM), _shrunk(prior, _COARSE_MM)
+    fixed, moving = shrunk(case, _COARSE_MM), shrunk(prior, _COARSE_MM)
     tries = []
-    for start in _starts(fixed, moving):
+    for start in rigid_starts(fixed, moving):
         method = registration(step=2.0, least_step=1e-3, rounds=60)
         transform = optimised(method, fixed, moving, start)
         if transform is not None:
@@ -46,43 +46,9 @@ def register_prior(case: Volume, prior: Volume, inside: NDArray[np.bool_]) -> si
         )
     placed = max(tries, key=lambda one: one[0])[1]
     region = _shrunk_mask(inside, case, _FINE_MM)
-    return refine(_shrunk(case, _FINE_MM), _shrunk(prior, _FINE_MM), placed, region)
-
-
-def _starts(fixed: sitk.Image, moving: sitk.Image) -> list[sitk.Euler3DTransform]:
-    centre, other = _centre_of_mass(fixed), _centre_of_mass(moving)
-    starts = []
-    for shift in (np.zeros(3), other - centre):
-        start = sitk.Euler3DTransform()
-        start.SetCenter(centre.tolist())
-        start.SetTranslation(shift.tolist())
-        starts.append(start)
-    return starts
-
-
-def _centre_of_mass(image: sitk.Image) -> NDArray[np.float64]:
-    values = sitk.GetArrayViewFromImage(image).astype(np.float64)
-    total = max(float(values.sum()), 1e-9)
-    index = [
-        float(values.sum(axis=tuple(o for o in range(3) if o != axis)) @ np.arange(length)) / total
-        for axis, length in enumerate(values.shape)
-    ]
-    return np.array(image.TransformContinuousIndexToPhysicalPoint(index[::-1]))
-
-
-def _factors(volume: Volume, voxel_mm: float) -> list[int]:
-    wanted = np.maximum(np.round(voxel_mm / np.array(volume.spacing)), 1)
-    return [int(factor) for factor in np.minimum(wanted, volume.shape)]
-
-
-def _shrunk(volume: Volume, voxel_mm: float) -> sitk.Image:
-    """A study with voxels of about a size, its usual range of intensities brought to 0 to 1."""
-    low, high = np.percentile(volume.array[::3, ::3, ::3], _PERCENTILES)
-    shrunk = sitk.BinShrink(to_simpleitk(volume.array, volume.affine), _factors(volume, voxel_mm))
-    scaled = (shrunk - float(low)) / max(float(high - low), 1e-6)
-    return sitk.Clamp(scaled, sitk.sitkFloat32, 0.0, 1.0)
+    return refine(shrunk(case, _FINE_MM), shrunk(prior, _FINE_MM), placed, region)
 
 
 def _shrunk_mask(inside: NDArray[np.bool_], case: Volume, voxel_mm: float) -> sitk.Image:
     image = to_simpleitk(inside.astype(np.float32), case.affine)
-    return sitk.Cast(sitk.BinShrink(image, _factors(case, voxel_mm)) > 0.5, sitk.sitkUInt8)
+    return sitk.Cast(sitk.BinShrink(image, shrink_factors(case, voxel_mm)) > 0.5, sitk.sitkUInt8)

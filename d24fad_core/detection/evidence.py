@@ -42,7 +42,7 @@ def with_evidence(
     """
     names = [study.name for study in support.studies]
     ranks = None if distances is None else label_findings(mask, findings)
-    to_frame = _to_frame(query, aligned, support.frame)
+    to_frame = voxel_to_frame(query, aligned, support.frame)
     known = []
     for finding in findings:
         apart: tuple[float, ...] = ()
@@ -66,14 +66,24 @@ def _distances(
     distances: NDArray[np.float16],
 ) -> tuple[float, ...]:
     """Mean distance to each normal over the voxels of a finding."""
-    voxels = finding_voxels(finding, ranks, _PLACES)
-    places = np.rint(voxels @ to_frame[:3, :3].T + to_frame[:3, 3]).astype(int)
-    places = places.clip(0, np.array(distances.shape[1:]) - 1)
-    values = distances[:, places[:, 0], places[:, 1], places[:, 2]].astype(np.float64)
+    values = values_inside(finding, ranks, to_frame, distances)
     return tuple(values.mean(axis=1).tolist())
 
 
-def _to_frame(query: Volume, aligned: AlignedStudy, frame: Frame) -> NDArray[np.float64]:
+def values_inside(
+    finding: Finding,
+    ranks: NDArray[np.uint16],
+    to_frame: NDArray[np.float64],
+    maps: NDArray[np.float16] | NDArray[np.float32],
+) -> NDArray[np.float64]:
+    """(K, N) values of K maps of the frame, (K, X, Y, Z), at places of a finding."""
+    voxels = finding_voxels(finding, ranks, _PLACES)
+    places = np.rint(voxels @ to_frame[:3, :3].T + to_frame[:3, 3]).astype(int)
+    places = places.clip(0, np.array(maps.shape[1:]) - 1)
+    return maps[:, places[:, 0], places[:, 1], places[:, 2]].astype(np.float64)
+
+
+def voxel_to_frame(query: Volume, aligned: AlignedStudy, frame: Frame) -> NDArray[np.float64]:
     """4x4 from voxel index of the query to voxel index of the frame."""
     ends = np.vstack([np.zeros(3), np.eye(3)])
     moved = np.array([aligned.to_study.TransformPoint(end.tolist()) for end in ends])

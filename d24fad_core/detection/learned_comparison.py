@@ -1,6 +1,5 @@
 """Comparing studies by the decoder that is shown the normals."""
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -26,7 +25,7 @@ from d24fad_core.comparison.support_decoding import decode_study
 from d24fad_core.detection.comparison import ComparedStudy, ModelIdentity
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.errors import SupportError
-from d24fad_core.files import hash_bytes, write_text
+from d24fad_core.files import hash_bytes
 from d24fad_core.io.known_studies import StudySource, volume_of
 from d24fad_core.models.decoder_checkpoint import DecoderCard
 from d24fad_core.networks.support_decoder import SupportDecoder
@@ -47,9 +46,9 @@ from d24fad_core.support.profile import (
     load_profile,
     save_profile,
 )
+from d24fad_core.support.scale_file import load_scale, save_scale
 from d24fad_core.support.stack_file import STACK_SCHEMA, load_stack, save_stack
 from d24fad_core.support.support_set import SupportSet, SupportStudy
-from d24fad_core.volumes.volume import Plane
 
 SCALE_SCHEMA = 6
 """Raised whenever the same normals give another scale: kept ones are then void."""
@@ -233,7 +232,7 @@ class LearnedComparison:
                 held_out.append(log_odds[normal > 0])
             return measure_scale(held_out, self._card.threshold, _voxel_ml(frame))
 
-        return fetch_or_make(path, self._folder, _read_scale, measure, _write_scale)
+        return fetch_or_make(path, self._folder, load_scale, measure, save_scale)
 
     def _aligned(
         self,
@@ -266,30 +265,3 @@ def _stack(support: SupportSet) -> NormalStack:
 
 def _voxel_ml(frame: Frame) -> float:
     return abs(float(np.linalg.det(frame.affine[:3, :3]))) / 1000.0
-
-
-def _write_scale(scale: ScoreScale, path: Path) -> None:
-    values = {
-        "centre": scale.centre,
-        "spread": scale.spread,
-        "threshold": scale.threshold,
-        "case_scores": list(scale.case_scores),
-        "peak_scores": list(scale.peak_scores),
-    }
-    write_text(path, json.dumps(values) + "\n")
-
-
-def _read_scale(path: Path) -> ScoreScale | None:
-    """A kept scale; None where the file is absent or not readable, and it is measured again."""
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        return ScoreScale(
-            planes=frozenset(Plane),
-            centre=float(values["centre"]),
-            spread=float(values["spread"]),
-            threshold=float(values["threshold"]),
-            case_scores=tuple(float(score) for score in values["case_scores"]),
-            peak_scores=tuple(float(score) for score in values["peak_scores"]),
-        )
-    except (OSError, ValueError, KeyError, TypeError):
-        return None

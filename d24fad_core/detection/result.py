@@ -12,6 +12,21 @@ from d24fad_core.volumes.volume import Plane
 
 
 @dataclass(frozen=True)
+class ContrastScore:
+    """How a finding scores in one contrast alone.
+
+    Attributes:
+        contrast: its name.
+        peak_score: highest score inside, in z of the normals' maps of this contrast.
+        mean_score: mean score inside, in the same unit.
+    """
+
+    contrast: str
+    peak_score: float
+    mean_score: float
+
+
+@dataclass(frozen=True)
 class Finding:
     """A connected region of the mask.
 
@@ -32,6 +47,7 @@ class Finding:
             a unit that only compares them with each other; empty where it is not known.
         nearest_normal: name of the support study at the smallest distance.
         place: names of where it is; None where they are not known.
+        contrasts: how it scores in each contrast; empty where the study has only one.
     """
 
     rank: int
@@ -47,6 +63,14 @@ class Finding:
     normal_distances: tuple[float, ...] = ()
     nearest_normal: str | None = None
     place: FindingPlace | None = None
+    contrasts: tuple[ContrastScore, ...] = ()
+
+    @property
+    def carried_by(self) -> str | None:
+        """The contrast in which it scores highest on average; None where there is only one."""
+        if not self.contrasts:
+            return None
+        return max(self.contrasts, key=lambda score: score.mean_score).contrast
 
 
 @dataclass(frozen=True)
@@ -107,6 +131,8 @@ class WarningCode(str, Enum):
     PRIOR_UNLIKE = "prior_unlike"
     PRIOR_PARTIAL = "prior_partial"
     PRIOR_RESOLUTION = "prior_resolution"
+    CONTRAST_MISSING = "contrast_missing"
+    CONTRAST_UNLIKE = "contrast_unlike"
 
 
 @dataclass(frozen=True)
@@ -125,6 +151,21 @@ class AnalysisWarning:
 
     def __str__(self) -> str:
         return f"{self.sentence} {self.remedy}"
+
+
+@dataclass(frozen=True)
+class ContrastUse:
+    """A contrast of the case that was analysed.
+
+    Attributes:
+        contrast: its name.
+        content_hash: of its scan as read, as `Volume.content_hash`.
+        to_contrast: 4x4 matrix from points of the reference contrast to points of this one, RAS mm.
+    """
+
+    contrast: str
+    content_hash: str
+    to_contrast: tuple[tuple[float, float, float, float], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,6 +189,8 @@ class AnomalyResult:
         provenance: what is needed to repeat this.
         warnings: reasons to doubt it; see `detection.study_checks`.
         reduction: how the study was reduced while it was read; None where it was not.
+        contrasts: what was fused, the reference first, on whose grid all is; empty where the study
+            has only one contrast.
     """
 
     heatmap: NDArray[np.float32]
@@ -162,3 +205,4 @@ class AnomalyResult:
     provenance: Provenance
     warnings: tuple[AnalysisWarning, ...] = ()
     reduction: Reduction | None = None
+    contrasts: tuple[ContrastUse, ...] = ()

@@ -6,6 +6,7 @@ import numpy as np
 import SimpleITK as sitk
 
 _SAMPLED_SHARE = 0.3
+_BINS = 32
 
 _Transform = TypeVar("_Transform", sitk.AffineTransform, sitk.Euler3DTransform)
 
@@ -38,6 +39,13 @@ def registration(*, step: float, least_step: float, rounds: int) -> sitk.ImageRe
     # Sums over threads differ in their last bits from run to run.
     method.SetNumberOfThreads(1)
     return method
+
+
+def across_contrasts(method: sitk.ImageRegistrationMethod) -> None:
+    """Let a registration maximise mutual information: contrasts differ by more than a gain."""
+    method.SetMetricAsMattesMutualInformation(_BINS)
+    method.SetMetricSamplingStrategy(method.REGULAR)
+    method.SetMetricSamplingPercentage(_SAMPLED_SHARE, seed=1)
 
 
 def coarse_to_fine(method: sitk.ImageRegistrationMethod) -> None:
