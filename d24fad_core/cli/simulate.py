@@ -19,9 +19,14 @@ def simulate(
         ),
     ],
     contrast: Annotated[
-        Contrast,
-        typer.Option(case_sensitive=False, help="MR contrast of every study."),
-    ] = Contrast.FLAIR,
+        list[Contrast] | None,
+        typer.Option(
+            case_sensitive=False,
+            help="MR contrast of every study; repeat it for several of the same heads, each person "
+            "then in a folder of their own.",
+            show_default="FLAIR",
+        ),
+    ] = None,
     support: Annotated[
         int, typer.Option(min=0, help="Normal studies to use as the support set.")
     ] = 4,
@@ -58,8 +63,10 @@ def simulate(
 
     Repeat the command to go on after an interruption; raise the counts to add subjects.
     """
+    first, *others = contrast or [Contrast.FLAIR]
     options = SimulationOptions(
-        contrast=contrast,
+        contrast=first,
+        others=tuple(others),
         support=support,
         normals=normals,
         lesions=lesions,
@@ -77,6 +84,6 @@ def simulate(
         simulate_cohort(out, options, report)
     typer.echo(
         f"{out}: {support} support studies, {normals} normal cases, {lesions} cases with lesions "
-        f"({contrast.value}, synthetic)."
+        f"({', '.join(each.value for each in options.contrasts)}, synthetic)."
     )
     typer.echo(RESEARCH_USE_ONLY)

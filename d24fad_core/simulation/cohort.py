@@ -3,7 +3,7 @@
 import gzip
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from importlib.metadata import version
 from pathlib import Path
@@ -51,6 +51,7 @@ class SimulationOptions:
         lesions: number of cases with lesions; mass, foci and region by turns.
         spacing: voxel size in mm along right-left, posterior-anterior, inferior-superior.
         seed: equal seeds give equal heads, and equal lesions in every contrast.
+        others: further contrasts of the same heads; every person then has a folder of scans.
     """
 
     contrast: Contrast = Contrast.FLAIR
@@ -59,6 +60,7 @@ class SimulationOptions:
     lesions: int = 6
     spacing: tuple[float, float, float] = (2.0, 2.0, 2.0)
     seed: int = 0
+    others: tuple[Contrast, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("support", "normals", "lesions", "seed"):
@@ -70,6 +72,14 @@ class SimulationOptions:
             raise ConfigurationError(
                 f"spacing is {self.spacing}; give three sizes between 0.5 and 10 mm."
             )
+
+        if len({self.contrast, *self.others}) <= len(self.others):
+            raise ConfigurationError("a contrast is given twice; name each one once.")
+
+    @property
+    def contrasts(self) -> tuple[Contrast, ...]:
+        """All contrasts of each person."""
+        return (self.contrast, *self.others)
 
     @property
     def subjects(self) -> Iterator[tuple[Role, int]]:
@@ -129,6 +139,7 @@ def subject_name(role: Role, index: int) -> str:
 def simulate_cohort(folder: Path, options: SimulationOptions, progress: Progress = silent) -> None:
     """Write a cohort: `support/*.nii.gz`, `cases/*.nii.gz` and `masks/<case>.nii.gz`.
 
+    Of several contrasts, each person has a folder: `support/support-001/flair.nii.gz` and so on.
     Cases with lesions have a mask, normal cases have none. `cohort.json` says what the cohort is.
     Files that exist from an earlier call with equal contrast, spacing and seed are kept, so a call
     that was stopped can be repeated, and a cohort can be made larger.
@@ -146,31 +157,52 @@ def simulate_cohort(folder: Path, options: SimulationOptions, progress: Progress
     subjects = list(options.subjects)
     for done, (role, index) in enumerate(subjects):
         progress(f"simulate {subject_name(role, index)}", done / len(subjects))
-        image_path, mask_path = _paths(folder, role, index)
-        if image_path.exists() and (mask_path is None or mask_path.exists()):
-            continue
-        subject = simulate_subject(options, role, index)
-        if mask_path is not None and subject.mask is not None:
-            _write_nifti(mask_path, subject.mask, subject.image.affine)
-        _write_nifti(image_path, subject.image.array.astype(np.int16), subject.image.affine)
+        mask_path = _mask_path(folder, role, index)
+        for contrast, image_path in _image_paths(folder, options, role, index).items():
+            if image_path.exists() and (mask_path is None or mask_path.exists()):
+                continue
+            subject = simulate_subject(replace(options, contrast=contrast, others=()), role, index)
+            if mask_path is not None and subject.mask is not None:
+                _write_nifti(mask_path, subject.mask, subject.image.affine)
+            _write_nifti(image_path, subject.image.array.astype(np.int16), subject.image.affine)
     progress("simulated", 1.0)
 
 
-def _paths(folder: Path, role: Role, index: int) -> tuple[Path, Path | None]:
-    """Where a subject's image goes, and its mask if it has one."""
-    name = f"{subject_name(role, index)}.nii.gz"
-    if role is Role.SUPPORT:
-        return folder / "support" / name, None
-    return folder / "cases" / name, folder / "masks" / name if role is Role.LESION else None
+def _image_paths(
+    folder: Path, options: SimulationOptions, role: Role, index: int
+) -> dict[Contrast, Path]:
+    """Where a subject's images go."""
+    place = folder / ("support" if role is Role.SUPPORT else "cases")
+    name = subject_name(role, index)
+    if not options.others:
+        return {options.contrast: place / f"{name}.nii.gz"}
+    return {
+        contrast: place / name / f"{contrast.value.lower()}.nii.gz"
+        for contrast in options.contrasts
+    }
+
+
+def _mask_path(folder: Path, role: Role, index: int) -> Path | None:
+    """Where a subject's mask goes, if it has one."""
+    if role is not Role.LESION:
+        return None
+    return folder / "masks" / f"{subject_name(role, index)}.nii.gz"
 
 
 def _check_folder(folder: Path, options: SimulationOptions) -> None:
     """Refuse to mix cohorts: with other images, or with files that this one does not have."""
-    wanted = {path for subject in options.subjects for path in _paths(folder, *subject)}
+    wanted = {
+        path
+        for subject in options.subjects
+        for path in (
+            *_image_paths(folder, options, *subject).values(),
+            _mask_path(folder, *subject),
+        )
+    }
     present = {
         path
         for name in ("support", "cases", "masks")
-        for path in (folder / name).glob("*.nii*")
+        for path in (folder / name).rglob("*.nii*")
         if not path.name.startswith(".")  # what a killed writer left behind
     }
     if foreign := sorted(present - wanted):
@@ -198,6 +230,10 @@ def _check_folder(folder: Path, options: SimulationOptions) -> None:
 
 def _description(options: SimulationOptions) -> dict[str, Any]:
     """What `cohort.json` says; `identity` is all that decides how a subject looks."""
+    choices = asdict(options)
+    if not options.others:
+        del choices["others"]
+    contrasts = [contrast.value for contrast in options.contrasts]
     return {
         "synthetic": True,
         "statement": STATEMENT,
@@ -205,11 +241,11 @@ def _description(options: SimulationOptions) -> dict[str, Any]:
         "template": SOURCE,
         "identity": {
             "recipe": RECIPE,
-            "contrast": options.contrast.value,
+            "contrast": contrasts if options.others else options.contrast.value,
             "spacing": list(options.spacing),
             "seed": options.seed,
         },
-        "options": asdict(options),
+        "options": choices,
         "cases": {
             subject_name(role, index): list(LesionKind)[index % len(LesionKind)].value
             if role is Role.LESION

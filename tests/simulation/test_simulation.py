@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cc3d
@@ -230,3 +231,25 @@ def test_images_of_unknown_origin_are_refused(tmp_path: Path) -> None:
 def test_options_out_of_range(options: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         SimulationOptions(**options)  # type: ignore[arg-type]
+
+
+def test_several_contrasts_show_the_same_heads(tmp_path: Path) -> None:
+    both = replace(SMALL, others=(Contrast.T1,))
+    simulate_cohort(tmp_path / "both", both)
+    assert json.loads((tmp_path / "both" / "cohort.json").read_text())["identity"]["contrast"] == [
+        "FLAIR",
+        "T1",
+    ]
+    for contrast in (Contrast.FLAIR, Contrast.T1):
+        alone = tmp_path / contrast.value
+        simulate_cohort(alone, replace(SMALL, contrast=contrast))
+        for image in sorted((alone / "cases").iterdir()):
+            name = image.name.removesuffix(".nii.gz")
+            other = tmp_path / "both" / "cases" / name / f"{contrast.value.lower()}.nii.gz"
+            assert other.read_bytes() == image.read_bytes()
+        for mask in (alone / "masks").iterdir():
+            assert (tmp_path / "both" / "masks" / mask.name).read_bytes() == mask.read_bytes()
+    with pytest.raises(ConfigurationError, match="another cohort|not of this cohort"):
+        simulate_cohort(tmp_path / "both", SMALL)
+    with pytest.raises(ConfigurationError, match="twice"):
+        replace(SMALL, others=(Contrast.T1, Contrast.FLAIR))
