@@ -10,6 +10,13 @@ from rich.table import Table
 
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.cache.folder import default_folder
+from d24fad_core.cli.contrasts import (
+    ContrastCommands,
+    ContrastInputs,
+    check_contrasts,
+    detect_contrasts,
+    show_contrasts,
+)
 from d24fad_core.cli.dicom_outbox import DicomOutbox
 from d24fad_core.cli.masks import MaskChoice, mask_studies
 from d24fad_core.cli.messages import progress_bar, spoken_warnings, warn
@@ -49,6 +56,9 @@ Examples:
 
     d24fad detect today.nii.gz --prior last-year.nii.gz --out results/case
 
+    d24fad detect --image flair=case/flair.nii.gz --image t1=case/t1.nii.gz \\
+        --support normal-people/ --out results/case
+
     d24fad detect ct-series/ --support normal-cts/ --out results/ct \\
         --window lung --plane axial --plane coronal
 
@@ -63,14 +73,15 @@ Examples:
 def detect(
     ctx: typer.Context,
     image: Annotated[
-        Path,
+        Path | None,
         typer.Argument(
-            metavar="IMAGE",
+            metavar="[IMAGE]",
             help="Study to analyse: .nii, .nii.gz, .nrrd, .nhdr, .mha, .mhd, or a folder that "
             "holds one DICOM series.",
             show_default=False,
         ),
-    ],
+    ] = None,
+    *,
     out: Annotated[
         Path,
         typer.Option(
@@ -89,6 +100,17 @@ def detect(
             help="Normal studies of other patients, same body part and kind of scan: a folder of "
             "studies, or one study; repeat it for several. At least 2, better 4 to 8. Not needed "
             "with --prior.",
+            show_default=False,
+        ),
+    ] = None,
+    contrasts: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--image",
+            metavar="NAME=FILE",
+            help="In place of IMAGE: one contrast of the person, such as flair=F.nii.gz; repeat it "
+            "for each. The first decides the grid of the results. The support then has a folder "
+            "for each person with scans of the same names.",
             show_default=False,
         ),
     ] = None,
@@ -284,6 +306,21 @@ def detect(
     on the study's own grid, a report with the list of findings, a picture, and a page to scroll
     through it all. What makes a result doubtful is said at the end and in each of them.
     """
+    single_alone = {
+        "--prior": prior,
+        "--mask": mask,
+        "--support-mask": support_mask,
+        "--regions": regions,
+        "--dicom": dicom,
+        "--stow": stow,
+    }
+    images = check_contrasts(image, contrasts, support, out, single_alone) if contrasts else {}
+    image = image or next(iter(images.values()), None)
+    if image is None:
+        raise ConfigurationError(
+            "there is no study to analyse; name one, or each contrast of a person as --image "
+            "NAME=FILE."
+        )
     check_exists(image, prior, *(support or ()), *([regions] if regions else []))
     check_checkpoint(checkpoint)
     check_output(out, image, [*(support or ()), *([prior] if prior else [])])
@@ -328,6 +365,24 @@ def detect(
     if threads is not None:
         _limit_threads(threads)
     load_detector: Callable[..., Detector] = ctx.obj or Detector.from_checkpoint
+    if images:
+        detect_contrasts(
+            ContrastInputs(images, support, modality, reduce_above, brain),
+            options,
+            out,
+            cache,
+            ContrastCommands(
+                lambda: load_detector(
+                    checkpoint, cache_folder=cache, device=device, decoder=decoder
+                ),
+                _nearest,
+                _show,
+            ),
+            html=html,
+            quiet=quiet,
+            json=json,
+        )
+        return
     before = _written(out)
     try:
         query = read_study(image, modality, reduce_above)
@@ -453,6 +508,7 @@ def _show(result: AnomalyResult, files: "WrittenFiles", change: "ChangeResult | 
         for finding in findings[:_ROWS]:
             if finding.place is not None:
                 console.print(f"{finding.rank:>4}  {finding.place}")
+        show_contrasts(result, console, _ROWS)
         if len(findings) > _ROWS:
             console.print(f"and {len(findings) - _ROWS} more in {files.report.name}")
     else:

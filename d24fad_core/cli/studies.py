@@ -60,14 +60,11 @@ def read_support(
         InputError: a study cannot be read.
         SupportError: without the query and copies, fewer than 2 studies are left.
     """
-    from d24fad_core.io.known_studies import KnownStudies
-    from d24fad_core.io.reading import read_volume
     from d24fad_core.support.support_set import MINIMUM_STUDIES
 
     found = support_paths(paths)
-    opener = read_volume if cache is None else KnownStudies(cache).open
     kept: dict[str, StudySource] = {}
-    opened = _opened(found, lambda path: opener(path, modality, largest))
+    opened = open_studies(found, modality, largest, cache)
     for path, study in zip(found, opened, strict=True):
         twin = kept.get(study.content_hash)
         if study.content_hash == query.content_hash:
@@ -84,6 +81,17 @@ def read_support(
             "other patients."
         )
     return list(kept.values())
+
+
+def open_studies(
+    paths: Sequence[Path], modality: Modality | None, largest: int | None, cache: Path | None
+) -> "list[StudySource]":
+    """Open studies; those that are known in the cache are not read."""
+    from d24fad_core.io.known_studies import KnownStudies
+    from d24fad_core.io.reading import read_volume
+
+    opener = read_volume if cache is None else KnownStudies(cache).open
+    return _opened(paths, lambda path: opener(path, modality, largest))
 
 
 def support_paths(paths: Sequence[Path]) -> list[Path]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from d24fad_core.cache.folder import fetch_or_make
 from d24fad_core.comparison.score_scale import ScoreScale
-from d24fad_core.contrasts.fusion import fuse_maps, in_fused_units, on_reference
+from d24fad_core.contrasts.fusion import alone, fuse_maps, in_fused_units, on_reference
 from d24fad_core.contrasts.person import Person
 from d24fad_core.contrasts.registration import LaidContrast, lay_contrast
 from d24fad_core.detection.comparison import ComparedStudy, PlacedComparison
@@ -193,7 +193,7 @@ class ContrastDetector:
             own_maps = [maps[number] for maps in by_contrast]
             fused.append(fuse_maps(_on_reference(own_maps, sets, frames, _laid(scans))))
         scales = [own.scale(options.planes) for own in sets]
-        return comparison.fused_scale(fused, scales, sets[0].frame)
+        return comparison.fused_scale(fused, scales, sets[0].frame, alone(len(scales)))
 
     def _file(self, sets: Sequence[SupportSet], options: DetectionOptions) -> Path | None:
         if self._folder is None:
@@ -206,7 +206,6 @@ class ContrastDetector:
             [plane.value for plane in options.planes],
             options.ct_window,
             options.register,
-            [(own.scale(options.planes).centre, own.scale(options.planes).spread) for own in sets],
             FUSION_SCHEMA,
         )
         return self._folder / "fused-scales" / f"{hash_bytes(repr(shaping).encode())}.json"

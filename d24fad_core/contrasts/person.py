@@ -19,10 +19,12 @@ class Person:
     Attributes:
         name: what to call the person in reports.
         scans: by the name of their contrast; each scan bears the person's name.
+        others: names of contrasts that there are of the person and not of the case.
     """
 
     name: str
     scans: Mapping[str, StudySource]
+    others: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +55,11 @@ def usable_scans(contrasts: Sequence[str], normals: Sequence[Person]) -> UsableS
     Raises:
         SupportError: no contrast is left, or fewer than two people have all of them.
     """
+    if len(normals) < MINIMUM_STUDIES:
+        raise SupportError(
+            f"{len(normals)} normal people given; at least {MINIMUM_STUDIES} are needed, 4 to 8 "
+            "are better."
+        )
     fewest = max(MINIMUM_STUDIES, _LEAST_SHARE * len(normals))
     numbers = {name: sum(name in person.scans for person in normals) for name in contrasts}
     usable = tuple(name for name in contrasts if numbers[name] >= fewest)
@@ -72,12 +79,9 @@ def usable_scans(contrasts: Sequence[str], normals: Sequence[Person]) -> UsableS
     warnings = [
         _of_case(name, numbers[name], len(normals)) for name in contrasts if name not in usable
     ]
-    others = {name for person in normals for name in person.scans} - set(contrasts)
-    warnings += [
-        _of_normals(name)
-        for name in sorted(others)
-        if all(name in person.scans for person in normals)
-    ]
+    # What all of them have is a contrast; other files of single people may be anything.
+    shared = frozenset[str].intersection(*(person.others for person in normals))
+    warnings += [_of_normals(name) for name in sorted(shared)]
     warnings += [
         _of_person(person, [name for name in usable if name not in person.scans])
         for person in normals

@@ -112,6 +112,7 @@ class Comparison(Protocol):
         maps: Sequence[NDArray[np.float32]],
         scales: Sequence[ScoreScale],
         frame: Frame,
+        alone: float,
     ) -> ScoreScale:
         """What fused maps of several contrasts are measured against.
 
@@ -119,6 +120,7 @@ class Comparison(Protocol):
             maps: (X, Y, Z) fused leave-one-out map of each normal, 0 outside.
             scales: of each contrast.
             frame: whose grid the maps are on.
+            alone: what the fused map is where one contrast has 1 z and the others have 0.
         """
 
     def case_score(self, heatmap: NDArray[np.float32], frame: Frame) -> float:

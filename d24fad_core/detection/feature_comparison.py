@@ -161,6 +161,7 @@ class FeatureComparison:
         maps: Sequence[NDArray[np.float32]],
         scales: Sequence[ScoreScale],
         frame: Frame,
+        alone: float,
     ) -> ScoreScale:
         """See `Comparison.fused_scale`."""
         return score_scale(maps, scales[0].planes, self._plane_scoring())

@@ -153,17 +153,18 @@ class LearnedComparison:
         maps: Sequence[NDArray[np.float32]],
         scales: Sequence[ScoreScale],
         frame: Frame,
+        alone: float,
     ) -> ScoreScale:
         """See `Comparison.fused_scale`.
 
         The decoder's own threshold and even odds, which have other z in each contrast, are taken
-        at their mean.
+        at their mean, where a single contrast reaches them.
         """
         return measure_scale(
             [torch.from_numpy(values[values != 0]) for values in maps],
-            fmean(scale.threshold for scale in scales),
+            alone * fmean(scale.threshold for scale in scales),
             _voxel_ml(frame),
-            even=fmean(scale.z_of(EVEN_LOG_ODDS) for scale in scales),
+            even=alone * fmean(scale.z_of(EVEN_LOG_ODDS) for scale in scales),
         )
 
     def case_score(self, heatmap: NDArray[np.float32], frame: Frame) -> float:

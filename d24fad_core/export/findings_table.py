@@ -31,6 +31,9 @@ COLUMNS = (
 )
 """The columns; places are RAS, so negative where the patient's left, back or feet are."""
 
+CONTRAST_COLUMN = "carried_by"
+"""One more, before the notice, where several contrasts were fused."""
+
 
 def place_cells(place: FindingPlace | None) -> tuple[str, str, str]:
     """Side, region with the largest share, and all in words; empty where nothing is known."""
@@ -50,7 +53,8 @@ def write_findings(result: AnomalyResult, path: Path) -> None:
     """
     stream = io.StringIO()
     table = csv.writer(stream, lineterminator="\n")
-    table.writerow(COLUMNS)
+    more = (CONTRAST_COLUMN,) if result.contrasts else ()
+    table.writerow((*COLUMNS[:-1], *more, COLUMNS[-1]))
     for finding in on_source_grid(result).findings:
         table.writerow(
             (
@@ -65,6 +69,7 @@ def write_findings(result: AnomalyResult, path: Path) -> None:
                 "" if finding.p_value is None else f"{finding.p_value:.3f}",
                 finding.nearest_normal or "",
                 *place_cells(finding.place),
+                *((finding.carried_by,) if result.contrasts else ()),
                 RESEARCH_USE_ONLY,
             )
         )

@@ -128,7 +128,8 @@ def _draw_plane(axes: Axes, display: SliceDisplay, painted: PaintedStudy) -> Non
     draw_heat(axes, display, painted, index)
     draw_cross(axes, display, painted, finding.peak_voxel)
     place = display.position(painted.query.affine, painted.query.shape, index)
-    draw_caption(axes, f"finding {finding.rank}, {display.plane.value}  ·  {place}")
+    carried = f" ({finding.carried_by})" if finding.carried_by else ""
+    draw_caption(axes, f"finding {finding.rank}{carried}, {display.plane.value}  ·  {place}")
 
 
 def _slice_words(display: SliceDisplay, painted: PaintedStudy, index: int) -> str:
@@ -152,6 +153,7 @@ def _write_header(figure: Figure, layout: OverlayLayout, name: str, result: Anom
         f"p = {result.calibration.p_value:.3f} against {patients} normal "
         + ("patient" if patients == 1 else "patients"),
         findings,
+        *([" + ".join(use.contrast for use in result.contrasts)] if result.contrasts else []),
     )
     _write(figure, layout, layout.margin, top, _shortened(name), 15, TEXT, weight="bold")
     _write(figure, layout, layout.margin, top - 0.32, "   ·   ".join(measures), 11, TEXT)

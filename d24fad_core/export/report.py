@@ -56,6 +56,7 @@ def report_document(
         "findings": [asdict(finding) for finding in source.findings],
         "calibration": asdict(result.calibration),
         "change": None if change is None else _change_entry(change),
+        "contrasts": [asdict(use) for use in result.contrasts],
         "geometry": _geometry(source.shape, source.affine),
         "provenance": asdict(result.provenance),
     }

@@ -5,7 +5,7 @@ from typing import Any
 from d24fad_core.change.result import ChangeKind
 from d24fad_core.detection.result import WarningCode
 
-SCHEMA_VERSION = "1.2"
+SCHEMA_VERSION = "1.3"
 """Grows in its second part when fields are added, in its first when fields change or go."""
 
 _Schema = dict[str, Any]
@@ -67,6 +67,7 @@ _FINDING = _record(
     normal_distances=_list({"type": "number", "minimum": 0}),
     nearest_normal={"type": ["string", "null"]},
     place={"anyOf": [{"type": "null"}, _PLACE]},
+    contrasts=_list(_record(contrast=_TEXT, peak_score=_NUMBER, mean_score=_NUMBER)),
 )
 
 _CALIBRATION = _record(
@@ -135,6 +136,13 @@ REPORT_SCHEMA: _Schema = {
         findings=_list(_FINDING),
         calibration=_CALIBRATION,
         change={"anyOf": [{"type": "null"}, _CHANGE]},
+        contrasts=_list(
+            _record(
+                contrast=_TEXT,
+                content_hash=_SHA256,
+                to_contrast=_list(_list(_NUMBER, 4), 4),
+            )
+        ),
         geometry=_GEOMETRY,
         provenance=_PROVENANCE,
     ),

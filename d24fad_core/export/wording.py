@@ -74,9 +74,18 @@ def finding_sentences(finding: Finding, calibration: CalibrationSummary) -> list
             f"{count} of the {normals} normals {'scores' if count == 1 else 'score'} as high "
             "somewhere when compared with the others, so a peak like this is no rarity."
         )
+    if finding.contrasts:
+        sentences.append(contrast_sentence(finding))
     if finding.nearest_normal is not None:
         sentences.append(f"Here the study is most like {finding.nearest_normal}.")
     return sentences
+
+
+def contrast_sentence(finding: Finding) -> str:
+    """Which contrast carries a finding, and how it scores in each of them alone."""
+    scores = sorted(finding.contrasts, key=lambda score: -score.mean_score)
+    each = ", ".join(f"{score.contrast} {score.mean_score:.1f} z" for score in scores)
+    return f"Carried by {finding.carried_by}; mean score in each contrast alone: {each}."
 
 
 def place_sentence(place: FindingPlace) -> str:
