@@ -160,7 +160,7 @@ def write_result(
         write_overlay(query, result, together.enter_context(whole_file(files.overlay)))
         if files.page is not None:
             target = together.enter_context(whole_file(files.page))
-            write_html(query, result, target, normals)
+            write_html(query, result, target, normals, change)
         if change is not None:
             _write_change(query, change, ChangeFiles.in_folder(folder), together)
         write_report(result, together.enter_context(whole_file(files.report)), change)

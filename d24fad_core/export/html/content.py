@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib import colormaps
 
 from d24fad_core import RESEARCH_USE_ONLY
+from d24fad_core.change.result import ChangeResult
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.export.colour_scale import (
     ALPHA_AT_MAXIMUM,
@@ -50,6 +51,7 @@ def page_content(
     grid: ViewGrid,
     volumes: ViewVolumes,
     normals: Sequence[ShownNormal] = (),
+    change: ChangeResult | None = None,
 ) -> dict[str, Any]:
     """Put a result into the words and numbers of the page.
 
@@ -57,9 +59,11 @@ def page_content(
         result: the analysis.
         grid: what the page shows of the study.
         volumes: its voxels.
-        normals: those shown beside it, the nearest first.
+        normals: what is shown beside it: the prior where there is a change, then normals, the
+            nearest first.
+        change: the comparison with a prior.
     """
-    document = report_document(result)
+    document = report_document(result, change=change)
     document.pop("slice_scores")
     scale = ColourScale.above(result.calibration.threshold)
     by_hand = result.provenance.parameters.get("threshold") is not None
@@ -70,7 +74,15 @@ def page_content(
         "case_sentence": case_sentence(result),
         "threshold_sentence": threshold_sentence(result.calibration, from_calibration=not by_hand),
         "findings": _findings(document["findings"], result, grid),
-        "normals": [{"name": normal.name, **_placed(grid, normal.shape)} for normal in normals],
+        "normals": [
+            {
+                "name": normal.name,
+                "prior": change is not None and number == 0,
+                **_placed(grid, normal.shape),
+            }
+            for number, normal in enumerate(normals)
+        ],
+        "change": None if change is None else _change(change, grid),
         "view": {
             **_placed(grid, grid.shape),
             "body": _placed(grid, volumes.body.shape),
@@ -109,6 +121,28 @@ def _findings(
         }
         for document, finding in zip(documents, result.findings, strict=True)
     ]
+
+
+def _change(change: ChangeResult, grid: ViewGrid) -> dict[str, Any]:
+    """What became of each place since the prior."""
+    return {
+        "prior": change.use.name,
+        "sentence": f"{count_text(len(change.changes), 'entry', 'entries').capitalize()} since "
+        f"{change.use.name}; changes have their seed above {change.threshold:.1f} z of the pair's "
+        "own noise. Above 0 the study is brighter than the prior was; stable findings did not "
+        "change.",
+        "rows": [
+            {
+                "rank": each.rank,
+                "kind": each.kind.value,
+                "before": volume_text(each.prior_volume_ml),
+                "now": volume_text(each.volume_ml),
+                "peak": round(each.peak_score, 1),
+                "fraction": grid.fraction(each.peak_voxel),
+            }
+            for each in change.changes
+        ],
+    }
 
 
 def _placed(grid: ViewGrid, shape: tuple[int, ...]) -> dict[str, Any]:

@@ -164,11 +164,31 @@
     }
   }
 
+  function writeChanges() {
+    if (!content.change) return;
+    byId("changes").hidden = false;
+    byId("changes-sentence").textContent = content.change.sentence;
+    byId("normal-label").textContent = "The same places in the prior or a normal";
+    for (const change of content.change.rows) {
+      const row = element("tr");
+      const first = element("td");
+      const button = element("button", String(change.rank), { type: "button", "aria-label": `Go to change ${change.rank}, ${change.kind}` });
+      button.addEventListener("click", () => {
+        showNormal(0);
+        moveTo(change.fraction);
+      });
+      first.append(button);
+      row.append(first, ...[change.kind, change.before, change.now, change.peak.toFixed(1)].map((text) => element("td", text)));
+      byId("changes-body").append(row);
+    }
+  }
+
   function select(finding) {
     selected = finding;
     markRow();
     describe(finding);
-    if (finding.nearest_normal) {
+    // Beside a prior the reader wants the prior, and chooses a normal by hand.
+    if (finding.nearest_normal && !content.change) {
       const number = content.normals.findIndex((normal) => normal.name === finding.nearest_normal);
       if (number >= 0) showNormal(number);
     }
@@ -265,6 +285,7 @@
     writeWords();
     writeHead();
     writeRows();
+    writeChanges();
     drawStrip();
     drawLegend(view.threshold);
     fitStages();
@@ -296,7 +317,7 @@
     await normalView.attachToCanvas(byId("normal-view"));
     for (const [number, normal] of content.normals.entries()) {
       normalImages.push(await image(library, `normal-${number}`, normal, await unpacked(`normal-${number}`)));
-      byId("normal-choice").append(element("option", normal.name, { value: String(number) }));
+      byId("normal-choice").append(element("option", normal.prior ? `prior ${normal.name}` : normal.name, { value: String(number) }));
     }
     normalView.addVolume(normalImages[0]);
     markNormal = window.d24fadMarks(normalView, byId("normal-view"), null, null);

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import SimpleITK as sitk
+
+from d24fad_core.change.result import ChangeResult
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.export.html.content import ShownNormal, json_text, page_content
 from d24fad_core.export.html.page import page_text
@@ -18,6 +21,7 @@ def write_html(
     result: AnomalyResult,
     path: Path,
     normals: Sequence[MatchedNormal] = (),
+    change: ChangeResult | None = None,
 ) -> None:
     """Write a result as one HTML file that opens from a disk, without a network.
 
@@ -29,19 +33,22 @@ def write_html(
         result: its analysis, on the same grid.
         path: written whole or not at all.
         normals: normals to show beside the study, the nearest first.
+        change: the comparison with a prior, which is then shown beside the study first.
     """
     grid = ViewGrid.of(query, result)
     volumes = view_volumes(query, result, grid)
     ct_window = str(result.provenance.parameters.get("ct_window", "body"))
-    beside = [normal_voxels(normal, grid, ct_window) for normal in normals]
+    studies = [*_prior(query, change), *normals]
+    beside = [normal_voxels(study, grid, ct_window) for study in studies]
     content = page_content(
         result,
         grid,
         volumes,
         [
             ShownNormal(normal.study.name, (voxels.shape[0], voxels.shape[1], voxels.shape[2]))
-            for normal, voxels in zip(normals, beside, strict=True)
+            for normal, voxels in zip(studies, beside, strict=True)
         ],
+        change,
     )
     blocks = {
         "case": volumes.case,
@@ -53,3 +60,11 @@ def write_html(
     }
     title = f"{result.provenance.query_name} - D24FAD report"
     write_text(path, page_text(title, json_text(content), blocks))
+
+
+def _prior(query: Volume, change: ChangeResult | None) -> list[MatchedNormal]:
+    """The prior as it was laid on the study, in the study's intensities."""
+    if change is None:
+        return []
+    laid = Volume(change.prior, change.affine, query.modality, change.use.name)
+    return [MatchedNormal(laid, sitk.Euler3DTransform())]

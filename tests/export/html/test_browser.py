@@ -23,6 +23,7 @@ from d24fad_core.io.reading import read_volume
 from d24fad_core.support.matched_normal import MatchedNormal
 from d24fad_core.volumes.volume import Volume
 from tests.browser import headless_chromium, needs_browser
+from tests.export.html.changed_study import changed_since
 from tests.export.html.shown_study import head, with_findings
 
 pytestmark = [pytest.mark.slow, needs_browser]
@@ -247,3 +248,26 @@ def test_axe_finds_no_serious_fault_in_light_and_dark(
             ".map((each) => [each.id, each.nodes.map((node) => node.html)])));"
         )
         assert faults == [], theme
+
+
+def test_a_click_on_a_change_shows_both_times_at_its_place(browser: Chrome, tmp_path: Path) -> None:
+    query, result = head()
+    path = tmp_path / "report.html"
+    write_html(query, result, path, change=changed_since(query))
+    browser.get_log("browser")
+    browser.get(path.as_uri())
+    WebDriverWait(browser, PATIENCE_SECONDS).until(
+        lambda it: it.execute_script("return document.documentElement.dataset.ready") == "yes"
+    )
+    rows = browser.find_elements(By.CSS_SELECTOR, "#changes-body tr")
+    assert ["new" in rows[0].text, "stable" in rows[1].text] == [True, True]
+    chosen = browser.find_element(By.ID, "normal-choice")
+    assert chosen.text.strip() == "prior last-year"
+    rows[1].find_element(By.TAG_NAME, "button").click()
+    places = browser.execute_script(
+        "return [d24fad.caseView, d24fad.normalView].map((view) => [...view.scene.crosshairPos])"
+    )
+    np.testing.assert_allclose(places[0], places[1])
+    fraction = browser.execute_script("return d24fad.content.change.rows[1].fraction")
+    np.testing.assert_allclose(places[0], fraction, atol=1e-5)
+    assert [line for line in browser.get_log("browser") if line["level"] == "SEVERE"] == []

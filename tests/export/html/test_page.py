@@ -21,6 +21,7 @@ from d24fad_core.export.html.view_volumes import view_volumes
 from d24fad_core.places.place import RegionShare, Side, place_of
 from d24fad_core.volumes.volume import Modality, Plane
 from tests.export.analysed_study import analysed, reduced_study
+from tests.export.html.changed_study import changed_since
 from tests.export.html.shown_study import head
 
 
@@ -204,3 +205,24 @@ def test_the_page_of_a_scan_is_in_the_order_of_case_scores(tmp_path: Path) -> No
     assert text.index(">high<") < text.index(">low<") < text.index("&lt;b&gt;failed")
     assert 'href="results/a%20b/report.html"' in text
     assert RESEARCH_USE_ONLY in text and "1 could not be analysed" in text
+
+
+def test_a_prior_is_shown_beside_the_study_with_what_changed(tmp_path: Path) -> None:
+    query, result = head()
+    write_html(query, result, tmp_path / "report.html", change=changed_since(query))
+    page = content(tmp_path / "report.html")
+    assert [(each["name"], each["prior"]) for each in page["normals"]] == [("last-year", True)]
+    rows = page["change"]["rows"]
+    assert [(row["kind"], row["before"], row["now"]) for row in rows] == [
+        ("new", "0.00", "0.50"),
+        ("stable", "1.4", "1.5"),
+    ]
+    assert rows[0]["fraction"] == page["findings"][0]["fraction"]
+    assert "last-year" in page["change"]["sentence"]
+
+
+def test_without_a_prior_there_is_no_change(tmp_path: Path) -> None:
+    query, result = head()
+    write_html(query, result, tmp_path / "report.html")
+    page = content(tmp_path / "report.html")
+    assert page["change"] is None and page["normals"] == []
