@@ -11,6 +11,7 @@ from d24fad_core.detection.result import (
     AnalysisWarning,
     AnomalyResult,
     CalibrationSummary,
+    ContrastScore,
     Finding,
     Provenance,
     SupportUse,
@@ -251,6 +252,7 @@ def _read_finding(document: dict[str, Any]) -> Finding:
     }
     # Reports of earlier versions know no distances.
     tuples["normal_distances"] = tuple(document.get("normal_distances", ()))
+    tuples["contrasts"] = tuple(ContrastScore(**each) for each in document.get("contrasts", ()))
     place = _read_place(document.get("place"))
     return Finding(
         **{**document, **tuples, "bounding_box": (tuple(first), tuple(last)), "place": place}
