@@ -181,7 +181,12 @@ class ContrastDetector:
         """What the normals' own fused maps show, each person against the others."""
         start = len(contrasts) / (len(contrasts) + 1)
         comparison = self._detector.comparison(sets[0].comparison)
-        by_contrast = [comparison.held_out(own, options, silent) for own in sets]
+        by_contrast = [
+            comparison.held_out(
+                [person.scans[contrast] for person in normals], own, options, silent
+            )
+            for contrast, own in zip(contrasts, sets, strict=True)
+        ]
         fused = []
         for number, person in enumerate(normals):
             progress(f"fusing {person.name}", start + (1 - start) * number / len(normals))

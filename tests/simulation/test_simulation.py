@@ -249,7 +249,7 @@ def test_several_contrasts_show_the_same_heads(tmp_path: Path) -> None:
             assert other.read_bytes() == image.read_bytes()
         for mask in (alone / "masks").iterdir():
             assert (tmp_path / "both" / "masks" / mask.name).read_bytes() == mask.read_bytes()
-    with pytest.raises(ConfigurationError, match="another cohort|not of this cohort"):
+    with pytest.raises(ConfigurationError, match=r"another cohort|not of this cohort"):
         simulate_cohort(tmp_path / "both", SMALL)
     with pytest.raises(ConfigurationError, match="twice"):
         replace(SMALL, others=(Contrast.T1, Contrast.FLAIR))
