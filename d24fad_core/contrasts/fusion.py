@@ -10,7 +10,7 @@ from d24fad_core.comparison.score_scale import ScoreScale
 from d24fad_core.support.frame import AlignedStudy, Frame, from_simpleitk, grid_image, to_simpleitk
 
 POWER = 4
-"""Of the mean; set on three simulated heads among 1, 2, 4 and the maximum, see docs/contrasts.md."""
+"""Of the mean; set on three simulated heads among 1, 2, 4 and infinity, see docs/contrasts.md."""
 
 
 def on_reference(
