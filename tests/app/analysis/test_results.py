@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from d24fad_core.detection.detector import RESULT_SCHEMA
-from d24fad_core.detection.result import AnalysisWarning, WarningCode
+from d24fad_core.detection.result import AnalysisWarning, ContrastScore, WarningCode
 from d24fad_core.files import write_text
 from d24fad_core.places.place import RegionShare, Side, place_of
 from d24fad_core.volumes.volume import Modality, Volume
@@ -122,11 +122,13 @@ def test_a_record_of_a_later_version_is_read(
     assert "a1" in names(ResultStore(folder, database))
 
 
-def test_places_are_kept(results: ResultStore) -> None:
+def test_places_and_contrasts_are_kept(results: ResultStore) -> None:
     query, result = analysed(lesions=(((16, 9, 6), 8.0), ((6, 20, 3), 5.0)))
     first, second = result.findings
     shares = (RegionShare("insula", Side.RIGHT, 0.6), RegionShare("brain stem", None, 0.2))
-    named = replace(first, place=place_of(shares, certain=False, atlas="atlas"))
+    scores = (ContrastScore("flair", 8.0, 5.5), ContrastScore("t1", 2.0, 1.0))
+    place = place_of(shares, certain=False, atlas="atlas")
+    named = replace(first, place=place, contrasts=scores)
     record = replace(RECORD, id="c1", finding_count=2)
     results.put(record, query, replace(result, findings=(named, second)))
     stored = results.get("c1")
