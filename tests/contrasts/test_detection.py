@@ -69,7 +69,7 @@ def test_scores_are_in_units_of_the_normals_own_fused_maps(
     twice = [
         Person(
             person.name,
-            {"one": person.scans["one"], "again": _named(person.scans["one"], person.name)},
+            {"one": person.scans["one"], "again": person.scans["one"]},
         )
         for person in people
     ]
@@ -81,10 +81,6 @@ def test_scores_are_in_units_of_the_normals_own_fused_maps(
     np.testing.assert_allclose(fused.scale.spread, 1.0, atol=0.02)
     np.testing.assert_allclose(fused.scale.threshold, scale.threshold, rtol=0.05)
     np.testing.assert_allclose(fused.scale.case_scores, scale.case_scores, atol=0.05)
-
-
-def _named(source: object, name: str) -> object:
-    return replace(source, name=name)  # type: ignore[type-var]
 
 
 def test_a_kept_scale_gives_the_same_result(
