@@ -2,14 +2,16 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
-from d24fad_core.archive.rows import StudyRow
+from d24fad_core.archive.study_row import StudyRow
 from d24fad_core.archive.worklist import ListedStudy
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.detection.placing import with_places
+from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.errors import D24FADError
 from d24fad_core.export import write_result
 from d24fad_core.io.known_studies import KnownStudies
@@ -19,6 +21,30 @@ from d24fad_core.masking.study_masks import StudyMasks
 from d24fad_core.support.support_set import SupportSet
 from d24fad_core.volumes.reduction import LARGEST_WHOLE_SCAN
 from d24fad_core.volumes.volume import Modality, Volume
+
+
+class ResultWriter(Protocol):
+    """Writes the files of a study's result; travels to worker processes."""
+
+    def __call__(self, study: ListedStudy, query: Volume, result: AnomalyResult) -> None:
+        """Write them, whole or not at all."""
+
+
+@dataclass(frozen=True)
+class FolderWriter:
+    """Writes each study's files into a folder named by its identifier, see `write_result`.
+
+    Attributes:
+        folder: holds these folders.
+        pages: whether report.html is one of the files.
+    """
+
+    folder: Path
+    pages: bool = True
+
+    def __call__(self, study: ListedStudy, query: Volume, result: AnomalyResult) -> None:
+        """Write them."""
+        write_result(query, result, self.folder / study.identifier, page=self.pages)
 
 
 @dataclass(frozen=True)
@@ -34,8 +60,7 @@ class AnalystPlan:
         brain: how heads are stripped to the brain.
         device: torch device, such as `cpu` or `cuda`.
         threads: CPU threads of a worker.
-        results_folder: where each study's files go, see `write_result`; None writes none.
-        pages: whether report.html is one of them.
+        write: writes each study's files; None writes none.
     """
 
     support: tuple[Path, ...]
@@ -46,8 +71,7 @@ class AnalystPlan:
     brain: BrainMask = BrainMask.AUTO
     device: str = "cpu"
     threads: int = 1
-    results_folder: Path | None = None
-    pages: bool = True
+    write: ResultWriter | None = None
 
     def load(self) -> "Analyst":
         """Load the model and prepare the support.
@@ -109,10 +133,10 @@ class Analyst:
             case = self._mask(query)
             result = self._detector.detect(case, self._support, self._plan.options)
             result = with_places(result, case)
+            result = replace(result, warnings=(*study.warnings, *result.warnings))
         except D24FADError as error:
             seconds = time.perf_counter() - begin
             return StudyRow(study.identifier, study.entry, str(error), seconds)
-        if self._plan.results_folder is not None:
-            folder = self._plan.results_folder / study.identifier
-            write_result(query, result, folder, page=self._plan.pages)
+        if self._plan.write is not None:
+            self._plan.write(study, query, result)
         return StudyRow.of(study.identifier, study.entry, result, time.perf_counter() - begin)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from d24fad_core.archive.rows import StudyRow
+from d24fad_core.archive.study_row import StudyRow
 from d24fad_core.export.html import ArchiveEntry, write_archive_page
 
 

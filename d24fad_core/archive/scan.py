@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from d24fad_core.archive.rows import RowFolder, StudyRow
+from d24fad_core.archive.study_row import RowStore, StudyRow
 from d24fad_core.archive.worklist import ListedStudy
 from d24fad_core.errors import ConfigurationError
 from d24fad_core.extras import extra
@@ -20,7 +20,7 @@ _OBJECT_STORE_BYTES = 100 * 1024**2  # rows are all that travels
 
 
 class StudyAnalyst(Protocol):
-    """What a worker process holds."""
+    """What analyses: in this process, or held by a worker process."""
 
     def analyse(self, study: ListedStudy) -> StudyRow:
         """The row of one study."""
@@ -69,7 +69,7 @@ class ScanSummary:
 def scan(
     studies: Sequence[ListedStudy],
     load: Callable[[], StudyAnalyst],
-    rows: RowFolder,
+    rows: RowStore,
     options: ScanOptions,
     progress: Progress = silent,
 ) -> ScanSummary:
@@ -104,6 +104,40 @@ def scan(
     return ScanSummary(analysed, failed, skipped)
 
 
+def scan_here(
+    studies: Sequence[ListedStudy],
+    load: Callable[[], StudyAnalyst],
+    rows: RowStore,
+    progress: Progress = silent,
+) -> ScanSummary:
+    """Analyse every study that has no row yet, one after the other in this process.
+
+    Each row is kept at once, so that a stopped run goes on where it was. Needs no Ray.
+
+    Args:
+        studies: the worklist.
+        load: makes what analyses; not called where there is nothing to do.
+        rows: where rows go.
+        progress: told before each study; raise `CancelledError` there to stop.
+
+    Raises:
+        OSError: a disk failed.
+    """
+    finished = rows.finished()
+    waiting = [study for study in studies if study.identifier not in finished]
+    failed = 0
+    skipped = len(studies) - len(waiting)
+    if not waiting:
+        return ScanSummary(0, 0, skipped)
+    analyst = load()
+    for done, study in enumerate(waiting):
+        progress(f"{done} of {len(waiting)} studies, {failed} failed", done / len(waiting))
+        row = analyst.analyse(study)
+        rows.append([row])
+        failed += bool(row.error)
+    return ScanSummary(len(waiting) - failed, failed, skipped)
+
+
 @contextmanager
 def _ray(options: ScanOptions) -> Iterator[Any]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -136,7 +170,7 @@ def _ray(options: ScanOptions) -> Iterator[Any]:
 
 
 @contextmanager
-def _written(rows: RowFolder) -> Iterator[Callable[[StudyRow], None]]:
+def _written(rows: RowStore) -> Iterator[Callable[[StudyRow], None]]:
     """Collects rows into files; what is left is written however the block ends."""
     held: list[StudyRow] = []
     last = time.monotonic()

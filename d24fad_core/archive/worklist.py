@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from d24fad_core.detection.result import AnalysisWarning
 from d24fad_core.errors import InputError
 from d24fad_core.files import hash_bytes
 
@@ -15,11 +16,13 @@ class ListedStudy:
         identifier: 16 hexadecimal digits that follow from the entry as it stands in the worklist.
         entry: the line of the worklist.
         path: the study; relative entries count from the worklist's folder.
+        warnings: reasons to doubt its result that are known before it is read.
     """
 
     identifier: str
     entry: str
     path: Path
+    warnings: tuple[AnalysisWarning, ...] = ()
 
 
 def read_worklist(path: Path) -> tuple[ListedStudy, ...]:

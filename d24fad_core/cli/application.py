@@ -12,9 +12,11 @@ from typer.core import TyperGroup
 
 from d24fad_core import RESEARCH_USE_ONLY, __version__
 from d24fad_core.cli.benchmark import EPILOG as BENCHMARK_EXAMPLES
-from d24fad_core.cli.benchmark import SeveralValues, benchmark
+from d24fad_core.cli.benchmark import benchmark
 from d24fad_core.cli.benchmark_volumes import EPILOG as BENCHMARK_VOLUMES_EXAMPLES
 from d24fad_core.cli.benchmark_volumes import benchmark_volumes
+from d24fad_core.cli.bids import EPILOG as BIDS_EXAMPLES
+from d24fad_core.cli.bids import bids
 from d24fad_core.cli.cache import cache_commands
 from d24fad_core.cli.detect import EPILOG as DETECT_EXAMPLES
 from d24fad_core.cli.detect import detect
@@ -26,6 +28,7 @@ from d24fad_core.cli.info import info
 from d24fad_core.cli.messages import say
 from d24fad_core.cli.scan import EPILOG as SCAN_EXAMPLES
 from d24fad_core.cli.scan import scan
+from d24fad_core.cli.several_values import SeveralValues
 from d24fad_core.cli.simulate import simulate
 from d24fad_core.cli.train import train
 from d24fad_core.cli.train_decoder import train_decoder
@@ -110,6 +113,7 @@ app.command()(evaluate)
 app.command(epilog=BENCHMARK_EXAMPLES, cls=SeveralValues)(benchmark)
 app.command(epilog=DETECT_EXAMPLES)(detect)
 app.command(epilog=SCAN_EXAMPLES)(scan)
+app.command(epilog=BIDS_EXAMPLES, cls=SeveralValues)(bids)
 app.command(epilog=INFO_EXAMPLES)(info)
 app.command(name="benchmark-volumes", epilog=BENCHMARK_VOLUMES_EXAMPLES)(benchmark_volumes)
 app.command()(export)

@@ -5,10 +5,9 @@ from dataclasses import replace
 from enum import Enum
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.core import TyperCommand
 
 from d24fad_core import RESEARCH_USE_ONLY, __version__
 from d24fad_core.cli.messages import progress_bar, say, spoken_warnings
@@ -37,33 +36,6 @@ class Protocol(str, Enum):
     CORRECTED = "corrected"
     OFFICIAL = "official"
     BOTH = "both"
-
-
-class SeveralValues(TyperCommand):
-    """A command whose repeatable options take several values at once: `--shots 2 4 8`.
-
-    It has no positional arguments that such a value could be taken for.
-    """
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Repeat the option before each further value."""
-        repeatable = {
-            name
-            for parameter in self.params
-            if getattr(parameter, "multiple", False)
-            for name in parameter.opts
-        }
-        spread: list[str] = []
-        option, values = "", 0
-        for word in args:
-            if word.startswith("-"):
-                option, values = word, 0
-            elif option in repeatable:
-                values += 1
-                if values > 1:
-                    spread.append(option)
-            spread.append(word)
-        return super().parse_args(ctx, spread)
 
 
 def benchmark(

@@ -44,7 +44,7 @@ def check_output(out: Path, image: Path, support: Sequence[Path]) -> None:
         ConfigurationError: it lies in a folder of normals, would overwrite a study, or cannot
             become a folder that can be written.
     """
-    _check_writable(out)
+    check_writable(out)
     place = out.resolve()
     for folder in support:
         if folder.is_dir() and folder.resolve() in (place, *place.parents):
@@ -61,7 +61,12 @@ def check_output(out: Path, image: Path, support: Sequence[Path]) -> None:
             )
 
 
-def _check_writable(out: Path) -> None:
+def check_writable(out: Path) -> None:
+    """Refuse an output folder that cannot be written.
+
+    Raises:
+        ConfigurationError: it is a file or lies in one, or there are no rights.
+    """
     for place in (out, *out.parents):
         if place.is_dir():
             break

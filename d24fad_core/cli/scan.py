@@ -1,8 +1,7 @@
 """`d24fad scan`: analyse all studies of a worklist, in several processes."""
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -11,13 +10,10 @@ from d24fad_core.cache.folder import default_folder
 from d24fad_core.cli.messages import progress_bar, warn
 from d24fad_core.cli.paths import check_checkpoint, check_exists
 from d24fad_core.cli.studies import support_paths
-from d24fad_core.errors import CancelledError, ConfigurationError
+from d24fad_core.errors import CancelledError
 from d24fad_core.extras import extra
 from d24fad_core.masking.choice import BrainMask
 from d24fad_core.volumes.volume import Modality, Plane
-
-if TYPE_CHECKING:
-    from d24fad_core.archive.analyst import AnalystPlan
 
 EPILOG = """
 Examples:
@@ -130,7 +126,8 @@ def scan(
     check_exists(worklist, *support)
     check_checkpoint(checkpoint)
     with extra("archive", "scanning an archive"):
-        from d24fad_core.archive.analyst import AnalystPlan
+        from d24fad_core.archive.analyst import AnalystPlan, FolderWriter
+        from d24fad_core.archive.identity import check_same_scan
         from d24fad_core.archive.overview import write_overview
         from d24fad_core.archive.rows import RowFolder, read_rows
         from d24fad_core.archive.scan import ScanOptions
@@ -148,12 +145,11 @@ def scan(
         brain=brain,
         device=device,
         threads=threads,
-        results_folder=(out / "results").absolute() if results else None,
-        pages=html,
+        write=FolderWriter((out / "results").absolute(), html) if results else None,
     )
     options = ScanOptions(workers, threads, gpus, attempts, cluster)
     rows = RowFolder(out / "rows")
-    _check_same_scan(out / "scan.json", plan)
+    check_same_scan(out / "scan.json", plan, out)
     try:
         with progress_bar("archive", quiet=quiet) as progress:
             summary = scan_archive(studies, plan.load, rows, options, progress)
@@ -172,27 +168,3 @@ def scan(
         if page is not None:
             typer.echo(page)
         typer.echo(RESEARCH_USE_ONLY)
-
-
-def _check_same_scan(path: Path, plan: "AnalystPlan") -> None:
-    """Rows of one table are comparable: another model, support or choice is another scan.
-
-    The support is prepared here once, so that its faults show before any worker starts and the
-    workers find its features in the cache.
-    """
-    from d24fad_core.files import write_text
-
-    shaping = {
-        "identity": list(plan.load().identity()),
-        "options": repr(plan.options),
-        "brain": plan.brain.value,
-        "notice": RESEARCH_USE_ONLY,
-    }
-    text = json.dumps(shaping, indent=1) + "\n"
-    if not path.exists():
-        write_text(path, text)
-    elif path.read_text(encoding="utf-8") != text:
-        raise ConfigurationError(
-            f"{path.parent} holds a scan with another model, support or options; give another "
-            "--out folder, or the same choices to go on."
-        )

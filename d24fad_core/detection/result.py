@@ -126,6 +126,7 @@ class WarningCode(str, Enum):
     DIFFERS_EVERYWHERE = "differs_everywhere"
     OTHER_SIZE = "other_size"
     OTHER_RESOLUTION = "other_resolution"
+    OTHER_SCANNER = "other_scanner"
     SUPPORTS_ALIKE = "supports_alike"
     ABNORMAL_SUPPORT = "abnormal_support"
     PRIOR_UNLIKE = "prior_unlike"

@@ -1,8 +1,15 @@
-"""Whether a device that was named can be used."""
+"""Which device is meant, and whether it can be used."""
 
 import torch
 
 from d24fad_core.errors import ConfigurationError
+
+
+def named_device(name: str) -> str:
+    """The device that a name stands for: `auto` is a GPU where there is one, else the CPU."""
+    if name != "auto":
+        return name
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def check_device(name: str) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from d24fad_core.archive.rows import RowFolder, StudyRow, read_rows
+from d24fad_core.archive.rows import RowFolder, read_rows
 from d24fad_core.archive.scan import ScanOptions, ScanSummary, scan
+from d24fad_core.archive.study_row import StudyRow
 from d24fad_core.archive.worklist import ListedStudy
 from d24fad_core.errors import CancelledError, ConfigurationError, InputError
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from d24fad_core.archive.rows import RowFolder, StudyRow, read_rows
+from d24fad_core.archive.rows import RowFolder, read_rows
 from d24fad_core.archive.scan import ScanOptions
+from d24fad_core.archive.study_row import StudyRow
 from d24fad_core.archive.worklist import read_worklist
 from d24fad_core.errors import ConfigurationError, InputError
 
