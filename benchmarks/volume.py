@@ -93,7 +93,7 @@ def _analyse(case: Path, cohort: Path, shots: int, cache: Path) -> Measured:
 def _alone(case: str, support: str, shots: str, cache: str, threads: str) -> Measured:
     """One analysis; imports are counted apart, since a server has them behind it."""
     begin = time.perf_counter()
-    from d24fad_core.cli.studies import read_study, read_support
+    from d24fad_core.cli.studies import open_support, read_study
     from d24fad_core.detection.detector import Detector
     from d24fad_core.export import write_result
     from d24fad_core.io.reading import find_studies
@@ -103,9 +103,8 @@ def _alone(case: str, support: str, shots: str, cache: str, threads: str) -> Mea
     detector = Detector.from_checkpoint(cache_folder=Path(cache))
     loaded = time.perf_counter()
     query = read_study(Path(case), None)
-    normals = read_support(
-        find_studies(Path(support))[: int(shots)], query, None, None, Path(cache)
-    )
+    opened = open_support(find_studies(Path(support))[: int(shots)], None, None, Path(cache))
+    normals = opened.for_case(query)
     read = time.perf_counter()
     prepared_support = detector.prepare_support(normals)
     prepared = time.perf_counter()

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from d24fad_core.cli.masks import MaskChoice, mask_studies
-from d24fad_core.cli.messages import progress_bar, spoken_warnings, warn
+from d24fad_core.cli.messages import Telling, progress_bar, spoken_warnings, warn
 from d24fad_core.cli.paths import check_exists, check_output
 from d24fad_core.cli.studies import open_studies, read_studies
 from d24fad_core.contrasts.folders import case_name, find_people, named_paths
@@ -62,8 +62,8 @@ class ContrastCommands:
 
 
 def check_contrasts(
-    image: Path | None,
-    images: Sequence[str],
+    images: Sequence[Path] | None,
+    contrasts: Sequence[str] | None,
     support: Sequence[Path] | None,
     out: Path,
     refused: Mapping[str, object],
@@ -71,8 +71,8 @@ def check_contrasts(
     """Check what was given along with `--image`, before anything slow.
 
     Args:
-        image: the single study that was named as well.
-        images: what was given as `--image`.
+        images: the studies that were named as well.
+        contrasts: what was given as `--image`; without, nothing is checked.
         support: what was given as `--support`.
         out: where results go.
         refused: values of options by name that do not go with several contrasts.
@@ -81,10 +81,12 @@ def check_contrasts(
         ConfigurationError: they do not go together.
         InputError: a file does not exist.
     """
-    paths = named_paths(images)
-    if image is not None:
+    if not contrasts:
+        return {}
+    paths = named_paths(contrasts)
+    if images:
         raise ConfigurationError(
-            f"{image} and --image: give one study, or each contrast as --image NAME=FILE."
+            f"{images[0]} and --image: give one study, or each contrast as --image NAME=FILE."
         )
     for name, value in refused.items():
         if value:
@@ -109,6 +111,7 @@ def detect_contrasts(
     out: Path,
     cache: Path | None,
     commands: ContrastCommands,
+    telling: Telling,
     *,
     html: bool,
     quiet: bool,
@@ -122,8 +125,9 @@ def detect_contrasts(
         out: where the files go.
         cache: folder of what earlier analyses kept.
         commands: what is done as for a single study.
+        telling: what is said of the progress.
         html: write report.html.
-        quiet: print nothing.
+        quiet: print no result.
         json: print the report.
     """
     from d24fad_core.contrasts.detection import ContrastDetector
@@ -142,12 +146,12 @@ def detect_contrasts(
     case, people = _masked(case, usable, inputs, cache, strip_heads=options.brain_alone)
     detector = commands.load()
     together = ContrastDetector(detector, cache)
-    with spoken_warnings(), progress_bar("support", quiet=quiet) as progress:
+    with spoken_warnings(), progress_bar("support", telling) as progress:
         support = together.prepare_support(people, usable.contrasts, options, progress)
     reference = usable.contrasts[0]
     query = next(scan for path, scan in zip(inputs.images, scans, strict=True) if path == reference)
     query = replace(query, name=name)
-    with progress_bar("study", quiet=quiet) as progress:
+    with progress_bar("study", telling) as progress:
         result = together.detect(case, support, options, progress)
         result = replace(result, warnings=(*usable.warnings, *result.warnings))
         progress("places", 0.95)

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from d24fad_core import RESEARCH_USE_ONLY
-from d24fad_core.cli.messages import progress_bar, spoken_warnings, warn
+from d24fad_core.cli.messages import Telling, progress_bar, spoken_warnings, warn
 from d24fad_core.cli.studies import read_study
 from d24fad_core.masking.choice import BrainMask
 from d24fad_core.volumes.volume import Modality, Volume
@@ -42,7 +42,7 @@ class PriorStudy:
 
 
 def detect_changes(
-    prior: PriorStudy, image: Path, out: Path, cache: Path | None, *, quiet: bool, json: bool
+    prior: PriorStudy, image: Path, out: Path, cache: Path | None, telling: Telling, *, json: bool
 ) -> None:
     """Compare a study with a prior alone, write the files and tell the changes.
 
@@ -51,7 +51,7 @@ def detect_changes(
         image: the study.
         out: where the files go.
         cache: folder of what earlier analyses kept.
-        quiet: print nothing.
+        telling: what is said of the progress and the result.
         json: print the report.
     """
     from d24fad_core.change.comparison import compare_with_prior
@@ -65,14 +65,14 @@ def detect_changes(
         if prior.mask is not None:
             case = mask_by_file(case, prior.mask, prior.largest)
         case = _stripped(case, prior, cache)
-    with progress_bar("prior", quiet=quiet or json) as progress:
+    with progress_bar("prior", telling) as progress:
         change = compare_with_prior(case, earlier, progress=progress)
     files = write_change_result(case, change, out)
     for warning in change.warnings:
         warn(str(warning))
     if json:
         typer.echo(report_text(change_report_document(case, change)), nl=False)
-    elif not quiet:
+    elif telling is not Telling.QUIET:
         console = Console(markup=False, highlight=False)
         show_changes(change, console)
         for path in files.paths():

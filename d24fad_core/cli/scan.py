@@ -102,7 +102,9 @@ def scan(
             show_default="d24fad in the user's cache folder",
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    device: Annotated[
+        str, typer.Option(help="cpu, cuda, or auto: a GPU where there is one.")
+    ] = "cpu",
     gpus: Annotated[
         float, typer.Option(min=0.0, help="Share of a GPU that a worker takes, with cuda.")
     ] = 0.0,
@@ -134,6 +136,7 @@ def scan(
         from d24fad_core.archive.scan import scan as scan_archive
         from d24fad_core.archive.worklist import read_worklist
     from d24fad_core.detection.options import DetectionOptions
+    from d24fad_core.networks.device import named_device
 
     studies = read_worklist(worklist)
     plan = AnalystPlan(
@@ -143,7 +146,7 @@ def scan(
         checkpoint=checkpoint.absolute() if checkpoint else None,
         modality=modality,
         brain=brain,
-        device=device,
+        device=named_device(device),
         threads=threads,
         write=FolderWriter((out / "results").absolute(), html) if results else None,
     )

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -40,47 +41,73 @@ def read_studies(
     return _opened(paths, lambda path: read_volume(path, modality, largest))
 
 
-def read_support(
+@dataclass(frozen=True, eq=False)
+class OpenSupport:
+    """The normal studies of a command, without copies.
+
+    Attributes:
+        studies: path and study of each.
+        copies: how many copies were left out.
+    """
+
+    studies: "tuple[tuple[Path, StudySource], ...]"
+    copies: int
+
+    def for_case(self, query: Volume) -> "list[StudySource]":
+        """The normals of a case, without the case itself, which is said.
+
+        Args:
+            query: the study to be analysed; it would find itself normal.
+
+        Raises:
+            SupportError: without it and copies, fewer than 2 studies are left.
+        """
+        from d24fad_core.support.support_set import MINIMUM_STUDIES
+
+        others: list[StudySource] = []
+        for path, study in self.studies:
+            if study.content_hash == query.content_hash:
+                warn(f"{path} is the case itself and was left out of the support.")
+            else:
+                others.append(study)
+        count = len(self.studies) + self.copies
+        left_out = count - len(others)
+        if left_out and len(others) < MINIMUM_STUDIES:
+            raise SupportError(
+                f"of {count} support studies {left_out} had to be left out (the case itself, or "
+                f"copies) and {len(others)} remain; give at least {MINIMUM_STUDIES} normal studies "
+                "of other patients."
+            )
+        return others
+
+
+def open_support(
     paths: Sequence[Path],
-    query: Volume,
     modality: Modality | None,
     largest: int | None = None,
     cache: Path | None = None,
-) -> "list[StudySource]":
-    """Open the support studies; the query itself and copies are left out, and it is said.
+) -> OpenSupport:
+    """Open the support studies; copies are left out, and it is said.
 
     Args:
         paths: folders of studies, and single studies.
-        query: the study to be analysed; it would find itself normal.
         modality: what the values are, where the files do not say it.
         largest: voxels above which a study is reduced while it is read.
         cache: folder of what earlier analyses kept; a study that is known there is not read.
 
     Raises:
         InputError: a study cannot be read.
-        SupportError: without the query and copies, fewer than 2 studies are left.
     """
-    from d24fad_core.support.support_set import MINIMUM_STUDIES
-
-    found = support_paths(paths)
-    kept: dict[str, StudySource] = {}
-    opened = open_studies(found, modality, largest, cache)
-    for path, study in zip(found, opened, strict=True):
-        twin = kept.get(study.content_hash)
-        if study.content_hash == query.content_hash:
-            warn(f"{path} is the case itself and was left out of the support.")
-        elif twin is not None:
-            warn(f"{path} is a copy of '{twin.name}' and was left out of the support.")
+    places = support_paths(paths)
+    opened = open_studies(places, modality, largest, cache)
+    first: dict[str, tuple[Path, StudySource]] = {}
+    for path, study in zip(places, opened, strict=True):
+        if study.content_hash in first:
+            twin = first[study.content_hash][1].name
+            warn(f"{path} is a copy of '{twin}' and was left out of the support.")
         else:
-            kept[study.content_hash] = study
-    left_out = len(found) - len(kept)
-    if left_out and len(kept) < MINIMUM_STUDIES:
-        raise SupportError(
-            f"of {len(found)} support studies {left_out} had to be left out (the case itself, or "
-            f"copies) and {len(kept)} remain; give at least {MINIMUM_STUDIES} normal studies of "
-            "other patients."
-        )
-    return list(kept.values())
+            first[study.content_hash] = (path, study)
+    return OpenSupport(tuple(first.values()), len(places) - len(first))
 
 
 def open_studies(

@@ -124,8 +124,8 @@ def _change_entry(change: ChangeResult) -> dict[str, Any]:
     }
 
 
-def report_text(document: dict[str, Any]) -> str:
-    """Write a report document as JSON text, ending in a newline."""
+def report_text(document: dict[str, Any] | list[dict[str, Any]]) -> str:
+    """Write a report document, or those of several cases, as JSON text, ending in a newline."""
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 

@@ -344,3 +344,125 @@ def test_a_normal_without_a_mask_is_named(studies: Path) -> None:
     run = detect(studies, "--support-mask", studies / "masks")
     assert run.exit_code == 2
     assert "no mask of" in run.stderr and "-mask.nii.gz" in run.stderr
+
+
+class CountingDetector(FakeDetector):
+    """Counts how often the model is loaded and normals are prepared."""
+
+    loaded = prepared = 0
+
+    def load(self, *arguments: Any, **options: Any) -> "FakeDetector":
+        self.loaded += 1
+        return super().load(*arguments, **options)
+
+    def prepare_support(self, *arguments: Any) -> list[Volume]:
+        self.prepared += 1
+        return super().prepare_support(*arguments)
+
+
+def test_several_cases_share_the_normals_and_get_a_folder_each(studies: Path) -> None:
+    second = studies / "second.nii.gz"
+    write_study(second, seed=5)
+    fake = CountingDetector()
+    run = detect(studies, second, "--json", detector=fake)
+    assert run.exit_code == 0, run.output
+    assert (fake.loaded, fake.prepared) == (1, 1)
+    assert sorted(path.name for path in (studies / "out").iterdir()) == ["case", "second"]
+    assert set(contents(studies / "out" / "case")) == OUTPUTS
+    first, other = json.loads(run.stdout)
+    jsonschema.validate(first, REPORT_SCHEMA)
+    assert [each["provenance"]["query_name"] for each in (first, other)] == ["case", "second"]
+    assert (len(first["findings"]), len(other["findings"])) == (1, 0)
+
+
+def test_a_case_among_the_normals_is_compared_with_the_others(studies: Path) -> None:
+    fake = CountingDetector()
+    run = detect(studies, studies / "normals" / "normal-1.nii.gz", detector=fake)
+    assert run.exit_code == 0, run.output
+    assert fake.prepared == 2
+    assert [study.name for study in fake.studies] == ["normal-2", "normal-3"]
+
+
+def test_a_case_that_cannot_be_read_does_not_stop_the_others(studies: Path) -> None:
+    broken, last = studies / "broken.nii.gz", studies / "last.nii.gz"
+    broken.write_bytes(b"junk")
+    write_study(last, seed=6)
+    run = detect(studies, broken, last)
+    assert run.exit_code == 2
+    assert "error: " in run.stderr and "broken.nii.gz" in run.stderr
+    assert "1 of 3 studies could not be analysed" in run.stderr
+    assert {path.name for path in (studies / "out").iterdir()} == {"case", "last"}
+
+
+def test_what_is_of_one_case_is_refused_for_several(studies: Path) -> None:
+    second = studies / "second.nii.gz"
+    write_study(second, seed=5)
+    run = detect(studies, second, "--mask", studies / "case.nii.gz")
+    assert (run.exit_code, "--mask is of one study" in run.stderr) == (2, True)
+    same = studies / "elsewhere" / "case.nii.gz"
+    write_study(same, seed=5)
+    twice = detect(studies, same)
+    assert (twice.exit_code, "2 studies are called case" in twice.stderr) == (2, True)
+    assert not (studies / "out").exists()
+
+
+def test_options_come_from_a_file_and_the_command_line_wins(studies: Path) -> None:
+    config = studies / "study.toml"
+    config.write_text(
+        'plane = ["sagittal", "axial"]\nthreshold = 3.5\nregister = false\nwindow = "lung"\n'
+        f'no-cache = true\nquiet = true\nsupport = "{studies / "normals"}"\n'
+    )
+    fake = FakeDetector()
+    arguments = ["detect", studies / "case.nii.gz", "--out", studies / "out", "--config", config]
+    arguments += ["--window", "bone"]
+    run = CliRunner().invoke(app, [str(argument) for argument in arguments], obj=fake.load)
+    assert (run.exit_code, run.output) == (0, "")
+    options: Any = fake.options
+    assert options.planes == (Plane.SAGITTAL, Plane.AXIAL)
+    assert (options.threshold, options.register, options.ct_window) == (3.5, False, "bone")
+    assert fake.cache_folder is None
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("treshold = 3", "treshold is no option of detect"),
+        ("config = 'x'", "config is no option"),
+        ("images = ['x']", "images is no option"),
+        ("threshold = [3, 4]", "is not one value"),
+        ("threshold =", "cannot be read as TOML"),
+    ],
+)
+def test_a_faulty_file_of_options_is_refused(studies: Path, text: str, words: str) -> None:
+    (studies / "study.toml").write_text(text)
+    run = detect(studies, "--config", studies / "study.toml")
+    assert run.exit_code == 2
+    assert words in run.stderr and run.stderr.count("\n") == 1
+    assert not (studies / "out").exists()
+
+
+def test_a_value_of_the_wrong_kind_in_a_file_is_refused(studies: Path) -> None:
+    (studies / "study.toml").write_text("threshold = 'high'")
+    run = detect(studies, "--config", studies / "study.toml")
+    assert run.exit_code == 2
+    assert "high" in run.stderr
+
+
+def test_verbose_says_each_step(studies: Path) -> None:
+    run = detect(studies, "--verbose")
+    assert run.exit_code == 0, run.output
+    lines = run.stderr.splitlines()
+    assert any(line.startswith("support") and "features" in line for line in lines)
+    assert any(line.startswith("study") and "scores" in line for line in lines)
+    both = detect(studies, "--verbose", "--quiet")
+    assert (both.exit_code, "contradict" in both.stderr) == (2, True)
+
+
+def test_auto_takes_a_gpu_where_there_is_one(
+    studies: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for available, device in ((False, "cpu"), (True, "cuda")):
+        monkeypatch.setattr("torch.cuda.is_available", lambda available=available: available)
+        fake = FakeDetector()
+        assert detect(studies, "--device", "auto", detector=fake).exit_code == 0
+        assert fake.device == device

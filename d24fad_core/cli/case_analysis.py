@@ -1,0 +1,202 @@
+"""The cases of one call of `d24fad detect`, one after the other against the same normals."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from d24fad_core.cli.dicom_outbox import DicomOutbox
+from d24fad_core.cli.masks import MaskChoice, mask_studies
+from d24fad_core.cli.messages import Telling, progress_bar, spoken_warnings
+from d24fad_core.cli.prior import PriorStudy, changes_against_normals
+from d24fad_core.cli.studies import OpenSupport, open_support, read_study
+from d24fad_core.detection.detector import Detector
+from d24fad_core.detection.options import DetectionOptions
+from d24fad_core.detection.placing import with_places
+from d24fad_core.detection.result import AnomalyResult
+from d24fad_core.errors import CancelledError
+from d24fad_core.export import WrittenFiles, write_result
+from d24fad_core.io.known_studies import StudySource
+from d24fad_core.io.own_results import RESULT_FILES
+from d24fad_core.places.region_map import read_region_map
+from d24fad_core.progress import silent
+from d24fad_core.support.matched_normal import MatchedNormal
+from d24fad_core.support.support_set import SupportSet
+from d24fad_core.volumes.volume import Modality, Volume
+
+if TYPE_CHECKING:
+    from d24fad_core.change.result import ChangeResult
+
+_NORMALS_SHOWN = 2
+
+
+@dataclass(frozen=True)
+class CaseChoices:
+    """What the user said about all cases of a call.
+
+    Attributes:
+        support: folders of normal studies, and single ones.
+        options: choices for every analysis.
+        masks: how studies are restricted.
+        modality: what values are where the files do not say it.
+        largest: voxels above which a study is reduced while it is read.
+        cache: folder of what earlier analyses kept; None keeps nothing.
+        regions: label map to name places by.
+        prior: an earlier study of the patient.
+        page: whether report.html is written.
+        dicom: whether DICOM objects are written.
+        stow: where they are sent to.
+        telling: what is said of the progress.
+    """
+
+    support: Sequence[Path]
+    options: DetectionOptions
+    masks: MaskChoice
+    modality: Modality | None
+    largest: int
+    cache: Path | None
+    regions: Path | None
+    prior: PriorStudy | None
+    page: bool
+    dicom: bool
+    stow: str | None
+    telling: Telling
+
+
+@dataclass(frozen=True, eq=False)
+class AnalysedCase:
+    """What came of a case.
+
+    Attributes:
+        result: its analysis.
+        change: its comparison with a prior.
+        files: where all was written.
+        dicom: folder of the DICOM objects.
+    """
+
+    result: AnomalyResult
+    change: "ChangeResult | None"
+    files: WrittenFiles
+    dicom: Path | None
+
+
+class CaseAnalysis:
+    """Analyses cases; normals and model are loaded and prepared once.
+
+    Args:
+        choices: what the user said.
+        load_detector: loads the model.
+    """
+
+    def __init__(self, choices: CaseChoices, load_detector: Callable[[], Detector]) -> None:
+        self._choices = choices
+        self._load_detector = load_detector
+        self._prepared: tuple[tuple[str, ...], SupportSet] | None = None
+
+    @cached_property
+    def _detector(self) -> Detector:
+        return self._load_detector()
+
+    @cached_property
+    def _normals(self) -> OpenSupport:
+        choices = self._choices
+        return open_support(choices.support, choices.modality, choices.largest, choices.cache)
+
+    def analyse(self, image: Path, out: Path) -> AnalysedCase:
+        """Analyse a case and write its results.
+
+        Args:
+            image: its file or folder.
+            out: folder of the results.
+
+        Raises:
+            D24FADError: it or its normals cannot be analysed.
+            CancelledError: the user stopped; what had been written is said.
+        """
+        before = _written(out)
+        try:
+            return self._analyse(image, out)
+        except KeyboardInterrupt:
+            names = sorted(_written(out) - before)
+            done = f"{', '.join(name for name, _ in names)} had been written to" if names else ""
+            raise CancelledError(f"stopped; {done or 'no result was written to'} {out}") from None
+
+    def _analyse(self, image: Path, out: Path) -> AnalysedCase:
+        choices = self._choices
+        query = read_study(image, choices.modality, choices.largest)
+        region_map = None if choices.regions is None else read_region_map(choices.regions)
+        send = choices.dicom or choices.stow
+        outbox = DicomOutbox.open(image, query, out, choices.stow) if send else None
+        studies = self._normals.for_case(query)
+        with spoken_warnings():
+            case, studies = mask_studies(
+                query,
+                studies,
+                choices.masks,
+                choices.cache,
+                choices.largest,
+                strip_heads=choices.options.brain_alone,
+            )
+        support = self._prepare(studies)
+        detector, options = self._detector, choices.options
+        with progress_bar("study", choices.telling) as progress:
+            result = detector.detect(case, support, options, progress)
+            progress("places", 0.95)
+            result = with_places(result, case, region_map)
+            progress("writing", 1.0)
+            normals = (
+                nearest_normals(detector, case, studies, support, result, options)
+                if choices.page
+                else []
+            )
+            change = (
+                None
+                if choices.prior is None
+                else changes_against_normals(
+                    choices.prior,
+                    case,
+                    result,
+                    lambda study: detector.detect(study, support, options, silent),
+                    choices.cache,
+                )
+            )
+        files = write_result(query, result, out, page=choices.page, normals=normals, change=change)
+        if outbox is not None:
+            outbox.deliver(query, result)
+        return AnalysedCase(result, change, files, None if outbox is None else outbox.folder)
+
+    def _prepare(self, studies: Sequence[StudySource]) -> SupportSet:
+        """The normals, prepared; those of the case before where they are the same."""
+        detector = self._detector
+        hashes = tuple(study.content_hash for study in studies)
+        if self._prepared is not None and self._prepared[0] == hashes:
+            return self._prepared[1]
+        with spoken_warnings(), progress_bar("support", self._choices.telling) as progress:
+            support = detector.prepare_support(studies, self._choices.options, progress)
+        self._prepared = (hashes, support)
+        return support
+
+
+def _written(out: Path) -> set[tuple[str, int]]:
+    """The results in a folder, and when each was written."""
+    files = (out / name for name in RESULT_FILES)
+    return {(file.name, file.stat().st_mtime_ns) for file in files if file.is_file()}
+
+
+def nearest_normals(
+    detector: Detector,
+    query: Volume,
+    studies: Sequence[StudySource],
+    support: SupportSet,
+    result: AnomalyResult,
+    options: DetectionOptions,
+) -> list[MatchedNormal]:
+    """The normals that are most like the first findings, laid on the study."""
+    names = [study.name for study in studies]
+    wanted = [finding.nearest_normal for finding in result.findings if finding.nearest_normal]
+    if not wanted:
+        shares = [use.share for use in result.provenance.supports]
+        wanted = [names[shares.index(max(shares))]]
+    chosen = list(dict.fromkeys(wanted))[:_NORMALS_SHOWN]
+    return [detector.match(query, studies[names.index(name)], support, options) for name in chosen]
