@@ -13,7 +13,7 @@ from typing import Any
 from d24fad_core import RESEARCH_USE_ONLY, __version__
 from d24fad_core.archive.study_row import StudyRow
 from d24fad_core.archive.worklist import ListedStudy
-from d24fad_core.bids.dataset import BIDS_VERSION, DESCRIPTION_FILE
+from d24fad_core.bids.dataset import BIDS_VERSION, DESCRIPTION_FILE, read_object
 from d24fad_core.bids.scan_name import ScanName
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.detection.source_grid import on_source_grid
@@ -21,6 +21,7 @@ from d24fad_core.errors import InputError
 from d24fad_core.export import write_heatmap, write_mask, write_overlay, write_ranks, write_report
 from d24fad_core.export.html import write_html
 from d24fad_core.files import whole_file, write_text
+from d24fad_core.io.reading import study_name
 from d24fad_core.volumes.volume import Volume
 
 DESCRIPTION = "anomaly"
@@ -70,6 +71,26 @@ def derived_path(out: Path, entry: str, suffix: str, extension: str) -> Path:
 def report_path(out: Path, entry: str) -> Path:
     """Where the report of a scan lies; it is there once all other results are."""
     return derived_path(out, entry, "report", ".json")
+
+
+def report_of(out: Path, entry: str) -> dict[str, Any] | None:
+    """The report of a scan; None where there is none.
+
+    Names of results leave out the kind of the scan, so that the report may be of another scan.
+
+    Args:
+        out: the derivative dataset.
+        entry: the scan's path within its own dataset.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    path = report_path(out, entry)
+    if not path.is_file():
+        return None
+    report = read_object(path)
+    of_this = report.get("provenance", {}).get("query_name") == study_name(Path(entry))
+    return report if of_this else None
 
 
 def start_dataset(out: Path, raw: Path) -> None:
@@ -166,12 +187,21 @@ class DerivativeRows:
         self.failures.extend(row for row in rows if row.error)
 
     def finished(self) -> set[str]:
-        """Identifiers of the scans that have a report."""
-        return {
-            study.identifier
-            for study in self._studies
-            if report_path(self._out, study.entry).is_file()
-        }
+        """Identifiers of the scans that have a report.
+
+        Raises:
+            InputError: where a report would lie, there is one of another scan.
+        """
+        done = set()
+        for study in self._studies:
+            if report_of(self._out, study.entry) is not None:
+                done.add(study.identifier)
+            elif (path := report_path(self._out, study.entry)).exists():
+                raise InputError(
+                    f"{path}: is of another scan than {study.entry}; a derivative holds one kind "
+                    "of scan, so give another folder for OUT."
+                )
+        return done
 
 
 def _sidecar(suffix: str, entry: str) -> Mapping[str, Any]:

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from d24fad_core import RESEARCH_USE_ONLY
-from d24fad_core.bids.dataset import read_object
-from d24fad_core.bids.derivatives import DESCRIPTION, report_path
+from d24fad_core.bids.derivatives import DESCRIPTION, report_of
 from d24fad_core.bids.scan_name import ScanName
 from d24fad_core.errors import InputError
 from d24fad_core.files import write_text
@@ -46,8 +45,8 @@ def write_group(out: Path, entries: Sequence[str]) -> Path:
     Raises:
         InputError: no scan has a report, or one cannot be read.
     """
-    reports = [(entry, report_path(out, entry)) for entry in entries]
-    rows = [_row(entry, read_object(path)) for entry, path in reports if path.is_file()]
+    reports = [(entry, report_of(out, entry)) for entry in entries]
+    rows = [_row(entry, report) for entry, report in reports if report is not None]
     if not rows:
         raise InputError(f"{out}: holds no results; run the level participant first.")
     stream = io.StringIO()
