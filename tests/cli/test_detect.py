@@ -445,7 +445,8 @@ def test_a_value_of_the_wrong_kind_in_a_file_is_refused(studies: Path) -> None:
     (studies / "study.toml").write_text("threshold = 'high'")
     run = detect(studies, "--config", studies / "study.toml")
     assert run.exit_code == 2
-    assert "high" in run.stderr
+    assert "'--threshold'" in run.stderr
+    assert not (studies / "out").exists()
 
 
 def test_verbose_says_each_step(studies: Path) -> None:
