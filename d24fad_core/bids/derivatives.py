@@ -30,7 +30,7 @@ CHOICES_FILE = Path("code", "d24fad.json")
 """What made the results of a dataset, so that no others are put among them."""
 
 # The standard has no suffix for maps of z, reports, pictures and pages.
-_IGNORED = ("*_heatmap.nii.gz", "*_heatmap.json", "*_report.json", "*_report.html")
+_IGNORED: tuple[str, ...] = ("*_heatmap.nii.gz", "*_heatmap.json", "*_report.json", "*_report.html")
 _IGNORED += ("*_overlay.png", "group_*")
 _LINK = "raw"
 _README = f"""# Anomaly maps
