@@ -67,6 +67,7 @@ def train_decoder(
     import torch
 
     from d24fad_core.models.decoder_checkpoint import DecoderCard, load_decoder, save_decoder
+    from d24fad_core.networks.support_decoder import TwofoldDecoder
     from d24fad_core.training.decoder.config import DecoderTraining
     from d24fad_core.training.decoder.people import (
         SPACING_MM,
@@ -87,8 +88,17 @@ def train_decoder(
             people, lesion_shapes, options.simulated_people, options.people_share, progress
         )
         held_out = read_held_out(people, progress)
-    with progress_bar("teaching", quiet=quiet) as progress:
-        decoder = teach(data, options, out, progress, start)
+    decoder = TwofoldDecoder(options.network)
+    for in_shape in (False, True):
+        name_of_part = "in_shape" if in_shape else "in_place"
+        first = start and (start.in_shape if in_shape else start.in_place)
+        with progress_bar("teaching", quiet=quiet) as progress:
+            taught = teach(
+                data, replace(options, in_shape=in_shape), out / name_of_part, progress, first
+            )
+        part = decoder.in_shape if in_shape else decoder.in_place
+        part.load_state_dict(taught.state_dict())
+    decoder.eval()
     with progress_bar("threshold", quiet=quiet) as progress:
         chosen = choose_threshold(decoder, held_out, SPACING_MM**3 / 1000.0, progress)
     card = DecoderCard(

@@ -5,11 +5,40 @@ from torch import Tensor
 
 from d24fad_core.comparison.normal_stack import NormalStack
 from d24fad_core.comparison.support_channels import from_slices, slice_inputs, support_channels
-from d24fad_core.networks.support_decoder import SupportDecoder
+from d24fad_core.networks.support_decoder import SupportDecoder, TwofoldDecoder
 from d24fad_core.progress import Progress, silent
 from d24fad_core.volumes.volume import Plane
 
 _BATCH = 16
+
+
+def decode_twofold(
+    decoder: TwofoldDecoder,
+    study: Tensor,
+    in_place: NormalStack,
+    in_shape: NormalStack,
+    progress: Progress = silent,
+) -> Tensor:
+    """Log-odds that each voxel is abnormal in the eyes of both decoders: the lower of the two.
+
+    What a deformation explains, a larger ventricle, is normal; what only a deformation brings
+    forth is an artefact of it.
+
+    Args:
+        decoder: in eval mode.
+        study: see `decode_study`.
+        in_place: the normals, aligned affinely.
+        in_shape: the same in the shape of the study, see `comparison.deformation`.
+        progress: told of each plane.
+    """
+    halves = [
+        lambda step, share: progress(step, share / 2.0),
+        lambda step, share: progress(step, (1.0 + share) / 2.0),
+    ]
+    return torch.minimum(
+        decode_study(decoder.in_place, study, in_place, halves[0]),
+        decode_study(decoder.in_shape, study, in_shape, halves[1]),
+    )
 
 
 @torch.inference_mode()

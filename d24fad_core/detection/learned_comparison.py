@@ -21,14 +21,14 @@ from d24fad_core.comparison.normal_stack import (
     stack_normals,
 )
 from d24fad_core.comparison.score_scale import ScoreScale
-from d24fad_core.comparison.support_decoding import decode_study
+from d24fad_core.comparison.support_decoding import decode_twofold
 from d24fad_core.detection.comparison import ComparedStudy, ModelIdentity
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.errors import SupportError
 from d24fad_core.files import hash_bytes
 from d24fad_core.io.known_studies import StudySource, volume_of
 from d24fad_core.models.decoder_checkpoint import DecoderCard
-from d24fad_core.networks.support_decoder import SupportDecoder
+from d24fad_core.networks.support_decoder import TwofoldDecoder
 from d24fad_core.progress import Progress, silent
 from d24fad_core.support.frame import (
     FRAME_SCHEMA,
@@ -50,7 +50,7 @@ from d24fad_core.support.scale_file import load_scale, save_scale
 from d24fad_core.support.stack_file import STACK_SCHEMA, load_stack, save_stack
 from d24fad_core.support.support_set import SupportSet, SupportStudy
 
-SCALE_SCHEMA = 6
+SCALE_SCHEMA = 7
 """Raised whenever the same normals give another scale: kept ones are then void."""
 
 
@@ -65,7 +65,7 @@ class LearnedComparison:
     """
 
     def __init__(
-        self, decoder: SupportDecoder, card: DecoderCard, cache_folder: Path | None
+        self, decoder: TwofoldDecoder, card: DecoderCard, cache_folder: Path | None
     ) -> None:
         self.identity = ModelIdentity(
             card.name, hash_bytes(card.weights_hash.encode(), repr(card.threshold).encode())
@@ -88,7 +88,6 @@ class LearnedComparison:
             placed.append(on_grid)
         stack = stack_normals(placed)
         scale = self._scale(studies, frame, stack, options, progress)
-        aligned = self._aligned(studies, frame, stack, options)
         likenesses = mutual_likeness(members)
         progress("support ready", 1.0)
         return SupportSet(
@@ -100,7 +99,8 @@ class LearnedComparison:
             comparison=ComparisonKind.LEARNED,
             references=(),
             scales=(scale,),
-            stack=aligned,
+            stack=stack,
+            in_one_shape=self._in_one_shape(studies, frame, stack, options),
             alike=likenesses.alike,
             usual_likeness=likenesses.usual,
         )
@@ -113,11 +113,11 @@ class LearnedComparison:
         progress: Progress,
     ) -> ComparedStudy:
         """See `Comparison.compare`."""
-        normals = _stack(support)
+        normals, in_one_shape = _stacks(support)
         fitted = normals.fitted(place_study(study.volume, options.ct_window))
         progress("aligning the normals", 0.0)
-        normals = deform_to(normals, fitted)
-        log_odds = self._log_odds(fitted, normals, progress)
+        in_shape = deform_to(in_one_shape, fitted)
+        log_odds = self._log_odds(fitted, normals, in_shape, progress)
         scale = support.scale(options.planes)
         inside = fitted > 0
         scores = scale.z(log_odds)
@@ -128,7 +128,7 @@ class LearnedComparison:
             case_score=score_case(scores[inside], _voxel_ml(support.frame)),
             shares=(1.0 / count,) * count,
             learnt_shares=False,
-            distances=(normals.intensities - fitted).abs().half().numpy(),
+            distances=(in_shape.intensities - fitted).abs().half().numpy(),
         )
 
     def held_out(
@@ -139,8 +139,7 @@ class LearnedComparison:
         progress: Progress,
     ) -> list[NDArray[np.float32]]:
         """See `Comparison.held_out`."""
-        # The support holds them in a shape of their own, no more in theirs.
-        stack = stack_normals([self._placed(each, support.frame, options)[1] for each in studies])
+        stack, _ = _stacks(support)
         scale = support.scale(options.planes)
         maps = []
         for number, (normal, log_odds) in enumerate(self._left_out(stack)):
@@ -176,12 +175,19 @@ class LearnedComparison:
         for number in range(len(stack)):
             normal = stack.intensities[number]
             # The others' shape must not know the normal that is measured.
-            others = deform_to(align_mutually(stack.without(number)), normal)
-            yield normal, self._log_odds(normal, others)
+            others = stack.without(number)
+            in_shape = deform_to(align_mutually(others), normal)
+            yield normal, self._log_odds(normal, others, in_shape)
 
-    def _log_odds(self, study: Tensor, normals: NormalStack, progress: Progress = silent) -> Tensor:
+    def _log_odds(
+        self,
+        study: Tensor,
+        normals: NormalStack,
+        in_shape: NormalStack,
+        progress: Progress = silent,
+    ) -> Tensor:
         """Those of the decoder, with the floor under them."""
-        decoded = decode_study(self._decoder, study, normals, progress)
+        decoded = decode_twofold(self._decoder, study, normals, in_shape, progress)
         return with_floor(decoded, study, normals.intensities, study > 0, self._card.threshold)
 
     def _frame(self, first: StudySource, ct_window: str) -> Frame:
@@ -235,7 +241,7 @@ class LearnedComparison:
 
         return fetch_or_make(path, self._folder, load_scale, measure, save_scale)
 
-    def _aligned(
+    def _in_one_shape(
         self,
         studies: Sequence[StudySource],
         frame: Frame,
@@ -255,13 +261,13 @@ class LearnedComparison:
         return self._folder / f"learned-{kind}" / f"{hash_bytes(repr(shaping).encode())}{suffix}"
 
 
-def _stack(support: SupportSet) -> NormalStack:
-    if support.stack is None:
+def _stacks(support: SupportSet) -> tuple[NormalStack, NormalStack]:
+    if support.stack is None or support.in_one_shape is None:
         raise SupportError(
             f"the support was prepared for the comparison {support.comparison.value}, not for a "
             "learned one; prepare it with the same options."
         )
-    return support.stack
+    return support.stack, support.in_one_shape
 
 
 def _voxel_ml(frame: Frame) -> float:

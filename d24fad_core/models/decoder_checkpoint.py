@@ -12,9 +12,9 @@ from d24fad_core import RESEARCH_USE_ONLY, __version__
 from d24fad_core.errors import CheckpointError, ConfigurationError
 from d24fad_core.files import hash_file, whole_file, write_text
 from d24fad_core.models.checkpoint import CARD_FILE, WEIGHTS_FILE
-from d24fad_core.networks.support_decoder import SupportDecoder, SupportDecoderConfig
+from d24fad_core.networks.support_decoder import SupportDecoderConfig, TwofoldDecoder
 
-CARD_VERSION = "decoder-1.1"
+CARD_VERSION = "decoder-2.0"
 SHIPPED_DECODER = Path(__file__).parents[1] / "checkpoints" / "support-decoder"
 """The decoder that is used unless another one is named."""
 
@@ -25,7 +25,7 @@ class DecoderCard:
 
     Attributes:
         name: what to call it in reports.
-        network: its architecture.
+        network: architecture of both its parts.
         voxel_mm: side of the voxels that it was taught on.
         threshold: log-odds above which a voxel is abnormal, chosen on people who do not teach.
         training: data with licences and hashes, options, and how the threshold was chosen.
@@ -78,7 +78,7 @@ class DecoderCard:
             ) from error
 
 
-def save_decoder(decoder: SupportDecoder, card: DecoderCard, folder: Path) -> DecoderCard:
+def save_decoder(decoder: TwofoldDecoder, card: DecoderCard, folder: Path) -> DecoderCard:
     """Write weights and card, each whole or not at all; return the card as written."""
     state = {name: value.detach().contiguous() for name, value in decoder.state_dict().items()}
     with whole_file(folder / WEIGHTS_FILE) as temporary:
@@ -89,7 +89,7 @@ def save_decoder(decoder: SupportDecoder, card: DecoderCard, folder: Path) -> De
     return written
 
 
-def load_decoder(folder: Path | None = None) -> tuple[SupportDecoder, DecoderCard]:
+def load_decoder(folder: Path | None = None) -> tuple[TwofoldDecoder, DecoderCard]:
     """Load a decoder and its card.
 
     Args:
@@ -118,7 +118,7 @@ def load_decoder(folder: Path | None = None) -> tuple[SupportDecoder, DecoderCar
             f"{weights} is not the file that its card describes (SHA-256 differs); the download "
             "is damaged or the two belong to different decoders."
         )
-    decoder = SupportDecoder(card.network)
+    decoder = TwofoldDecoder(card.network)
     try:
         decoder.load_state_dict(state)
     except RuntimeError as error:

@@ -81,6 +81,19 @@ class SupportDecoder(nn.Module):
         return log_odds
 
 
+class TwofoldDecoder(nn.Module):
+    """Two decoders of one architecture, for two ways of seeing the normals.
+
+    `in_place` is shown the normals where an affine alignment puts them, `in_shape` the same normals
+    deformed into the shape of the study.
+    """
+
+    def __init__(self, config: SupportDecoderConfig | None = None) -> None:
+        super().__init__()
+        self.in_place = SupportDecoder(config)
+        self.in_shape = SupportDecoder(config)
+
+
 def _convolution(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), _normalisation(outputs), nn.ReLU()

@@ -68,6 +68,7 @@ class SupportSet:
         references: one entry a plane; empty for a learned comparison.
         scales: one entry for each choice among the planes.
         stack: the studies side by side, for a learned comparison alone.
+        in_one_shape: the same, deformed into the shape of their mean.
         alike: names of every two studies that look like scans of one person.
         usual_likeness: that each of them reaches with another of them at least.
     """
@@ -81,6 +82,7 @@ class SupportSet:
     references: tuple[PlaneReference, ...]
     scales: tuple[ScoreScale, ...]
     stack: NormalStack | None = None
+    in_one_shape: NormalStack | None = None
     alike: tuple[tuple[str, str], ...] = ()
     usual_likeness: float = 0.0
 

@@ -7,14 +7,14 @@ import torch
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.errors import CheckpointError
 from d24fad_core.models.decoder_checkpoint import DecoderCard, load_decoder, save_decoder
-from d24fad_core.networks.support_decoder import SupportDecoder, SupportDecoderConfig
+from d24fad_core.networks.support_decoder import SupportDecoderConfig, TwofoldDecoder
 
 SMALL = SupportDecoderConfig(channels=10, widths=(4, 6, 8, 10))
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    decoder = SupportDecoder(SMALL).eval()
+    decoder = TwofoldDecoder(SMALL).eval()
     save_decoder(decoder, DecoderCard("test", SMALL, voxel_mm=2.0, threshold=0.4), tmp_path)
     return tmp_path
 
@@ -24,7 +24,8 @@ def test_what_was_saved_is_loaded(folder: Path) -> None:
     again, _ = load_decoder(folder)
     slices = torch.rand(1, 10, 16, 16)
     with torch.inference_mode():
-        torch.testing.assert_close(first(slices), again(slices))
+        torch.testing.assert_close(first.in_place(slices), again.in_place(slices))
+        assert not torch.allclose(first.in_place(slices), first.in_shape(slices))
     assert (card.name, card.voxel_mm, card.threshold, card.network) == ("test", 2.0, 0.4, SMALL)
 
 

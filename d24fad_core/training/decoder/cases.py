@@ -1,8 +1,8 @@
-"""Cases: a person with planted anomalies, and normals that were brought into that person's shape.
+"""Cases: a person with planted anomalies beside some normals.
 
-A case is made on whole volumes by the same deformation as in use, so that the decoder meets what
-the deformation does to a lesion. That takes a second or two; cases are therefore kept in files,
-and slices, contrast, acquisition and mirroring are drawn anew at each step, see `episodes`.
+A case is made on whole volumes, so that the normals can be brought into the person's shape by the
+same deformation as in use, and the decoder meets what that does to a lesion. It takes a second or
+two; cases are therefore kept in files, and slices, contrast, acquisition and mirroring are drawn anew at each step, see `episodes`.
 """
 
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class Case:
 
     Attributes:
         query: (X, Y, Z) intensities in the units of `NormalStack`.
-        normals: (K, X, Y, Z) those of the normals, in the person's shape.
+        normals: (K, X, Y, Z) those of the normals.
         abnormal: (X, Y, Z) bool, planted anomalies that can be seen.
         inside: (X, Y, Z) bool.
     """
@@ -58,11 +58,15 @@ class CasePool:
         data: who teaches.
         seed: equal seeds give equal cases.
         count: how many cases there are.
-        folder: where they are kept; it belongs to this data and seed alone.
+        folder: where they are kept; it belongs to this data, seed and kind alone.
+        in_shape: bring the normals into the person's shape.
     """
 
-    def __init__(self, data: TeachingData, seed: int, count: int, folder: Path) -> None:
+    def __init__(
+        self, data: TeachingData, seed: int, count: int, folder: Path, *, in_shape: bool
+    ) -> None:
         self._data = data
+        self._in_shape = in_shape
         self._seed = seed
         self._count = count
         self._folder = folder
@@ -79,15 +83,18 @@ class CasePool:
         if case is None:
             rng = np.random.default_rng((self._seed, number))
             group = self._data.groups[rng.choice(len(self._shares), p=self._shares)]
-            _save(draw_case(rng, group, self._data.lesion_shapes), path)
+            shapes = self._data.lesion_shapes
+            _save(draw_case(rng, group, shapes, in_shape=self._in_shape), path)
             case = _load(path)
         if case is None:
             raise OSError(f"{path} cannot be read back; check the disk.")
         return case
 
 
-def draw_case(rng: np.random.Generator, group: Group, lesion_shapes: tuple[Tensor, ...]) -> Case:
-    """Plant anomalies into one of a group and bring some others into the shape that results."""
+def draw_case(
+    rng: np.random.Generator, group: Group, lesion_shapes: tuple[Tensor, ...], *, in_shape: bool
+) -> Case:
+    """Plant anomalies into one of a group, and bring some others into the shape that results."""
     people = group.intensities
     shots = min(int(rng.choice(_SHOTS)), len(people) - 2)
     members = rng.permutation(len(people))[: shots + 2]
@@ -104,6 +111,8 @@ def draw_case(rng: np.random.Generator, group: Group, lesion_shapes: tuple[Tenso
     for _ in range(_number_of_anomalies(rng)):
         planted = plant_anomaly(rng, query, inside, donor, _outline(rng, lesion_shapes))
         query, abnormal = planted.intensities, abnormal | planted.abnormal
+    if not in_shape:
+        return Case(query, people[members[1:-1]], abnormal, inside)
     normals = group.in_one_shape[members[1:-1]]
     stack = NormalStack(normals, normals.mean(0), torch.ones_like(inside), 1.0)
     return Case(query, deform_to(stack, query).intensities, abnormal, inside)

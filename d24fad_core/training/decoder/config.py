@@ -14,6 +14,7 @@ class DecoderTraining:
     Attributes:
         steps: optimiser steps.
         cases: people with planted anomalies beside their normals, which episodes are cut from.
+        in_shape: teach on normals in the shape of the person, not where they are aligned affinely.
         episodes: episodes a step, each of another case.
         slices: neighbouring slices an episode.
         learning_rate: highest rate of AdamW; it rises for `warm_up` steps, then falls as a cosine.
@@ -30,6 +31,7 @@ class DecoderTraining:
 
     steps: int = 6500
     cases: int = 800
+    in_shape: bool = False
     episodes: int = 3
     slices: int = 4
     learning_rate: float = 2e-3

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from d24fad_core.comparison.deformation import align_mutually, deform_to
 from d24fad_core.comparison.normal_stack import NormalStack
-from d24fad_core.comparison.support_decoding import decode_study
+from d24fad_core.comparison.support_decoding import decode_twofold
 from d24fad_core.errors import ConfigurationError
-from d24fad_core.networks.support_decoder import SupportDecoder
+from d24fad_core.networks.support_decoder import TwofoldDecoder
 from d24fad_core.progress import Progress
 from d24fad_core.training.decoder.anomalies import plant_anomaly
 
@@ -46,7 +46,7 @@ class ChosenThreshold:
 
 
 def choose_threshold(
-    decoder: SupportDecoder, people: Tensor, voxel_ml: float, progress: Progress
+    decoder: TwofoldDecoder, people: Tensor, voxel_ml: float, progress: Progress
 ) -> ChosenThreshold:
     """The threshold with the best mean Dice of planted anomalies that leaves people dark.
 
@@ -72,13 +72,14 @@ def choose_threshold(
         progress("choosing the threshold", number / len(people))
         members = [(number + 1 + other) % len(people) for other in range(SHOTS)]
         shared = torch.ones_like(person, dtype=torch.bool)
-        normals = align_mutually(NormalStack(people[members], people[members].mean(0), shared, 1.0))
-        untouched = decode_study(decoder, person, deform_to(normals, person))
+        normals = NormalStack(people[members], people[members].mean(0), shared, 1.0)
+        in_one_shape = align_mutually(normals)
+        untouched = decode_twofold(decoder, person, normals, deform_to(in_one_shape, person))
         marked.append(_marked_ml(untouched, person > 0, voxel_ml))
         donor = people[(number + 1 + SHOTS) % len(people)]
         for seed in range(_PLANTED):
             query, truth = _planted(person, donor, (number, seed))
-            log_odds = decode_study(decoder, query, deform_to(normals, query))
+            log_odds = decode_twofold(decoder, query, normals, deform_to(in_one_shape, query))
             dice.append(_dice(log_odds, query > 0, truth))
     median_marked = np.median(marked, axis=0)
     mean_dice = np.mean(dice, axis=0)

@@ -66,7 +66,8 @@ def train_decoder(
         network.load_state_dict(state["network"])
         optimiser.load_state_dict(state["optimiser"])
         average, first = state["average"], int(state["step"])
-    cases = CasePool(data, options.seed, options.cases, folder / _CASES / identity[:16])
+    case_folder = folder / _CASES / identity[:16]
+    cases = CasePool(data, options.seed, options.cases, case_folder, in_shape=options.in_shape)
     network.train()
     for step in range(first, options.steps):
         for group in optimiser.param_groups:

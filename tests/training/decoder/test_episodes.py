@@ -36,7 +36,7 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> CasePool:
     shape = torch.zeros(SHAPE)
     shape[10:13, 12:16, 11:14] = 1.0
     data = TeachingData((group_of(range(8)),), (shape,), {"person-0": "hash"})
-    return CasePool(data, 3, 20, tmp_path_factory.mktemp("cases"))
+    return CasePool(data, 3, 20, tmp_path_factory.mktemp("cases"), in_shape=True)
 
 
 def batches(cases: CasePool, count: int) -> Iterator[tuple[torch.Tensor, ...]]:

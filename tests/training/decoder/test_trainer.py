@@ -5,7 +5,11 @@ import pytest
 import torch
 
 from d24fad_core.errors import CancelledError, CheckpointError, ConfigurationError
-from d24fad_core.networks.support_decoder import SupportDecoder, SupportDecoderConfig
+from d24fad_core.networks.support_decoder import (
+    SupportDecoder,
+    SupportDecoderConfig,
+    TwofoldDecoder,
+)
 from d24fad_core.training.decoder.cases import CasePool
 from d24fad_core.training.decoder.config import DecoderTraining
 from d24fad_core.training.decoder.episodes import draw_batch
@@ -64,7 +68,7 @@ def test_teaching_lowers_the_loss_on_people_who_do_not_teach(
     taught = train_decoder(data, options, tmp_path)
     untaught = SupportDecoder(network).eval()
     others = TeachingData((group_of(range(20, 28)),), (), {})
-    cases = CasePool(others, 9, 30, tmp_path / "others")
+    cases = CasePool(others, 9, 30, tmp_path / "others", in_shape=True)
     losses = {id(taught): 0.0, id(untaught): 0.0}
     with torch.inference_mode():
         for step in range(12):
@@ -82,12 +86,14 @@ def test_the_threshold_leaves_people_dark(tmp_path: Path) -> None:
             return 20.0 * slices[:, 4].abs() - 3.0
 
     people = torch.stack([person(seed) for seed in range(20, 27)])
-    chosen = choose_threshold(Difference(OPTIONS.network), people, 0.008, lambda *_: None)
+    decoder = TwofoldDecoder(OPTIONS.network)
+    decoder.in_place = decoder.in_shape = Difference(OPTIONS.network)
+    chosen = choose_threshold(decoder, people, 0.008, lambda *_: None)
     assert chosen.mean_dice > 0.2
     assert chosen.median_marked_ml <= TOLERATED_ML
 
 
-def test_a_threshold_needs_people(data: TeachingData, tmp_path: Path) -> None:
-    decoder = train_decoder(data, replace(OPTIONS, steps=1), tmp_path)
+def test_a_threshold_needs_people(data: TeachingData) -> None:
+    decoder = TwofoldDecoder(OPTIONS.network)
     with pytest.raises(ConfigurationError, match="5 people are held out"):
         choose_threshold(decoder, data.groups[0].intensities[:5], 0.008, lambda *_: None)
