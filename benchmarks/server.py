@@ -10,7 +10,7 @@ import torch
 
 from benchmarks.machine import Measured
 from d24fad_core.simulation import SimulationOptions, simulate_cohort
-from monailabel_app.monai_label.infer_tasks import HEATMAP_MODEL
+from monailabel_app.analysis.model_names import HEATMAP_MODEL
 from monailabel_app.server_process import ServerProcess
 
 SHOTS = (2, 4, 8)

@@ -4,31 +4,78 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from monailabel.interfaces.datastore import Datastore
-
 from d24fad_core.progress import Progress
 from monailabel_app.analysis.analyses import Analyses, part
+from monailabel_app.analysis.model_names import HEATMAP_MODEL, MASK_MODEL
 from monailabel_app.analysis.results import StoredResult
 from monailabel_app.failures import RequestError
 from monailabel_app.jobs.job import Job, JobKind
 from monailabel_app.jobs.queue import Runner
 from monailabel_app.jobs.resolver import AnalysisResolver
-from monailabel_app.monai_label.infer_tasks import HEATMAP_MODEL, MASK_MODEL
 from monailabel_app.normals.quality import QualityControl
 from monailabel_app.studies.images import ImageCatalogue
+from monailabel_app.studies.study_store import StudyStore
 from monailabel_app.training.meta_training import MetaTraining
 
 
-class JobRunners:
-    """The work behind each kind of job.
+class LabelKeeper:
+    """Keeps mask and heatmap of each analysis as labels of its image.
+
+    Args:
+        datastore: where they are kept for MONAI Label's clients.
+    """
+
+    def __init__(self, datastore: StudyStore) -> None:
+        self._datastore = datastore
+
+    def keep(self, stored: StoredResult) -> None:
+        """Put mask and heatmap into the datastore; neither tag makes a case count as labelled."""
+        record = stored.record
+        for model, tag, path in (
+            (MASK_MODEL, "original", stored.mask),
+            (HEATMAP_MODEL, "heatmap", stored.preview),
+        ):
+            info = {"model": model, "result": record.id, "case_score": record.case_score}
+            self._datastore.save_label(record.image, str(path), tag, info)
+
+
+class Detection:
+    """Analyses one image.
 
     Args:
         analyses: runs the detector.
         resolve: finds the studies that a request names.
+        labels: keeps what came of it.
+    """
+
+    def __init__(self, analyses: Analyses, resolve: AnalysisResolver, labels: LabelKeeper) -> None:
+        self._analyses = analyses
+        self._resolve = resolve
+        self._labels = labels
+
+    def __call__(self, job: Job, progress: Progress) -> str:
+        """Analyse the image of a job; the result's id."""
+        asked = job.request
+        request = self._resolve(
+            {**asked["options"], "image": asked["image"], "support": asked["support"]}
+        )
+        # The studies stay those of the moment the job was asked for; the set's name goes on record.
+        parameters = replace(request.parameters, support_set=asked["support_set"])
+        if asked["support_set"]:
+            parameters = replace(parameters, support=None)
+        stored = self._analyses.run(replace(request, parameters=parameters), progress)
+        self._labels.keep(stored)
+        return stored.record.id
+
+
+class ManyDetections:
+    """Analyses many images, one by one, giving way to what people wait for.
+
+    Args:
+        analyses: runs the detector.
+        resolve: finds the studies that a request names.
+        labels: keeps what came of it.
         images: the studies of the server.
-        datastore: where mask and heatmap are kept for MONAI Label's clients.
-        quality: checks support sets.
-        training: continues meta-training.
         people_wait: whether a job that somebody waits for is queued or runs.
     """
 
@@ -36,50 +83,18 @@ class JobRunners:
         self,
         analyses: Analyses,
         resolve: AnalysisResolver,
+        labels: LabelKeeper,
         images: ImageCatalogue,
-        datastore: Datastore,
-        quality: QualityControl,
-        training: MetaTraining,
         people_wait: Callable[[], bool],
     ) -> None:
         self._analyses = analyses
         self._resolve = resolve
+        self._labels = labels
         self._images = images
-        self._datastore = datastore
-        self._quality = quality
-        self._training = training
         self._people_wait = people_wait
 
-    @property
-    def by_kind(self) -> Mapping[JobKind, Runner]:
-        """What does each kind of job."""
-        return {
-            JobKind.DETECT: self.detect,
-            JobKind.QUALITY: self.quality,
-            JobKind.SCORE: self.score,
-            JobKind.TRAIN: self._training.run,
-        }
-
-    def detect(self, job: Job, progress: Progress) -> str:
-        """Analyse one image and keep its mask and heatmap as labels."""
-        given = job.request
-        request = self._resolve(
-            {**given["options"], "image": given["image"], "support": given["support"]}
-        )
-        # The studies stay those of the moment the job was asked for; the set's name goes on record.
-        parameters = replace(request.parameters, support_set=given["support_set"])
-        if given["support_set"]:
-            parameters = replace(parameters, support=None)
-        stored = self._analyses.run(replace(request, parameters=parameters), progress)
-        self.keep_labels(stored)
-        return stored.record.id
-
-    def quality(self, job: Job, progress: Progress) -> None:
-        """Check how well the studies of a support set agree."""
-        self._quality.check(job.request["support_set"], progress)
-
-    def score(self, job: Job, progress: Progress) -> None:
-        """Analyse many images, one by one, giving way to what people wait for."""
+    def __call__(self, job: Job, progress: Progress) -> None:
+        """Score the images of a job, all where it names none."""
         options = {**job.request["options"], "support_set": job.request["support_set"]}
         images = job.request["images"] or self._images.identifiers()
         for number, image in enumerate(images):
@@ -94,14 +109,20 @@ class JobRunners:
                 )
             except RequestError:
                 continue  # an image of another kind: it gets no score with this set
-            self.keep_labels(stored)
+            self._labels.keep(stored)
 
-    def keep_labels(self, stored: StoredResult) -> None:
-        """Put mask and heatmap into the datastore; neither tag makes a case count as labelled."""
-        record = stored.record
-        for model, tag, path in (
-            (MASK_MODEL, "original", stored.mask),
-            (HEATMAP_MODEL, "heatmap", stored.preview),
-        ):
-            info = {"model": model, "result": record.id, "case_score": record.case_score}
-            self._datastore.save_label(record.image, str(path), tag, info)
+
+def job_runners(
+    detect: Detection, score: ManyDetections, quality: QualityControl, training: MetaTraining
+) -> Mapping[JobKind, Runner]:
+    """What does each kind of job."""
+
+    def check(job: Job, progress: Progress) -> None:
+        quality.check(job.request["support_set"], progress)
+
+    return {
+        JobKind.DETECT: detect,
+        JobKind.QUALITY: check,
+        JobKind.SCORE: score,
+        JobKind.TRAIN: training.run,
+    }

@@ -1,4 +1,4 @@
-"""How the packages hang together: rooms of the core in one direction, and no app below them."""
+"""How the packages hang together: rooms in one direction, no app below the core, small parts."""
 
 import ast
 from graphlib import CycleError, TopologicalSorter
@@ -8,6 +8,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 CORE = ROOT / "d24fad_core"
+SERVER = ROOT / "monailabel_app"
+# What knows MONAI Label: the adapter, how MONAI Label finds it, and the demo, which is a client.
+ADAPTER = {"monai_label", "main", "demo"}
+MOST_COLLABORATORS = 5
 APPS = {"monailabel_app", "monailabel", "D24FADSlicerLib", "slicer", "benchmarks", "tests"}
 
 
@@ -56,6 +60,49 @@ def test_no_rooms_of_the_core_import_each_other() -> None:
     assert {"io", "volumes", "networks", "detection", "cli"} <= graph.keys()
     assert "detection" in graph["cli"]
     assert circle(graph) == []
+
+
+def test_no_rooms_of_the_server_import_each_other() -> None:
+    graph = rooms(SERVER)
+    assert {"api", "monai_label", "services", "jobs"} <= graph.keys()
+    assert "services" in graph["api"] and "api" in graph["monai_label"]
+    assert circle(graph) == []
+
+
+def test_only_the_adapter_knows_monai_label() -> None:
+    others = [
+        path.relative_to(SERVER)
+        for path in SERVER.rglob("*.py")
+        if path.relative_to(SERVER).parts[0].removesuffix(".py") not in ADAPTER
+        and "monailabel" in {name.partition(".")[0] for name in imported_modules(path)}
+    ]
+    assert others == []
+    graph = rooms(SERVER)
+    assert [room for room in graph if "monai_label" in graph[room]] == ["main"]
+
+
+def required_of_constructors(path: Path) -> dict[str, int]:
+    """How many arguments each class of a file must be given."""
+    return {
+        owner.name: len(method.args.posonlyargs + method.args.args)
+        - 1
+        - len(method.args.defaults)
+        + method.args.kw_defaults.count(None)
+        for owner in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(owner, ast.ClassDef)
+        for method in owner.body
+        if isinstance(method, ast.FunctionDef) and method.name == "__init__"
+    }
+
+
+def test_no_part_of_the_server_needs_many_others() -> None:
+    needs = {
+        f"{path.relative_to(SERVER)}:{name}": count
+        for path in SERVER.rglob("*.py")
+        for name, count in required_of_constructors(path).items()
+    }
+    assert needs["review/reviews.py:Reviews"] == MOST_COLLABORATORS
+    assert {name: count for name, count in needs.items() if count > MOST_COLLABORATORS} == {}
 
 
 def test_the_core_imports_no_app() -> None:

@@ -65,8 +65,8 @@ class Analyses:
         checkpoint: the folder to begin with.
         images: finds content hashes.
         store: where results are kept.
-        known: normal studies that need not be read again; None where nothing can be kept.
-        cache: where masks are kept; None keeps them in no file.
+        cache: where masks and what is known of normal studies are kept; None where nothing can
+            be kept.
 
     Raises:
         CheckpointError: the checkpoint cannot be loaded.
@@ -78,7 +78,6 @@ class Analyses:
         checkpoint: Path,
         images: ImageCatalogue,
         store: ResultStore,
-        known: KnownStudies | None,
         cache: Path | None,
     ) -> None:
         self._thread = AnalysisThread()
@@ -86,7 +85,7 @@ class Analyses:
         self.detector = self._thread.run(lambda: load(checkpoint))
         self._images = images
         self._store = store
-        self._known = known
+        self._known = None if cache is None else KnownStudies(cache)
         self._cache = cache
         self._running = threading.Lock()
         self._prepared: OrderedDict[str, PreparedNormals] = OrderedDict()

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from monailabel.interfaces.datastore import Datastore
 from pydicom.dataset import Dataset
 from pydicom.filewriter import dcmwrite
 
@@ -19,8 +18,8 @@ from d24fad_core.export.dicom_source import DicomSource, read_source
 from monailabel_app.analysis.encodings import read_mask
 from monailabel_app.analysis.results import StoredResult, load_result
 from monailabel_app.failures import RequestError, refusal, sentence_and_remedy
-from monailabel_app.studies.datastore import PacsStudies
 from monailabel_app.studies.images import ImageCatalogue
+from monailabel_app.studies.study_store import Pacs, StudyStore
 
 
 class DicomKind(str, Enum):
@@ -39,7 +38,7 @@ class DicomResults:
         datastore: where they come from.
     """
 
-    def __init__(self, images: ImageCatalogue, datastore: Datastore) -> None:
+    def __init__(self, images: ImageCatalogue, datastore: StudyStore) -> None:
         self._images = images
         self._datastore = datastore
 
@@ -90,7 +89,7 @@ class DicomResults:
         Returns:
             What clients are told of it; None where the studies come from no PACS.
         """
-        if not isinstance(self._datastore, PacsStudies):
+        if not isinstance(self._datastore, Pacs):
             return None
         try:
             objects = self.reviewed(stored, mask, reviewer)
@@ -109,7 +108,7 @@ class DicomResults:
         Raises:
             RequestError: the studies come from none, or it did not take them.
         """
-        if not isinstance(self._datastore, PacsStudies):
+        if not isinstance(self._datastore, Pacs):
             raise RequestError(
                 "no_pacs",
                 "The studies of this server do not come from a PACS.",

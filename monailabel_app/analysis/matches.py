@@ -136,15 +136,13 @@ class Alignments:
 
     Args:
         images: the studies of the server.
-        known: studies that need not be read to know what they are; None where nothing is kept.
-        cache: where masks are kept; None keeps them in no file.
+        cache: where masks and what is known of normal studies are kept; None where nothing can
+            be kept.
     """
 
-    def __init__(
-        self, images: ImageCatalogue, known: KnownStudies | None, cache: Path | None
-    ) -> None:
+    def __init__(self, images: ImageCatalogue, cache: Path | None) -> None:
         self._images = images
-        self._known = known
+        self._known = None if cache is None else KnownStudies(cache)
         self._cache = cache
         # One at a time, which bounds the memory; the second of two equal requests finds the file.
         self._lock = threading.Lock()

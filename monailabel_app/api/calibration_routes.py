@@ -1,30 +1,26 @@
 """`/d24fad/v1/calibration`: what the scores mean against normal patients."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
 from monailabel_app.api.prefix import PREFIX
 from monailabel_app.calibration.normal_scale import Calibration
 from monailabel_app.calibration.normal_scores import Quantity
-
-if TYPE_CHECKING:
-    from monailabel_app.monai_label.app import D24FADApp
+from monailabel_app.services import Services
 
 _Rate = Annotated[float, Query(gt=0, lt=1, allow_inf_nan=False)]
 _Score = Annotated[float, Query(allow_inf_nan=False)]
 
 
-def router(app: D24FADApp) -> APIRouter:
-    """The routes, bound to the app."""
+def router(services: Services) -> APIRouter:
+    """The routes, bound to the services."""
     routes = APIRouter(prefix=f"{PREFIX}/calibration", tags=["D24FAD calibration"])
 
     def calibration(support_set: str | None, quantity: Quantity) -> tuple[str, Calibration]:
-        name = support_set or app.support_sets.default_name
-        return name, app.normals.calibration(name, quantity)
+        name = support_set or services.support_sets.default_name
+        return name, services.normals.calibration(name, quantity)
 
     @routes.get("", summary="The normal patients and what they can certify")
     def describe(
@@ -33,8 +29,8 @@ def router(app: D24FADApp) -> APIRouter:
         name, found = calibration(support_set, quantity)
         return {
             "support_set": name,
-            "support_hash": app.quality.support_hash(name),
-            "checkpoint_hash": app.analyses.detector.checkpoint_hash,
+            "support_hash": services.quality.support_hash(name),
+            "checkpoint_hash": services.analyses.detector.checkpoint_hash,
             "quantity": quantity.value,
             "normal_patients": found.patients,
             "normals": [asdict(normal) for normal in found.normals],

@@ -5,11 +5,6 @@ import json
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from monailabel.interfaces.exception import (
-    ImageNotFoundException,
-    LabelNotFoundException,
-    MONAILabelException,
-)
 from starlette.exceptions import HTTPException
 
 from d24fad_core.errors import D24FADError
@@ -18,19 +13,16 @@ from monailabel_app.failures import RequestError, body, refusal, refusal_of_stat
 
 def answer_errors(server: FastAPI) -> None:
     """Answer errors of all routes of a server as `docs/http-api.md` says."""
-    for kind in (RequestError, D24FADError, MONAILabelException, OSError, ValueError, Exception):
-        server.add_exception_handler(kind, _answer_error)
+    for kind in (RequestError, D24FADError, OSError, ValueError, Exception):
+        server.add_exception_handler(kind, answer_error)
     server.add_exception_handler(HTTPException, _answer_status)
     server.add_exception_handler(RequestValidationError, _answer_validation)
 
 
-async def _answer_error(request: Request, error: Exception) -> JSONResponse:
-    if isinstance(error, (ImageNotFoundException, LabelNotFoundException)):
-        error = RequestError("unknown_image", f"{error.msg}.", "Choose another one.")
-    elif isinstance(error, json.JSONDecodeError):
+async def answer_error(request: Request, error: Exception) -> JSONResponse:
+    """Answer an exception of a route."""
+    if isinstance(error, json.JSONDecodeError):
         error = RequestError("bad_request", f"This is not JSON: {error}.", "Send JSON.")
-    elif isinstance(error, MONAILabelException):
-        error = RequestError("bad_request", error.msg, "See docs/http-api.md.")
     refused = refusal(error)
     headers = {"Retry-After": "10"} if refused.code == "queue_full" else None
     return JSONResponse(body(refused), refused.status, headers=headers)
@@ -38,14 +30,14 @@ async def _answer_error(request: Request, error: Exception) -> JSONResponse:
 
 async def _answer_status(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, HTTPException):
-        return await _answer_error(request, error)
+        return await answer_error(request, error)
     refused = refusal_of_status(error.status_code, str(error.detail))
     return JSONResponse(body(refused), refused.status, headers=error.headers)
 
 
 async def _answer_validation(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RequestValidationError):
-        return await _answer_error(request, error)
+        return await answer_error(request, error)
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"])
     refused = RequestError(

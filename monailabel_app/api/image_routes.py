@@ -1,11 +1,9 @@
 """`/d24fad/v1/images`, `/uploads` and `/next`: the studies, sending one, and which is next."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
@@ -14,42 +12,42 @@ from starlette.concurrency import run_in_threadpool
 from monailabel_app.api.prefix import PREFIX
 from monailabel_app.failures import RequestError
 from monailabel_app.review.worklist import Entry, Strategy
+from monailabel_app.services import Services
 from monailabel_app.studies.images import Study
 from monailabel_app.studies.receiving import receive_file, too_large
-
-if TYPE_CHECKING:
-    from monailabel_app.monai_label.app import D24FADApp
 
 _SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha")
 _IMAGE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-def router(app: D24FADApp) -> APIRouter:
-    """The routes, bound to the app."""
+def router(services: Services) -> APIRouter:
+    """The routes, bound to the services."""
     routes = APIRouter(prefix=PREFIX, tags=["D24FAD images"])
 
     @routes.get("/images", summary="Every image with its review state")
     def list_images(state: str | None = None, support_set: str | None = None) -> dict[str, Any]:
-        entries = app.worklist.entries(_set_name(app, support_set))
+        entries = services.worklist.entries(_set_name(services, support_set))
         return {
-            "items": [_document(app, entry) for entry in entries if state in (None, entry.state)]
+            "items": [
+                _document(services, entry) for entry in entries if state in (None, entry.state)
+            ]
         }
 
     @routes.get("/images/{image}", summary="An image with its review state")
     def get_image(image: str, support_set: str | None = None) -> dict[str, Any]:
-        app.images.study(image)
-        entries = app.worklist.entries(_set_name(app, support_set))
-        return next(_document(app, entry) for entry in entries if entry.image == image)
+        services.images.study(image)
+        entries = services.worklist.entries(_set_name(services, support_set))
+        return next(_document(services, entry) for entry in entries if entry.image == image)
 
     @routes.get("/images/{image}/file", summary="The image's file")
     def get_file(image: str, format: Literal["nifti"] | None = None) -> FileResponse:  # noqa: A002
-        study = app.images.study(image)
+        study = services.images.study(image)
         # A DICOM series has no one file to send as it is.
         if format is None and study.path.is_file():
             path, name = study.path, study.path.name
         else:
-            path = app.nifti_copies.file(study)
+            path = services.nifti_copies.file(study)
             name = path.name if path == study.path else f"{image}.nii.gz"
         return FileResponse(path, media_type="application/octet-stream", filename=name)
 
@@ -60,47 +58,47 @@ def router(app: D24FADApp) -> APIRouter:
         sha256: str, length: Annotated[int | None, Query(alias="bytes", ge=0)] = None
     ) -> dict[str, Any]:
         _check_hash(sha256)
-        image = app.images.holder(sha256, length)
+        image = services.images.holder(sha256, length)
         if image is None:
             raise RequestError(
                 "unknown_upload",
                 f"No image with the hash {sha256} is here.",
                 "Send it with PUT to the same address.",
             )
-        return _upload_document(app, image, sha256)
+        return _upload_document(services, image, sha256)
 
     @routes.put("/uploads/{sha256}", status_code=201, summary="Send an image")
     async def upload(
         sha256: str, request: Request, response: Response, name: str | None = None
     ) -> dict[str, Any]:
         _check_hash(sha256)
-        if app.studies_kind != "folder":
+        if services.studies_kind != "folder":
             raise RequestError(
                 "uploads_not_supported",
                 "The studies of this server come from a PACS.",
                 "Send the series to the PACS and choose it by its series instance UID.",
             )
-        length = _content_length(request, app.configuration.upload_mb << 20)
-        known = await run_in_threadpool(app.images.holder, sha256, length)
+        length = _content_length(request, services.configuration.upload_mb << 20)
+        known = await run_in_threadpool(services.images.holder, sha256, length)
         if known is not None:
             response.status_code = 200
-            return _upload_document(app, known, sha256)
+            return _upload_document(services, known, sha256)
         image, suffix = _image_name(name, sha256)
-        if app.images.find(image) is not None:
+        if services.images.find(image) is not None:
             raise RequestError(
                 "already_exists",
                 f"There is another image '{image}' on this server.",
                 "Send it under another name.",
             )
-        target = app.studies_folder / f"{image}{suffix}"
+        target = services.studies_folder / f"{image}{suffix}"
         await receive_file(
             request.stream(),
             target,
             sha256,
-            app.configuration.upload_mb << 20,
-            lambda received: _accept(app, Study(image, received), sha256),
+            services.configuration.upload_mb << 20,
+            lambda received: _accept(services, Study(image, received), sha256),
         )
-        return await run_in_threadpool(_register, app, image, target)
+        return await run_in_threadpool(_register, services, image, target)
 
     @routes.get("/next", summary="The next case to review")
     def next_case(
@@ -108,7 +106,7 @@ def router(app: D24FADApp) -> APIRouter:
         support_set: str | None = None,
         exclude: Annotated[list[str] | None, Query()] = None,
     ) -> dict[str, Any]:
-        choice = app.worklist.next(strategy, _set_name(app, support_set), exclude or ())
+        choice = services.worklist.next(strategy, _set_name(services, support_set), exclude or ())
         if choice is None:
             raise RequestError(
                 "nothing_left", "Every image is reviewed.", "Add studies, or reopen a review."
@@ -126,35 +124,35 @@ def router(app: D24FADApp) -> APIRouter:
     return routes
 
 
-def _set_name(app: D24FADApp, name: str | None) -> str:
-    return app.support_sets.get(name or app.support_sets.default_name).name
+def _set_name(services: Services, name: str | None) -> str:
+    return services.support_sets.get(name or services.support_sets.default_name).name
 
 
-def _document(app: D24FADApp, entry: Entry) -> dict[str, Any]:
+def _document(services: Services, entry: Entry) -> dict[str, Any]:
     return {
         **asdict(entry),
-        "title": app.images.title(entry.image),
-        "sha256": app.images.hash_if_known(entry.image),
+        "title": services.images.title(entry.image),
+        "sha256": services.images.hash_if_known(entry.image),
     }
 
 
-def _accept(app: D24FADApp, study: Study, sha256: str) -> None:
+def _accept(services: Services, study: Study, sha256: str) -> None:
     """Refuse a file that cannot be read as a volume; note the others before they are listed."""
     study.volume()
-    app.images.uploads.add(study.name, sha256)
+    services.images.uploads.add(study.name, sha256)
 
 
-def _register(app: D24FADApp, image: str, path: Path) -> dict[str, Any]:
+def _register(services: Services, image: str, path: Path) -> dict[str, Any]:
     """Make a file in the studies folder an image of the server."""
-    app.datastore().add_image(image, str(path), {})
-    return _upload_document(app, image, app.images.content_hash(Study(image, path)))
+    services.datastore.add_image(image, str(path), {})
+    return _upload_document(services, image, services.images.content_hash(Study(image, path)))
 
 
-def _upload_document(app: D24FADApp, image: str, sha256: str) -> dict[str, Any]:
+def _upload_document(services: Services, image: str, sha256: str) -> dict[str, Any]:
     return {
         "image": image,
         "sha256": sha256,
-        "bytes": app.images.study(image).path.stat().st_size,
+        "bytes": services.images.study(image).path.stat().st_size,
     }
 
 

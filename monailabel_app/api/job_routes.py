@@ -1,11 +1,9 @@
 """`/d24fad/v1/jobs`: work with progress and cancel."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from dataclasses import asdict, fields
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
@@ -14,27 +12,25 @@ from monailabel_app.api.prefix import PREFIX
 from monailabel_app.api.request_bodies import JobBody
 from monailabel_app.failures import RequestError
 from monailabel_app.jobs.job import Job, JobKind, JobState
+from monailabel_app.services import Services
 from monailabel_app.times import now
 from monailabel_app.training.plan import TrainingOptions
-
-if TYPE_CHECKING:
-    from monailabel_app.monai_label.app import D24FADApp
 
 _POLL_SECONDS = 0.1
 
 
-def router(app: D24FADApp) -> APIRouter:
-    """The routes, bound to the app."""
+def router(services: Services) -> APIRouter:
+    """The routes, bound to the services."""
     routes = APIRouter(prefix=f"{PREFIX}/jobs", tags=["D24FAD jobs"])
 
     @routes.post("", status_code=202, summary="Start a job")
     def start_job(body: JobBody, response: Response) -> dict[str, Any]:
         if body.kind == JobKind.TRAIN.value:
             require_known_options(body.options, [field.name for field in fields(TrainingOptions)])
-            job = app.start_training(body.support_set, body.options)
+            job = services.planner.start(body.support_set, body.options)
         else:
-            job = app.jobs.submit(_build(app, body))
-        document = job_document(app, job)
+            job = services.jobs.submit(_build(services, body))
+        document = job_document(services, job)
         response.headers["Location"] = document["links"]["self"]
         return document
 
@@ -42,10 +38,10 @@ def router(app: D24FADApp) -> APIRouter:
     def list_jobs(state: JobState | None = None, image: str | None = None) -> dict[str, Any]:
         found = [
             job
-            for job in app.jobs.all()
+            for job in services.jobs.all()
             if state in (None, job.state) and image in (None, job.request.get("image"))
         ]
-        return {"items": [job_document(app, job) for job in found]}
+        return {"items": [job_document(services, job) for job in found]}
 
     @routes.get("/{job}", summary="A job; with `wait`, as soon as it changes")
     async def get_job(
@@ -53,22 +49,22 @@ def router(app: D24FADApp) -> APIRouter:
         wait: Annotated[float, Query(ge=0, le=30, allow_inf_nan=False)] = 0,
         after: Annotated[int | None, Query(ge=0)] = None,
     ) -> dict[str, Any]:
-        found = app.jobs.get(job)
+        found = services.jobs.get(job)
         seen = found.version if after is None else after
         end = time.monotonic() + wait
         while found.version <= seen and not found.state.finished and time.monotonic() < end:
             await asyncio.sleep(_POLL_SECONDS)
-            found = app.jobs.get(job)
-        return job_document(app, found)
+            found = services.jobs.get(job)
+        return job_document(services, found)
 
     @routes.delete("/{job}", summary="Cancel a job")
     def cancel_job(job: str) -> dict[str, Any]:
-        return job_document(app, app.jobs.cancel(job))
+        return job_document(services, services.jobs.cancel(job))
 
     return routes
 
 
-def job_document(app: D24FADApp, job: Job) -> dict[str, Any]:
+def job_document(services: Services, job: Job) -> dict[str, Any]:
     """A job as clients see it."""
     document = asdict(job)
     request = document.pop("request")
@@ -76,7 +72,7 @@ def job_document(app: D24FADApp, job: Job) -> dict[str, Any]:
     return {
         **request,
         **document,
-        "queue_position": app.jobs.position(job),
+        "queue_position": services.jobs.position(job),
         "links": {
             "self": f"{PREFIX}/jobs/{job.id}",
             "result": f"{PREFIX}/{_made(job.kind)}/{job.result}" if job.result else None,
@@ -88,7 +84,7 @@ def _made(kind: JobKind) -> str:
     return "checkpoints" if kind is JobKind.TRAIN else "results"
 
 
-def _build(app: D24FADApp, body: JobBody) -> Job:
+def _build(services: Services, body: JobBody) -> Job:
     """Check a request for a job and put it on record."""
     kind = JobKind(body.kind)
     require_known_options(body.options, OPTIONS)
@@ -101,27 +97,27 @@ def _build(app: D24FADApp, body: JobBody) -> Job:
         "abandon_after_s": body.abandon_after_s,
     }
     if kind is JobKind.DETECT:
-        return _detection(app, body, request)
-    request["support_set"] = body.support_set or app.support_sets.default_name
-    app.support_sets.get(request["support_set"])
+        return _detection(services, body, request)
+    request["support_set"] = body.support_set or services.support_sets.default_name
+    services.support_sets.get(request["support_set"])
     if kind is JobKind.SCORE:
         for image in body.images or ():
-            app.images.study(image)
+            services.images.study(image)
         request["images"] = body.images
     return Job.create(kind, request)
 
 
-def _detection(app: D24FADApp, body: JobBody, request: dict[str, Any]) -> Job:
+def _detection(services: Services, body: JobBody, request: dict[str, Any]) -> Job:
     if body.image is None:
         raise RequestError("bad_request", "The job names no image.", "Give 'image'.")
-    analysis = app.resolve({**body.options, "image": body.image, **_support_of(request)})
+    analysis = services.resolve({**body.options, "image": body.image, **_support_of(request)})
     request.update(
         image=body.image,
         support=[study.name for study in analysis.support],
         support_set=analysis.parameters.support_set if body.support is None else None,
     )
     job = Job.create(JobKind.DETECT, request)
-    stored = app.analyses.stored(analysis)
+    stored = services.analyses.stored(analysis)
     if stored is None:
         return job
     return job.changed(

@@ -1,8 +1,6 @@
 """`/d24fad/v1/results/{id}/matches`: the same place in the support studies."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
@@ -11,13 +9,11 @@ from monailabel_app.analysis.matches import AlignedGrid, Alignment, Point
 from monailabel_app.analysis.results import StoredResult
 from monailabel_app.api.prefix import PREFIX
 from monailabel_app.failures import RequestError
-
-if TYPE_CHECKING:
-    from monailabel_app.monai_label.app import D24FADApp
+from monailabel_app.services import Services
 
 
-def router(app: D24FADApp) -> APIRouter:
-    """The route, bound to the app."""
+def router(services: Services) -> APIRouter:
+    """The route, bound to the services."""
     routes = APIRouter(prefix=f"{PREFIX}/results", tags=["D24FAD results"])
 
     @routes.get("/{result}/matches", summary="The same place in each support study")
@@ -35,14 +31,14 @@ def router(app: D24FADApp) -> APIRouter:
             raise RequestError(
                 "bad_request", f"The request names {' and '.join(asked)}.", "Name one place only."
             )
-        stored = app.results.get(result)
+        stored = services.results.get(result)
         position: Point | None = None
         if finding is not None:
             position = _of_finding(stored, finding)
         elif ras_mm is not None:
             position = _numbers("ras_mm", ras_mm)
         index = _numbers("voxel", voxel) if voxel is not None else None
-        alignment = app.alignments.of(stored)
+        alignment = services.alignments.of(stored)
         seen = plane or Plane(stored.report["planes"][0])
         if index is not None:
             position = alignment.query.position(index)

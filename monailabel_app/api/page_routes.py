@@ -3,13 +3,11 @@
 Those of MONAI Label load their scripts from the web and stay blank in a closed network.
 """
 
-from __future__ import annotations
-
 from collections import deque
 from html import escape
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from fastapi.responses import (
@@ -19,13 +17,10 @@ from fastapi.responses import (
     RedirectResponse,
     Response,
 )
-from monailabel.config import settings
 
 from d24fad_core import RESEARCH_USE_ONLY, __version__
 from monailabel_app.failures import RequestError
-
-if TYPE_CHECKING:
-    from monailabel_app.monai_label.app import D24FADApp
+from monailabel_app.services import Services
 
 _OWN = Path(__file__).parent / "pages"
 # Swagger UI (Apache-2.0), as the package `fastapi-offline` (MIT) brings it.
@@ -38,13 +33,18 @@ _FILES = {
 }
 
 
-def router(app: D24FADApp) -> APIRouter:
-    """The routes, bound to the app."""
+def router(services: Services, log: Path | None = None) -> APIRouter:
+    """The routes, bound to the services.
+
+    Args:
+        services: what the pages tell of.
+        log: the file that the server logs into, if it does.
+    """
     routes = APIRouter(include_in_schema=False)
 
     @routes.get("/")
     def show_server() -> HTMLResponse:
-        return HTMLResponse(_landing_page(app))
+        return HTMLResponse(_landing_page(services))
 
     @routes.get("/docs")
     def redirect_to_docs() -> RedirectResponse:
@@ -67,7 +67,7 @@ def router(app: D24FADApp) -> APIRouter:
         html: bool = True,
         text: bool = False,
     ) -> Response:
-        end = _end_of_log(Path(settings.MONAI_LABEL_APP_DIR) / "logs" / "app.log", lines)
+        end = _end_of_log(log, lines)
         if text or not html:
             return PlainTextResponse(end)
         title = f"The last {lines} lines of the log"
@@ -76,15 +76,15 @@ def router(app: D24FADApp) -> APIRouter:
     return routes
 
 
-def _landing_page(app: D24FADApp) -> str:
-    images = app.images.identifiers()
-    sets = [app.support_sets.get(name) for name in app.support_sets.names()]
+def _landing_page(services: Services) -> str:
+    images = services.images.identifiers()
+    sets = [services.support_sets.get(name) for name in services.support_sets.names()]
     rows = "".join(
         f"<tr><td>{escape(record.name)}</td><td>{escape(record.title)}</td>"
         f"<td>{len(record.members)}</td></tr>"
         for record in sets
     )
-    pacs = app.studies_kind == "dicomweb"
+    pacs = services.studies_kind == "dicomweb"
     source = "the CT and MR series of a PACS" if pacs else "a folder of studies"
     viewer = (
         '<li><b>OHIF</b>: open <a href="ohif/">ohif/</a>.</li>'
@@ -130,8 +130,8 @@ def _page(title: str, body: str, root: str = "") -> str:
 """
 
 
-def _end_of_log(path: Path, lines: int) -> str:
-    if not path.is_file():
+def _end_of_log(path: Path | None, lines: int) -> str:
+    if path is None or not path.is_file():
         raise RequestError(
             "unknown_route", "The server keeps no log file.", "Look at what it prints."
         )

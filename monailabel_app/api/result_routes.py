@@ -1,11 +1,9 @@
 """`/d24fad/v1/results`: stored analyses and their files."""
 
-from __future__ import annotations
-
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter
@@ -23,33 +21,31 @@ from monailabel_app.analysis.encodings import (
 from monailabel_app.analysis.results import ResultRecord, StoredResult
 from monailabel_app.api.prefix import PREFIX
 from monailabel_app.failures import RequestError
-
-if TYPE_CHECKING:
-    from monailabel_app.monai_label.app import D24FADApp
+from monailabel_app.services import Services
 
 _NIFTI = "application/gzip"
 
 
-def router(app: D24FADApp) -> APIRouter:
-    """The routes, bound to the app."""
+def router(services: Services) -> APIRouter:
+    """The routes, bound to the services."""
     routes = APIRouter(prefix=f"{PREFIX}/results", tags=["D24FAD results"])
 
     @routes.get("", summary="Stored results, newest first")
     def list_results(image: str | None = None) -> dict[str, Any]:
-        return {"items": [record_document(record) for record in app.results.records(image)]}
+        return {"items": [record_document(record) for record in services.results.records(image)]}
 
     @routes.get("/{result}", summary="A result with its report")
     def get_result(result: str) -> dict[str, Any]:
-        stored = app.results.get(result)
+        stored = services.results.get(result)
         return {**record_document(stored.record), "report": stored.report}
 
     @routes.get("/{result}/report", summary="The report alone")
     def get_report(result: str) -> dict[str, Any]:
-        return app.results.get(result).report
+        return services.results.get(result).report
 
     @routes.get("/{result}/heatmap", summary="The heatmap, .nii.gz")
     def get_heatmap(result: str, encoding: Encoding = Encoding.UINT8) -> Response:
-        stored = app.results.get(result)
+        stored = services.results.get(result)
         if encoding is not Encoding.FLOAT32:
             path = stored.preview if encoding is Encoding.UINT8 else stored.heatmap
             return _file(stored, path, "heatmap.nii.gz", _NIFTI)
@@ -60,7 +56,7 @@ def router(app: D24FADApp) -> APIRouter:
 
     @routes.get("/{result}/mask", summary="The mask, .nii.gz")
     def get_mask(result: str, labels: Literal["mask", "findings"] = "mask") -> Response:
-        stored = app.results.get(result)
+        stored = services.results.get(result)
         if labels == "mask":
             return _file(stored, stored.mask, "mask.nii.gz", _NIFTI)
         with tempfile.TemporaryDirectory(prefix="d24fad-") as folder:
@@ -70,13 +66,13 @@ def router(app: D24FADApp) -> APIRouter:
 
     @routes.get("/{result}/overlay", summary="The slices with the highest scores, PNG")
     def get_overlay(result: str) -> Response:
-        stored = app.results.get(result)
+        stored = services.results.get(result)
         return _file(stored, stored.overlay, "overlay.png", "image/png")
 
     @routes.get("/{result}/dicom/{kind}", summary="A DICOM object of the result")
     def get_dicom(result: str, kind: DicomKind) -> Response:
-        stored = app.results.get(result)
-        written = app.dicom_results.objects(stored)[kind]
+        stored = services.results.get(result)
+        written = services.dicom_results.objects(stored)[kind]
         name = f'attachment; filename="{kind.value}.dcm"'
         return Response(
             dicom_bytes(written),
@@ -86,18 +82,18 @@ def router(app: D24FADApp) -> APIRouter:
 
     @routes.post("/{result}/dicom", status_code=201, summary="Send the DICOM objects to the PACS")
     def publish(result: str) -> dict[str, Any]:
-        objects = app.dicom_results.objects(app.results.get(result))
-        app.dicom_results.publish(objects)
+        objects = services.dicom_results.objects(services.results.get(result))
+        services.dicom_results.publish(objects)
         return {"items": stored_objects(objects)}
 
     @routes.delete("/{result}", status_code=204, summary="Remove a result")
     def remove(result: str) -> None:
-        stored = app.results.get(result)
-        if app.reviews.review(stored.record).events:
+        stored = services.results.get(result)
+        if services.reviews.review(stored.record).events:
             raise RequestError(
                 "in_use", f"The result '{result}' was reviewed.", "Keep it: the review rests on it."
             )
-        app.results.remove(result)
+        services.results.remove(result)
 
     return routes
 

@@ -1,13 +1,11 @@
 """`/d24fad/v1/results/{id}/review`: what reviewers decided."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
@@ -17,9 +15,7 @@ from monailabel_app.api.prefix import PREFIX
 from monailabel_app.api.request_bodies import EventBody, FinalBody
 from monailabel_app.failures import RequestError
 from monailabel_app.review.states import Review, ReviewEvent
-
-if TYPE_CHECKING:
-    from monailabel_app.monai_label.app import D24FADApp
+from monailabel_app.services import Services
 
 _CSV_COLUMNS = (
     "image",
@@ -36,18 +32,18 @@ _CSV_COLUMNS = (
 )
 
 
-def router(app: D24FADApp) -> APIRouter:
-    """The routes, bound to the app."""
+def router(services: Services) -> APIRouter:
+    """The routes, bound to the services."""
     routes = APIRouter(prefix=PREFIX, tags=["D24FAD reviews"])
 
     @routes.get("/results/{result}/review", summary="The review of a result")
     def get_review(result: str) -> dict[str, Any]:
-        stored = app.results.get(result)
-        return _document(app, stored, app.reviews.review(stored.record))
+        stored = services.results.get(result)
+        return _document(services, stored, services.reviews.review(stored.record))
 
     @routes.post("/results/{result}/review/events", status_code=201, summary="Append an event")
     def append_event(result: str, body: EventBody) -> dict[str, Any]:
-        stored = app.results.get(result)
+        stored = services.results.get(result)
         if body.action in ("edit", "add") and body.mask is None:
             raise RequestError(
                 "bad_request",
@@ -63,25 +59,25 @@ def router(app: D24FADApp) -> APIRouter:
             undoes=body.event if body.action == "undo" else None,
             key=body.key,
         )
-        with _telling_the_review(app, stored):
-            review = app.reviews.append(stored, event, body.expected_version)
-        return _document(app, stored, review)
+        with _telling_the_review(services, stored):
+            review = services.reviews.append(stored, event, body.expected_version)
+        return _document(services, stored, review)
 
     @routes.put("/results/{result}/review/masks/{sha256}", status_code=201, summary="Send a mask")
     async def send_mask(result: str, sha256: str, request: Request) -> dict[str, Any]:
-        stored = app.results.get(result)
-        limit = app.configuration.upload_mb << 20
-        path = await app.reviews.masks.receive(sha256, stored, request.stream(), limit)
+        stored = services.results.get(result)
+        limit = services.configuration.upload_mb << 20
+        path = await services.reviews.masks.receive(sha256, stored, request.stream(), limit)
         return {"mask": sha256, "bytes": path.stat().st_size}
 
     @routes.get("/results/{result}/review/masks/{sha256}", summary="A mask that was sent")
     def get_mask(result: str, sha256: str) -> FileResponse:
-        app.results.get(result)
-        return FileResponse(app.reviews.masks.get(sha256), media_type="application/gzip")
+        services.results.get(result)
+        return FileResponse(services.reviews.masks.get(sha256), media_type="application/gzip")
 
     @routes.put("/results/{result}/review/final", summary="Make and store the final label")
     def store_final(result: str, body: FinalBody) -> dict[str, Any]:
-        stored = app.results.get(result)
+        stored = services.results.get(result)
         if body.expected_version is None:
             raise RequestError(
                 "bad_request",
@@ -89,56 +85,58 @@ def router(app: D24FADApp) -> APIRouter:
                 "Give the version of the review that the reviewer saw.",
             )
         event = ReviewEvent("final", body.reviewer, note=body.note, mask=body.mask, key=body.key)
-        with _telling_the_review(app, stored):
-            final = app.reviews.store_final(stored, event, body.expected_version)
+        with _telling_the_review(services, stored):
+            final = services.reviews.store_final(stored, event, body.expected_version)
         return {
-            **_document(app, stored, final.review),
-            "pacs": app.dicom_results.publish_final(stored, final.mask, body.reviewer),
+            **_document(services, stored, final.review),
+            "pacs": services.dicom_results.publish_final(stored, final.mask, body.reviewer),
         }
 
     @routes.get("/results/{result}/review/final", summary="The final label")
     def get_final(result: str) -> FileResponse:
-        stored = app.results.get(result)
-        final = app.reviews.review(stored.record).final
+        stored = services.results.get(result)
+        final = services.reviews.review(stored.record).final
         if final is None or final.mask is None:
             raise RequestError(
                 "unknown_result",
                 f"The result '{result}' has no final label.",
                 "Decide every finding and store it: PUT …/review/final.",
             )
-        return FileResponse(app.reviews.masks.get(final.mask), media_type="application/gzip")
+        return FileResponse(services.reviews.masks.get(final.mask), media_type="application/gzip")
 
     @routes.get("/reviews/export", summary="All reviews, as CSV or JSON")
     def export(format: Literal["csv", "json"] = "json", image: str | None = None) -> Response:  # noqa: A002
-        reviewed = [app.results.find(result) for result in app.reviews.log.results()]
+        reviewed = [services.results.find(result) for result in services.reviews.log.results()]
         chosen = [s for s in reviewed if s and image in (None, s.record.image)]
         if image is not None and not chosen:
-            app.images.study(image)  # one that is known and not reviewed has no rows
-        documents = [(s, app.reviews.review(s.record)) for s in chosen]
+            services.images.study(image)  # one that is known and not reviewed has no rows
+        documents = [(s, services.reviews.review(s.record)) for s in chosen]
         if format == "csv":
             return Response(
                 _csv(documents),
                 media_type="text/csv; charset=utf-8",
                 headers={"Content-Disposition": 'attachment; filename="reviews.csv"'},
             )
-        return JSONResponse({"items": [_document(app, s, review) for s, review in documents]})
+        return JSONResponse({"items": [_document(services, s, review) for s, review in documents]})
 
     return routes
 
 
 @contextmanager
-def _telling_the_review(app: D24FADApp, stored: StoredResult) -> Iterator[None]:
+def _telling_the_review(services: Services, stored: StoredResult) -> Iterator[None]:
     """Put the review as it is now beside the refusal of a client that saw another one."""
     try:
         yield
     except RequestError as error:
         if error.code == "review_changed":
-            error.extra = {"review": _document(app, stored, app.reviews.review(stored.record))}
+            error.extra = {
+                "review": _document(services, stored, services.reviews.review(stored.record))
+            }
         raise
 
 
-def _document(app: D24FADApp, stored: StoredResult, review: Review) -> dict[str, Any]:
-    lost = app.reviews.log.lost(stored.record.id)
+def _document(services: Services, stored: StoredResult, review: Review) -> dict[str, Any]:
+    lost = services.reviews.log.lost(stored.record.id)
     return review_document(stored.record.id, stored.record.image, review, lost)
 
 

@@ -1,9 +1,7 @@
 """`/d24fad/v1/support-sets`: named lists of normal studies."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastapi import APIRouter
 
@@ -14,20 +12,18 @@ from monailabel_app.api.request_bodies import MemberBody, SupportSetBody, Suppor
 from monailabel_app.jobs.job import Job, JobKind
 from monailabel_app.normals.quality import Check, SetQuality, StudyQuality
 from monailabel_app.normals.support_sets import DEFAULT_SET, Member, SupportSetRecord
-
-if TYPE_CHECKING:
-    from monailabel_app.monai_label.app import D24FADApp
+from monailabel_app.services import Services
 
 
-def router(app: D24FADApp) -> APIRouter:
-    """The routes, bound to the app."""
+def router(services: Services) -> APIRouter:
+    """The routes, bound to the services."""
     routes = APIRouter(prefix=f"{PREFIX}/support-sets", tags=["D24FAD support sets"])
 
     @routes.get("", summary="All support sets")
     def list_sets() -> dict[str, Any]:
         items = []
-        for name in app.support_sets.names():
-            document = _document(app, app.support_sets.get(name))
+        for name in services.support_sets.names():
+            document = _document(services, services.support_sets.get(name))
             for study in document["studies"]:
                 study.pop("quality")
             items.append(document)
@@ -36,24 +32,24 @@ def router(app: D24FADApp) -> APIRouter:
     @routes.post("", status_code=201, summary="Create a support set")
     def create_set(body: SupportSetBody) -> dict[str, Any]:
         members = tuple(Member(image, reviewer=body.reviewer) for image in body.studies)
-        record = app.support_sets.create(
+        record = services.support_sets.create(
             SupportSetRecord(body.name, body.title, body.body_part, body.protocol, members=members)
         )
-        _start_check(app, record)
-        return _document(app, record)
+        _start_check(services, record)
+        return _document(services, record)
 
     @routes.get("/{name}", summary="A support set with the quality of each study")
     def get_set(name: str) -> dict[str, Any]:
-        return _document(app, app.support_sets.get(name))
+        return _document(services, services.support_sets.get(name))
 
     @routes.patch("/{name}", summary="Change the words about a support set")
     def change_set(name: str, body: SupportSetChange) -> dict[str, Any]:
-        record = app.support_sets.describe(name, body.title, body.body_part, body.protocol)
-        return _document(app, record)
+        record = services.support_sets.describe(name, body.title, body.body_part, body.protocol)
+        return _document(services, record)
 
     @routes.delete("/{name}", status_code=204, summary="Delete a support set")
     def delete_set(name: str) -> None:
-        app.support_sets.delete(name)
+        services.support_sets.delete(name)
 
     @routes.post("/{name}/studies", status_code=201, summary="Add a study")
     def add_study(name: str, body: MemberBody) -> dict[str, Any]:
@@ -65,32 +61,32 @@ def router(app: D24FADApp) -> APIRouter:
         )
         if body.confirmed_normal:
             # Refused before anything is written where the set or the image is unknown.
-            app.support_sets.get(name)
-            app.images.study(body.image)
-            app.reviews.confirm_normal(body.image, body.reviewer, body.note)
-        record = app.support_sets.add(name, member)
-        _start_check(app, record)
+            services.support_sets.get(name)
+            services.images.study(body.image)
+            services.reviews.confirm_normal(body.image, body.reviewer, body.note)
+        record = services.support_sets.add(name, member)
+        _start_check(services, record)
         if body.rescore:
-            app.score_again(name)
-        return _document(app, record)
+            services.scoring.again(name)
+        return _document(services, record)
 
     @routes.delete("/{name}/studies/{image}", summary="Remove a study from the set")
     def remove_study(name: str, image: str) -> dict[str, Any]:
-        record = app.support_sets.remove(name, image)
-        _start_check(app, record)
-        return _document(app, record)
+        record = services.support_sets.remove(name, image)
+        _start_check(services, record)
+        return _document(services, record)
 
     @routes.post("/{name}/quality", status_code=202, summary="Check the set's quality again")
     def check_quality(name: str) -> dict[str, Any]:
-        app.support_sets.get(name)
-        return job_document(app, app.jobs.submit(_quality_job(name)))
+        services.support_sets.get(name)
+        return job_document(services, services.jobs.submit(_quality_job(name)))
 
     return routes
 
 
-def _document(app: D24FADApp, record: SupportSetRecord) -> dict[str, Any]:
+def _document(services: Services, record: SupportSetRecord) -> dict[str, Any]:
     """A support set as clients see it."""
-    known = app.quality.known(record.name)
+    known = services.quality.known(record.name)
     states = known.studies if known else {}
     unusable = sum(quality.state == "failed" for quality in states.values())
     return {
@@ -104,34 +100,35 @@ def _document(app: D24FADApp, record: SupportSetRecord) -> dict[str, Any]:
         "read_only": False,
         "is_default": record.name == DEFAULT_SET,
         "usable": len(record.members) - unusable >= MINIMUM_SUPPORTS,
-        "hash": app.quality.support_hash(record.name),
+        "hash": services.quality.support_hash(record.name),
         "studies": [
-            _member_document(app, member, states.get(member.image)) for member in record.members
+            _member_document(services, member, states.get(member.image))
+            for member in record.members
         ],
-        "quality": _quality_document(app, record.name, known),
+        "quality": _quality_document(services, record.name, known),
     }
 
 
 def _member_document(
-    app: D24FADApp, member: Member, quality: StudyQuality | None
+    services: Services, member: Member, quality: StudyQuality | None
 ) -> dict[str, Any]:
-    study = app.images.find(member.image)
+    study = services.images.find(member.image)
     if study is None:
         gone = Check("readable", False, "The study is not on this server any more.")
         quality = StudyQuality("failed", None, (gone,))
     return {
         **asdict(member),
         "added": member.added or None,
-        "content_hash": app.images.content_hash(study) if study else None,
+        "content_hash": services.images.content_hash(study) if study else None,
         "quality": asdict(quality or StudyQuality()),
     }
 
 
-def _quality_document(app: D24FADApp, name: str, known: SetQuality | None) -> dict[str, Any]:
+def _quality_document(services: Services, name: str, known: SetQuality | None) -> dict[str, Any]:
     running = next(
         (
             job
-            for job in app.jobs.all()
+            for job in services.jobs.all()
             if job.kind is JobKind.QUALITY
             and not job.state.finished
             and job.request["support_set"] == name
@@ -146,9 +143,9 @@ def _quality_document(app: D24FADApp, name: str, known: SetQuality | None) -> di
     }
 
 
-def _start_check(app: D24FADApp, record: SupportSetRecord) -> None:
+def _start_check(services: Services, record: SupportSetRecord) -> None:
     if record.members:
-        app.jobs.submit(_quality_job(record.name))
+        services.jobs.submit(_quality_job(record.name))
 
 
 def _quality_job(name: str) -> Job:

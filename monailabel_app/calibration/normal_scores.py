@@ -2,8 +2,6 @@
 
 from enum import Enum
 
-from monailabel.interfaces.datastore import Datastore
-
 from d24fad_core.detection.detector import RESULT_SCHEMA
 from d24fad_core.files import hash_bytes
 from monailabel_app.analysis.analyses import Analyses
@@ -12,6 +10,7 @@ from monailabel_app.analysis.results import ResultRecord, ResultStore
 from monailabel_app.calibration.normal_scale import Calibration, NormalScore
 from monailabel_app.normals.quality import QualityControl
 from monailabel_app.review.worklist import Worklist
+from monailabel_app.studies.study_store import StudyStore
 
 
 class Quantity(str, Enum):
@@ -42,7 +41,7 @@ class NormalPatients:
         results: ResultStore,
         analyses: Analyses,
         quality: QualityControl,
-        datastore: Datastore,
+        datastore: StudyStore,
     ) -> None:
         self._worklist = worklist
         self._results = results

@@ -8,7 +8,7 @@ from typing import Any
 import requests
 from monailabel.client import MONAILabelClient
 
-from monailabel_app.monai_label.infer_tasks import HEATMAP_MODEL, MASK_MODEL
+from monailabel_app.analysis.model_names import HEATMAP_MODEL, MASK_MODEL
 
 
 @dataclass(frozen=True)

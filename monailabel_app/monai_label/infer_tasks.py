@@ -20,11 +20,8 @@ from monailabel_app.analysis.encodings import (
     write_heatmap,
     write_labels,
 )
+from monailabel_app.analysis.model_names import HEATMAP_MODEL, LABELS
 from monailabel_app.analysis.results import StoredResult
-
-MASK_MODEL = "anomaly"
-HEATMAP_MODEL = "anomaly_heatmap"
-LABELS = {"anomaly": 1}
 
 Resolver = Callable[[Mapping[str, Any]], AnalysisRequest]
 

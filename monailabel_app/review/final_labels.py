@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import requests
-from monailabel.interfaces.exception import ImageNotFoundException
 
 from d24fad_core.files import hash_file
 from monailabel_app.failures import RequestError
 from monailabel_app.review.log import LoggedEvent, ReviewLog
 from monailabel_app.review.reviewed_masks import ReviewedMasks
+from monailabel_app.studies.study_store import MissingImageError
 
 logger = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ FINAL = "final"
 
 
 class Labels(Protocol):
-    """A datastore of MONAI Label, as final labels need it."""
+    """A store of studies, as final labels need it."""
 
     def label_file(self, image_id: str, label_tag: str) -> Path | None:
         """The file of a label; None where there is none."""
@@ -68,7 +68,7 @@ class FinalLabels:
                 RequestError,
                 OSError,
                 requests.RequestException,
-                ImageNotFoundException,
+                MissingImageError,
             ) as error:
                 logger.warning(
                     "The final label of '%s' is not in the datastore yet (%s)",

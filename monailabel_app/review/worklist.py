@@ -4,13 +4,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from monailabel.interfaces.datastore import Datastore
-
 from monailabel_app.normals.support_sets import Member, SupportSets
 from monailabel_app.review.review_states import ReviewState, ReviewStates
 from monailabel_app.store.database import Database
 from monailabel_app.store.schema import RESULTS
 from monailabel_app.studies.images import ImageCatalogue
+from monailabel_app.studies.study_store import StudyStore
 
 
 class Strategy(str, Enum):
@@ -75,7 +74,7 @@ class Worklist:
 
     Args:
         images: the studies of the server.
-        datastore: MONAI Label's, for the labels.
+        datastore: where the labels are.
         database: knows the results.
         states: where each review stands.
         support_sets: the support sets.
@@ -84,7 +83,7 @@ class Worklist:
     def __init__(
         self,
         images: ImageCatalogue,
-        datastore: Datastore,
+        datastore: StudyStore,
         database: Database,
         states: ReviewStates,
         support_sets: SupportSets,

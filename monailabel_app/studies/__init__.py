@@ -1,1 +1,1 @@
-"""The studies a client can name: a folder or a PACS behind MONAI Label's datastore."""
+"""The studies a client can name: of a folder or a PACS, whatever store they lie in."""

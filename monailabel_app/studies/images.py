@@ -1,4 +1,4 @@
-"""The studies that clients can name: MONAI Label's datastore, seen by image id only."""
+"""The studies that clients can name: a store of studies, seen by image id only."""
 
 import fnmatch
 import math
@@ -9,7 +9,6 @@ from pathlib import Path
 
 import nibabel
 import SimpleITK
-from monailabel.interfaces.datastore import Datastore
 from nibabel.filebasedimages import ImageFileError
 
 from d24fad_core.errors import InputError
@@ -19,8 +18,8 @@ from d24fad_core.io.reading import read_volume
 from d24fad_core.volumes.reduction import LARGEST_WHOLE_SCAN
 from d24fad_core.volumes.volume import Modality, Volume
 from monailabel_app.failures import RequestError, sentence_and_remedy
-from monailabel_app.studies.datastore import PacsStudies
 from monailabel_app.studies.file_hashes import FileHashes
+from monailabel_app.studies.study_store import Pacs, StudyStore
 from monailabel_app.studies.uploads import Uploads
 
 LARGEST_VOXELS = LARGEST_WHOLE_SCAN
@@ -94,12 +93,12 @@ class ImageCatalogue:
     """Finds studies by image id, and remembers the hashes of their content.
 
     Args:
-        datastore: where MONAI Label keeps the studies.
+        datastore: where the studies lie.
         hashes: of the files' content, which outlive the server.
         uploads: what clients sent.
     """
 
-    def __init__(self, datastore: Datastore, hashes: FileHashes, uploads: Uploads) -> None:
+    def __init__(self, datastore: StudyStore, hashes: FileHashes, uploads: Uploads) -> None:
         self._datastore = datastore
         self._hashes = hashes
         self.uploads = uploads
@@ -120,13 +119,13 @@ class ImageCatalogue:
                 f"There is no image '{image[:100]}' on this server.",
                 "Choose one of the images that GET /d24fad/v1/images lists.",
             )
-        if isinstance(self._datastore, PacsStudies):
+        if isinstance(self._datastore, Pacs):
             return Study(image, self._datastore.series_folder(image))
         return Study(image, Path(self._datastore.get_image_uri(image)))
 
     def title(self, image: str) -> str:
         """What people call an image: its id, or what the PACS says of the series."""
-        return self._datastore.title(image) if isinstance(self._datastore, PacsStudies) else image
+        return self._datastore.title(image) if isinstance(self._datastore, Pacs) else image
 
     def find(self, image: str) -> Study | None:
         """The study of an image id, None where there is no such image any more."""
@@ -162,7 +161,7 @@ class ImageCatalogue:
 
     def _cached_path(self, image: str) -> Path | None:
         """The file of an image that lies on this disk; nothing is fetched from a PACS."""
-        if isinstance(self._datastore, PacsStudies):
+        if isinstance(self._datastore, Pacs):
             return None
         path = Path(self._datastore.get_image_uri(image))
         return path if path.is_file() else None

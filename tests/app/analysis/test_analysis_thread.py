@@ -11,7 +11,6 @@ import pytest
 
 from d24fad_core.detection.comparison import ModelIdentity
 from d24fad_core.errors import SupportError
-from d24fad_core.io.known_studies import KnownStudies
 from d24fad_core.masking.choice import BrainMask
 from d24fad_core.volumes.volume import Modality, Volume
 from monailabel_app.analysis.analyses import Analyses, AnalysisRequest
@@ -97,8 +96,8 @@ def test_every_part_of_an_analysis_is_done_there(tmp_path: Path, database: Datab
         return stand_in
 
     stand_in: Any = StandIn()
-    known, store = KnownStudies(tmp_path), ResultStore(tmp_path / "results", database)
-    analyses = Analyses(load, tmp_path, stand_in, store, known, tmp_path)
+    store = ResultStore(tmp_path / "results", database)
+    analyses = Analyses(load, tmp_path, stand_in, store, tmp_path)
     analyses.serve(tmp_path)
     parameters = AnalysisParameters(brain=BrainMask.NONE)
     with pytest.raises(RequestError, match="seen enough"):

@@ -9,10 +9,11 @@ from d24fad_core.io.reading import read_volume
 from monailabel_app.analysis.dicom_results import DicomKind, DicomResults, dicom_bytes
 from monailabel_app.analysis.results import ResultRecord, ResultStore, StoredResult
 from monailabel_app.failures import RequestError
+from monailabel_app.monai_label.datastore import StudiesFolder
 from monailabel_app.store.database import Database
-from monailabel_app.studies.datastore import VOLUME_PATTERNS, StudiesFolder
 from monailabel_app.studies.file_hashes import FileHashes
 from monailabel_app.studies.images import ImageCatalogue
+from monailabel_app.studies.study_store import VOLUME_PATTERNS
 from monailabel_app.studies.uploads import Uploads
 from tests.export.analysed_study import analysed
 from tests.io.dicom.dicom_builder import change, write_series

@@ -26,6 +26,7 @@ from monailabel_app.former_state import import_former_state
 from monailabel_app.jobs.job import Job, JobKind, JobStore
 from monailabel_app.jobs.queue import JobQueue
 from monailabel_app.jobs.resolver import AnalysisResolver
+from monailabel_app.monai_label.datastore import StudiesFolder
 from monailabel_app.normals.quality import QualityControl
 from monailabel_app.normals.support_sets import SupportSets
 from monailabel_app.review.log import ReviewLog
@@ -33,9 +34,9 @@ from monailabel_app.review.reviewed_masks import ReviewedMasks
 from monailabel_app.review.reviews import Reviews
 from monailabel_app.server_process import APP_FOLDER
 from monailabel_app.store.recovery import open_database
-from monailabel_app.studies.datastore import VOLUME_PATTERNS, StudiesFolder
 from monailabel_app.studies.file_hashes import FileHashes
 from monailabel_app.studies.images import ImageCatalogue
+from monailabel_app.studies.study_store import VOLUME_PATTERNS
 from monailabel_app.studies.uploads import Uploads
 
 _START_SECONDS = 300.0

@@ -19,10 +19,9 @@ PAGES = ("/", "/docs/", "/logs/")
 
 
 @pytest.fixture
-def client(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> TestClient:
+def client(tmp_path: Any) -> TestClient:
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs" / "app.log").write_text("first\nsecond <script>\nthird\n")
-    monkeypatch.setattr(page_routes.settings, "MONAI_LABEL_APP_DIR", str(tmp_path))
     record = SupportSetRecord("brain", "<b>Brain</b>", members=(Member("a"), Member("b")))
     app: Any = SimpleNamespace(
         images=SimpleNamespace(identifiers=lambda: ("a", "b", "c")),
@@ -30,7 +29,7 @@ def client(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> TestClient:
         studies_kind="folder",
     )
     server = FastAPI(docs_url=None, redoc_url=None)
-    server.include_router(page_routes.router(app))
+    server.include_router(page_routes.router(app, tmp_path / "logs" / "app.log"))
     server.add_middleware(Gate, configuration=ServerConfiguration(), origins=())
     return TestClient(server, base_url="http://127.0.0.1:8000", client=("127.0.0.1", 50000))
 

@@ -8,11 +8,12 @@ import pytest
 
 from d24fad_core.files import hash_file
 from monailabel_app.failures import RequestError
+from monailabel_app.monai_label.datastore import StudiesFolder
 from monailabel_app.normals.support_sets import Member, SupportSetRecord, SupportSets
 from monailabel_app.store.database import Database
-from monailabel_app.studies.datastore import VOLUME_PATTERNS, StudiesFolder
 from monailabel_app.studies.file_hashes import FileHashes
 from monailabel_app.studies.images import ImageCatalogue
+from monailabel_app.studies.study_store import VOLUME_PATTERNS
 from monailabel_app.studies.uploads import Uploads
 
 

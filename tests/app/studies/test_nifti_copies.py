@@ -9,12 +9,13 @@ import SimpleITK
 from nibabel.affines import apply_affine
 
 from monailabel_app.failures import RequestError
+from monailabel_app.monai_label.datastore import StudiesFolder
 from monailabel_app.store.database import Database
 from monailabel_app.studies import nifti_copies as module
-from monailabel_app.studies.datastore import VOLUME_PATTERNS, StudiesFolder
 from monailabel_app.studies.file_hashes import FileHashes
 from monailabel_app.studies.images import ImageCatalogue
 from monailabel_app.studies.nifti_copies import NiftiCopies
+from monailabel_app.studies.study_store import VOLUME_PATTERNS
 from monailabel_app.studies.uploads import Uploads
 from tests.io.dicom.dicom_builder import write_series
 

@@ -4,11 +4,8 @@ The stock route passes on any path, so `..` reaches the rest of the PACS; it dro
 holds up the whole server while the PACS is slow.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import requests
@@ -17,9 +14,7 @@ from fastapi.responses import StreamingResponse
 from monailabel.config import settings
 
 from monailabel_app.failures import RequestError
-
-if TYPE_CHECKING:
-    from monailabel_app.monai_label.app import D24FADApp
+from monailabel_app.services import Services
 
 # PS3.18: UIDs, and the words between them.
 _ALLOWED = re.compile(
@@ -29,13 +24,13 @@ _ALLOWED = re.compile(
 _PASSED_ON = ("content-type", "content-length", "etag", "last-modified")
 
 
-def router(app: D24FADApp) -> APIRouter:
-    """The routes, bound to the app."""
+def router(services: Services) -> APIRouter:
+    """The routes, bound to the services."""
     routes = APIRouter(prefix="/proxy/dicom", include_in_schema=False)
 
     @routes.get("/{path:path}")
     def pass_on(path: str, request: Request) -> StreamingResponse:
-        if app.studies_kind != "dicomweb":
+        if services.studies_kind != "dicomweb":
             raise RequestError(
                 "route_closed",
                 "The studies of this server do not come from a PACS.",
@@ -51,7 +46,9 @@ def router(app: D24FADApp) -> APIRouter:
             )
         is_query = operation == "qido" and not wanted.endswith("metadata")
         prefix = settings.MONAI_LABEL_QIDO_PREFIX if is_query else settings.MONAI_LABEL_WADO_PREFIX
-        address = "/".join(filter(None, (app.studies.rstrip("/"), prefix, wanted)))
+        address = "/".join(
+            filter(None, (settings.MONAI_LABEL_STUDIES.strip().rstrip("/"), prefix, wanted))
+        )
         return _fetch(address, request)
 
     return routes

@@ -29,12 +29,16 @@ from pydicom.dataset import Dataset
 
 from d24fad_core.files import whole_file, write_text
 from d24fad_core.io.dicom.series import holds_dicom
+from monailabel_app.studies.study_store import MissingImageError
 
 logger = logging.getLogger(__name__)
 
-VOLUME_PATTERNS = ("*.nii.gz", "*.nii", "*.nrrd", "*.mha")
 _LIST_SECONDS = 30.0
 _DESCRIPTION_LETTERS = 64
+
+
+class UnlistedImageError(ImageNotFoundException, MissingImageError):
+    """There is no such image: as MONAI Label says it, and as our own parts look for it."""
 
 
 class StudiesFolder(LocalDatastore):
@@ -60,7 +64,7 @@ class StudiesFolder(LocalDatastore):
         """
         entry = self._datastore.objects.get(image_id)
         if entry is None:
-            raise ImageNotFoundException(f"Image {image_id} not found")
+            raise UnlistedImageError(f"Image {image_id} not found")
         _, extension = self._to_id(Path(label_filename).name)
         name = self._filename(image_id, extension)
         with self._changing:
@@ -227,7 +231,7 @@ class PacsStudies(DICOMWebDatastore, StudiesFolder):
             ImageNotFoundException: the PACS lists no such series.
         """
         if image_id not in self.list_images():
-            raise ImageNotFoundException(f"Image {image_id} not found")
+            raise UnlistedImageError(f"Image {image_id} not found")
         folder = Path(self._datastore.image_path()) / image_id
         with self._fetching:
             if not folder.is_dir():

@@ -4,13 +4,11 @@ The stock route computes in the server's event loop, so nothing else is answered
 any path of the machine and leaves its temporary files when a request fails.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, File, Form, UploadFile
 from fastapi.responses import JSONResponse, Response
@@ -18,9 +16,8 @@ from requests_toolbelt import MultipartEncoder
 
 from monailabel_app.analysis.dicom_results import dicom_bytes
 from monailabel_app.failures import RequestError
-
-if TYPE_CHECKING:
-    from monailabel_app.monai_label.app import D24FADApp
+from monailabel_app.monai_label.inference import Inference
+from monailabel_app.services import Services
 
 _READABLE = (".nii.gz", ".nii", ".nrrd", ".mha")
 # `image`, `model` and the like of the form would otherwise overrule what the address says.
@@ -42,8 +39,8 @@ _TAKEN_FROM_FORM = frozenset(
 )
 
 
-def router(app: D24FADApp) -> APIRouter:
-    """The route, bound to the app."""
+def router(services: Services, inference: Inference) -> APIRouter:
+    """The route, bound to services and models."""
     routes = APIRouter(prefix="/infer", tags=["Infer"])
 
     # A plain `def` runs in a worker thread and leaves the event loop free.
@@ -70,10 +67,10 @@ def router(app: D24FADApp) -> APIRouter:
                 )
             else:
                 request["image"] = image
-            result = app.infer(request)
+            result = inference.run(request)
             if output == "dicom_seg":
-                stored = app.results.get(result["params"]["result"])
-                written = app.dicom_results.segmentation(stored)
+                stored = services.results.get(result["params"]["result"])
+                written = services.dicom_results.segmentation(stored)
                 return Response(dicom_bytes(written), media_type="application/dicom")
             return _respond(model, result["file"], result["params"], output)
 

@@ -9,7 +9,7 @@ from monailabel.datastore.dicom import DICOMwebClientX
 from requests.adapters import HTTPAdapter
 
 from d24fad_core.volumes.volume import Modality
-from monailabel_app.studies.datastore import PacsStudies
+from monailabel_app.monai_label.datastore import PacsStudies
 
 _CONNECT_SECONDS, _READ_SECONDS = 5.0, 60.0
 _ATTEMPTS, _WAIT_MILLISECONDS = 2, 250

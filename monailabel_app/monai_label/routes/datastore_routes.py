@@ -1,28 +1,25 @@
 """`/datastore/...`: the stock routes that write files, with nothing left behind when they fail."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, File, Form, UploadFile
 from fastapi.responses import FileResponse
 from monailabel.config import settings
 from monailabel.endpoints.user.auth import RBAC
+from monailabel.interfaces.datastore import Datastore
 from starlette.background import BackgroundTask
 
 from d24fad_core.files import hash_file
 from monailabel_app.analysis.encodings import check_labels
 from monailabel_app.failures import RequestError
-from monailabel_app.studies.datastore import VOLUME_PATTERNS
+from monailabel_app.services import Services
 from monailabel_app.studies.images import Study
-
-if TYPE_CHECKING:
-    from monailabel_app.monai_label.app import D24FADApp
+from monailabel_app.studies.study_store import VOLUME_PATTERNS
 
 _SUFFIXES = tuple(pattern[1:] for pattern in VOLUME_PATTERNS)
 _FINAL = "final"
@@ -30,8 +27,8 @@ _REVIEWER = "a MONAI Label client"  # whose protocol does not say who draws
 _ADMINISTRATORS = Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_ADMIN))
 
 
-def router(app: D24FADApp) -> APIRouter:
-    """The routes, bound to the app."""
+def router(services: Services, datastore: Datastore) -> APIRouter:
+    """The routes, bound to services and MONAI Label's datastore."""
     routes = APIRouter(prefix="/datastore", tags=["Datastore"])
 
     @routes.put("/", include_in_schema=False)
@@ -43,7 +40,7 @@ def router(app: D24FADApp) -> APIRouter:
     ) -> dict[str, str]:
         name = Path(file.filename or "").name
         identifier = image or name.removesuffix(_suffix(name)) or "image"
-        if app.images.find(identifier) is not None:
+        if services.images.find(identifier) is not None:
             raise RequestError(
                 "already_exists",
                 f"There is an image '{identifier[:100]}' already.",
@@ -52,8 +49,8 @@ def router(app: D24FADApp) -> APIRouter:
         with tempfile.TemporaryDirectory(prefix="d24fad-") as folder:
             path = _receive(file, Path(folder))
             Study(identifier, path).volume()  # refuses what cannot be read
-            app.images.uploads.add(identifier, hash_file(path))
-            return {"image": app.datastore().add_image(identifier, str(path), _object(params))}
+            services.images.uploads.add(identifier, hash_file(path))
+            return {"image": datastore.add_image(identifier, str(path), _object(params))}
 
     @routes.put("/label", summary="Save a label")
     def save_label(
@@ -62,43 +59,42 @@ def router(app: D24FADApp) -> APIRouter:
         params: Annotated[str, Form()] = "{}",
         tag: str = "",
     ) -> dict[str, str]:
-        app.images.study(image)
+        services.images.study(image)
         with tempfile.TemporaryDirectory(prefix="d24fad-") as folder:
             path = _receive(label, Path(folder))
             information = _object(params)
             if (tag or _FINAL) == _FINAL:
-                app.reviews.store_drawn(image, path, _REVIEWER)
+                services.reviews.store_drawn(image, path, _REVIEWER)
                 saved = image
             else:
                 check_labels(path)
-                saved = app.datastore().save_label(image, str(path), tag, information)
-            app.on_save_label(image, saved)
+                saved = datastore.save_label(image, str(path), tag, information)
             return {"image": image, "label": saved}
 
     @routes.delete("/", include_in_schema=False, dependencies=[_ADMINISTRATORS])
     @routes.delete("/image", summary="Remove an image", dependencies=[_ADMINISTRATORS])
     def remove_image(id: str) -> dict[str, Any]:  # noqa: A002
-        app.images.study(id)
-        _require_removable(app, id)
-        app.datastore().remove_image(id)
-        app.images.uploads.remove(id)
+        services.images.study(id)
+        _require_removable(services, id)
+        datastore.remove_image(id)
+        services.images.uploads.remove(id)
         return {}
 
     @routes.delete("/label", summary="Remove a label", dependencies=[_ADMINISTRATORS])
     def remove_label(id: str, tag: str) -> dict[str, Any]:  # noqa: A002
-        app.images.study(id)
-        if tag == _FINAL and app.reviews.is_reviewed(id):
+        services.images.study(id)
+        if tag == _FINAL and services.reviews.is_reviewed(id):
             raise RequestError(
                 "in_use",
                 f"The final label of '{id[:100]}' belongs to a review.",
                 "Reopen a finding of the review and store another one.",
             )
-        app.datastore().remove_label(id, tag)
+        datastore.remove_label(id, tag)
         return {}
 
     @routes.get("/dataset", summary="Download the labelled images as a ZIP archive")
     def download_dataset(limit_cases: int | None = None) -> FileResponse:
-        pairs = app.datastore().datalist()[: limit_cases or None]
+        pairs = datastore.datalist()[: limit_cases or None]
         if not pairs:
             raise RequestError(
                 "nothing_left", "No image has a final label.", "Review a case and store it."
@@ -119,24 +115,24 @@ def router(app: D24FADApp) -> APIRouter:
     return routes
 
 
-def _require_removable(app: D24FADApp, image: str) -> None:
+def _require_removable(services: Services, image: str) -> None:
     """Refuse to remove what others rely on.
 
     Raises:
         RequestError: the image is the operator's own, in a support set, or reviewed.
     """
-    sets = app.support_sets.holding(image)
+    sets = services.support_sets.holding(image)
     if sets:
         raise RequestError(
             "in_use",
             f"The image '{image[:100]}' belongs to the support set {', '.join(sets)}.",
             "Remove it from the set first.",
         )
-    if app.reviews.is_reviewed(image):
+    if services.reviews.is_reviewed(image):
         raise RequestError(
             "in_use", f"The image '{image[:100]}' was reviewed.", "Keep it: the review rests on it."
         )
-    if not app.images.was_uploaded(image):
+    if not services.images.was_uploaded(image):
         raise RequestError(
             "read_only",
             f"The image '{image[:100]}' is the operator's own, not one that a client sent.",

@@ -4,37 +4,34 @@ The stock routes start one more Python each, which takes 10 to 30 s and 1.3 GB a
 server ends, and they accept models that do not exist.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from fastapi import APIRouter
 
+from monailabel_app.analysis.model_names import MASK_MODEL
 from monailabel_app.api.job_routes import job_document
 from monailabel_app.failures import RequestError
 from monailabel_app.jobs.job import Job, JobKind
-from monailabel_app.monai_label.infer_tasks import MASK_MODEL
+from monailabel_app.monai_label.inference import Inference
 from monailabel_app.monai_label.scoring import CASE_SCORES
-
-if TYPE_CHECKING:
-    from monailabel_app.monai_label.app import D24FADApp
+from monailabel_app.services import Services
 
 
-def router(app: D24FADApp) -> APIRouter:
-    """The routes, bound to the app."""
+def router(services: Services, inference: Inference) -> APIRouter:
+    """The routes, bound to services and models."""
     routes = APIRouter(tags=["Tasks"])
 
     @routes.post("/batch/infer/{model}", summary="Analyse many images in the background")
     def run_batch(
         model: str, images: Literal["all", "labeled", "unlabeled"] = "all"
     ) -> dict[str, Any]:
-        app.require_model(model)
+        inference.require(model)
         chosen = {
-            "all": app.images.identifiers,
-            "labeled": app.datastore().get_labeled_images,
-            "unlabeled": app.datastore().get_unlabeled_images,
+            "all": services.images.identifiers,
+            "labeled": inference.datastore.get_labeled_images,
+            "unlabeled": inference.datastore.get_unlabeled_images,
         }[images]()
-        return job_document(app, app.score_in_background(list(chosen)))
+        return job_document(services, services.scoring.start(chosen))
 
     @routes.post("/scoring/", include_in_schema=False)
     @routes.post("/scoring/{method}", summary="Fill the case scores in the background")
@@ -45,17 +42,17 @@ def router(app: D24FADApp) -> APIRouter:
                 f"There is no scoring method '{method[:100]}'.",
                 f"Use {CASE_SCORES}.",
             )
-        return job_document(app, app.score_in_background(None))
+        return job_document(services, services.scoring.start())
 
     @routes.get("/batch/infer", summary="The running or latest batch")
     @routes.get("/scoring/", summary="The running or latest scoring")
     def describe(check_if_running: bool = False) -> dict[str, Any]:
-        return job_document(app, _latest(app, check_if_running))
+        return job_document(services, _latest(services, check_if_running))
 
     @routes.delete("/batch/infer", summary="Stop the batch")
     @routes.delete("/scoring/", summary="Stop the scoring")
     def stop() -> dict[str, Any]:
-        return job_document(app, app.jobs.cancel(_latest(app, running=True).id))
+        return job_document(services, services.jobs.cancel(_latest(services, running=True).id))
 
     @routes.post("/train/", include_in_schema=False)
     @routes.post("/train/{model}", summary="Continue meta-training on the confirmed normals")
@@ -74,22 +71,22 @@ def router(app: D24FADApp) -> APIRouter:
             raise RequestError(
                 "bad_request", "'support_set' is no text.", "Give the name of a support set."
             )
-        return job_document(app, app.start_training(support_set or None, options))
+        return job_document(services, services.planner.start(support_set or None, options))
 
     @routes.get("/train/", summary="The running or latest training")
     def describe_training(check_if_running: bool = False) -> dict[str, Any]:
-        return job_document(app, _latest(app, check_if_running, JobKind.TRAIN))
+        return job_document(services, _latest(services, check_if_running, JobKind.TRAIN))
 
     @routes.delete("/train/", summary="Stop the training")
     def stop_training() -> dict[str, Any]:
-        running = _latest(app, running=True, kind=JobKind.TRAIN)
-        return job_document(app, app.jobs.cancel(running.id))
+        running = _latest(services, running=True, kind=JobKind.TRAIN)
+        return job_document(services, services.jobs.cancel(running.id))
 
     return routes
 
 
-def _latest(app: D24FADApp, running: bool, kind: JobKind = JobKind.SCORE) -> Job:
-    for job in app.jobs.all():
+def _latest(services: Services, running: bool, kind: JobKind = JobKind.SCORE) -> Job:
+    for job in services.jobs.all():
         if job.kind is kind and not (running and job.state.finished):
             return job
     doing = "trained" if kind is JobKind.TRAIN else "scored"

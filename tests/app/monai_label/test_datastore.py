@@ -12,16 +12,16 @@ from monailabel.interfaces.exception import ImageNotFoundException
 from pydicom.dataset import Dataset
 
 from monailabel_app.failures import RequestError
-from monailabel_app.store.database import Database
-from monailabel_app.studies import datastore as module
-from monailabel_app.studies.datastore import (
-    VOLUME_PATTERNS,
+from monailabel_app.monai_label import datastore as module
+from monailabel_app.monai_label.datastore import (
     PacsStudies,
     StudiesFolder,
     series_title,
 )
+from monailabel_app.store.database import Database
 from monailabel_app.studies.file_hashes import FileHashes
 from monailabel_app.studies.images import ImageCatalogue
+from monailabel_app.studies.study_store import VOLUME_PATTERNS
 from monailabel_app.studies.uploads import Uploads
 from tests.io.dicom.dicom_builder import write_series
 from tests.io.stored_studies import write_dicom, write_mha, write_nifti, write_nrrd

@@ -1,0 +1,5 @@
+"""What clients call the two results of an analysis, and the label of the mask."""
+
+MASK_MODEL = "anomaly"
+HEATMAP_MODEL = "anomaly_heatmap"
+LABELS = {"anomaly": 1}

@@ -1,0 +1,68 @@
+"""Starting the jobs that fill the case scores."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from monailabel_app.analysis.parameters import AnalysisParameters
+from monailabel_app.analysis.results import ResultStore
+from monailabel_app.jobs.job import Job, JobKind
+from monailabel_app.jobs.queue import JobQueue
+from monailabel_app.normals.support_sets import SupportSets
+from monailabel_app.studies.images import ImageCatalogue
+
+
+class Scoring:
+    """Starts scoring: of all images, of some, or of those whose scores do not hold any more.
+
+    Args:
+        jobs: does it.
+        support_sets: knows the default set.
+        results: knows which images have a score.
+        images: the studies of the server.
+    """
+
+    def __init__(
+        self,
+        jobs: JobQueue,
+        support_sets: SupportSets,
+        results: ResultStore,
+        images: ImageCatalogue,
+    ) -> None:
+        self._jobs = jobs
+        self._support_sets = support_sets
+        self._results = results
+        self._images = images
+
+    def start(self, images: Sequence[str] | None = None) -> Job:
+        """Score images, all where none are named, with the default support set.
+
+        A job that does the same and has not ended is taken instead of a new one.
+        """
+        chosen = None if images is None else list(images)
+        request = _request(self._support_sets.default_name, chosen)
+        for job in self._jobs.all():
+            same = job.kind is JobKind.SCORE and job.request == request
+            if same and not job.state.finished:
+                return job
+        return self._jobs.submit(Job.create(JobKind.SCORE, request))
+
+    def again(self, support_set: str) -> None:
+        """Score again the images that have a score with a set, and no others."""
+        scored = {r.image for r in self._results.records() if r.support_set == support_set}
+        if not scored:
+            return
+        request = _request(support_set, sorted(scored & set(self._images.identifiers())))
+        self._jobs.submit(Job.create(JobKind.SCORE, request))
+
+    def with_another_checkpoint(self, support_set: str) -> None:
+        """Scores of two checkpoints do not compare: make those of a set anew."""
+        self._jobs.submit(Job.create(JobKind.QUALITY, {"support_set": support_set}))
+        self.again(support_set)
+
+
+def _request(support_set: str, images: list[str] | None) -> dict[str, Any]:
+    return {
+        "support_set": support_set,
+        "images": images,
+        "options": AnalysisParameters().document(),
+    }

@@ -1,0 +1,1 @@
+"""Routes in place of stock ones of MONAI Label, and their installation."""
