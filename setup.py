@@ -38,6 +38,14 @@ DICOM = [
     "dicomweb-client>=0.60,<1",  # `d24fad detect --stow`
     "requests",
 ]
+# `python -m monailabel_app.local`: a server for 3D Slicer on the same machine, whose environment
+# should take newer packages than MONAI Label does, and fewer.
+LOCAL = [
+    "fastapi>=0.110",  # the routes
+    "uvicorn>=0.30",  # runs them, on a socket that we bind
+    "filelock>=3.12",  # one server a studies folder
+    *DICOM,  # results of DICOM series as DICOM
+]
 SERVER = [
     "monailabel==0.8.5",
     "numpy<2",  # monailabel 0.8.5 requires it, so there is no server on Python 3.13
@@ -65,6 +73,7 @@ EXTRAS = {
     "evaluate": EVALUATE,
     "dicom": DICOM,
     "server": SERVER,
+    "local": LOCAL,
     "archive": ARCHIVE,
     "brain": BRAIN,
     "export": EXPORT,

@@ -30,6 +30,9 @@ ELSEWHERE = {
     "monailabel start_server --app monailabel_app --studies DIR --host 127.0.0.1": (
         "tests/app, which start this server as a process"
     ),
+    "python -m monailabel_app.local --studies DIR --token-file TOKEN": (
+        "tests/slicer/test_local_mode.py, which starts this server as a process"
+    ),
 }
 """Commands of the README that the run of its commands leaves out, and where they are tested."""
 

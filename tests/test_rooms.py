@@ -64,8 +64,9 @@ def test_no_rooms_of_the_core_import_each_other() -> None:
 
 def test_no_rooms_of_the_server_import_each_other() -> None:
     graph = rooms(SERVER)
-    assert {"api", "monai_label", "services", "jobs"} <= graph.keys()
-    assert "services" in graph["api"] and "api" in graph["monai_label"]
+    assert {"api", "monai_label", "services", "jobs", "local"} <= graph.keys()
+    assert "services" in graph["api"]
+    assert "api" in graph["monai_label"] and "api" in graph["local"]
     assert circle(graph) == []
 
 

@@ -1,0 +1,74 @@
+"""`python -m monailabel_app.local`: a server for one program on this machine."""
+
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from d24fad_core import RESEARCH_USE_ONLY, __version__
+from d24fad_core.errors import D24FADError
+from monailabel_app.configuration import ServerConfiguration
+from monailabel_app.local.server import HOST, LocalServer, listen
+from monailabel_app.local.token import read_token
+
+
+def serve(
+    studies: Annotated[Path, typer.Option(help="Folder of studies.")],
+    token_file: Annotated[
+        Path, typer.Option(help="File with the token that clients send; made when missing.")
+    ],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
+    support: Annotated[
+        str, typer.Option(help="Image ids or patterns of the default support set.")
+    ] = ServerConfiguration.support,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Folder of a checkpoint.", show_default="the shipped one")
+    ] = None,
+    device: Annotated[str, typer.Option(help="Torch device.")] = ServerConfiguration.device,
+    end_with_stdin: Annotated[
+        bool, typer.Option("--end-with-stdin", help="End when the standard input is closed.")
+    ] = False,
+) -> None:
+    """Serve a folder of studies to programs on this machine that know the token.
+
+    Once it answers, it writes one line of JSON to its standard output: url, port and process.
+    """
+    logging.basicConfig(
+        level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    try:
+        configuration = ServerConfiguration(
+            support=support,
+            checkpoint=checkpoint,
+            device=device,
+            token=read_token(token_file.expanduser()),
+        )
+        listening = listen(port)
+        chosen = int(listening.getsockname()[1])
+        server = LocalServer(studies.expanduser(), configuration, lambda: _announce(chosen))
+    except D24FADError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from error
+    if end_with_stdin:
+        server.end_with(sys.stdin.buffer)
+    server.run(sockets=[listening])
+
+
+def _announce(port: int) -> None:
+    document = {
+        "url": f"http://{HOST}:{port}",
+        "port": port,
+        "process": os.getpid(),
+        "version": __version__,
+        "notice": RESEARCH_USE_ONLY,
+    }
+    typer.echo(json.dumps(document))
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    typer.run(serve)
