@@ -75,6 +75,12 @@ class FolderStudies:
         _copy_whole(source, target)
         return image_id
 
+    def label_file(self, image_id: str, label_tag: str) -> Path | None:
+        """The file of a label; None where there is none."""
+        folder = self._folder / _LABELS / label_tag
+        files = (folder / f"{image_id}{suffix}" for suffix in _SUFFIXES)
+        return next((file for file in files if file.is_file()), None)
+
     def _path(self, image: str) -> Path:
         path = self._paths().get(image)
         if path is None:

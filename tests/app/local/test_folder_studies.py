@@ -47,6 +47,8 @@ def test_labels_are_found_again_also_by_monai_label(folder: Path, tmp_path: Path
     studies = FolderStudies(folder)
     assert studies.save_label("b", str(label), "final", {}) == "b"
     assert (folder / "labels" / "final" / "b.nii.gz").read_bytes() == b"label"
+    assert studies.label_file("b", "final") == folder / "labels" / "final" / "b.nii.gz"
+    assert studies.label_file("b", "original") is None
     assert FolderStudies(folder).get_labels_by_image_id("b") == {"final": "b"}
     assert FolderStudies(folder).get_labels_by_image_id("a") == {}
     stock = StudiesFolder(str(folder), extensions=VOLUME_PATTERNS, auto_reload=False)
