@@ -91,7 +91,9 @@ def train_decoder(
     decoder = TwofoldDecoder(options.network)
     for in_shape in (False, True):
         name_of_part = "in_shape" if in_shape else "in_place"
-        first = start and (start.in_shape if in_shape else start.in_place)
+        first = None
+        if start is not None:
+            first = start.in_shape if in_shape else start.in_place
         with progress_bar("teaching", quiet=quiet) as progress:
             taught = teach(
                 data, replace(options, in_shape=in_shape), out / name_of_part, progress, first

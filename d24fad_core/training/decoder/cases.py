@@ -2,7 +2,8 @@
 
 A case is made on whole volumes, so that the normals can be brought into the person's shape by the
 same deformation as in use, and the decoder meets what that does to a lesion. It takes a second or
-two; cases are therefore kept in files, and slices, contrast, acquisition and mirroring are drawn anew at each step, see `episodes`.
+two; cases are therefore kept in files, and slices, contrast, acquisition and mirroring are drawn
+anew at each step, see `episodes`.
 """
 
 from dataclasses import dataclass
