@@ -12,7 +12,6 @@ from d24fad_core.cli.masks import MaskChoice, mask_studies
 from d24fad_core.cli.messages import Telling, progress_bar, spoken_warnings, warn
 from d24fad_core.cli.paths import check_exists, check_output
 from d24fad_core.cli.studies import open_studies, read_studies
-from d24fad_core.contrasts.folders import case_name, find_people, named_paths
 from d24fad_core.errors import ConfigurationError
 from d24fad_core.masking.choice import BrainMask
 from d24fad_core.volumes.volume import Modality, Volume
@@ -83,6 +82,9 @@ def check_contrasts(
     """
     if not contrasts:
         return {}
+    # Readers of images take a second to import; `--help` need not wait for them.
+    from d24fad_core.contrasts.folders import named_paths
+
     paths = named_paths(contrasts)
     if images:
         raise ConfigurationError(
@@ -131,6 +133,7 @@ def detect_contrasts(
         json: print the report.
     """
     from d24fad_core.contrasts.detection import ContrastDetector
+    from d24fad_core.contrasts.folders import case_name
     from d24fad_core.contrasts.person import usable_scans
     from d24fad_core.detection.placing import with_places
     from d24fad_core.export import report_document, write_result
@@ -187,6 +190,7 @@ def _normals(
     inputs: ContrastInputs, case: Mapping[str, Volume], cache: Path | None
 ) -> "list[Person]":
     """The normal people; the case among them is left out, and it is said."""
+    from d24fad_core.contrasts.folders import find_people
     from d24fad_core.contrasts.person import Person
 
     folders = find_people(inputs.support, list(inputs.images))
