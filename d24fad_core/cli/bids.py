@@ -8,6 +8,12 @@ import typer
 
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.cache.folder import default_folder
+from d24fad_core.cli.as_for_detect import (
+    BrainOption,
+    CheckpointOption,
+    PlaneOption,
+    WindowOption,
+)
 from d24fad_core.cli.messages import progress_bar, spoken_warnings, warn
 from d24fad_core.cli.paths import check_checkpoint, check_exists, check_writable
 from d24fad_core.comparison.kind import ComparisonKind
@@ -110,22 +116,14 @@ def bids(
             show_default=False,
         ),
     ] = None,
-    checkpoint: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER", help="Model to use, as for detect.", show_default="the shipped model"
-        ),
-    ] = None,
-    plane: Annotated[
-        list[Plane] | None,
-        typer.Option(metavar="PLANE", help="As for detect.", show_default="axial"),
-    ] = None,
+    checkpoint: CheckpointOption = None,
+    plane: PlaneOption = None,
     comparison: Annotated[
         ComparisonKind | None,
         typer.Option(metavar="HOW", help="As for detect.", show_default="window"),
     ] = None,
-    window: Annotated[str, typer.Option(metavar="NAME", help="As for detect.")] = "body",
-    brain: Annotated[BrainMask, typer.Option(help="As for detect.")] = BrainMask.AUTO,
+    window: WindowOption = "body",
+    brain: BrainOption = BrainMask.AUTO,
     cache: Annotated[
         Path | None,
         typer.Option(

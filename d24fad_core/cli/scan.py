@@ -7,6 +7,12 @@ import typer
 
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.cache.folder import default_folder
+from d24fad_core.cli.as_for_detect import (
+    BrainOption,
+    CheckpointOption,
+    PlaneOption,
+    WindowOption,
+)
 from d24fad_core.cli.messages import progress_bar, warn
 from d24fad_core.cli.paths import check_checkpoint, check_exists
 from d24fad_core.cli.studies import support_paths
@@ -75,24 +81,16 @@ def scan(
             "each study.",
         ),
     ] = True,
-    checkpoint: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER", help="Model to use, as for detect.", show_default="the shipped model"
-        ),
-    ] = None,
-    plane: Annotated[
-        list[Plane] | None,
-        typer.Option(metavar="PLANE", help="As for detect.", show_default="axial"),
-    ] = None,
+    checkpoint: CheckpointOption = None,
+    plane: PlaneOption = None,
     modality: Annotated[
         Modality | None,
         typer.Option(
             metavar="CT|MR", case_sensitive=False, help="As for detect.", show_default=False
         ),
     ] = None,
-    window: Annotated[str, typer.Option(metavar="NAME", help="As for detect.")] = "body",
-    brain: Annotated[BrainMask, typer.Option(help="As for detect.")] = BrainMask.AUTO,
+    window: WindowOption = "body",
+    brain: BrainOption = BrainMask.AUTO,
     cache: Annotated[
         Path | None,
         typer.Option(

@@ -1,6 +1,5 @@
 """`/datastore/...`: the stock routes that write files, with nothing left behind when they fail."""
 
-import json
 import shutil
 import tempfile
 import zipfile
@@ -17,6 +16,7 @@ from starlette.background import BackgroundTask
 from d24fad_core.files import hash_file
 from monailabel_app.analysis.encodings import check_labels
 from monailabel_app.failures import RequestError
+from monailabel_app.monai_label.routes.form_params import parse_params
 from monailabel_app.services import Services
 from monailabel_app.studies.images import Study
 from monailabel_app.studies.study_store import VOLUME_PATTERNS
@@ -50,7 +50,7 @@ def router(services: Services, datastore: Datastore) -> APIRouter:
             path = _receive(file, Path(folder))
             Study(identifier, path).volume()  # refuses what cannot be read
             services.images.uploads.add(identifier, hash_file(path))
-            return {"image": datastore.add_image(identifier, str(path), _object(params))}
+            return {"image": datastore.add_image(identifier, str(path), parse_params(params))}
 
     @routes.put("/label", summary="Save a label")
     def save_label(
@@ -62,7 +62,7 @@ def router(services: Services, datastore: Datastore) -> APIRouter:
         services.images.study(image)
         with tempfile.TemporaryDirectory(prefix="d24fad-") as folder:
             path = _receive(label, Path(folder))
-            information = _object(params)
+            information = parse_params(params)
             if (tag or _FINAL) == _FINAL:
                 services.reviews.store_drawn(image, path, _REVIEWER)
                 saved = image
@@ -156,15 +156,3 @@ def _suffix(name: str) -> str:
             f"Send one of {', '.join(_SUFFIXES)}.",
         )
     return suffix
-
-
-def _object(params: str) -> dict[str, Any]:
-    try:
-        given = json.loads(params or "{}")
-    except json.JSONDecodeError as error:
-        raise RequestError(
-            "bad_request", f"'params' is not JSON: {error}.", "Send a JSON object."
-        ) from error
-    if not isinstance(given, dict):
-        raise RequestError("bad_request", "'params' is not an object.", "Send a JSON object.")
-    return given

@@ -17,6 +17,7 @@ from requests_toolbelt import MultipartEncoder
 from monailabel_app.analysis.dicom_results import dicom_bytes
 from monailabel_app.failures import RequestError
 from monailabel_app.monai_label.inference import Inference
+from monailabel_app.monai_label.routes.form_params import parse_params
 from monailabel_app.services import Services
 
 _READABLE = (".nii.gz", ".nii", ".nrrd", ".mha")
@@ -78,15 +79,8 @@ def router(services: Services, inference: Inference) -> APIRouter:
 
 
 def _parse(params: str) -> dict[str, Any]:
-    try:
-        given = json.loads(params or "{}")
-    except json.JSONDecodeError as error:
-        raise RequestError(
-            "bad_request", f"'params' is not JSON: {error}.", "Send a JSON object."
-        ) from error
-    if not isinstance(given, dict):
-        raise RequestError("bad_request", "'params' is not an object.", "Send a JSON object.")
-    return {name: value for name, value in given.items() if name in _TAKEN_FROM_FORM}
+    values = parse_params(params)
+    return {name: value for name, value in values.items() if name in _TAKEN_FROM_FORM}
 
 
 def _receive(file: UploadFile, folder: Path) -> Path:
