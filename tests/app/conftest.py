@@ -23,8 +23,10 @@ def studies(cohort: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def server(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A running server, shared by the tests of a module."""
+    """A running server, shared by the tests of a module, with a TMPDIR of its own."""
     folder = tmp_path_factory.mktemp("server")
+    temporary = folder / "temporary"
+    temporary.mkdir()
     studies = folder / "studies"
     shutil.copytree(cohort / "studies", studies)
     ct = np.full((12, 12, 12), -1000.0, np.float32)
@@ -33,7 +35,8 @@ def server(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     _write_nifti(studies / "flat.nii.gz", np.zeros((20, 20, 20), np.float32))
     _write_nifti(studies / "slice.nii.gz", np.ones((20, 20), np.float32))
     (studies / "garbage.nii.gz").write_bytes(b"this is no scan")
-    with ServerProcess(studies, folder / "server.log") as running:
+    environment = {"TMPDIR": str(temporary)}
+    with ServerProcess(studies, folder / "server.log", environment=environment) as running:
         yield running
 
 

@@ -216,10 +216,8 @@ def test_info_is_answered_while_a_study_is_analysed(
 
 
 def test_a_request_leaves_no_temporary_files(server: ServerProcess) -> None:
-    import tempfile
-
-    folder = Path(tempfile.gettempdir())
-    before = set(folder.glob("d24fad-*"))
+    folder = server.log.parent / "temporary"
+    assert folder.is_dir()
     infer(server, "anomaly", "lesion-001")
     infer(server, "anomaly", "garbage")
-    assert set(folder.glob("d24fad-*")) <= before
+    assert list(folder.glob("d24fad-*")) == []
