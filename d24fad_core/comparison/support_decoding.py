@@ -1,6 +1,10 @@
 """From a study and its normals to log-odds of abnormality, by the support decoder."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from d24fad_core.comparison.normal_stack import NormalStack
@@ -9,36 +13,61 @@ from d24fad_core.networks.support_decoder import SupportDecoder, TwofoldDecoder
 from d24fad_core.progress import Progress, silent
 from d24fad_core.volumes.volume import Plane
 
+DECODING_SCHEMA = 2
+"""Raised whenever the same decoder says something else: results of before are then void."""
+
 _BATCH = 16
+_MIRROR_WEIGHT = 0.25
 
 
-def decode_twofold(
-    decoder: TwofoldDecoder,
-    study: Tensor,
-    in_place: NormalStack,
-    in_shape: NormalStack,
-    progress: Progress = silent,
+@dataclass(frozen=True, eq=False)
+class SupportViews:
+    """What a study is compared with, see `support.views.view_support`.
+
+    Attributes:
+        in_place: the normals, aligned affinely.
+        in_shape: the same in the shape of the study, see `comparison.deformation`.
+        mirror_in_place: (X, Y, Z) the study's own mirror image, laid upon it rigidly.
+        mirror_in_shape: the same in the shape of the study.
+    """
+
+    in_place: NormalStack
+    in_shape: NormalStack
+    mirror_in_place: Tensor
+    mirror_in_shape: Tensor
+
+
+def decode(
+    decoder: TwofoldDecoder, study: Tensor, views: SupportViews, progress: Progress = silent
 ) -> Tensor:
-    """Log-odds that each voxel is abnormal in the eyes of both decoders: the lower of the two.
+    """Log-odds that each voxel is abnormal beside the normals and beside the other side.
 
-    What a deformation explains, a larger ventricle, is normal; what only a deformation brings
-    forth is an artefact of it.
+    The mirror image is one more normal. Of the two decoders the milder counts: what a deformation
+    explains, a larger ventricle, is normal; what only a deformation brings forth is an artefact
+    of it. The difference from the mirror image alone counts a quarter beside that. What is thinner
+    than three voxels, as the error of an alignment along a fold is, counts half.
 
     Args:
         decoder: in eval mode.
         study: see `decode_study`.
-        in_place: the normals, aligned affinely.
-        in_shape: the same in the shape of the study, see `comparison.deformation`.
+        views: what it is compared with.
         progress: told of each plane.
     """
-    halves = [
-        lambda step, share: progress(step, share / 2.0),
-        lambda step, share: progress(step, (1.0 + share) / 2.0),
-    ]
-    return torch.minimum(
-        decode_study(decoder.in_place, study, in_place, halves[0]),
-        decode_study(decoder.in_shape, study, in_shape, halves[1]),
+    in_place = views.in_place.with_intensities(
+        torch.cat([views.in_place.intensities, views.mirror_in_place[None]])
     )
+    in_shape = views.in_shape.with_intensities(
+        torch.cat([views.in_shape.intensities, views.mirror_in_shape[None]])
+    )
+    other_side = views.in_shape.with_intensities(views.mirror_in_shape[None])
+    first, second, third = _thirds(progress)
+    beside_normals = torch.minimum(
+        decode_study(decoder.in_place, study, in_place, first),
+        decode_study(decoder.in_shape, study, in_shape, second),
+    )
+    beside_mirror = decode_study(decoder.in_shape, study, other_side, third)
+    log_odds = beside_normals + _MIRROR_WEIGHT * beside_mirror
+    return (log_odds + _opened(log_odds)) / 2.0
 
 
 @torch.inference_mode()
@@ -70,3 +99,16 @@ def decode_study(
             maps[part] = decoder(inputs)
         total += from_slices(maps, plane)
     return total / len(Plane)
+
+
+def _opened(values: Tensor) -> Tensor:
+    """What remains of bright places three voxels wide (grey-scale opening)."""
+    eroded = -F.max_pool3d(-values[None, None], 3, 1, 1)
+    return F.max_pool3d(eroded, 3, 1, 1)[0, 0]
+
+
+def _thirds(progress: Progress) -> Sequence[Progress]:
+    def part(number: int) -> Progress:
+        return lambda step, share: progress(step, (number + share) / 3.0)
+
+    return [part(number) for number in range(3)]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from d24fad_core.cache.folder import fetch_or_make, keep
-from d24fad_core.comparison.deformation import align_mutually, deform_to
+from d24fad_core.comparison.deformation import align_mutually
 from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.comparison.log_odds_scale import EVEN_LOG_ODDS, measure_scale, score_case
 from d24fad_core.comparison.normal_range import with_floor
@@ -21,7 +21,7 @@ from d24fad_core.comparison.normal_stack import (
     stack_normals,
 )
 from d24fad_core.comparison.score_scale import ScoreScale
-from d24fad_core.comparison.support_decoding import decode_twofold
+from d24fad_core.comparison.support_decoding import DECODING_SCHEMA, SupportViews, decode
 from d24fad_core.detection.comparison import ComparedStudy, ModelIdentity
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.errors import SupportError
@@ -49,6 +49,7 @@ from d24fad_core.support.profile import (
 from d24fad_core.support.scale_file import load_scale, save_scale
 from d24fad_core.support.stack_file import STACK_SCHEMA, load_stack, save_stack
 from d24fad_core.support.support_set import SupportSet, SupportStudy
+from d24fad_core.support.views import view_support
 
 SCALE_SCHEMA = 7
 """Raised whenever the same normals give another scale: kept ones are then void."""
@@ -68,7 +69,8 @@ class LearnedComparison:
         self, decoder: TwofoldDecoder, card: DecoderCard, cache_folder: Path | None
     ) -> None:
         self.identity = ModelIdentity(
-            card.name, hash_bytes(card.weights_hash.encode(), repr(card.threshold).encode())
+            card.name,
+            hash_bytes(repr((card.weights_hash, card.threshold, DECODING_SCHEMA)).encode()),
         )
         self._decoder = decoder.to(memory_format=torch.channels_last)
         self._card = card
@@ -116,8 +118,8 @@ class LearnedComparison:
         normals, in_one_shape = _stacks(support)
         fitted = normals.fitted(place_study(study.volume, options.ct_window))
         progress("aligning the normals", 0.0)
-        in_shape = deform_to(in_one_shape, fitted)
-        log_odds = self._log_odds(fitted, normals, in_shape, progress)
+        views = view_support(fitted, normals, in_one_shape)
+        log_odds = self._log_odds(fitted, views, progress)
         scale = support.scale(options.planes)
         inside = fitted > 0
         scores = scale.z(log_odds)
@@ -128,7 +130,7 @@ class LearnedComparison:
             case_score=score_case(scores[inside], _voxel_ml(support.frame)),
             shares=(1.0 / count,) * count,
             learnt_shares=False,
-            distances=(in_shape.intensities - fitted).abs().half().numpy(),
+            distances=(views.in_shape.intensities - fitted).abs().half().numpy(),
         )
 
     def held_out(
@@ -176,19 +178,14 @@ class LearnedComparison:
             normal = stack.intensities[number]
             # The others' shape must not know the normal that is measured.
             others = stack.without(number)
-            in_shape = deform_to(align_mutually(others), normal)
-            yield normal, self._log_odds(normal, others, in_shape)
+            views = view_support(normal, others, align_mutually(others))
+            yield normal, self._log_odds(normal, views)
 
-    def _log_odds(
-        self,
-        study: Tensor,
-        normals: NormalStack,
-        in_shape: NormalStack,
-        progress: Progress = silent,
-    ) -> Tensor:
+    def _log_odds(self, study: Tensor, views: SupportViews, progress: Progress = silent) -> Tensor:
         """Those of the decoder, with the floor under them."""
-        decoded = decode_twofold(self._decoder, study, normals, in_shape, progress)
-        return with_floor(decoded, study, normals.intensities, study > 0, self._card.threshold)
+        decoded = decode(self._decoder, study, views, progress)
+        normals = views.in_place.intensities
+        return with_floor(decoded, study, normals, study > 0, self._card.threshold)
 
     def _frame(self, first: StudySource, ct_window: str) -> Frame:
         path = self._file(
@@ -229,7 +226,7 @@ class LearnedComparison:
     ) -> ScoreScale:
         names = [study.content_hash for study in studies]
         shaping = (*names, frame.content_hash, options.ct_window, options.register)
-        card = (self._card.weights_hash, self._card.threshold)
+        card = (self._card.weights_hash, self._card.threshold, DECODING_SCHEMA)
         path = self._file("scales", *shaping, *card, PLACED_SCHEMA, SCALE_SCHEMA, suffix=".json")
 
         def measure() -> ScoreScale:

@@ -7,12 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from d24fad_core.comparison.deformation import align_mutually, deform_to
+from d24fad_core.comparison.deformation import align_mutually
 from d24fad_core.comparison.normal_stack import NormalStack
-from d24fad_core.comparison.support_decoding import decode_twofold
+from d24fad_core.comparison.support_decoding import decode
 from d24fad_core.errors import ConfigurationError
 from d24fad_core.networks.support_decoder import TwofoldDecoder
 from d24fad_core.progress import Progress
+from d24fad_core.support.views import view_support
 from d24fad_core.training.decoder.anomalies import plant_anomaly
 
 SHOTS = 4
@@ -74,12 +75,12 @@ def choose_threshold(
         shared = torch.ones_like(person, dtype=torch.bool)
         normals = NormalStack(people[members], people[members].mean(0), shared, 1.0)
         in_one_shape = align_mutually(normals)
-        untouched = decode_twofold(decoder, person, normals, deform_to(in_one_shape, person))
+        untouched = decode(decoder, person, view_support(person, normals, in_one_shape))
         marked.append(_marked_ml(untouched, person > 0, voxel_ml))
         donor = people[(number + 1 + SHOTS) % len(people)]
         for seed in range(_PLANTED):
             query, truth = _planted(person, donor, (number, seed))
-            log_odds = decode_twofold(decoder, query, normals, deform_to(in_one_shape, query))
+            log_odds = decode(decoder, query, view_support(query, normals, in_one_shape))
             dice.append(_dice(log_odds, query > 0, truth))
     median_marked = np.median(marked, axis=0)
     mean_dice = np.mean(dice, axis=0)

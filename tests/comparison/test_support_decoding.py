@@ -1,0 +1,70 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from d24fad_core.comparison.support_decoding import SupportViews, decode
+from d24fad_core.models.decoder_checkpoint import load_decoder
+from d24fad_core.networks.support_decoder import TwofoldDecoder
+from tests.comparison.test_deformation import SHAPE, head, stack
+
+
+@pytest.fixture(scope="module")
+def decoder() -> TwofoldDecoder:
+    return load_decoder()[0]
+
+
+def views(study: Tensor, mirror: Tensor) -> SupportViews:
+    normals = stack(head(6.0), head(6.2), head(5.8))
+    return SupportViews(normals, normals, mirror, mirror)
+
+
+def with_lesion(depth: float, wide: int = 5) -> tuple[Tensor, Tensor]:
+    """A head with a dark cube, and where it is."""
+    place = torch.zeros(SHAPE, dtype=torch.bool)
+    place[27 : 27 + wide, 20:25, 16:21] = True
+    return head(6.0) - depth * place, place
+
+
+def test_a_lesion_that_the_other_side_has_not_stands_out(decoder: TwofoldDecoder) -> None:
+    study, place = with_lesion(0.4)
+    log_odds = decode(decoder, study, views(study, head(6.0)))
+    assert log_odds.shape == study.shape
+    others = (study > 0.2) & ~place
+    assert log_odds[place].mean() > log_odds[others].quantile(0.99)
+
+
+def test_what_the_other_side_has_too_is_milder(decoder: TwofoldDecoder) -> None:
+    study, place = with_lesion(0.4)
+    alone = decode(decoder, study, views(study, head(6.0)))
+    on_both = decode(decoder, study, views(study, study))
+    assert on_both[place].mean() < alone[place].mean() - 1.0
+
+
+def test_the_milder_decoder_counts(decoder: TwofoldDecoder) -> None:
+    study, place = with_lesion(0.4)
+    seen = views(study, head(6.0))
+    explained = replace(seen, in_shape=seen.in_shape.with_intensities(study.repeat(3, 1, 1, 1)))
+    assert (
+        decode(decoder, study, explained)[place].mean()
+        < decode(decoder, study, seen)[place].mean() - 1.0
+    )
+
+
+def test_a_thin_sheet_counts_less_than_a_lesion(decoder: TwofoldDecoder) -> None:
+    thick, place = with_lesion(0.4)
+    thin, sheet = with_lesion(0.4, wide=1)
+    of_lesion = decode(decoder, thick, views(thick, head(6.0)))[place].mean()
+    of_sheet = decode(decoder, thin, views(thin, head(6.0)))[sheet].mean()
+    assert of_sheet < of_lesion
+
+
+def test_progress_goes_up_to_one(decoder: TwofoldDecoder) -> None:
+    shares: list[float] = []
+    study = head(6.0)
+    decode(decoder, study, views(study, study), lambda step, share: shares.append(share))
+    assert shares == sorted(shares)
+    assert len(shares) == 9
+    assert shares[0] >= 0.0
+    assert shares[-1] < 1.0
