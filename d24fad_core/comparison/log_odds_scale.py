@@ -18,26 +18,27 @@ CASE_ML = 1.0
 """A case's score is the mean over so much of its highest voxels."""
 
 _SMALLEST_SPREAD = 0.25
-EVEN_LOG_ODDS = 0.0
-"""As likely abnormal as not."""
+LARGEST_FALL = 2.6
+"""The threshold falls by at most so much: on the people whom it was chosen on, from there to what
+is as likely abnormal as not."""
 
 
 def measure_scale(
-    normals: Sequence[Tensor], threshold: float, voxel_ml: float, even: float = EVEN_LOG_ODDS
+    normals: Sequence[Tensor], threshold: float, voxel_ml: float, least: float | None = None
 ) -> ScoreScale:
     """Measure the normals against each other.
 
     The threshold is the decoder's own, as far as the normals bear it out. Where more than half of
     them have more than `BRIGHT_ML` above it, each against the others, as where the decoder does
     not know their contrast, it rises until they have not; where more than half have less than
-    `DARK_ML`, it falls until they have not, but not to what is likelier normal. A single abnormal
+    `DARK_ML`, it falls until they have not, but not below the least one. A single abnormal
     normal moves it neither way.
 
     Args:
         normals: leave-one-out log-odds inside each normal study, (V,) each.
         threshold: the decoder's, in log-odds.
         voxel_ml: volume of a voxel.
-        even: what is as likely abnormal as not.
+        least: to which it may fall; None takes `LARGEST_FALL` less than the threshold.
     """
     together = torch.cat(list(normals))
     centre = float(together.mean())
@@ -45,7 +46,7 @@ def measure_scale(
     lowest = sorted(_level(values, BRIGHT_ML / voxel_ml) for values in normals)
     highest = sorted(_level(values, DARK_ML / voxel_ml) for values in normals)
     count = len(normals)
-    ceiling = max(highest[count // 2], min(threshold, even))
+    ceiling = max(highest[count // 2], threshold - LARGEST_FALL if least is None else least)
     level = min(max(threshold, lowest[(count - 1) // 2]), ceiling)
     return ScoreScale(
         planes=frozenset(Plane),

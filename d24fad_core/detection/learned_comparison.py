@@ -12,7 +12,7 @@ from torch import Tensor
 from d24fad_core.cache.folder import fetch_or_make, keep
 from d24fad_core.comparison.deformation import align_mutually
 from d24fad_core.comparison.kind import ComparisonKind
-from d24fad_core.comparison.log_odds_scale import EVEN_LOG_ODDS, measure_scale, score_case
+from d24fad_core.comparison.log_odds_scale import LARGEST_FALL, measure_scale, score_case
 from d24fad_core.comparison.normal_range import with_floor
 from d24fad_core.comparison.normal_stack import (
     NormalStack,
@@ -158,14 +158,15 @@ class LearnedComparison:
     ) -> ScoreScale:
         """See `Comparison.fused_scale`.
 
-        The decoder's own threshold and even odds, which have other z in each contrast, are taken
-        at their mean, where a single contrast reaches them.
+        The decoder's own threshold and the least that it may fall to, which have other z in each
+        contrast, are taken at their mean, where a single contrast reaches them.
         """
+        least = self._card.threshold - LARGEST_FALL
         return measure_scale(
             [torch.from_numpy(values[values != 0]) for values in maps],
             alone * fmean(scale.threshold for scale in scales),
             _voxel_ml(frame),
-            even=alone * fmean(scale.z_of(EVEN_LOG_ODDS) for scale in scales),
+            least=alone * fmean(scale.z_of(least) for scale in scales),
         )
 
     def case_score(self, heatmap: NDArray[np.float32], frame: Frame) -> float:

@@ -5,6 +5,7 @@ from d24fad_core.comparison.log_odds_scale import (
     BRIGHT_ML,
     CASE_ML,
     DARK_ML,
+    LARGEST_FALL,
     measure_scale,
     score_case,
 )
@@ -36,12 +37,13 @@ def test_the_threshold_rises_until_half_of_the_normals_are_dark() -> None:
     assert sum(dark) * 2 >= len(dark)
 
 
-@pytest.mark.parametrize(("threshold", "level"), [(2.0, 0.0), (0.5, 0.0), (-0.5, -0.5)])
-def test_it_falls_where_normals_are_dark_but_not_to_what_is_likelier_normal(
-    threshold: float, level: float
-) -> None:
-    scale = measure_scale([normal(seed) for seed in range(4)], threshold, VOXEL_ML)
-    assert scale.centre + scale.threshold * scale.spread == pytest.approx(level, abs=1e-5)
+def test_it_falls_where_normals_are_dark_but_not_without_end() -> None:
+    normals = [normal(seed) - 40.0 for seed in range(4)]
+    scale = measure_scale(normals, 1.0, VOXEL_ML)
+    reached = scale.centre + scale.threshold * scale.spread
+    assert reached == pytest.approx(1.0 - LARGEST_FALL, abs=1e-4)
+    bounded = measure_scale(normals, 1.0, VOXEL_ML, least=0.5)
+    assert bounded.centre + bounded.threshold * bounded.spread == pytest.approx(0.5, abs=1e-4)
 
 
 def test_it_falls_to_what_the_normals_reach() -> None:
