@@ -19,8 +19,7 @@ CASE_ML = 1.0
 
 _SMALLEST_SPREAD = 0.25
 LARGEST_FALL = 2.6
-"""The threshold falls by at most so much: on the people whom it was chosen on, from there to what
-is as likely abnormal as not."""
+"""The threshold falls by at most so much: the first chosen one lay so far above even odds."""
 
 
 def measure_scale(
