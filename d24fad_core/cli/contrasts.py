@@ -102,8 +102,7 @@ def check_contrasts(
             "(--support)."
         )
     check_exists(*paths.values(), *support)
-    for path in paths.values():
-        check_output(out, path, support)
+    check_output(out, list(paths.values()), support)
     return paths
 
 

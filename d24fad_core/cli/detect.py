@@ -143,8 +143,9 @@ def detect(
             "there is no study to analyse; name one, or each contrast of a person as --image "
             "NAME=FILE."
         )
-    check_exists(*images, prior, *(support or ()), *([regions] if regions else []))
+    check_exists(*images, prior, mask, support_mask, regions, *(support or ()))
     check_checkpoint(checkpoint)
+    check_checkpoint(decoder)
     folders = _folders(images, out)
     if len(images) > 1:
         for option, value in (("--prior", prior), ("--mask", mask), ("--regions", regions)):
@@ -152,8 +153,9 @@ def detect(
                 raise ConfigurationError(
                     f"{option} is of one study, and {len(images)} are given; analyse it alone."
                 )
-    for image, folder in zip(images, folders, strict=True):
-        check_output(folder, image, [*(support or ()), *([prior] if prior else [])])
+    inputs = [*images, *(path for path in (prior, mask, regions) if path is not None)]
+    for folder in folders:
+        check_output(folder, inputs, support or ())
     telling = Telling.of(quiet=quiet, verbose=verbose)
     kept = None if no_cache else cache or default_folder()
     earlier = None if prior is None else PriorStudy(prior, modality, reduce_above, mask, brain)

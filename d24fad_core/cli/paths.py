@@ -32,16 +32,16 @@ def check_checkpoint(folder: Path | None) -> None:
         )
 
 
-def check_output(out: Path, image: Path, support: Sequence[Path]) -> None:
+def check_output(out: Path, inputs: Sequence[Path], support: Sequence[Path]) -> None:
     """Refuse an output folder that cannot be written, or in which results would do harm.
 
     Args:
         out: where the results go.
-        image: the study to be analysed.
+        inputs: what the command reads: studies, masks, label maps.
         support: folders of normal studies, and single ones.
 
     Raises:
-        ConfigurationError: it lies in a folder of normals, would overwrite a study, or cannot
+        ConfigurationError: it lies in a folder of normals, would overwrite an input, or cannot
             become a folder that can be written.
     """
     check_writable(out)
@@ -53,10 +53,10 @@ def check_output(out: Path, image: Path, support: Sequence[Path]) -> None:
                 "results for normal patients; give an --out folder outside of it."
             )
     results = {place / name for name in RESULT_FILES}
-    for study in (image, *support):
-        if study.resolve() in results:
+    for path in (*inputs, *support):
+        if path.resolve() in results:
             raise ConfigurationError(
-                f"{study}: would be overwritten by the result of the same name; give another --out "
+                f"{path}: would be overwritten by the result of the same name; give another --out "
                 "folder."
             )
 

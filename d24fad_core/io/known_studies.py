@@ -4,15 +4,15 @@ Whoever keeps what was computed from a scan needs no more of it than the hash of
 find that out by reading takes thirty times as long as hashing packed files as they lie on the disk.
 """
 
-import json
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from d24fad_core.cache.folder import keep
+from d24fad_core.cache.json_file import load_values, save_values
 from d24fad_core.errors import InputError
-from d24fad_core.files import hash_bytes, hash_file, write_text
+from d24fad_core.files import hash_bytes, hash_file
 from d24fad_core.io.dicom.series import holds_dicom, visible_files
 from d24fad_core.io.itk_header import lies_alone
 from d24fad_core.io.reading import (
@@ -132,17 +132,13 @@ class KnownStudies:
 
 def _save(volume_and_doubt: tuple[Volume, str | None], entry: Path) -> None:
     volume, doubt = volume_and_doubt
-    values = json.dumps([volume.content_hash, volume.modality.value, doubt])
-    write_text(entry, json.dumps({"values": values, "checksum": hash_bytes(values.encode())}))
+    save_values([volume.content_hash, volume.modality.value, doubt], entry)
 
 
 def _load(entry: Path) -> tuple[str, Modality, str | None] | None:
     """What is kept; None where it is absent or damaged, which only costs a reading."""
     try:
-        stored = json.loads(entry.read_text(encoding="utf-8"))
-        if stored["checksum"] != hash_bytes(stored["values"].encode()):
-            raise ValueError(f"{entry}: the checksum differs")
-        content_hash, modality, doubt = json.loads(stored["values"])
+        content_hash, modality, doubt = load_values(entry)
         return str(content_hash), Modality(modality), doubt
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError):
         return None

@@ -9,8 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from d24fad_core.cache.folder import keep
+from d24fad_core.cache.json_file import load_values, save_values
 from d24fad_core.cache.tensor_file import open_tensors, save_tensors
-from d24fad_core.files import hash_bytes, whole_file, write_text
+from d24fad_core.files import hash_bytes, whole_file
 from d24fad_core.masking.coverage import Coverage
 
 COVERAGE_VERSION = 1
@@ -67,17 +68,15 @@ class MaskCache:
         if self._folder is None:
             return None
         try:
-            text = self._coverage_path(self._folder, content_hash).read_text(encoding="utf-8")
-            return Coverage(json.loads(text)["coverage"])
-        except (OSError, KeyError, ValueError, TypeError):
+            return Coverage(load_values(self._coverage_path(self._folder, content_hash)))
+        except (OSError, ValueError):
             return None
 
     def keep_coverage(self, content_hash: str, coverage: Coverage) -> None:
         """Keep what a scan shows."""
         if self._folder is not None:
             path = self._coverage_path(self._folder, content_hash)
-            text = json.dumps({"coverage": coverage.value})
-            keep(text, path, self._folder.parent, lambda value, file: write_text(file, value))
+            keep(coverage.value, path, self._folder.parent, save_values)
 
     @staticmethod
     def _mask_path(folder: Path, content_hash: str, method: str) -> Path:

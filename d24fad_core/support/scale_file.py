@@ -1,10 +1,9 @@
 """A kept scale of scores over all planes."""
 
-import json
 from pathlib import Path
 
+from d24fad_core.cache.json_file import load_values, save_values
 from d24fad_core.comparison.score_scale import ScoreScale
-from d24fad_core.files import write_text
 from d24fad_core.volumes.volume import Plane
 
 
@@ -17,18 +16,18 @@ def save_scale(scale: ScoreScale, path: Path) -> None:
         "case_scores": list(scale.case_scores),
         "peak_scores": list(scale.peak_scores),
     }
-    write_text(path, json.dumps(values) + "\n")
+    save_values(values, path)
 
 
 def load_scale(path: Path, planes: frozenset[Plane] = frozenset(Plane)) -> ScoreScale | None:
-    """A kept scale; None where the file is absent or not readable, and it is measured again.
+    """A kept scale; None where the file is absent or damaged, and it is measured again.
 
     Args:
         path: its file.
         planes: that it is for.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = load_values(path)
         return ScoreScale(
             planes=planes,
             centre=float(values["centre"]),

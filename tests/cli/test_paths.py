@@ -57,6 +57,28 @@ def test_an_input_is_never_overwritten(studies: Path, name: str) -> None:
     assert not (studies / "report.json").exists()
 
 
+@pytest.mark.parametrize("option", ["--mask", "--regions", "--prior"])
+def test_neither_is_what_goes_with_it(studies: Path, option: str) -> None:
+    beside = studies / "mask.nii.gz"
+    beside.write_bytes((studies / "normals" / "normal-3.nii.gz").read_bytes())
+    content = beside.read_bytes()
+    run = detect(studies, option, beside, "--out", studies)
+    assert run.exit_code == 2
+    assert "mask.nii.gz: would be overwritten" in run.stderr
+    assert beside.read_bytes() == content
+
+
+def test_no_case_is_overwritten_by_the_results_of_another(studies: Path) -> None:
+    first = studies / "case" / "heatmap.nii.gz"
+    first.parent.mkdir()
+    content = (studies / "normals" / "normal-3.nii.gz").read_bytes()
+    first.write_bytes(content)
+    run = detect(studies, first, "--out", studies)
+    assert run.exit_code == 2
+    assert "heatmap.nii.gz: would be overwritten" in run.stderr
+    assert first.read_bytes() == content
+
+
 def test_results_of_an_earlier_run_are_no_normal_patients(studies: Path) -> None:
     assert detect(studies).exit_code == 0
     (studies / "out" / "heatmap.nii.gz").rename(studies / "normals" / "patient-7.nii.gz")
@@ -101,6 +123,10 @@ WRONG_PATHS = {
         "--checkpoint",
         "{absent}",
     ),
+    **{
+        option: ("detect", "{here}", "--support", "{here}", "--out", "/out", option, "{absent}")
+        for option in ("--prior", "--mask", "--support-mask", "--regions", "--decoder")
+    },
     "info": ("info", "{absent}"),
     "worklist": ("scan", "{absent}", "--support", "{here}", "--out", "{here}/out"),
     "cohort": ("evaluate", "--volumes", "{absent}"),
