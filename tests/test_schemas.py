@@ -6,8 +6,10 @@ differ by. After a change that is meant: raise the number, then write the file a
     D24FAD_WRITE_GOLDEN=1 pytest tests/test_schemas.py
 """
 
+import ast
 import json
 import os
+import tempfile
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -16,23 +18,52 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from numpy.typing import ArrayLike
+import torch
+from numpy.typing import ArrayLike, NDArray
 
+import d24fad_core
+from d24fad_core.comparison.deformation import align_mutually
 from d24fad_core.comparison.features import FEATURES_SCHEMA, StudyFeatures, encode_study
 from d24fad_core.comparison.kind import ComparisonKind
-from d24fad_core.detection.detector import RESULT_SCHEMA
+from d24fad_core.comparison.normal_stack import place_study, stack_normals
+from d24fad_core.contrasts.detection import FUSION_SCHEMA, ContrastDetector
+from d24fad_core.detection.detector import RESULT_SCHEMA, Detector
+from d24fad_core.detection.learned_comparison import SCALE_SCHEMA
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.detection.reference import REFERENCE_SCHEMA
 from d24fad_core.io.reading import READING_SCHEMA, read_volume
+from d24fad_core.masking.body import body_mask
+from d24fad_core.masking.brain import MASK_VERSION
+from d24fad_core.masking.coverage import coverage_of
+from d24fad_core.masking.mask_cache import COVERAGE_VERSION
+from d24fad_core.masking.study_masks import BODY_VERSION
+from d24fad_core.masking.template import template_brain
+from d24fad_core.models.checkpoint import ModelCard
+from d24fad_core.models.decoder_checkpoint import DecoderCard, save_decoder
 from d24fad_core.networks.inference import for_inference
-from d24fad_core.support.frame import FRAME_SCHEMA, Frame, align, make_frame
+from d24fad_core.networks.support_decoder import SupportDecoderConfig, TwofoldDecoder
+from d24fad_core.support.frame import (
+    FRAME_SCHEMA,
+    Frame,
+    align,
+    make_frame,
+    make_frame_of_voxels,
+)
+from d24fad_core.support.placed_file import PLACED_SCHEMA
 from d24fad_core.support.profile import PROFILE_SCHEMA
+from d24fad_core.support.stack_file import STACK_SCHEMA
 from d24fad_core.volumes.slices import slice_volume
-from d24fad_core.volumes.volume import Plane
+from d24fad_core.volumes.volume import Plane, Volume
+from tests.contrasts.people import case, normal_person
 from tests.detection.small_studies import EVERY_MAP, IMAGE_SIZE, detector, network, normals, study
+from tests.masking.heads import head, stripped
 
 GOLDEN = Path(__file__).with_name("golden_outputs.json")
 BOXES = DetectionOptions(register=False, planes=(Plane.AXIAL, Plane.SAGITTAL))
+
+LEARNED = DetectionOptions(register=False, comparison=ComparisonKind.LEARNED)
+DECODER = SupportDecoderConfig(channels=10, widths=(4, 6, 8, 10))
+VOXEL_MM = 6.0
 
 Values = dict[str, str | list[float]]
 
@@ -162,6 +193,111 @@ def test_references_and_results(translate: bool, monkeypatch: pytest.MonkeyPatch
     kind = " of translated normals" if translate else ""
     check(f"reference{kind}", REFERENCE_SCHEMA, of_references)
     check(f"result{kind}", RESULT_SCHEMA, of_result)
+
+
+@cache
+def learned() -> Detector:
+    """A detector with an untrained decoder, as small as one can be."""
+    torch.manual_seed(0)
+    card = DecoderCard("untrained", DECODER, voxel_mm=VOXEL_MM, threshold=0.4)
+    model = network()
+    with tempfile.TemporaryDirectory() as folder:
+        decoder = TwofoldDecoder(DECODER).eval()
+        with torch.no_grad():
+            for weights in decoder.parameters():
+                weights.normal_(0.0, 0.3)  # as they begin, every voxel gets nearly the same
+        save_decoder(decoder, card, Path(folder))
+        made = Detector(model, ModelCard("untrained", model.config, 64), decoder=Path(folder))
+        made.comparison(ComparisonKind.LEARNED)
+    return made
+
+
+def brains(count: int) -> list[Volume]:
+    return [stripped(number) for number in range(count)]
+
+
+def test_placed_studies_and_stacks() -> None:
+    volumes = brains(3)
+    space = make_frame_of_voxels(volumes[0], VOXEL_MM, "body")
+    placed = [
+        place_study(align(each, space, "body", register=False).volume, "body") for each in volumes
+    ]
+    inside = [float(each.inside.float().mean()) for each in placed]
+    values: Values = {"inside": inside, "intensities": spread(placed[1].intensities.numpy())}
+    check("placed", PLACED_SCHEMA, values)
+    stack = align_mutually(stack_normals(placed))
+    values = {
+        "unit": [stack.unit],
+        "shared": [float(stack.shared.float().mean())],
+        "mean": spread(stack.mean.numpy()),
+        "intensities": spread(stack.intensities.numpy()),
+    }
+    check("stack", STACK_SCHEMA, values)
+
+
+def test_scales_and_results_of_the_learned_comparison() -> None:
+    support = learned().prepare_support(brains(3), LEARNED)
+    scale = support.scale(LEARNED.planes)
+    values: Values = {
+        "scale": [scale.centre, scale.spread, scale.threshold],
+        "cases": list(scale.case_scores),
+        "peaks": list(scale.peak_scores),
+    }
+    check("scale", SCALE_SCHEMA, values)
+    result = learned().detect(stripped(7), support, LEARNED)
+    values = {"heatmap": spread(result.heatmap), "case": [result.case_score]}
+    check("result of the learned comparison", RESULT_SCHEMA, values)
+
+
+@pytest.mark.parametrize("kind", [ComparisonKind.WINDOW, ComparisonKind.LEARNED])
+def test_fused_scales(kind: ComparisonKind) -> None:
+    options = DetectionOptions(register=False, comparison=kind)
+    small = learned() if kind is ComparisonKind.LEARNED else detector()
+    people = [normal_person(number) for number in range(3)]
+    together = ContrastDetector(small)
+    support = together.prepare_support(people, ("one", "two"), options)
+    scale = support.scale
+    result = together.detect(case("one", "two"), support, options)
+    values: Values = {
+        "scale": [scale.centre, scale.spread, scale.threshold],
+        "cases": list(scale.case_scores),
+        "heatmap": spread(result.heatmap),
+        "case": [result.case_score],
+    }
+    check(f"fusion of {kind.value} maps", FUSION_SCHEMA, values)
+
+
+def test_coverage() -> None:
+    scans = {"head": head(1), "brain": stripped(1), "body": study(0)}
+    values: Values = {name: coverage_of(scan).value for name, scan in scans.items()}
+    check("coverage", COVERAGE_VERSION, values)
+
+
+def test_masks() -> None:
+    of_body = body_mask(study(0))
+    check("body mask", BODY_VERSION, {"mask": [float(of_body.mean()), *centre(of_body)]})
+    of_brain = template_brain(head(1))
+    check("brain mask", MASK_VERSION, {"mask": [float(of_brain.mean()), *centre(of_brain)]})
+
+
+def centre(mask: NDArray[np.bool_]) -> list[float]:
+    return [float(places.mean()) for places in np.nonzero(mask)]
+
+
+def test_every_number_has_a_golden_output() -> None:
+    """Whatever number makes kept files void is checked in this file."""
+    numbers = {
+        node.targets[0].id
+        for path in Path(d24fad_core.__file__).parent.rglob("*.py")
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and node.targets[0].id.endswith(("_SCHEMA", "_VERSION"))
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, int)
+    }
+    assert len(numbers) > 10
+    assert numbers <= globals().keys()
 
 
 def test_another_output_under_the_same_number_is_noticed() -> None:

@@ -1,5 +1,6 @@
 """The JSON objects that clients send."""
 
+import re
 import unicodedata
 from typing import Annotated, Any, Literal
 
@@ -10,14 +11,20 @@ _Note = Field("", max_length=2000)
 _Key = Field("", pattern="^[A-Za-z0-9_-]{0,64}$")
 
 
-_JOINERS = "\u200c\u200d"
-"""Between letters, as Persian and Indic scripts need them."""
+_JOINER = re.compile("(?<=[^\\x00-\u058f])[\u200c\u200d](?=[^\\x00-\u058f])")
+"""Where Persian and Indic scripts need one: not beside Latin, Greek, Cyrillic or Armenian."""
+_BLANK = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\U000e0100-\U000e01ef]"
+)
+"""Letters, marks and signs by their category that show nothing."""
+_UNSEEN = ("Cc", "Cf", "Co", "Cs", "Zl", "Zp")
 
 
 def _legible(name: str) -> str:
     """Refuse a name that shows as another, or as none: it stands for who decided."""
-    kinds = {c: unicodedata.category(c) for c in name if c not in _JOINERS}
-    hidden = [c for c, kind in kinds.items() if kind in ("Cc", "Cf", "Co", "Cs", "Zl", "Zp")]
+    kinds = {c: unicodedata.category(c) for c in _JOINER.sub("", name)}
+    hidden = [c for c, kind in kinds.items() if kind in _UNSEEN or _BLANK.match(c)]
     if hidden:
         raise ValueError(
             f"the name has a character that is not seen (U+{ord(hidden[0]):04X}); leave it out"

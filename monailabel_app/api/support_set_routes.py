@@ -116,8 +116,10 @@ def _member_document(
     if study is None:
         gone = Check("readable", False, "The study is not on this server any more.")
         quality = StudyQuality("failed", None, (gone,))
+    known = asdict(member)
+    known.pop("sha256")
     return {
-        **asdict(member),
+        **known,
         "added": member.added or None,
         "content_hash": services.images.content_hash(study) if study else None,
         "quality": asdict(quality or StudyQuality()),

@@ -26,6 +26,7 @@ class Member:
         reviewer: who added it.
         note: their remark.
         confirmed_normal: a reviewer looked at it and found it normal.
+        sha256: hash of its content then; empty where nobody confirmed it, or before this was kept.
     """
 
     image: str
@@ -33,6 +34,7 @@ class Member:
     reviewer: str = ""
     note: str = ""
     confirmed_normal: bool = False
+    sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -143,11 +145,13 @@ class SupportSets:
         Raises:
             RequestError: the set or the image is unknown.
         """
-        self._images.study(member.image)
+        study = self._images.study(member.image)
+        sha256 = self._images.content_hash(study) if member.confirmed_normal else ""
 
         def change(record: SupportSetRecord) -> SupportSetRecord:
             others = tuple(m for m in record.members if m.image != member.image)
-            return replace(record, members=(*others, replace(member, added=now())))
+            new = replace(member, added=now(), sha256=sha256)
+            return replace(record, members=(*others, new))
 
         return self._change(name, change)
 

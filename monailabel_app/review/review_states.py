@@ -1,5 +1,6 @@
 """Where the review of each result stands, so that a list of images need not read every event."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from monailabel_app.review.states import Review
@@ -69,6 +70,11 @@ class ReviewStates:
         """Where every review stands."""
         return self._records.find()
 
-    def by_image(self) -> dict[str, ReviewState]:
-        """The review of each image that has one: of its results, the one written to last."""
-        return {state.image: state for state in sorted(self.all(), key=lambda s: s.place)}
+    def by_image(self, without: Collection[str] = ()) -> dict[str, ReviewState]:
+        """The review of each image that has one: of its results, the one written to last.
+
+        Args:
+            without: ids of results that do not count.
+        """
+        states = (state for state in self.all() if state.result not in without)
+        return {state.image: state for state in sorted(states, key=lambda s: s.place)}

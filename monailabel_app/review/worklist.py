@@ -72,6 +72,9 @@ class Choice:
 class Worklist:
     """Puts together what the parts of the server know of each image.
 
+    What was found or decided on other voxels under an image's name says nothing of those that are
+    there now, and is passed over.
+
     Args:
         images: the studies of the server.
         datastore: where the labels are.
@@ -96,14 +99,16 @@ class Worklist:
 
     def entries(self, support_set: str) -> list[Entry]:
         """Every image, sorted by id."""
-        scores = self._latest_scores(support_set)
-        reviews = self._states.by_image()
+        identifiers = self._images.identifiers()
+        outdated = self._outdated(identifiers)
+        scores = self._latest_scores(support_set, outdated)
+        reviews = self._states.by_image(outdated)
         sets: dict[str, list[tuple[str, Member]]] = {}
         for name in self._support_sets.names():
             for member in self._support_sets.get(name).members:
                 sets.setdefault(member.image, []).append((name, member))
         entries = []
-        for image in self._images.identifiers():
+        for image in identifiers:
             score, belongs = scores.get(image), sets.get(image, ())
             entries.append(
                 Entry(
@@ -114,21 +119,48 @@ class Worklist:
                     score.case_score if score else None,
                     score.threshold if score else None,
                     tuple(name for name, _ in belongs),
-                    _is_normal(reviews.get(image), [member for _, member in belongs]),
+                    self._is_normal(reviews.get(image), [member for _, member in belongs]),
                 )
             )
         return entries
 
-    def _latest_scores(self, support_set: str) -> dict[str, _Score]:
+    def _outdated(self, identifiers: Collection[str]) -> frozenset[str]:
+        """Ids of the results of images whose content has changed since."""
+        rows = self._database.select(
+            f"SELECT key, image, json_extract(document, '$.image_sha256') FROM {RESULTS} "
+            "WHERE json_valid(document)"
+        )
+        present = set(identifiers)
+        analysed = {image for _, image, _ in rows if image in present}
+        current = {image: self._images.current_hash(image) for image in analysed}
+        return frozenset(
+            key for key, image, sha256 in rows if sha256 and current.get(image) not in (None, sha256)
+        )
+
+    def _latest_scores(self, support_set: str, outdated: Collection[str]) -> dict[str, _Score]:
         """The score of each image's latest result with a support set."""
         rows = self._database.select(
             "SELECT image, key, json_extract(document, '$.case_score'), "
-            # Of a group, SQLite takes the other columns from the row with the maximum.
-            "json_extract(document, '$.threshold'), max(created) "
-            f"FROM {RESULTS} WHERE support_set = ? GROUP BY image",
+            "json_extract(document, '$.threshold') "
+            f"FROM {RESULTS} WHERE support_set = ? AND json_valid(document) ORDER BY created",
             (support_set,),
         )
-        return {image: _Score(*values) for image, *values, _ in rows}
+        return {image: _Score(*values) for image, *values in rows if values[0] not in outdated}
+
+    def _is_normal(self, review: ReviewState | None, members: Sequence[Member]) -> bool:
+        """Whether a reviewer found an image normal and nobody marked anything in it since."""
+        if review is not None and review.marks_something:
+            return False
+        if review is not None and review.confirmed_normal:
+            return True
+        return any(member.confirmed_normal and self._is_same(member) for member in members)
+
+    def _is_same(self, member: Member) -> bool:
+        """Whether a study is the one that was confirmed."""
+        return not member.sha256 or self._images.current_hash(member.image) in (
+            None,
+            member.sha256,
+        )
 
     def next(
         self, strategy: Strategy, support_set: str, exclude: Collection[str] = ()
@@ -145,14 +177,6 @@ class Worklist:
         if not candidates:
             return None
         return choose(strategy, candidates, len(left))
-
-
-def _is_normal(review: ReviewState | None, members: Sequence[Member]) -> bool:
-    """Whether a reviewer found an image normal and nobody marked anything in it since."""
-    if review is not None and review.marks_something:
-        return False
-    confirmed = any(member.confirmed_normal for member in members)
-    return confirmed or (review is not None and review.confirmed_normal)
 
 
 def choose(strategy: Strategy, candidates: Sequence[Entry], remaining: int) -> Choice:

@@ -159,6 +159,17 @@ class ImageCatalogue:
         path = self._cached_path(image)
         return self._hashes.known(path) if path is not None else None
 
+    def current_hash(self, image: str) -> str | None:
+        """`content_hash` of an image as it is now; None in a PACS, from which nothing is fetched
+        for it, and of one that is just being taken away.
+        """
+        if isinstance(self._datastore, Pacs):
+            return None
+        try:
+            return self.content_hash(self.study(image))
+        except (RequestError, FileNotFoundError):
+            return None
+
     def _cached_path(self, image: str) -> Path | None:
         """The file of an image that lies on this disk; nothing is fetched from a PACS."""
         if isinstance(self._datastore, Pacs):

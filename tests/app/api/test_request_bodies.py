@@ -17,7 +17,12 @@ def test_names_of_any_script_are_taken(name: str) -> None:
     ("name", "wrong"),
     [
         ("   ", "blank"),
-        ("\u200d", "blank"),
+        ("\u200d", r"U\+200D"),
+        ("A\u200dB", r"U\+200D"),
+        ("AB\u200c", r"U\+200C"),
+        ("\u3164", r"U\+3164"),
+        ("\u2800", r"U\+2800"),
+        ("AB\ufe0f", r"U\+FE0F"),
         ("\u00a0\u2003", "blank"),
         ("A\u202eB", r"U\+202E"),
         ("\u2066AB\u2069", r"U\+2066"),

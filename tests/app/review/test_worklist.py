@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from monailabel_app.normals.support_sets import Member, SupportSetRecord
-from monailabel_app.review.review_states import ReviewState
+from monailabel_app.review.review_states import ReviewState, ReviewStates
 from monailabel_app.review.worklist import Entry, Strategy, Worklist, choose
 from monailabel_app.store import schema
 from monailabel_app.store.database import Database
@@ -48,10 +48,18 @@ def test_untouched_cases_come_before_those_in_review() -> None:
     assert choice.entry.image == "x"
 
 
-def result(database: Database, name: str, image: str, created: str, score: float, of: str) -> None:
+def result(
+    database: Database,
+    name: str,
+    image: str,
+    created: str,
+    score: float,
+    of: str,
+    sha256: str = "as analysed",
+) -> None:
     document = (
         f'{{"image": "{image}", "created": "{created}", "support_set": "{of}", '
-        f'"case_score": {score}, "threshold": 4.0}}'
+        f'"case_score": {score}, "threshold": 4.0, "image_sha256": "{sha256}"}}'
     )
     with database.transaction() as connection:
         schema.insert(connection, schema.RESULTS, name, document)
@@ -77,7 +85,8 @@ def test_entries_put_together_what_is_known_of_each_image(database: Database) ->
     parts: Any = SimpleNamespace(
         identifiers=lambda: ("a", "b", "c"),
         get_labels_by_image_id=lambda image: {"final": image} if image == "b" else {},
-        by_image=lambda: states,
+        by_image=lambda without: states,
+        current_hash=lambda image: "as analysed",
         names=lambda: tuple(sets),
         get=sets.__getitem__,
     )
@@ -88,3 +97,34 @@ def test_entries_put_together_what_is_known_of_each_image(database: Database) ->
         Entry("c", "unreviewed", (), None, None, None, ("brain", "other"), True),
     ]
     assert worklist.entries("other")[0].result == "r3"
+
+
+def test_nothing_of_other_voxels_under_the_same_name_counts(database: Database) -> None:
+    """A file was replaced: neither score nor review nor confirmation is of what is there now."""
+    for number, image in enumerate(("a", "b", "c")):
+        result(database, f"old-{image}", image, "2026-01-01", 1.0 + number, "brain", "before")
+    result(database, "new-b", "b", "2026-01-02", 7.0, "brain", "now")
+    states = ReviewStates(database)
+    for image in ("a", "b", "c"):
+        states.put(ReviewState(f"old-{image}", image, 1, 1, 1, "reviewed", True, False))
+    confirmed = (
+        Member("a", confirmed_normal=True, sha256="before"),
+        Member("b", confirmed_normal=True, sha256="now"),
+    )
+    sets = {"brain": SupportSetRecord("brain"), "other": SupportSetRecord("other", members=confirmed)}
+    hashes = {"a": "now", "b": "now", "c": None}  # nothing is fetched from a PACS
+    parts: Any = SimpleNamespace(
+        identifiers=lambda: ("a", "b", "c"),
+        get_labels_by_image_id=lambda image: {},
+        current_hash=hashes.__getitem__,
+        names=lambda: tuple(sets),
+        get=sets.__getitem__,
+    )
+    worklist = Worklist(parts, parts, database, states, parts)
+    assert worklist.entries("brain") == [
+        Entry("a", "unreviewed", (), None, None, None, ("other",), False),
+        Entry("b", "unreviewed", (), "new-b", 7.0, 4.0, ("other",), True),
+        Entry("c", "reviewed", (), "old-c", 3.0, 4.0, (), True),
+    ]
+    choice = worklist.next(Strategy.MOST_ANOMALOUS, "brain")
+    assert choice is not None and choice.entry.image == "a"

@@ -23,6 +23,7 @@ from monailabel_app.review.states import ReviewEvent
 from monailabel_app.store import schema
 from monailabel_app.store.records import Records
 from monailabel_app.store.recovery import open_database
+from tests.app.kill_rounds import kill_rounds
 from tests.app.review.test_reviews import Analysed
 
 RESULT = Analysed(0, "result", "image")
@@ -78,7 +79,7 @@ def killed_after(path: Path, start: int, acknowledged: int, seconds: float) -> l
 
 
 @pytest.mark.parametrize(
-    "rounds", [8, pytest.param(60, marks=pytest.mark.slow)], ids=["few", "many"]
+    "rounds", [8, pytest.param(kill_rounds(60), marks=pytest.mark.slow)], ids=["few", "many"]
 )
 def test_nothing_that_was_acknowledged_is_lost(tmp_path: Path, rounds: int) -> None:
     path = tmp_path / "state.sqlite3"
