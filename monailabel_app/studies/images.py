@@ -13,8 +13,9 @@ from nibabel.filebasedimages import ImageFileError
 
 from d24fad_core.errors import InputError
 from d24fad_core.files import hash_bytes
+from d24fad_core.io.itk_header import lies_alone
 from d24fad_core.io.known_studies import KnownStudies, StudySource
-from d24fad_core.io.reading import read_volume
+from d24fad_core.io.reading import ITK_SUFFIXES, read_volume
 from d24fad_core.volumes.reduction import LARGEST_WHOLE_SCAN
 from d24fad_core.volumes.volume import Modality, Volume
 from monailabel_app.failures import RequestError, sentence_and_remedy
@@ -45,7 +46,7 @@ class Study:
         Raises:
             RequestError: it cannot be read as a volume.
         """
-        _check_extent(self)
+        _check_file(self)
         with self._told_without_path():
             return self._named(read_volume(self.path, modality))
 
@@ -61,7 +62,7 @@ class Study:
         """
         if known is None:
             return self.volume(modality)
-        _check_extent(self)
+        _check_file(self)
         with self._told_without_path():
             study = known.open(self.path, modality)
         if isinstance(study, Volume):
@@ -196,13 +197,38 @@ class ImageCatalogue:
         return hash_bytes(*sorted(self.content_hash(study).encode() for study in support))
 
 
-def _check_extent(study: Study) -> None:
-    """Refuse what would fill the memory, by its header: a small packed file may unpack to anything.
+def require_alone(path: Path, name: str) -> None:
+    """Refuse a header that names another file for its voxels: any file of the server, as of another
+    patient, could be shown as the image, and its hash would not be that of what is shown.
+
+    Args:
+        path: the file.
+        name: what to call it.
+
+    Raises:
+        RequestError: it names one.
+    """
+    try:
+        alone = path.suffix.lower() not in ITK_SUFFIXES or lies_alone(path)
+    except (OSError, ValueError):
+        return  # what is wrong with the file shows, and is told, when it is read
+    if not alone:
+        raise RequestError(
+            "unsuitable_image",
+            f"{name}: its header names another file for the voxels.",
+            "Save header and voxels as one file.",
+        )
+
+
+def _check_file(study: Study) -> None:
+    """Refuse what would show other files, or would fill the memory, by its header: a small packed
+    file may unpack to anything.
 
     A DICOM series is as large as its files.
     """
     if study.path.is_dir():
         return
+    require_alone(study.path, study.name)
     try:
         if study.path.name.lower().endswith((".nii", ".nii.gz")):
             shape = tuple(nibabel.load(study.path).shape)

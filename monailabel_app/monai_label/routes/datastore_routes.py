@@ -18,7 +18,7 @@ from monailabel_app.analysis.encodings import check_labels
 from monailabel_app.failures import RequestError
 from monailabel_app.monai_label.routes.form_params import parse_params
 from monailabel_app.services import Services
-from monailabel_app.studies.images import Study
+from monailabel_app.studies.images import Study, require_alone
 from monailabel_app.studies.study_store import VOLUME_PATTERNS
 
 _SUFFIXES = tuple(pattern[1:] for pattern in VOLUME_PATTERNS)
@@ -144,6 +144,7 @@ def _receive(file: UploadFile, folder: Path) -> Path:
     path = folder / f"received{_suffix(file.filename or '')}"
     with path.open("wb") as stream:
         shutil.copyfileobj(file.file, stream)
+    require_alone(path, Path(file.filename or "").name[:100])
     return path
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from d24fad_core.io.known_studies import KnownStudies, KnownStudy
+from d24fad_core.io.reading import read_volume
 from d24fad_core.volumes.volume import Modality, Volume
 from monailabel_app.failures import RequestError
 from monailabel_app.studies.images import Study
@@ -59,5 +60,35 @@ def test_a_small_file_that_unpacks_to_gigabytes_is_refused_by_its_header(
         lambda: Study("bomb", path).source(KnownStudies(tmp_path)),
     ):
         with pytest.raises(RequestError, match="900 x 900 x 700 voxels are more") as caught:
+            read()
+        assert caught.value.code == "unsuitable_image"
+
+
+@pytest.mark.parametrize("place", ["other.raw", "../other/other.raw", "{folder}/other.raw"])
+@pytest.mark.parametrize("suffix", [".nrrd", ".mha"])
+def test_a_header_that_names_another_file_of_the_server_is_refused(
+    suffix: str, place: str, tmp_path: Path
+) -> None:
+    """Else a client reads as an image whatever the server may read."""
+    folder = tmp_path / "other"
+    folder.mkdir()
+    (folder / "other.raw").write_bytes(np.arange(8**3, dtype=np.int16).tobytes())
+    named = place.format(folder=folder)
+    headers = {
+        ".nrrd": "NRRD0004\ntype: short\ndimension: 3\nspace: left-posterior-superior\n"
+        "sizes: 8 8 8\nspace directions: (1,0,0) (0,1,0) (0,0,1)\nendian: little\n"
+        f"encoding: raw\nspace origin: (0,0,0)\ndata file: {named}\n\n",
+        ".mha": "ObjectType = Image\nNDims = 3\nBinaryData = True\nOffset = 0 0 0\n"
+        "TransformMatrix = 1 0 0 0 1 0 0 0 1\nElementSpacing = 1 1 1\nDimSize = 8 8 8\n"
+        f"ElementType = MET_SHORT\nElementDataFile = {named}\n",
+    }
+    path = folder / f"image{suffix}"
+    path.write_text(headers[suffix])
+    assert read_volume(path).shape == (8, 8, 8)  # the command line reads the user's own files
+    for read in (
+        Study("image", path).volume,
+        lambda: Study("image", path).source(KnownStudies(tmp_path)),
+    ):
+        with pytest.raises(RequestError, match="image: its header names another file") as caught:
             read()
         assert caught.value.code == "unsuitable_image"
