@@ -1,5 +1,8 @@
 """Masks and heatmaps in the file types and number types that clients ask for."""
 
+import gzip
+import math
+import zlib
 from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
@@ -28,6 +31,7 @@ class Encoding(str, Enum):
 
 
 _FINEST_STEP = {Encoding.UINT8: 0.1, Encoding.INT16: 0.01}
+_READ_BYTES = 1 << 20
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -65,8 +69,12 @@ def write_heatmap(
 
 
 def read_scores(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """The scores and the affine of a heatmap file, the scaling undone."""
-    image = nib.load(path)
+    """The scores and the affine of a heatmap file, the scaling undone.
+
+    Raises:
+        OSError: it is damaged.
+    """
+    image = _read_to_end(path)
     return np.asanyarray(image.dataobj).astype(np.float32), image.affine
 
 
@@ -75,9 +83,30 @@ def read_mask(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
 
     Raises:
         RequestError: a voxel is no whole number from 0 to 255; none is rounded or wrapped.
+        OSError: it is damaged.
     """
-    image = nib.load(path)
+    image = _read_to_end(path)
     return whole_numbers(np.asanyarray(image.dataobj)), image.affine
+
+
+def _read_to_end(path: Path) -> Any:
+    """A NIfTI image whose packed bytes are those that were written; nibabel stops before their
+    checksum.
+    """
+    try:
+        image = nib.load(path)
+        if not path.name.lower().endswith(".gz"):
+            return image
+        left = image.dataobj.offset + math.prod(image.shape) * image.get_data_dtype().itemsize
+        with gzip.open(path) as stream:
+            # A byte more than there should be: the checksum is compared at the end alone.
+            while left >= 0 and (part := stream.read(min(left + 1, _READ_BYTES))):
+                left -= len(part)
+    except (EOFError, zlib.error) as error:
+        raise OSError(f"{path.name} is cut off or damaged") from error
+    if left:
+        raise OSError(f"{path.name} does not end where its voxels do")
+    return image
 
 
 def whole_numbers(voxels: NDArray[Any]) -> NDArray[np.uint8]:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from d24fad_core.cache.json_file import load_values, save_values
 from d24fad_core.detection.result import (
     AnalysisWarning,
     AnomalyResult,
@@ -20,7 +21,7 @@ from d24fad_core.detection.result import (
 from d24fad_core.export.nifti import write_mask
 from d24fad_core.export.overlay import write_overlay
 from d24fad_core.export.report import write_report
-from d24fad_core.files import sync_folder, write_text
+from d24fad_core.files import hash_file, sync_folder, write_text
 from d24fad_core.places.place import FindingPlace, RegionShare, Side
 from d24fad_core.volumes.volume import Plane, Volume
 from monailabel_app.analysis.encodings import Encoding, read_mask, read_scores, write_heatmap
@@ -37,6 +38,8 @@ _MASK = "mask.nii.gz"
 _REPORT = "report.json"
 _OVERLAY = "overlay.png"
 _ALIGNMENT = "alignment.json"
+_CHECKSUMS = "checksums.json"
+_CHECKED = (_HEATMAP, _PREVIEW, _MASK, _REPORT, _OVERLAY)
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,7 @@ class ResultStore:
         self._folder = folder
         self._database = database
         self._index = Records(database, RESULTS, ResultRecord)
+        self._verified: dict[str, list[tuple[int, int]]] = {}
         folder.mkdir(parents=True, exist_ok=True)
         self._bring_index_up_to_date()
 
@@ -178,6 +182,8 @@ class ResultStore:
             write_report(result, partial / _REPORT)
             write_overlay(query, result, partial / _OVERLAY)
             write_text(partial / _RECORD, json.dumps(asdict(record), indent=1))
+            hashes = {name: hash_file(partial / name) for name in _CHECKED}
+            save_values(hashes, partial / _CHECKSUMS)
             partial.chmod(0o755)
             if not target.exists():
                 partial.rename(target)
@@ -221,6 +227,7 @@ class ResultStore:
         """The result of a record; None, and out of the way, where its files are damaged."""
         folder = self._folder / record.id
         try:
+            self._verify(folder)
             report = json.loads((folder / _REPORT).read_text(encoding="utf-8"))
             stored = StoredResult(
                 record=record,
@@ -239,6 +246,24 @@ class ResultStore:
             self._index.remove(record.id)
             return None
         return stored
+
+    def _verify(self, folder: Path) -> None:
+        """Compare the files with their hashes, once until they change.
+
+        Raises:
+            FileNotFoundError: one is absent.
+            ValueError: one was changed on the disk.
+        """
+        if not (folder / _CHECKSUMS).is_file():
+            return  # of a result from before there were any
+        statuses = [(folder / name).stat() for name in _CHECKED]
+        present = [(status.st_size, status.st_mtime_ns) for status in statuses]
+        if self._verified.get(folder.name) == present:
+            return
+        hashes = load_values(folder / _CHECKSUMS)
+        if hashes != {name: hash_file(folder / name) for name in _CHECKED}:
+            raise ValueError("a file was changed on the disk")
+        self._verified[folder.name] = present
 
     def _move_aside(self, name: str, reason: str) -> None:
         move_aside(self._database, "result", self._folder / name, reason)

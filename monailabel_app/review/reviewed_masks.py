@@ -1,7 +1,9 @@
 """Masks that reviewers drew, and the final label that a review adds up to."""
 
+import logging
 import re
 import shutil
+import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -18,7 +20,10 @@ from monailabel_app.review.label_files import require_grid
 from monailabel_app.review.states import MARKED_STATES, Review
 from monailabel_app.studies.receiving import receive_file
 
+logger = logging.getLogger(__name__)
+
 _HASH = re.compile("[0-9a-f]{64}")
+_SUFFIX = ".nii.gz"
 
 
 class ReviewedMasks:
@@ -42,7 +47,7 @@ class ReviewedMasks:
                 voxels other than 0 and 1.
         """
         path = self._path(sha256)
-        if path.is_file():
+        if self._holds(path):
             return path
 
         def check(received: Path) -> None:
@@ -54,7 +59,7 @@ class ReviewedMasks:
     def keep(self, path: Path) -> Path:
         """Keep a copy of a mask under its hash."""
         target = self._path(hash_file(path))
-        if not target.is_file():
+        if not self._holds(target):
             with whole_file(target) as temporary:
                 shutil.copyfile(path, temporary)
         return target
@@ -66,10 +71,10 @@ class ReviewedMasks:
             RequestError: there is none with this hash.
         """
         path = self._path(sha256)
-        if not path.is_file():
+        if not self._holds(path):
             raise RequestError(
                 "unknown_upload",
-                f"No mask with the hash {sha256[:64]} was sent.",
+                f"No mask with the hash {sha256[:64]} was sent, or it was damaged since.",
                 "Send it first: PUT …/review/masks/HASH.",
             )
         return path
@@ -111,6 +116,17 @@ class ReviewedMasks:
                 label[ranks == finding.finding] = 1
         return label, affine
 
+    def _holds(self, path: Path) -> bool:
+        """Whether a mask is here as it was sent; one that was changed on the disk goes aside."""
+        if not path.is_file():
+            return False
+        if hash_file(path) == path.name.removesuffix(_SUFFIX):
+            return True
+        aside = path.with_name(f"damaged-{path.name}")
+        path.replace(aside)
+        logger.error("A mask of a reviewer was changed on the disk; it lies in %s", aside.name)
+        return False
+
     def _path(self, sha256: str) -> Path:
         if not _HASH.fullmatch(sha256):
             raise RequestError(
@@ -118,7 +134,7 @@ class ReviewedMasks:
                 f"{sha256[:80]!r} is no SHA-256 hash.",
                 "Give 64 lower-case hexadecimal digits.",
             )
-        return self._folder / f"{sha256}.nii.gz"
+        return self._folder / f"{sha256}{_SUFFIX}"
 
 
 def _check(path: Path, stored: StoredResult) -> None:
@@ -127,7 +143,7 @@ def _check(path: Path, stored: StoredResult) -> None:
         mask = nib.load(path)
         require_grid(mask.shape, mask.affine, stored)
         voxels, _ = read_mask(path)
-    except (ImageFileError, OSError, EOFError, ValueError) as error:
+    except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
         raise RequestError(
             "unreadable_image", f"The mask cannot be read: {error}.", "Send a .nii.gz file."
         ) from error

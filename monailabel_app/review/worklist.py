@@ -134,7 +134,9 @@ class Worklist:
         analysed = {image for _, image, _ in rows if image in present}
         current = {image: self._images.current_hash(image) for image in analysed}
         return frozenset(
-            key for key, image, sha256 in rows if sha256 and current.get(image) not in (None, sha256)
+            key
+            for key, image, sha256 in rows
+            if sha256 and current.get(image) not in (None, sha256)
         )
 
     def _latest_scores(self, support_set: str, outdated: Collection[str]) -> dict[str, _Score]:

@@ -13,6 +13,7 @@ from monailabel_app.analysis.encodings import (
     MASK_SUFFIXES,
     Encoding,
     check_suffix,
+    read_mask,
     read_scores,
     write_heatmap,
     write_labels,
@@ -51,6 +52,31 @@ def test_scores_come_back_to_half_a_step(
     expected = np.maximum(written, 0) if encoding is Encoding.UINT8 else written
     np.testing.assert_allclose(found, expected, atol=step / 2 + 1e-4)
     np.testing.assert_allclose(affine, OBLIQUE, atol=1e-5)
+
+
+def test_a_changed_byte_in_a_heatmap_or_mask_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "image.nii.gz"
+    mask = (scores(9.0) > 1).astype(np.uint8)
+    for write, read in (
+        (lambda: write_heatmap(scores(9.0), OBLIQUE, path, Encoding.INT16), read_scores),
+        (lambda: write_labels(mask, OBLIQUE, path), read_mask),
+    ):
+        write()
+        whole, expected = path.read_bytes(), read(path)
+        draw = np.random.default_rng(0)
+        noticed = 0
+        for _ in range(200):
+            content = bytearray(whole)
+            content[int(draw.integers(len(whole)))] ^= int(draw.integers(1, 256))
+            path.write_bytes(bytes(content))
+            try:
+                found = read(path)
+            except (OSError, ValueError, nibabel.filebasedimages.ImageFileError):
+                noticed += 1
+            else:
+                np.testing.assert_array_equal(found[0], expected[0])
+                np.testing.assert_array_equal(found[1], expected[1])
+        assert noticed > 150
 
 
 def test_equal_scores_look_equal_in_every_case(tmp_path: Path) -> None:

@@ -100,6 +100,23 @@ def test_a_damaged_report_hides_its_result_alone(
     assert (database.path.parent / "damaged" / "result-a1" / "report.json").is_file()
 
 
+@pytest.mark.parametrize("name", ["heatmap", "heatmap-8bit", "mask", "report", "checksums"])
+def test_a_byte_that_was_changed_on_the_disk_hides_its_result_alone(
+    results: ResultStore, folder: Path, database: Database, name: str
+) -> None:
+    """A score or a voxel that was changed is never shown, also of a result that was read before."""
+    assert results.find("a1") is not None
+    (path,) = (folder / "a1").glob(f"{name}.*")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    # The checksums themselves are read anew by the next server alone.
+    store = ResultStore(folder, database) if name == "checksums" else results
+    assert store.find("a1") is None
+    assert names(results) == ["a2", "b1"]
+    assert [note.name for note in database.all_set_aside()] == ["result-a1"]
+
+
 @pytest.mark.parametrize("content", [None, "", "{}", '{"id": "a1", "later": 1'])
 def test_a_folder_without_a_readable_record_is_set_aside(
     results: ResultStore, folder: Path, database: Database, content: str | None
@@ -172,6 +189,7 @@ def test_results_from_before_there_were_warnings_are_read(
     report = {key: value for key, value in stored.report.items() if key != "warnings"}
     write_text(folder / "a1" / "record.json", json.dumps(record))
     write_text(folder / "a1" / "report.json", json.dumps(report))
+    (folder / "a1" / "checksums.json").unlink()
     with database.transaction() as connection:
         connection.execute("DELETE FROM results WHERE key = 'a1'")
     old = ResultStore(folder, database).get("a1")

@@ -1,5 +1,6 @@
 """The review routes: what a reviewer decides is kept, and what they did not see is not stored."""
 
+import hashlib
 import uuid
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,35 @@ def test_edit_save_accept_save_keeps_the_drawn_outline(served: ServedReviews) ->
     assert review["findings"][0]["state"] == "edited"
     served.store_final("r", 4)
     np.testing.assert_array_equal(served.final(), DRAWN)
+
+
+def test_an_outline_that_was_changed_on_the_disk_is_in_no_label(
+    served: ServedReviews, tmp_path: Path
+) -> None:
+    mask = served.send_mask("r", DRAWN)
+    served.act("r", "edit", finding=1, mask=mask)
+    served.act("r", "reject", finding=2)
+    (path,) = (tmp_path / "reviews" / "masks").glob(f"{mask}.*")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-5] + bytes([whole[-5] ^ 1]) + whole[-4:])
+    refused = served.store_final("r", 2, 404)
+    assert "or it was damaged since" in refused["error"]["message"]
+    assert served.send_mask("r", DRAWN) == mask  # sent again it is taken
+    served.store_final("r", 2)
+    np.testing.assert_array_equal(served.final(), DRAWN)
+
+
+@pytest.mark.parametrize("place", [2, 12, 40, -6])
+def test_an_outline_of_damaged_bytes_is_refused(
+    served: ServedReviews, tmp_path: Path, place: int
+) -> None:
+    served.send_mask("r", DRAWN)
+    content = bytearray((tmp_path / "sent.nii.gz").read_bytes())
+    content[place] ^= 0xFF
+    digest = hashlib.sha256(content).hexdigest()
+    address = f"/results/r/review/masks/{digest}"
+    refused = served.ask("PUT", address, 422, content=bytes(content))
+    assert refused["error"]["code"] == "unreadable_image"
 
 
 def test_a_region_that_was_rejected_and_accepted_again_keeps_its_outline(

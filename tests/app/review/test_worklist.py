@@ -111,7 +111,10 @@ def test_nothing_of_other_voxels_under_the_same_name_counts(database: Database) 
         Member("a", confirmed_normal=True, sha256="before"),
         Member("b", confirmed_normal=True, sha256="now"),
     )
-    sets = {"brain": SupportSetRecord("brain"), "other": SupportSetRecord("other", members=confirmed)}
+    sets = {
+        "brain": SupportSetRecord("brain"),
+        "other": SupportSetRecord("other", members=confirmed),
+    }
     hashes = {"a": "now", "b": "now", "c": None}  # nothing is fetched from a PACS
     parts: Any = SimpleNamespace(
         identifiers=lambda: ("a", "b", "c"),
