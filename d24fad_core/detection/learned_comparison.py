@@ -52,7 +52,7 @@ from d24fad_core.support.support_set import SupportSet, SupportStudy
 from d24fad_core.support.views import view_support
 
 SCALE_SCHEMA = 7
-"""Raised whenever the same normals give another scale: kept ones are then void."""
+"""Raised whenever the same normals give another scale: kept ones, and results, are then void."""
 
 
 class LearnedComparison:
@@ -70,7 +70,9 @@ class LearnedComparison:
     ) -> None:
         self.identity = ModelIdentity(
             card.name,
-            hash_bytes(repr((card.weights_hash, card.threshold, DECODING_SCHEMA)).encode()),
+            hash_bytes(
+                repr((card.weights_hash, card.threshold, DECODING_SCHEMA, SCALE_SCHEMA)).encode()
+            ),
         )
         self._decoder = decoder.to(memory_format=torch.channels_last)
         self._card = card
