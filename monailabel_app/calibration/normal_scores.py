@@ -56,6 +56,7 @@ class NormalPatients:
             for entry in self._worklist.entries(support_set)
             if entry.confirmed_normal and support_set not in entry.support_sets
         }
+        outdated = self._worklist.outdated()
         bound = (
             RESULT_SCHEMA,
             self._analyses.detector.checkpoint_hash,
@@ -67,6 +68,7 @@ class NormalPatients:
                 NormalScore(self.patient(record.image), record.image, quantity.of(record))
                 for record in self._results.records()
                 if record.image in normal
+                and record.id not in outdated
                 and bound
                 == (record.schema, record.checkpoint_hash, record.support_hash, record.options)
             ]

@@ -99,8 +99,7 @@ class Worklist:
 
     def entries(self, support_set: str) -> list[Entry]:
         """Every image, sorted by id."""
-        identifiers = self._images.identifiers()
-        outdated = self._outdated(identifiers)
+        outdated = self.outdated()
         scores = self._latest_scores(support_set, outdated)
         reviews = self._states.by_image(outdated)
         sets: dict[str, list[tuple[str, Member]]] = {}
@@ -108,7 +107,7 @@ class Worklist:
             for member in self._support_sets.get(name).members:
                 sets.setdefault(member.image, []).append((name, member))
         entries = []
-        for image in identifiers:
+        for image in self._images.identifiers():
             score, belongs = scores.get(image), sets.get(image, ())
             entries.append(
                 Entry(
@@ -124,13 +123,13 @@ class Worklist:
             )
         return entries
 
-    def _outdated(self, identifiers: Collection[str]) -> frozenset[str]:
+    def outdated(self) -> frozenset[str]:
         """Ids of the results of images whose content has changed since."""
         rows = self._database.select(
             f"SELECT key, image, json_extract(document, '$.image_sha256') FROM {RESULTS} "
             "WHERE json_valid(document)"
         )
-        present = set(identifiers)
+        present = set(self._images.identifiers())
         analysed = {image for _, image, _ in rows if image in present}
         current = {image: self._images.current_hash(image) for image in analysed}
         return frozenset(
