@@ -143,9 +143,8 @@ def detect(
             "there is no study to analyse; name one, or each contrast of a person as --image "
             "NAME=FILE."
         )
-    check_exists(*images, prior, mask, support_mask, regions, *(support or ()))
+    check_exists(*images, prior, mask, support_mask, regions, decoder, *(support or ()))
     check_checkpoint(checkpoint)
-    check_checkpoint(decoder)
     folders = _folders(images, out)
     if len(images) > 1:
         for option, value in (("--prior", prior), ("--mask", mask), ("--regions", regions)):
