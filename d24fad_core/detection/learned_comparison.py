@@ -51,7 +51,7 @@ from d24fad_core.support.stack_file import STACK_SCHEMA, load_stack, save_stack
 from d24fad_core.support.support_set import SupportSet, SupportStudy
 from d24fad_core.support.views import view_support
 
-SCALE_SCHEMA = 7
+SCALE_SCHEMA = 8
 """Raised whenever the same normals give another scale: kept ones, and results, are then void."""
 
 
