@@ -117,7 +117,7 @@ setup(
             "export/html/*.js",
             "export/html/vendor/*",
         ],
-        "monailabel_app": ["api/pages/*"],
+        "monailabel_app": ["api/pages/*", "demo/heads/*", "demo/heads/truth/*"],
     },
     install_requires=CORE,
     extras_require={

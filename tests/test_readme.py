@@ -115,11 +115,12 @@ def test_the_demo_does_the_main_job(tmp_path: Path) -> None:
     )
     assert run.returncode == 0, f"{run.stdout}\n{run.stderr}"
     assert RESEARCH_USE_ONLY in run.stdout
-    assert "lesion-001: case score" in run.stdout
+    assert "lesion-sub-62: case score" in run.stdout
+    assert re.search(r"untouched-sub-62: case score [\d.]+ z, no finding", run.stdout)
 
     results = tmp_path / ".demo" / "results"
     heatmaps = {}
-    for case in ("lesion-001", "normal-001"):
+    for case in ("lesion-sub-62", "untouched-sub-62"):
         with Image.open(results / f"{case}-overlay.png") as picture:
             assert min(picture.size) > 300
         scan = nib.load(tmp_path / ".demo" / "studies" / f"{case}.nii.gz")
@@ -127,12 +128,14 @@ def test_the_demo_does_the_main_job(tmp_path: Path) -> None:
             assert nib.load(results / f"{case}-{kind}.nii.gz").shape == scan.shape
         heatmaps[case] = nib.load(results / f"{case}-heatmap.nii.gz").get_fdata()
 
-    masks = tmp_path / ".demo" / "cohort" / "masks"
-    lesion = nib.load(masks / "lesion-001.nii.gz").get_fdata() > 0
-    heat = heatmaps["lesion-001"]
+    truth = ROOT / "monailabel_app" / "demo" / "heads" / "truth" / "lesion-sub-62.nii.gz"
+    lesion = nib.load(truth).get_fdata() > 0
+    mask = nib.load(results / "lesion-sub-62-mask.nii.gz").get_fdata() > 0
+    assert 2.0 * (mask & lesion).sum() / (mask.sum() + lesion.sum()) > 0.6
+    heat = heatmaps["lesion-sub-62"]
     analysed = heat != 0
-    assert roc_auc_score(lesion[analysed], heat[analysed]) > 0.85
-    assert heat[lesion].max() > heatmaps["normal-001"].max()
+    assert roc_auc_score(lesion[analysed], heat[analysed]) > 0.95
+    assert heat[lesion].max() > 2.0 * heatmaps["untouched-sub-62"].max()
 
 
 def slug(heading: str) -> str:

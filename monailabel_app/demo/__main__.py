@@ -34,8 +34,11 @@ def main(
     begin = time.monotonic()
     console.print(f"[bold yellow]{RESEARCH_USE_ONLY}[/]")
     try:
-        with _bar("Preparing the studies") as progress:
-            studies = prepare_studies(folder, progress)
+        studies = prepare_studies(folder)
+        console.print(
+            "Real heads (OpenNeuro ds002748, CC0): four normal ones to compare with, and a fifth "
+            "with and without a planted lesion."
+        )
         results = folder / "results"
         server = ServerProcess(studies.folder, folder / "server.log")
         console.print(f"$ {escape(shlex.join(server.command))}")
@@ -55,21 +58,16 @@ def main(
         raise typer.Exit(2) from error
     for answer in answers:
         _print_findings(answer)
-        if answer.image in studies.real:
-            console.print(
-                "[dim]This real scan was compared with simulated normals, so it differs from them "
-                "as a whole; use normals from the same scanner and sequence, or "
-                "d24fad detect --translate.[/]"
-            )
     _print_next_steps(answers, studies, time.monotonic() - begin)
 
 
 def _ask(url: str, studies: DemoStudies, results: Path) -> list[Answer]:
-    images = [studies.lesion, studies.normal, *studies.real]
+    images = [studies.lesion, studies.untouched]
     answers = []
     with _bar("Analysing") as progress:
         for number, image in enumerate(images):
-            progress(f"Analysing {image}", number / len(images))
+            step = "Preparing the normals" if number == 0 else f"Analysing {image}"
+            progress(step, number / len(images))
             answers.append(analyse(url, image, results))
     return answers
 
