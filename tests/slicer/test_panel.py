@@ -29,7 +29,7 @@ class Driver:
         self.actions = 0
         self.window = application.open_main_window()
         qt.QSettings().clear()
-        for key, value in (settings or {}).items():
+        for key, value in {"D24FAD/Mode": "server", **(settings or {})}.items():
             qt.QSettings().setValue(key, value)
         module = importlib.import_module("D24FADSlicer")
         self.widget = module.D24FADSlicerWidget(None)
