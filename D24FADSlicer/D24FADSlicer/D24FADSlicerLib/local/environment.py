@@ -8,6 +8,7 @@ looks for `python.exe` beside the Python it was made by, and Slicer's is called 
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ OLDEST, NEWEST = (3, 10), (3, 13)
 """The versions of Python that D24FAD runs on."""
 _PROJECT = 'name = "d24fad"'
 _MARK = "d24fad-installed.json"
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,7 @@ class Installer:
             command, {**python.variables, **scratch_variables}, scratch, task, read
         )
         if status != 0:
+            _logger.warning("pip wrote:\n%s", "\n".join(lines))
             raise problem_of_installation(lines, target)
 
     def _inspect(self, python: Python, task: Task) -> Inspection:

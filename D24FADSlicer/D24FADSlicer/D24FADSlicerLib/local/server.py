@@ -88,7 +88,6 @@ class LocalServer:
             self._process.wait()
         shutil.rmtree(self.spot.folder, ignore_errors=True)
 
-
     def kill(self) -> None:
         """End it at once."""
         processes.end(self._process)
@@ -205,5 +204,3 @@ def _how(status: int) -> str:
 def _log(lines: deque[str]) -> None:
     if lines:
         _logger.warning("The D24FAD server on this computer wrote:\n%s", "\n".join(lines))
-
-

@@ -14,6 +14,8 @@ from ..logic.records import ServerInfo
 from .context import Context
 
 _DEFAULT_ADDRESS = "http://127.0.0.1:8000"
+# A server that has died on this computer is back in less, and goes on with what it was doing.
+_LOCAL_PATIENCE_S = 300.0
 _ADDRESS, _REVIEWER, _AUTHORITY = "D24FAD/Address", "D24FAD/Reviewer", "D24FAD/Authority"
 
 
@@ -91,7 +93,7 @@ class ConnectionSection:
         """Connect to a server that the panel has started itself."""
         self.leave()
         self._is_typed = False
-        self._connect(Client(address, token))
+        self._connect(Client(address, token, patience_s=_LOCAL_PATIENCE_S))
 
     def _connect(self, client: Client) -> None:
         self._context.client = client

@@ -88,7 +88,7 @@ class LocalSection:
     def _chosen(self, local: bool) -> None:
         self.is_chosen = local
         self.close()
-        self._connection.leave()
+        self._leave()
         self._context.clear_message()
         self._mode = LocalMode()
         qt.QSettings().setValue(_MODE, _LOCAL if local else _SERVER)
@@ -106,7 +106,7 @@ class LocalSection:
         phase = self._mode.phase
         if phase in (Phase.INSTALLING, Phase.STARTING):
             self._jobs.cancel(self._job)
-            self._connection.leave()
+            self._leave()
             self._advance(Event.PRESS)
         elif phase is Phase.RUNNING:
             self._advance(Event.PRESS)
@@ -201,7 +201,7 @@ class LocalSection:
 
     def _stop(self) -> None:
         server, self._server = self._server, None
-        self._connection.leave()
+        self._leave()
 
         def stop(task: Task) -> None:
             if server is not None:
@@ -222,15 +222,22 @@ class LocalSection:
             self._start(server)
         else:
             server.stop()
-            self._connection.leave()
+            self._leave()
             remedy = _("Press Start again in the Setup tab; its last words are in Slicer's log.")
             self._context.tell(ExplainedError(problem.cause, remedy))
+
+    def _leave(self) -> None:
+        """Nobody waits any longer for a server that is not coming back."""
+        self._was_restarted = False
+        self._connection.leave()
+        self._context.jobs.cancel_all()
+        self._context.fire("left")
 
     def _work(self, work: Callable[[Task], Any], done: Callable[[Any], None]) -> None:
         self._job = self._jobs.start("", work, done, self._failed, self._progress)
 
     def _failed(self, problem: ExplainedError) -> None:
-        self._connection.leave()
+        self._leave()
         self._advance(Event.FAIL)
         self._context.tell(problem)
 
@@ -252,9 +259,9 @@ class LocalSection:
         ui.localLabel.text = mode.statement(str(self._installer.folder))
 
     def _connected(self) -> None:
-        if self._was_restarted:
+        if self._was_restarted and self._mode.phase is Phase.RUNNING:
+            self._was_restarted = False
             self._context.note(_("The server on this computer runs again."))
-        self._was_restarted = False
 
     def _show_review(self) -> None:
         """All is set up: what comes next is a case."""
