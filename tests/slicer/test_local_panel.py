@@ -144,15 +144,18 @@ def test_start_review_and_stop(driver: LocalDriver, studies: Path) -> None:
 
 
 def test_a_server_that_is_killed_comes_back_and_then_asks(
-    driver: LocalDriver, studies: Path, answering: Any
+    driver: LocalDriver, studies: Path, answering: Any, control: Path
 ) -> None:
     ui = driver.ui
     driver.start(studies)
     for _ in range(2):
         killed = driver.process
+        (control / "wait").touch()
         os.kill(killed.pid, signal.SIGKILL)
-        driver.until(lambda: "killed by signal 9" in ui.messageLabel.text, "the message")
+        driver.until_phase(Phase.STARTING)
+        assert "killed by signal 9" in ui.messageLabel.text
         assert "being started again" in ui.messageLabel.text
+        (control / "wait").unlink()
         driver.until(lambda: ui.messageLabel.text.endswith("runs again."), "the server", 120)
         assert driver.process is not killed and driver.panel.context.info is not None
         assert driver.panel.context.client.address == answering.address
@@ -175,10 +178,12 @@ def test_an_analysis_goes_on_where_the_server_died_and_ends_where_it_stays_away(
     driver.press(ui.runButton)
     driver.until(lambda: answering.store.jobs, "the job")
     answering.stop()
+    (control / "wait").touch()
     os.kill(driver.process.pid, signal.SIGKILL)
     driver.until_phase(Phase.STARTING)
     answering.job_s = 0.0
     answering.start()
+    (control / "wait").unlink()
     driver.until(lambda: ui.findingsTable.rowCount == 2, "two findings", 120)
 
     answering.job_s = 3600.0
