@@ -47,7 +47,8 @@ def computer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     launcher = slicers_launcher(tmp_path / "slicer", base)
     index = only_from(wheel_of_this_repository(tmp_path / "index").parent)
     monkeypatch.setattr(local_section, "EXTENSION", tmp_path / "extensions" / "D24FADSlicer")
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PATH", f"{launcher}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.delenv("PYTHONPATH", raising=False)
     for name, value in index.items():

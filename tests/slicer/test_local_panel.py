@@ -245,10 +245,12 @@ def test_the_next_time_it_starts_by_itself(
     python = python_with_stand_in(tmp_path, control)
     first = LocalDriver(qt, None, {"D24FAD/Python": str(python)})
     first.start(studies)
-    kept = {name: qt.QSettings().value(f"D24FAD/{name}") for name in ("Mode", "Studies", "Python")}
-    assert kept == {"Mode": "local", "Studies": str(studies), "Python": str(python)}
+    profile = {
+        name: qt.QSettings().value(f"D24FAD/{name}") for name in ("Mode", "Studies", "Python")
+    }
+    assert profile == {"Mode": "local", "Studies": str(studies), "Python": str(python)}
     first.close()
-    second = LocalDriver(qt, None, {f"D24FAD/{name}": value for name, value in kept.items()})
+    second = LocalDriver(qt, None, {f"D24FAD/{name}": value for name, value in profile.items()})
     try:
         assert second.ui.tabs.currentWidget() is second.ui.reviewPage
         second.until(lambda: second.panel.context.info is not None, "the connection", 120)

@@ -80,8 +80,8 @@ def test_it_is_installed_from_the_repository_where_that_is_there(tmp_path: Path)
 
 def test_the_python_of_the_tests_has_everything() -> None:
     python = Python.of_slicer(os.environ)
-    found = Installer(Path("nowhere"), RELEASE).find(python, new_task())
-    assert found is not None and found.packages is None
+    environment_of_tests = Installer(Path("nowhere"), RELEASE).find(python, new_task())
+    assert environment_of_tests is not None and environment_of_tests.packages is None
 
 
 def test_slicers_own_folders_are_not_handed_on(tmp_path: Path) -> None:
@@ -183,21 +183,21 @@ def test_an_installation_that_is_cancelled_ends_with_all_it_started(tmp_path: Pa
         f"sleep 3600 &\necho $! > {child}.partial; mv {child}.partial {child}\nwait\n"
     )
     script.chmod(0o755)
-    task, ended = new_task(), []
+    task, ends = new_task(), []
     installer = Installer(tmp_path / "packages", RELEASE)
 
     def install() -> None:
         try:
             installer.install(Python.chosen(str(script), os.environ), task)
         except CancelledError as error:
-            ended.append(error)
+            ends.append(error)
 
     thread = threading.Thread(target=install)
     thread.start()
     wait_for(child.exists)
     task.cancellation.cancel()
     thread.join(60)
-    assert len(ended) == 1
+    assert len(ends) == 1
     wait_for(lambda: has_ended(int(child.read_text())))
     assert list(installer.folder.iterdir()) == []
 
@@ -256,12 +256,12 @@ def test_a_server_in_the_place_of_one_that_died_has_its_port_and_token(
     assert "killed by signal 9" in first.problem_of_death().cause
     second = start_server(stand_in, control, first.spot, new_task())
     assert second.spot == first.spot and second.token == first.token
-    (asked,) = [
+    (options,) = [
         path.read_text()
         for path in control.glob("asked-*")
         if path.name == f"asked-{second._process.pid}"
     ]
-    assert f'"--port": "{first.spot.port}"' in asked
+    assert f'"--port": "{first.spot.port}"' in options
     second.kill()
     assert second.status == -9
 
@@ -276,20 +276,20 @@ def test_a_server_that_ends_at_once_says_why(stand_in: Environment, control: Pat
 
 def test_a_start_that_is_cancelled_ends_the_server(stand_in: Environment, control: Path) -> None:
     (control / "wait").touch()
-    task, ended = new_task(), []
+    task, ends = new_task(), []
 
     def start() -> None:
         try:
             start_server(stand_in, control, None, task)
         except CancelledError as error:
-            ended.append(error)
+            ends.append(error)
 
     thread = threading.Thread(target=start)
     thread.start()
     wait_for(lambda: list(control.glob("started-*")))
     task.cancellation.cancel()
     thread.join(60)
-    assert len(ended) == 1
+    assert len(ends) == 1
     (name,) = [path.name for path in control.glob("started-*")]
     wait_for(lambda: has_ended(int(name.removeprefix("started-"))))
 

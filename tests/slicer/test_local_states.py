@@ -87,14 +87,14 @@ def test_what_cannot_happen_is_refused() -> None:
 
 def test_what_pip_writes_is_shown_as_progress() -> None:
     progress = InstallationProgress()
-    written = [
+    lines = [
         "Collecting torch>=2.4 (from d24fad[local]==0.1.0)",
         "  Obtaining dependency information for torch from https://example/torch.metadata",
         "  Downloading torch-2.9.0-cp312-cp312-manylinux_2_28_x86_64.whl (899.7 MB)",
         "Collecting typing_extensions",
         "Installing collected packages: mpmath, torch, d24fad",
     ]
-    steps = [step.step for step in map(progress.read, written) if step is not None]
+    steps = [step.step for step in map(progress.read, lines) if step is not None]
     assert steps == [
         "Package 1: torch",
         "Package 1: downloading torch, 899.7 MB",
@@ -137,10 +137,10 @@ def test_a_package_that_the_index_lacks_is_named() -> None:
 
 
 def test_cancelling_ends_what_is_waited_on_also_when_it_begins_too_late() -> None:
-    cancellation, ended = Cancellation(), []
-    cancellation.on_cancel(lambda: ended.append("first"))
+    cancellation, calls = Cancellation(), []
+    cancellation.on_cancel(lambda: calls.append("first"))
     cancellation.on_cancel(None)
     cancellation.cancel()
-    assert ended == []
-    cancellation.on_cancel(lambda: ended.append("second"))
-    assert ended == ["second"]
+    assert calls == []
+    cancellation.on_cancel(lambda: calls.append("second"))
+    assert calls == ["second"]

@@ -86,10 +86,10 @@ class Installer:
             CancelledError: the user cancelled.
         """
         inspection = self._inspect(python, task)
+        if not inspection.missing:
+            return Environment(python, None)
         packages = self._packages(inspection)
-        if self._is_complete(packages):
-            return Environment(python, packages)
-        return None if inspection.missing else Environment(python, None)
+        return Environment(python, packages) if self._is_complete(packages) else None
 
     def install(self, python: Python, task: Task) -> Environment:
         """Install the packages, whole or not at all; for a worker.
@@ -144,7 +144,7 @@ class Installer:
         scratch_variables = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(scratch))
         command = (
             *(python.executable, "-m", "pip", "install", "--target", str(target)),
-            *("--no-input", "--disable-pip-version-check", "--no-warn-conflicts"),
+            *("--no-user", "--no-input", "--disable-pip-version-check", "--no-warn-conflicts"),
             *("--no-color", "--progress-bar", "off", "--prefer-binary", self._source),
         )
         task.report(_("Looking for packages"))

@@ -60,9 +60,8 @@ class Python:
             executable: its path.
             variables: those that Slicer was started with: its own would mislead another Python.
         """
-        cleaned = _cleaned(variables)
-        cleaned.pop("PYTHONHOME", None)
-        return cls(executable, cleaned)
+        without_home = {key: value for key, value in variables.items() if key != "PYTHONHOME"}
+        return cls(executable, _cleaned(without_home))
 
 
 @dataclass(frozen=True)
@@ -112,6 +111,5 @@ def inspect(python: Python, packages: Path | None, task: Task) -> Inspection:
 
 
 def _cleaned(variables: Mapping[str, str]) -> dict[str, str]:
-    cleaned = {key: value for key, value in variables.items() if key not in _NOT_HANDED_ON}
-    cleaned.update(PYTHONNOUSERSITE="1", PYTHONUNBUFFERED="1", PYTHONUTF8="1")
-    return cleaned
+    rest = {key: value for key, value in variables.items() if key not in _NOT_HANDED_ON}
+    return {**rest, "PYTHONNOUSERSITE": "1", "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}

@@ -130,18 +130,18 @@ def start_server(
         running = process
         task.cancellation.on_cancel(lambda: processes.end(running))
         last_lines: deque[str] = deque(maxlen=_LINES_KEPT)
-        announced: queue.SimpleQueue[str] = queue.SimpleQueue()
+        announcements: queue.SimpleQueue[str] = queue.SimpleQueue()
         for name in ("stdout", "stderr"):
             threading.Thread(
-                target=_read, args=(process, name, announced, last_lines), daemon=True
+                target=_read, args=(process, name, announcements, last_lines), daemon=True
             ).start()
-        line = announced.get()
+        line = announcements.get()
         task.cancellation.check()
         if not line:
             raise _problem_of_start(process, last_lines)
         announcement = json.loads(line)
-        placed = Spot(spot.folder, int(announcement["port"]))
-        return LocalServer(process, placed, str(announcement["url"]), last_lines)
+        spot = Spot(spot.folder, int(announcement["port"]))
+        return LocalServer(process, spot, str(announcement["url"]), last_lines)
     except BaseException:
         if process is not None:
             processes.end(process)
@@ -156,19 +156,19 @@ def start_server(
 def _read(
     process: subprocess.Popen[str],
     name: str,
-    announced: queue.SimpleQueue[str],
+    announcements: queue.SimpleQueue[str],
     last_lines: deque[str],
 ) -> None:
     """Read a stream to its end, so that the server never waits for a reader."""
     with getattr(process, name) as stream:
         for line in stream:
             if name == "stdout" and line.startswith("{"):
-                announced.put(line)
+                announcements.put(line)
             else:
                 last_lines.append(line.rstrip())
     if name == "stderr":
         process.wait()
-        announced.put("")  # after its last words
+        announcements.put("")  # after its last words
 
 
 def _close_input(process: subprocess.Popen[str]) -> None:

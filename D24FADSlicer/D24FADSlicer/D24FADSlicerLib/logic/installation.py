@@ -32,18 +32,18 @@ class InstallationProgress:
 
     def read(self, line: str) -> Progress | None:
         """What a line says of the progress; None where it says nothing."""
-        looking, downloading = _LOOKING.match(line), _DOWNLOADING.match(line)
-        unpacking = _UNPACKING.match(line)
-        if looking:
+        package, download = _LOOKING.match(line), _DOWNLOADING.match(line)
+        end = _UNPACKING.match(line)
+        if package:
             self._packages += 1
             text = _("Package {number}: {name}")
-            return Progress(text.format(number=self._packages, name=looking.group(1)), None)
-        if downloading:
+            return Progress(text.format(number=self._packages, name=package.group(1)), None)
+        if download:
             text = _("Package {number}: downloading {name}, {size}")
-            name, size = downloading.groups()
+            name, size = download.groups()
             return Progress(text.format(number=self._packages, name=name, size=size), None)
-        if unpacking:
-            count = unpacking.group(1).count(",") + 1
+        if end:
+            count = end.group(1).count(",") + 1
             return Progress(_("Unpacking {count} packages").format(count=count), None)
         return None
 
@@ -55,21 +55,21 @@ def problem_of_installation(lines: Sequence[str], folder: Path) -> ExplainedErro
         lines: what pip wrote, or the system's own message.
         folder: where the packages were to go.
     """
-    written = "\n".join(lines).lower()
+    text = "\n".join(lines).lower()
     not_there = _NOT_THERE.search("\n".join(lines))
-    if any(sign in written for sign in _FULL):
+    if any(sign in text for sign in _FULL):
         return ExplainedError(
             _("The disk of {folder} is full.").format(folder=folder.parent),
             _("Make room (8 GB where PyTorch brings its GPU libraries, else 2 GB), and try again."),
             "disk_full",
         )
-    if any(sign in written for sign in _UNTRUSTED):
+    if any(sign in text for sign in _UNTRUSTED):
         return ExplainedError(
             _("The certificate of the package index cannot be trusted."),
             _("Have your administrator name your network's authority in pip's own settings."),
             "tls",
         )
-    if any(sign in written for sign in _UNREACHABLE):
+    if any(sign in text for sign in _UNREACHABLE):
         return ExplainedError(
             _("The package index cannot be reached."),
             _(
@@ -78,7 +78,7 @@ def problem_of_installation(lines: Sequence[str], folder: Path) -> ExplainedErro
             ),
             "no_network",
         )
-    if any(sign in written for sign in _FORBIDDEN):
+    if any(sign in text for sign in _FORBIDDEN):
         return ExplainedError(
             _("The packages cannot be written to {folder}.").format(folder=folder.parent),
             _("Check that the folder is yours, and try again."),

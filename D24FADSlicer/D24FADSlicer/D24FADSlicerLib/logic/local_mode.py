@@ -140,7 +140,7 @@ class LocalMode:
             Phase.LOOKING: _("Looking for the packages of the server…"),
             Phase.ABSENT: _(
                 "The packages of the server are not there yet. Install and start lets pip download "
-                "them (1 to 4 GB) into {folder}; Slicer's own packages stay as they are. Your "
+                "them (0.5 to 4 GB) into {folder}; Slicer's own packages stay as they are. Your "
                 "studies never leave this computer."
             ),
             Phase.INSTALLING: _("Installing the packages of the server…"),

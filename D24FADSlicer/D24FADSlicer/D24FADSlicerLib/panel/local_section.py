@@ -87,8 +87,8 @@ class LocalSection:
 
     def _chosen(self, local: bool) -> None:
         self.is_chosen = local
-        self.close()
         self._leave()
+        self.close()
         self._context.clear_message()
         self._mode = LocalMode()
         qt.QSettings().setValue(_MODE, _LOCAL if local else _SERVER)
@@ -154,14 +154,14 @@ class LocalSection:
         def look(task: Task) -> tuple[Environment | None]:
             return (installer.find(python, task),)
 
-        def looked(found: tuple[Environment | None]) -> None:
-            (self._environment,) = found
+        def receive(answer: tuple[Environment | None]) -> None:
+            (self._environment,) = answer
             self._advance(Event.MISSED if self._environment is None else Event.FOUND)
             starts, self._starts_when_found = self._starts_when_found, False
             if starts and self._environment is not None:
                 self._context.try_to(self._press)
 
-        self._work(look, looked)
+        self._work(look, receive)
 
     def _install(self) -> None:
         python, installer = self._python(), self._installer
@@ -169,12 +169,12 @@ class LocalSection:
         def install(task: Task) -> Environment:
             return installer.install(python, task)
 
-        def installed(environment: Environment) -> None:
+        def receive(environment: Environment) -> None:
             self._environment = environment
             self._advance(Event.INSTALLED)
             self._start(None)
 
-        self._work(install, installed)
+        self._work(install, receive)
 
     def _start(self, dead: LocalServer | None) -> None:
         """Start the server; in the place of one that has died, so that its clients find it."""
@@ -188,7 +188,7 @@ class LocalSection:
             task.cancellation.on_cancel(server.kill)  # as long as it is nobody's
             return server
 
-        def started(server: LocalServer) -> None:
+        def receive(server: LocalServer) -> None:
             self._server = server
             self._advance(Event.SERVES)
             settings = qt.QSettings()
@@ -197,7 +197,7 @@ class LocalSection:
             settings.setValue(_PYTHON, str(self._context.ui.pythonEdit.currentPath))
             self._connection.connect_to(server.url, server.token)
 
-        self._work(start, started)
+        self._work(start, receive)
 
     def _stop(self) -> None:
         server, self._server = self._server, None
@@ -256,7 +256,7 @@ class LocalSection:
         ui.localButton.enabled = mode.can_press
         ui.studiesEdit.enabled = ui.pythonEdit.enabled = mode.can_be_changed
         ui.localProgressBar.visible = mode.is_busy
-        ui.localLabel.text = mode.statement(str(self._installer.folder))
+        ui.localLabel.text = mode.statement(_shown(self._installer.folder))
 
     def _connected(self) -> None:
         if self._was_restarted and self._mode.phase is Phase.RUNNING:
@@ -271,3 +271,9 @@ class LocalSection:
         self._shows_review = False
         if support_set.usable and ui.tabs.currentWidget() is ui.setupPage:
             ui.tabs.setCurrentWidget(ui.reviewPage)
+
+
+def _shown(folder: Path) -> str:
+    """A folder as people write it."""
+    home = Path.home()
+    return f"~/{folder.relative_to(home).as_posix()}" if home in folder.parents else str(folder)
