@@ -35,8 +35,9 @@ class D24FADSlicer(ScriptedLoadableModule):
         parent.contributors = ["The D24FAD project"]
         parent.helpText = _(
             "Compares a CT or MRI study with a handful of normal ones, shows what the normal ones "
-            "do not, and takes you through the findings. Needs a D24FAD server, to which the study "
-            "is sent when you press Analyse. Research use only. Not for clinical use."
+            "do not, and takes you through the findings. The study is analysed on this computer, "
+            "or sent to a D24FAD server of yours when you press Analyse. Research use only. Not "
+            "for clinical use."
         )
         parent.acknowledgementText = _(
             "After the method of 'Dual Distillation for Few-Shot Anomaly Detection' (ICLR 2026, "

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -20,6 +20,8 @@ pytest.importorskip("cc3d")
 class Driver:
     """A user at the panel: presses, types, waits until something shows."""
 
+    PROFILE: ClassVar[dict[str, Any]] = {"D24FAD/Mode": "server"}
+
     def __init__(self, qt: Any, server: Any, settings: dict[str, Any] | None = None) -> None:
         from harness import application
 
@@ -29,7 +31,7 @@ class Driver:
         self.actions = 0
         self.window = application.open_main_window()
         qt.QSettings().clear()
-        for key, value in (settings or {}).items():
+        for key, value in {**self.PROFILE, **(settings or {})}.items():
             qt.QSettings().setValue(key, value)
         module = importlib.import_module("D24FADSlicer")
         self.widget = module.D24FADSlicerWidget(None)

@@ -357,17 +357,19 @@ _ROOMS = {
     "logic": {"logic"},
     "client": {"client", "logic"},
     "scene": {"scene", "logic"},
-    "panel": {"panel", "scene", "client", "logic"},
+    "local": {"local", "logic"},
+    "panel": {"panel", "scene", "client", "local", "logic"},
 }
 _BANNED = {
     "logic": {"slicer", "vtk", "qt", "ctk"},
     "client": {"slicer", "vtk", "qt", "ctk"},
     "scene": {"qt", "ctk"},
+    "local": {"slicer", "vtk", "qt", "ctk"},
     "panel": set(),
 }
 
 
-def test_the_library_has_its_four_rooms_and_nothing_beside_them() -> None:
+def test_the_library_has_its_five_rooms_and_nothing_beside_them() -> None:
     modules = {path.relative_to(_LIBRARY).parent.name for path in _LIBRARY.rglob("*.py")}
     assert modules == {"", *_ROOMS}
     assert [path.name for path in _LIBRARY.glob("*.py")] == ["__init__.py"]

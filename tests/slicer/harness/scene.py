@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import zipfile
 from collections.abc import Callable
@@ -168,6 +169,16 @@ class CoreIOManager:
         return bool(storage.WriteData(node))
 
 
+class StartupEnvironment:
+    """QProcessEnvironment of `slicer.app`: the variables that Slicer was started with."""
+
+    def keys(self) -> list[str]:
+        return list(os.environ)
+
+    def value(self, name: str) -> str:
+        return os.environ[name]
+
+
 class Application:
     """`slicer.app` of the tests; an attribute it lacks is an AttributeError."""
 
@@ -200,6 +211,9 @@ class Application:
 
     def coreIOManager(self) -> CoreIOManager:  # noqa: N802
         return self._io_manager
+
+    def startupEnvironment(self) -> StartupEnvironment:  # noqa: N802
+        return StartupEnvironment()
 
     def testingEnabled(self) -> bool:  # noqa: N802
         return True

@@ -177,12 +177,14 @@ class PathLineEdit(QtWidgets.QWidget):
     """ctkPathLineEdit: a path that is typed or chosen in a dialogue."""
 
     STAND_IN = True
+    Dirs = 0x1  # of ctkPathLineEdit::Filter
     CLASS_NAME = "ctkPathLineEdit"
     SIGNALS: ClassVar[dict[str, str]] = {}
     currentPathChanged = QtCore.Signal(str)  # noqa: N815
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
+        self._filters = 0
         self._edit = QtWidgets.QLineEdit(self)
         self._browse = QtWidgets.QToolButton(self)
         raw(self._browse, "setText")("…")
@@ -201,7 +203,14 @@ class PathLineEdit(QtWidgets.QWidget):
     def _set_path(self, path: str) -> None:
         self._edit.setText(path)
 
+    def _get_filters(self) -> int:
+        return self._filters
+
+    def _set_filters(self, filters: int) -> None:
+        self._filters = filters
+
     currentPath = QtCore.Property(str, _get_path, _set_path)  # noqa: N815
+    filters = QtCore.Property(int, _get_filters, _set_filters)
 
 
 PathLineEdit.SIGNALS = {"currentPathChanged(QString)": "currentPathChanged(QString)"}

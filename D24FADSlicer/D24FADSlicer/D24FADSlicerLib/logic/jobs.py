@@ -19,7 +19,7 @@ from .messages import CancelledError, ExplainedError
 
 
 class Cancellation:
-    """A flag that also shuts down the socket that a worker waits on.
+    """A flag that also wakes the worker, by ending what it waits on: a socket or a process.
 
     A flag alone would wait for the server.
     """
@@ -27,7 +27,7 @@ class Cancellation:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._event = threading.Event()
-        self._socket: socket.socket | None = None
+        self._stop: Callable[[], None] | None = None
 
     @property
     def cancelled(self) -> bool:
@@ -35,18 +35,22 @@ class Cancellation:
         return self._event.is_set()
 
     def cancel(self) -> None:
-        """Cancel; a worker that waits on its socket wakes up at once."""
+        """Cancel; a worker that waits wakes up at once."""
         with self._lock:
             self._event.set()
-            if self._socket is not None:
-                _shut(self._socket)
+            if self._stop is not None:
+                self._stop()
+
+    def on_cancel(self, stop: Callable[[], None] | None) -> None:
+        """Name what ends that which the worker waits on; None when it is done with."""
+        with self._lock:
+            self._stop = stop
+            if stop is not None and self._event.is_set():
+                stop()
 
     def attach(self, connected: socket.socket | None) -> None:
         """Name the socket that `cancel` has to shut down; None when it is done with."""
-        with self._lock:
-            self._socket = connected
-            if connected is not None and self._event.is_set():
-                _shut(connected)
+        self.on_cancel(None if connected is None else lambda: _shut(connected))
 
     def check(self) -> None:
         """Raise if the user has cancelled.

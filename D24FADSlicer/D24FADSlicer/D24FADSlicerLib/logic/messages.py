@@ -77,7 +77,8 @@ def problem_of_connection(error: Exception, address: str) -> ExplainedError:
             _("Nothing listens at {address}.").format(address=address),
             _(
                 "Start the server there (monailabel start_server --app monailabel_app "
-                "--studies ...), or correct the address or port."
+                "--studies ...), correct the address or port, or choose This computer in the "
+                "Setup tab, which needs no server."
             ),
             "refused",
         )

@@ -56,6 +56,7 @@ class CaseSection:
         ui.openCaseButton.connect("clicked(bool)", lambda: context.try_to(self._open))
         ui.volumeSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._volume_changed)
         context.on("connected", self._fill_windows)
+        context.on("left", self.show_if_idle)
         context.on("worklist", self.show_worklist)
         self._show_idle()
 

@@ -1,4 +1,4 @@
-"""The section that connects: address, token, authority, reconnecting by itself."""
+"""The section that connects: to an address, or to the server on this computer; and reconnects."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from ..logic.records import ServerInfo
 from .context import Context
 
 _DEFAULT_ADDRESS = "http://127.0.0.1:8000"
+# A server that has died on this computer is back in less, and goes on with what it was doing.
+_LOCAL_PATIENCE_S = 300.0
 _ADDRESS, _REVIEWER, _AUTHORITY = "D24FAD/Address", "D24FAD/Reviewer", "D24FAD/Authority"
 
 
@@ -25,6 +27,7 @@ class ConnectionSection:
         self._job: int | None = None
         self._shown = False
         self._reconnecting = False
+        self._is_typed = False
         ui = context.ui
         settings = qt.QSettings()
         self.is_known = bool(settings.value(_ADDRESS, ""))
@@ -35,17 +38,21 @@ class ConnectionSection:
         ui.addressEdit.connect("returnPressed()", self.test)
         ui.tokenEdit.connect("returnPressed()", self.test)
         ui.reviewerEdit.connect("editingFinished()", self._keep_reviewer)
-        context.on_server_away = self._lost
+        context.on_server_away = self.lost
         self._timer = qt.QTimer()
         self._timer.setInterval(reconnect_ms)
         self._timer.connect("timeout()", self._retry)
 
-    def enter(self) -> None:
-        """The panel shows: connect to the server of the last time, go on reconnecting."""
+    def enter(self, connect: bool = True) -> None:
+        """The panel shows: go on reconnecting.
+
+        Args:
+            connect: whether to connect to the address of the last time, the first time it shows.
+        """
         first, self._shown = not self._shown, True
         if self._reconnecting:
             self._timer.start()
-        if first and self.is_known:
+        if first and connect and self.is_known:
             self.test()
 
     def exit(self) -> None:
@@ -55,6 +62,13 @@ class ConnectionSection:
     def close(self) -> None:
         """Stop reconnecting."""
         self._reconnect(False)
+
+    def leave(self) -> None:
+        """Have nothing to do with the server any more."""
+        self._reconnect(False)
+        self._context.jobs.cancel(self._job)
+        self._context.client = self._context.info = None
+        self._context.ui.connectionLabel.text = _("Not connected.")
 
     def test(self) -> None:
         """Connect, or say what is wrong."""
@@ -68,15 +82,22 @@ class ConnectionSection:
             self._timer.stop()
 
     def _test(self) -> None:
+        self.leave()
         ui = self._context.ui
-        self._reconnect(False)
-        if self._context.jobs.is_live(self._job):
-            self._context.jobs.cancel(self._job)
-        self._context.info = None
         authority = str(ui.authorityEdit.currentPath)
         client = Client(ui.addressEdit.text, ui.tokenEdit.text, authority=authority)
+        self._is_typed = True
+        self._connect(client)
+
+    def connect_to(self, address: str, token: str) -> None:
+        """Connect to a server that the panel has started itself."""
+        self.leave()
+        self._is_typed = False
+        self._connect(Client(address, token, patience_s=_LOCAL_PATIENCE_S))
+
+    def _connect(self, client: Client) -> None:
         self._context.client = client
-        ui.connectionLabel.text = _("Connecting…")
+        self._context.ui.connectionLabel.text = _("Connecting…")
         self._start(client, self._refused)
 
     def _start(self, client: Client, failed: Any) -> None:
@@ -94,8 +115,9 @@ class ConnectionSection:
         ui.connectionLabel.text = _(
             "Connected: D24FAD {version}, model {model}, {studies}."
         ).format(version=info.version, model=info.checkpoint, studies=studies)
-        settings.setValue(_ADDRESS, ui.addressEdit.text)
-        settings.setValue(_AUTHORITY, ui.authorityEdit.currentPath)
+        if self._is_typed:
+            settings.setValue(_ADDRESS, ui.addressEdit.text)
+            settings.setValue(_AUTHORITY, ui.authorityEdit.currentPath)
         self._context.clear_message()
         self._context.fire("connected")
 
@@ -105,7 +127,8 @@ class ConnectionSection:
         if problem.server_is_away:
             self._reconnect(True)
 
-    def _lost(self, problem: ExplainedError) -> None:
+    def lost(self, problem: ExplainedError) -> None:
+        """The server is away: try until it is back."""
         if self._context.info is None:
             return
         self._context.info = None

@@ -19,8 +19,9 @@ from .theme import Tone, paint
 class Context:
     """Shared state, and the events by which sections hear of its changes.
 
-    Events: `connected`, `worklist` (the server's studies were read again), `case` (another case,
-    or a new result of it), `support` (another support set, or a change of it), `review`.
+    Events: `connected`, `left` (the server on this computer is not coming back), `worklist` (the
+    server's studies were read again), `case` (another case, or a new result of it), `support`
+    (another support set, or a change of it), `review`.
 
     Args:
         ui: the widgets of the panel by name.

@@ -16,6 +16,7 @@ from .case_section import CaseSection
 from .comparison_section import ComparisonSection
 from .connection_section import ConnectionSection
 from .context import Context
+from .local_section import LocalSection
 from .return_bar import ReturnBar
 from .review_section import ReviewSection
 from .selectors import hide_heatmaps
@@ -46,6 +47,7 @@ class Panel:
         self.support = SupportSection(self.context)
         self.case = CaseSection(self.context)
         self.view = ViewSection(self.context)
+        self.local = LocalSection(self.context, self.connection)
         self.review = ReviewSection(self.context, self._edit_outline)
         self.comparison = ComparisonSection(self.context)
         self.context.on("case", self._heatmaps_changed)
@@ -61,7 +63,8 @@ class Panel:
             },
         )
         self._entered = False
-        self.ui.tabs.currentIndex = 0 if self.connection.is_known else 1
+        is_known = self.local.is_known if self.local.is_chosen else self.connection.is_known
+        self.ui.tabs.currentIndex = 0 if is_known else 1
         self.ui.tabs.connect("currentChanged(int)", self._tab_changed)
         self._observations: list[tuple[Any, int]] = []
         self._observe_scene()
@@ -78,7 +81,8 @@ class Panel:
         self._tab_changed()
         self._timer.start()
         self.context.repaint()
-        self.connection.enter()
+        self.connection.enter(connect=not self.local.is_chosen)
+        self.local.enter()
         self.review.update()
 
     def exit(self) -> None:
@@ -97,6 +101,7 @@ class Panel:
         self.comparison.close()
         self.view.close()
         self.context.jobs.cancel_all()
+        self.local.close()
         for scene, tag in self._observations:
             scene.RemoveObserver(tag)
         self._observations = []
@@ -115,6 +120,7 @@ class Panel:
 
     def _tick(self) -> None:
         self.context.jobs.drain()
+        self.local.tick()
         self.view.tick()
         self.comparison.tick()
 

@@ -1,0 +1,1 @@
+"""The server on this computer: what it is installed with, and its process."""
