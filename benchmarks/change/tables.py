@@ -37,7 +37,9 @@ def _detection(pairs: Sequence[Measured]) -> str:
         + " |",
         "|---|---|" + "---|" * len(_RATES),
     ]
-    for method in METHODS:
+    # Detection in the case alone comes after those that see both scans.
+    others = (method for method in pairs[0]["methods"] if method not in METHODS)
+    for method in (*METHODS, *others):
         measures = measure_lesions([scanned(pair, method) for pair in pairs], rates=_RATES)
         values = (_with_interval(each) for each in measures.sensitivity)
         rows.append(f"| {method} | {measures.lesions} | " + " | ".join(values) + " |")

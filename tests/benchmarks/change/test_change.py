@@ -6,11 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from scipy import ndimage
 
+from benchmarks.change.cross_section import CrossSection
 from benchmarks.change.measuring import (
+    AGAINST_NORMALS,
     METHODS,
     MeasuredPair,
     TrueLesion,
+    measure_pair,
     measured_once,
     scanned,
 )
@@ -18,7 +23,10 @@ from benchmarks.change.planting import SimulatedPair, simulate_pair
 from benchmarks.change.tables import write_tables
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.change.result import ChangeKind
-from tests.change.patient import FINE, Lesion, Pose, scan_patient
+from d24fad_core.volumes.volume import Volume
+from tests.change.patient import FINE, TISSUE, Lesion, Pose, scan_patient
+
+FOCUS = Lesion((10.0, -8.0, 6.0), 6.0, 50.0)
 
 
 @cache
@@ -26,12 +34,18 @@ def simulated(changed: bool) -> SimulatedPair:
     return simulate_pair(scan_patient(FINE, noise=0.0), 5, changed=changed)
 
 
+def ball(lesion: Lesion, study: Volume) -> NDArray[np.bool_]:
+    """Where a lesion is on the grid of a study."""
+    where = np.moveaxis(np.indices(study.shape), 0, -1) @ study.affine[:3, :3].T
+    distance = np.linalg.norm(where + study.affine[:3, 3] - lesion.place, axis=-1)
+    inside: NDArray[np.bool_] = distance <= lesion.radius
+    return inside
+
+
 def pair(name: str = "pair") -> MeasuredPair:
     """A new dark lesion."""
-    focus = Lesion((10.0, -8.0, 6.0), 6.0, 50.0)
-    case = scan_patient(lesions=(focus,), seed=1)
-    where = np.moveaxis(np.indices(case.shape), 0, -1) @ case.affine[:3, :3].T
-    mask = np.linalg.norm(where + case.affine[:3, 3] - focus.place, axis=-1) <= focus.radius
+    case = scan_patient(lesions=(FOCUS,), seed=1)
+    mask = ball(FOCUS, case)
     volume = float(np.count_nonzero(mask)) * case.voxel_ml
     prior = scan_patient(pose=Pose(3.0), seed=2, name="prior")
     lesion = TrueLesion(ChangeKind.NEW, mask, mask, volume, 0.0)
@@ -72,6 +86,35 @@ def test_both_scans_of_a_pair_differ_in_all_that_scanners_do() -> None:
     assert made.prior.shape[2] <= made.case.shape[2]
     medians = [float(np.median(each.array[each.array > 0])) for each in (made.case, made.prior)]
     assert medians[0] != pytest.approx(medians[1], rel=0.01)
+
+
+class Darkness(CrossSection):
+    """A stand-in for detection against normals: what is dark is abnormal."""
+
+    def maps(self, case: Volume) -> dict[str, NDArray[np.float32]]:
+        dark = np.clip(TISSUE - ndimage.gaussian_filter(case.array, 1.0), 0.0, None)
+        return {"darkness": np.where(case.array > 0, dark, np.float32(0.0))}
+
+
+def test_detection_in_the_case_alone_is_held_against_what_the_case_shows(tmp_path: Path) -> None:
+    """It finds the old lesion too, which is false once, and neither way once."""
+    old = Lesion((-12.0, 14.0, -8.0), 6.0, 20.0)
+    new = pair()
+    case = scan_patient(lesions=(FOCUS, old), seed=1)
+    prior = scan_patient(lesions=(old,), pose=Pose(3.0), seed=2, name="prior")
+    mask = ball(old, case)
+    volume = float(np.count_nonzero(mask)) * case.voxel_ml
+    stable = TrueLesion(ChangeKind.STABLE, mask, np.zeros_like(mask), volume, volume)
+    both = MeasuredPair("both", case, prior, (*new.lesions, stable), darker=True)
+    figures = measure_pair(both, Darkness([]))
+    strict, lenient = (scanned(figures, name.format(kind="darkness")) for name in AGAINST_NORMALS)
+    (hit,) = strict.hits
+    assert hit is not None and lenient.hits == strict.hits
+    assert max(strict.false_positives) > max(lenient.false_positives)
+    assert len(strict.false_positives) > len(lenient.false_positives)
+    text = write_tables([figures], [], tmp_path / "tables.md")
+    assert "darkness against normals, old lesions left out" in text
+    assert set(measure_pair(new)["methods"]) == set(METHODS)
 
 
 def test_measured_pairs_are_kept_and_make_tables(tmp_path: Path) -> None:
