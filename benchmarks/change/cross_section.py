@@ -1,4 +1,7 @@
-"""Detection in the case alone, against normals: what there is without a prior."""
+"""Detection in the case alone, against normals: what there is without a prior.
+
+It cannot tell old lesions from new ones, so they count as false once, and neither way once.
+"""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -6,7 +9,15 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
+from benchmarks.change.measuring import (
+    APPEARED,
+    LEAST_ML,
+    Measured,
+    MeasuredPair,
+    figures_of,
+)
 from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.options import DetectionOptions
@@ -15,6 +26,8 @@ from d24fad_core.support.support_set import SupportSet
 from d24fad_core.volumes.volume import Volume
 
 _NORMALS = "normal_t1_ds002748/at_1_5_mm"
+AGAINST_NORMALS = ("{kind} against normals", "{kind} against normals, old lesions left out")
+"""Names of what each comparison gives."""
 _PEOPLE = range(23, 31)
 """Of the same scanner; neither those that pairs are made of nor those the threshold was set on."""
 
@@ -61,6 +74,40 @@ class CrossSection:
             ).heatmap
             for kind in self._kinds
         }
+
+
+def measure_case(pair: MeasuredPair, cross_section: CrossSection) -> Measured:
+    """Find in the case of a pair what appeared since the prior, without the prior.
+
+    Args:
+        pair: case and prior; the case is a brain alone, 0 outside.
+        cross_section: analyses the case.
+    """
+    inside = pair.case.array > 0
+    box = ndimage.find_objects(inside.astype(np.uint8))[0]
+    appeared, small, old = (part[box] for part in _present(pair))
+    methods: Measured = {}
+    for kind, heatmap in cross_section.maps(pair.case).items():
+        for name, left_out in zip(AGAINST_NORMALS, (small, small | old), strict=True):
+            methods[name.format(kind=kind)] = figures_of(
+                heatmap[box], appeared, inside[box] & ~left_out, pair.case.spacing
+            )
+    return {"name": pair.name, "methods": methods}
+
+
+def _present(
+    pair: MeasuredPair,
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Lesions as the case alone shows them, whole: those that appeared, too small, and the old."""
+    appeared, small, old = np.zeros((3, *pair.case.shape), dtype=bool)
+    for lesion in pair.lesions:
+        if lesion.kind not in APPEARED:
+            old |= lesion.mask
+        elif abs(lesion.volume_ml - lesion.prior_volume_ml) >= LEAST_ML:
+            appeared |= lesion.mask
+        else:
+            small |= lesion.mask
+    return appeared, small, old
 
 
 def real_normals(shared: Path) -> list[Volume]:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from sklearn.metrics import average_precision_score
 
-from benchmarks.change.cross_section import CrossSection
 from d24fad_core.change.comparison import compare_with_prior
 from d24fad_core.change.options import ChangeOptions
 from d24fad_core.change.result import ChangeKind, ChangeResult
@@ -28,9 +27,6 @@ LEAST_ML = 0.1
 """Change of volume from which a lesion counts."""
 APPEARED = (ChangeKind.NEW, ChangeKind.GROWN)
 METHODS = ("change map", "plain difference", "plain difference, smoothed")
-AGAINST_NORMALS = ("{kind} against normals", "{kind} against normals, old lesions left out")
-"""Names of what detection in the case alone gives: it cannot tell old lesions from new ones, so
-they count as false once, and neither way once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,23 +67,16 @@ class MeasuredPair:
     darker: bool | None
 
 
-def measured_once(
-    file: Path, pair: Callable[[], MeasuredPair], cross_section: CrossSection | None = None
-) -> Measured:
-    """The figures of a pair, from its file where there is one."""
+def measured_once(file: Path, measure: Callable[[], Measured]) -> Measured:
+    """Figures from their file where there is one, else measured and written there."""
     if not file.exists():
-        write_text(file, json.dumps(measure_pair(pair(), cross_section), indent=1) + "\n")
+        write_text(file, json.dumps(measure(), indent=1) + "\n")
     figures: Measured = json.loads(file.read_text(encoding="utf-8"))
     return figures
 
 
-def measure_pair(pair: MeasuredPair, cross_section: CrossSection | None = None) -> Measured:
-    """Compare a pair by every method and hold it against the truth.
-
-    Args:
-        pair: case and prior.
-        cross_section: analyses the case alone; None where there are no normals.
-    """
+def measure_pair(pair: MeasuredPair) -> Measured:
+    """Compare a pair by every method and hold it against the truth."""
     start = time.process_time()
     result = compare_with_prior(pair.case, pair.prior, ChangeOptions())
     seconds = time.process_time() - start
@@ -98,14 +87,7 @@ def measure_pair(pair: MeasuredPair, cross_section: CrossSection | None = None) 
     methods: Measured = {}
     for name, scores in _maps(pair, result, box, inside).items():
         signed = {True: -scores, False: scores, None: np.abs(scores)}[pair.darker]
-        methods[name] = _figures(signed, truth, inside & ~ignored, pair.case.spacing)
-    if cross_section is not None:
-        appeared, small, old = (part[box] for part in _present(pair))
-        for kind, heatmap in cross_section.maps(pair.case).items():
-            for name, left_out in zip(AGAINST_NORMALS, (small, small | old), strict=True):
-                methods[name.format(kind=kind)] = _figures(
-                    heatmap[box], appeared, inside & ~left_out, pair.case.spacing
-                )
+        methods[name] = figures_of(signed, truth, inside & ~ignored, pair.case.spacing)
     return {
         "name": pair.name,
         "cpu_seconds": round(seconds, 1),
@@ -117,13 +99,20 @@ def measure_pair(pair: MeasuredPair, cross_section: CrossSection | None = None) 
     }
 
 
-def _figures(
+def figures_of(
     scores: NDArray[np.float32],
     truth: NDArray[np.bool_],
     considered: NDArray[np.bool_],
     spacing: tuple[float, float, float],
 ) -> Measured:
-    """Candidates of a map, and its average precision."""
+    """Candidates of a map, and its average precision.
+
+    Args:
+        scores: the map.
+        truth: (I, J, K) boolean, what is to be found.
+        considered: boolean, what counts at all.
+        spacing: size of a voxel in mm.
+    """
     image = ScoredImage(scores.astype(np.float32), truth & considered, considered)
     candidates = scan_lesions(image, spacing)
     return {
@@ -174,21 +163,6 @@ def _truth(pair: MeasuredPair) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
             large = abs(lesion.volume_ml - lesion.prior_volume_ml) >= LEAST_ML
             (truth if large else ignored)[lesion.changed] = True
     return truth, ignored
-
-
-def _present(
-    pair: MeasuredPair,
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Lesions as the case alone shows them, whole: those that appeared, too small, and the old."""
-    appeared, small, old = np.zeros((3, *pair.case.shape), dtype=bool)
-    for lesion in pair.lesions:
-        if lesion.kind not in APPEARED:
-            old |= lesion.mask
-        elif abs(lesion.volume_ml - lesion.prior_volume_ml) >= LEAST_ML:
-            appeared |= lesion.mask
-        else:
-            small |= lesion.mask
-    return appeared, small, old
 
 
 def _changes(pair: MeasuredPair, result: ChangeResult) -> list[Measured]:

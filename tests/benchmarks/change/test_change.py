@@ -9,9 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from benchmarks.change.cross_section import CrossSection
+from benchmarks.change.cross_section import AGAINST_NORMALS, CrossSection, measure_case
 from benchmarks.change.measuring import (
-    AGAINST_NORMALS,
     METHODS,
     MeasuredPair,
     TrueLesion,
@@ -106,19 +105,20 @@ def test_detection_in_the_case_alone_is_held_against_what_the_case_shows(tmp_pat
     volume = float(np.count_nonzero(mask)) * case.voxel_ml
     stable = TrueLesion(ChangeKind.STABLE, mask, np.zeros_like(mask), volume, volume)
     both = MeasuredPair("both", case, prior, (*new.lesions, stable), darker=True)
-    figures = measure_pair(both, Darkness([]))
+    figures = measure_case(both, Darkness([]))
     strict, lenient = (scanned(figures, name.format(kind="darkness")) for name in AGAINST_NORMALS)
     (hit,) = strict.hits
     assert hit is not None and lenient.hits == strict.hits
     assert max(strict.false_positives) > max(lenient.false_positives)
     assert len(strict.false_positives) > len(lenient.false_positives)
-    text = write_tables([figures], [], tmp_path / "tables.md")
+    pairs = [measure_pair(both)]
+    text = write_tables(pairs, [figures], [], tmp_path / "tables.md")
     assert "darkness against normals, old lesions left out" in text
-    assert set(measure_pair(new)["methods"]) == set(METHODS)
+    assert set(pairs[0]["methods"]) == set(METHODS)
 
 
 def test_measured_pairs_are_kept_and_make_tables(tmp_path: Path) -> None:
-    figures = measured_once(tmp_path / "a.json", pair)
+    figures = measured_once(tmp_path / "a.json", lambda: measure_pair(pair()))
     again = measured_once(tmp_path / "a.json", lambda: pytest.fail("measured twice"))
     assert figures == again == json.loads((tmp_path / "a.json").read_text())
     assert [change["true_kind"] for change in figures["changes"]] == ["new"]
@@ -126,7 +126,7 @@ def test_measured_pairs_are_kept_and_make_tables(tmp_path: Path) -> None:
     for method in METHODS:
         candidates = scanned(figures, method)
         assert len(candidates.hits) == 1
-    text = write_tables([figures, figures], [figures], tmp_path / "tables.md")
+    text = write_tables([figures, figures], [], [figures], tmp_path / "tables.md")
     assert (tmp_path / "tables.md").read_text() == text + "\n"
     assert "1.00" in text and RESEARCH_USE_ONLY in text
     assert all(method in text for method in METHODS)
