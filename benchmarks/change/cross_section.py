@@ -28,6 +28,7 @@ from d24fad_core.volumes.volume import Volume
 _NORMALS = "normal_t1_ds002748/at_1_5_mm"
 AGAINST_NORMALS = ("{kind} against normals", "{kind} against normals, old lesions left out")
 """Names of what each comparison gives."""
+_RIM_MM = 4.0
 _PEOPLE = range(23, 31)
 """Of the same scanner; neither those that pairs are made of nor those the threshold was set on."""
 
@@ -86,6 +87,7 @@ def measure_case(pair: MeasuredPair, cross_section: CrossSection) -> Measured:
     inside = pair.case.array > 0
     box = ndimage.find_objects(inside.astype(np.uint8))[0]
     appeared, small, old = (part[box] for part in _present(pair))
+    small, old = (_with_rim(part, pair.case.spacing) & ~appeared for part in (small, old))
     methods: Measured = {}
     for kind, heatmap in cross_section.maps(pair.case).items():
         for name, left_out in zip(AGAINST_NORMALS, (small, small | old), strict=True):
@@ -93,6 +95,14 @@ def measure_case(pair: MeasuredPair, cross_section: CrossSection) -> Measured:
                 heatmap[box], appeared, inside[box] & ~left_out, pair.case.spacing
             )
     return {"name": pair.name, "methods": methods}
+
+
+def _with_rim(lesions: NDArray[np.bool_], spacing: tuple[float, float, float]) -> NDArray[np.bool_]:
+    """Lesions and what of the heat lies around them."""
+    if not lesions.any():
+        return lesions
+    near: NDArray[np.bool_] = ndimage.distance_transform_edt(~lesions, sampling=spacing) <= _RIM_MM
+    return near
 
 
 def _present(

@@ -248,6 +248,8 @@ class ResultStore:
         try:
             self._verify(folder)
             report = json.loads((folder / _REPORT).read_text(encoding="utf-8"))
+            if not isinstance(report, dict):
+                raise ValueError("a report is an object")
             stored = StoredResult(
                 record=record,
                 heatmap=folder / _HEATMAP,

@@ -109,8 +109,8 @@ def test_detection_in_the_case_alone_is_held_against_what_the_case_shows(tmp_pat
     strict, lenient = (scanned(figures, name.format(kind="darkness")) for name in AGAINST_NORMALS)
     (hit,) = strict.hits
     assert hit is not None and lenient.hits == strict.hits
-    assert max(strict.false_positives) > max(lenient.false_positives)
-    assert len(strict.false_positives) > len(lenient.false_positives)
+    # The old lesion is the darkest place; its rim counts neither way.
+    assert max(strict.false_positives) > 2 * max(lenient.false_positives)
     pairs = [measure_pair(both)]
     text = write_tables(pairs, [figures], [], tmp_path / "tables.md")
     assert "darkness against normals, old lesions left out" in text
