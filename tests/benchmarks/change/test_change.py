@@ -91,7 +91,8 @@ class Darkness(CrossSection):
     """A stand-in for detection against normals: what is dark is abnormal."""
 
     def maps(self, case: Volume) -> dict[str, NDArray[np.float32]]:
-        dark = np.clip(TISSUE - ndimage.gaussian_filter(case.array, 1.0), 0.0, None)
+        filled = np.where(case.array > 0, case.array, np.float32(TISSUE))
+        dark = np.clip(TISSUE - ndimage.gaussian_filter(filled, 1.0), 0.0, None)
         return {"darkness": np.where(case.array > 0, dark, np.float32(0.0))}
 
 
