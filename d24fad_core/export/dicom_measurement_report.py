@@ -1,6 +1,7 @@
 """What all Structured Reports share: TID 1500 Measurement Report (PS3.16) about a series."""
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import highdicom as hd
 from pydicom.dataset import Dataset
@@ -10,7 +11,7 @@ from pydicom.sr.coding import Code
 from d24fad_core.export.dicom_codes import procedure
 from d24fad_core.export.dicom_source import MANUFACTURER, MODEL_NAME, DicomSource, in_unicode
 
-MeasurementGroup = (
+MeasurementGroup: TypeAlias = (
     hd.sr.MeasurementsAndQualitativeEvaluations
     | hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations
 )
