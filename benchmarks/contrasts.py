@@ -43,7 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--volumes", type=Path)
-    parser.add_argument("--heads", type=int, default=6)
+    parser.add_argument("--heads", type=int, default=6, help="simulated ones; 0 for the patient")
     parser.add_argument("--support", type=int, default=4)
     parser.add_argument("--spacing", type=float, default=4.0)
     parser.add_argument("--seed", type=int, default=7)
@@ -191,6 +191,8 @@ def _means(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> Iterator[s
             for row in rows
             if row["comparison"] == kind.value and row["name"] != _PATIENT
         ]
+        if not heads:
+            continue
         means = {name: fmean(head[name] for head in heads) for name in columns}
         values = " | ".join(f"**{means[name]:.3f}**" for name in columns)
         yield f"| {kind.value} | mean of {len(heads)} simulated heads | {values} | | |"

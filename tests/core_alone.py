@@ -23,6 +23,7 @@ NEEDS = {
     "detection/test_real_people.py": "real studies in ../shared",
     "export/html/test_browser.py": "test",  # selenium
     "export/test_dicom.py": "dicom",
+    "export/test_dicom_change.py": "dicom",
     "export/test_dicom_objects.py": "dicom",
     "export/test_reviewed_report.py": "dicom",
     "masking/test_deepbet.py": "brain",

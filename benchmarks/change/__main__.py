@@ -4,12 +4,15 @@ A pair whose JSON file is already in OUT is not measured again; delete the file 
 """
 
 import argparse
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from benchmarks.change.measuring import Measured, measured_once
+from benchmarks.change.cross_section import CrossSection, measure_case, real_normals
+from benchmarks.change.measuring import Measured, MeasuredPair, measure_pair, measured_once
 from benchmarks.change.pairs import PEOPLE, real_pair, real_patients, simulated_pair
 from benchmarks.change.tables import write_tables
+from d24fad_core.comparison.kind import ComparisonKind
 
 
 def main() -> None:
@@ -19,21 +22,49 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for figures and tables")
     parser.add_argument("--people", choices=PEOPLE, default="test", help="whom pairs are made of")
     parser.add_argument("--pairs", type=int, default=20, help="simulated pairs, half unchanged")
+    parser.add_argument(
+        "--against",
+        choices=[kind.value for kind in ComparisonKind],
+        action="append",
+        help="comparison of the case alone with normals; repeatable",
+    )
     wanted = parser.parse_args()
-    simulated: list[Measured] = []
-    for number in range(wanted.pairs):
-        file = wanted.out / f"{wanted.people}-{number}.json"
-        simulated.append(
-            measured_once(file, partial(simulated_pair, wanted.shared, wanted.people, number))
-        )
-        print(file.name, flush=True)
-    real: list[Measured] = []
-    if wanted.people == "test":
-        for patient in real_patients(wanted.shared):
-            file = wanted.out / f"{patient}.json"
-            real.append(measured_once(file, partial(real_pair, wanted.shared, patient)))
-            print(file.name, flush=True)
-    print(write_tables(simulated, real, wanted.out / f"{wanted.people}.md"))
+    pairs = {
+        f"{wanted.people}-{number}": partial(simulated_pair, wanted.shared, wanted.people, number)
+        for number in range(wanted.pairs)
+    }
+    simulated = [_compared(wanted.out, name, pair) for name, pair in pairs.items()]
+    patients = real_patients(wanted.shared) if wanted.people == "test" else []
+    real = [
+        _compared(wanted.out, patient, partial(real_pair, wanted.shared, patient))
+        for patient in patients
+    ]
+    tables = wanted.out / f"{wanted.people}.md"
+    write_tables(simulated, (), real, tables)
+    normals = real_normals(wanted.shared)
+    alone: list[Measured] = []
+    for kind in map(ComparisonKind, wanted.against or ("learned",)):
+        cross_section = CrossSection(normals, (kind,), wanted.out / "cache")
+        alone += [
+            _case_alone(wanted.out, f"{name}-{kind.value}", pair, cross_section)
+            for name, pair in pairs.items()
+        ]
+    print(write_tables(simulated, alone, real, tables))
+
+
+def _compared(folder: Path, name: str, pair: Callable[[], MeasuredPair]) -> Measured:
+    figures = measured_once(folder / f"{name}.json", lambda: measure_pair(pair()))
+    print(name, flush=True)
+    return figures
+
+
+def _case_alone(
+    folder: Path, name: str, pair: Callable[[], MeasuredPair], cross_section: CrossSection
+) -> Measured:
+    file = folder / f"{name}.json"
+    figures = measured_once(file, lambda: measure_case(pair(), cross_section))
+    print(name, flush=True)
+    return figures
 
 
 if __name__ == "__main__":

@@ -67,10 +67,10 @@ class MeasuredPair:
     darker: bool | None
 
 
-def measured_once(file: Path, pair: Callable[[], MeasuredPair]) -> Measured:
-    """The figures of a pair, from its file where there is one."""
+def measured_once(file: Path, measure: Callable[[], Measured]) -> Measured:
+    """Figures from their file where there is one, else measured and written there."""
     if not file.exists():
-        write_text(file, json.dumps(measure_pair(pair()), indent=1) + "\n")
+        write_text(file, json.dumps(measure(), indent=1) + "\n")
     figures: Measured = json.loads(file.read_text(encoding="utf-8"))
     return figures
 
@@ -84,21 +84,10 @@ def measure_pair(pair: MeasuredPair) -> Measured:
     box = ndimage.find_objects(compared.astype(np.uint8))[0]
     truth, ignored = (part[box] for part in _truth(pair))
     inside = compared[box]
-    considered = inside & ~ignored
     methods: Measured = {}
     for name, scores in _maps(pair, result, box, inside).items():
         signed = {True: -scores, False: scores, None: np.abs(scores)}[pair.darker]
-        image = ScoredImage(signed.astype(np.float32), truth & considered, considered)
-        scanned = scan_lesions(image, pair.case.spacing)
-        methods[name] = {
-            "hits": scanned.hits,
-            "false_positives": scanned.false_positives[:40],
-            "average_precision": float(
-                average_precision_score(image.truth[considered], signed[considered])
-            )
-            if image.truth.any()
-            else None,
-        }
+        methods[name] = figures_of(signed, truth, inside & ~ignored, pair.case.spacing)
     return {
         "name": pair.name,
         "cpu_seconds": round(seconds, 1),
@@ -107,6 +96,33 @@ def measure_pair(pair: MeasuredPair) -> Measured:
         "methods": methods,
         "changes": _changes(pair, result),
         "missed": _missed(pair, result),
+    }
+
+
+def figures_of(
+    scores: NDArray[np.float32],
+    truth: NDArray[np.bool_],
+    considered: NDArray[np.bool_],
+    spacing: tuple[float, float, float],
+) -> Measured:
+    """Candidates of a map, and its average precision.
+
+    Args:
+        scores: the map.
+        truth: (I, J, K) boolean, what is to be found.
+        considered: boolean, what counts at all.
+        spacing: size of a voxel in mm.
+    """
+    image = ScoredImage(scores.astype(np.float32), truth & considered, considered)
+    candidates = scan_lesions(image, spacing)
+    return {
+        "hits": candidates.hits,
+        "false_positives": candidates.false_positives[:40],
+        "average_precision": float(
+            average_precision_score(image.truth[considered], scores[considered])
+        )
+        if image.truth.any()
+        else None,
     }
 
 

@@ -15,11 +15,23 @@ _RATES = (0.2, 1.0)
 _CLOSE = 0.2
 
 
-def write_tables(simulated: Sequence[Measured], real: Sequence[Measured], path: Path) -> str:
-    """Write all tables into a Markdown file; returns its text."""
+def write_tables(
+    simulated: Sequence[Measured],
+    alone: Sequence[Measured],
+    real: Sequence[Measured],
+    path: Path,
+) -> str:
+    """Write all tables into a Markdown file; returns its text.
+
+    Args:
+        simulated: figures of simulated pairs, every second without change.
+        alone: figures of their cases without the prior.
+        real: figures of real pairs.
+        path: written whole or not at all.
+    """
     text = "\n\n".join(
         [
-            _detection(simulated),
+            _detection(simulated, alone),
             _shipped(simulated),
             *([_real(real)] if real else []),
             RESEARCH_USE_ONLY,
@@ -29,7 +41,7 @@ def write_tables(simulated: Sequence[Measured], real: Sequence[Measured], path: 
     return text
 
 
-def _detection(pairs: Sequence[Measured]) -> str:
+def _detection(pairs: Sequence[Measured], alone: Sequence[Measured]) -> str:
     rows = [
         f"New and grown lesions of {LEAST_ML} ml and more in {len(pairs)} simulated pairs.\n",
         "| method | lesions | "
@@ -37,8 +49,12 @@ def _detection(pairs: Sequence[Measured]) -> str:
         + " |",
         "|---|---|" + "---|" * len(_RATES),
     ]
-    for method in METHODS:
-        measures = measure_lesions([scanned(pair, method) for pair in pairs], rates=_RATES)
+    groups = dict.fromkeys(METHODS, pairs)
+    for case in alone:
+        for method in case["methods"]:
+            groups[method] = [other for other in alone if method in other["methods"]]
+    for method, group in groups.items():
+        measures = measure_lesions([scanned(pair, method) for pair in group], rates=_RATES)
         values = (_with_interval(each) for each in measures.sensitivity)
         rows.append(f"| {method} | {measures.lesions} | " + " | ".join(values) + " |")
     return "\n".join(rows)

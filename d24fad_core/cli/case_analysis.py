@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from d24fad_core.cli.dicom_outbox import DicomOutbox
 from d24fad_core.cli.masks import MaskChoice, mask_studies
 from d24fad_core.cli.messages import Telling, progress_bar, spoken_warnings
-from d24fad_core.cli.prior import PriorStudy, changes_against_normals
+from d24fad_core.cli.prior import PriorStudy, changes_of_case
 from d24fad_core.cli.studies import OpenSupport, open_support, read_study
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.options import DetectionOptions
@@ -127,7 +127,8 @@ class CaseAnalysis:
         query = read_study(image, choices.modality, choices.largest)
         region_map = None if choices.regions is None else read_region_map(choices.regions)
         send = choices.dicom or choices.stow
-        outbox = DicomOutbox.open(image, query, out, choices.stow) if send else None
+        prior = None if choices.prior is None else choices.prior.path
+        outbox = DicomOutbox.open(image, query, out, choices.stow, prior) if send else None
         studies = self._normals.for_case(query)
         with spoken_warnings():
             case, studies = mask_studies(
@@ -153,7 +154,7 @@ class CaseAnalysis:
             change = (
                 None
                 if choices.prior is None
-                else changes_against_normals(
+                else changes_of_case(
                     choices.prior,
                     case,
                     result,
@@ -163,7 +164,7 @@ class CaseAnalysis:
             )
         files = write_result(query, result, out, page=choices.page, normals=normals, change=change)
         if outbox is not None:
-            outbox.deliver(query, result)
+            outbox.deliver(query, result, change)
         return AnalysedCase(result, change, files, None if outbox is None else outbox.folder)
 
     def _prepare(self, studies: Sequence[StudySource]) -> SupportSet:

@@ -49,7 +49,7 @@ from d24fad_core.cli.detect_options import (
 from d24fad_core.cli.masks import MaskChoice
 from d24fad_core.cli.messages import Telling, say, warn
 from d24fad_core.cli.paths import check_checkpoint, check_exists, check_output
-from d24fad_core.cli.prior import PriorStudy, detect_changes
+from d24fad_core.cli.prior import ChangeOutputs, PriorStudy, detect_changes
 from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.errors import CancelledError, ConfigurationError, D24FADError, InputError
 from d24fad_core.masking.choice import BrainMask
@@ -164,12 +164,8 @@ def detect(
                 "there is nothing to compare the study with; give normal studies (--support), an "
                 "earlier study of the patient (--prior), or both."
             )
-        if dicom or stow:
-            raise ConfigurationError(
-                "DICOM results need normal studies; give --support too, or leave --dicom and "
-                "--stow out."
-            )
-        detect_changes(earlier, images[0], out, kept, telling, json=json)
+        outputs = ChangeOutputs(page=html, dicom=dicom, stow=stow, json=json)
+        detect_changes(earlier, images[0], out, kept, telling, outputs)
         return
     # PyTorch takes seconds to import; `--help`, wrong options and paths need not wait for it.
     from d24fad_core.cli.case_analysis import CaseAnalysis, CaseChoices, nearest_normals

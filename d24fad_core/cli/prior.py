@@ -41,8 +41,30 @@ class PriorStudy:
     brain: BrainMask
 
 
+@dataclass(frozen=True)
+class ChangeOutputs:
+    """What is written of a comparison with a prior alone.
+
+    Attributes:
+        page: whether report.html is written.
+        dicom: whether DICOM objects are written.
+        stow: where they are sent to.
+        json: whether the report is printed.
+    """
+
+    page: bool
+    dicom: bool
+    stow: str | None
+    json: bool
+
+
 def detect_changes(
-    prior: PriorStudy, image: Path, out: Path, cache: Path | None, telling: Telling, *, json: bool
+    prior: PriorStudy,
+    image: Path,
+    out: Path,
+    cache: Path | None,
+    telling: Telling,
+    outputs: ChangeOutputs,
 ) -> None:
     """Compare a study with a prior alone, write the files and tell the changes.
 
@@ -52,35 +74,45 @@ def detect_changes(
         out: where the files go.
         cache: folder of what earlier analyses kept.
         telling: what is said of the progress and the result.
-        json: print the report.
+        outputs: what is written.
+
+    Raises:
+        D24FADError: the two cannot be compared, or there can be no DICOM results.
     """
     from d24fad_core.change.comparison import compare_with_prior
+    from d24fad_core.cli.dicom_outbox import DicomOutbox
     from d24fad_core.export import change_report_document, write_change_result
     from d24fad_core.export.report import report_text
     from d24fad_core.masking.study_masks import mask_by_file
 
     case = read_study(image, prior.modality, prior.largest)
     earlier = read_study(prior.path, prior.modality, prior.largest)
+    send = outputs.dicom or outputs.stow
+    outbox = DicomOutbox.open(image, case, out, outputs.stow, prior.path) if send else None
     with spoken_warnings():
         if prior.mask is not None:
             case = mask_by_file(case, prior.mask, prior.largest)
         case = _stripped(case, prior, cache)
     with progress_bar("prior", telling) as progress:
         change = compare_with_prior(case, earlier, progress=progress)
-    files = write_change_result(case, change, out)
+    files = write_change_result(case, change, out, page=outputs.page)
+    if outbox is not None:
+        outbox.deliver_change(change)
     for warning in change.warnings:
         warn(str(warning))
-    if json:
+    if outputs.json:
         typer.echo(report_text(change_report_document(case, change)), nl=False)
     elif telling is not Telling.QUIET:
         console = Console(markup=False, highlight=False)
         show_changes(change, console)
         for path in files.paths():
             typer.echo(path)
+        if outbox is not None:
+            typer.echo(outbox.folder)
         console.print(RESEARCH_USE_ONLY, style="bold")
 
 
-def changes_against_normals(
+def changes_of_case(
     prior: PriorStudy,
     case: Volume,
     result: "AnomalyResult",
@@ -96,14 +128,13 @@ def changes_against_normals(
         detect: analyses a study against the same normals.
         cache: folder of what earlier analyses kept.
     """
-    from d24fad_core.change.comparison import AnalysedTimes, compare_with_prior
+    from d24fad_core.change.against_normals import changes_against_normals
 
     with spoken_warnings():
         earlier = read_study(prior.path, prior.modality, prior.largest)
-        # The normals are stripped where the case is, so the prior is too.
-        analysed = earlier if case.mask is None else _stripped(earlier, prior, cache)
-        times = AnalysedTimes(result, detect(analysed))
-        return compare_with_prior(_stripped(case, prior, cache), earlier, analysed=times)
+        return changes_against_normals(
+            case, earlier, result, detect, lambda study: _stripped(study, prior, cache)
+        )
 
 
 def _stripped(study: Volume, prior: PriorStudy, cache: Path | None) -> Volume:

@@ -5,6 +5,7 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from d24fad_core import __version__
+from d24fad_core.change.result import ChangeKind
 from d24fad_core.detection.result import Provenance
 from d24fad_core.places.atlas import ATLAS_NAME, BrainRegion
 from d24fad_core.places.place import FindingPlace, Side
@@ -26,6 +27,20 @@ ANOMALY_SCORE = Code("D24-6", PRIVATE_SCHEME, "Anomaly score")
 
 # Of the basal ganglia together, DICOM's own context groups have no code.
 BASAL_GANGLIA = Code("D24-7", PRIVATE_SCHEME, "Basal ganglia")
+
+CHANGE_COUNT = Code("D24-8", PRIVATE_SCHEME, "Number of changes since the prior")
+LIKENESS = Code("D24-9", PRIVATE_SCHEME, "Likeness of study and prior")
+CHANGE_SCORE = Code("D24-10", PRIVATE_SCHEME, "Peak score of change")
+
+# Context group 6134 (difference description), and for what is new 6002, for what is gone 241.
+CHANGE_CODES = {
+    ChangeKind.NEW: codes.cid6002.NewFinding,
+    ChangeKind.GROWN: codes.cid6134.IncreaseInSize,
+    ChangeKind.SHRUNK: codes.cid6134.DecreaseInSize,
+    ChangeKind.GONE: codes.cid241.Absent,
+    ChangeKind.STABLE: codes.cid6134.NoSignificantChangesInTheFinding,
+}
+"""What became of a lesion, as values of DICOM's concept "Qualitative Difference"."""
 
 _PROCEDURES = {
     Modality.CT: codes.LN.CTUnspecifiedBodyRegion,
@@ -74,4 +89,14 @@ def algorithm(provenance: Provenance) -> hd.AlgorithmIdentificationSequence:
             "checkpoint": provenance.checkpoint_hash[:16],
             "supports": str(len(provenance.supports)),
         },
+    )
+
+
+def change_algorithm() -> hd.AlgorithmIdentificationSequence:
+    """The algorithm behind a segmentation of changes, which takes neither model nor normals."""
+    return hd.AlgorithmIdentificationSequence(
+        name="D24FAD change since a prior",
+        family=codes.DCM.MultiScaleResolutionFiltering,
+        version=__version__,
+        source="D24FAD",
     )

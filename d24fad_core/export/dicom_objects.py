@@ -12,11 +12,15 @@ from pydicom.filewriter import dcmwrite
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.errors import ConfigurationError
 from d24fad_core.export.dicom_capture import heat_captures
+from d24fad_core.export.dicom_change import ChangeObjects
 from d24fad_core.export.dicom_parametric_map import heatmap_parametric_map
 from d24fad_core.export.dicom_report import findings_report
 from d24fad_core.export.dicom_segmentation import findings_segmentation
 from d24fad_core.export.dicom_source import DicomSource
 from d24fad_core.volumes.volume import Volume
+
+_SEGMENTATIONS = ("segmentation.dcm", "change_segmentation.dcm")
+"""Of the findings and of the changes; one of them lies in every folder of results."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,19 +32,25 @@ class DicomObjects:
         parametric_map: the heatmap.
         report: scores and volumes, TID 1500, which refers to the segmentation.
         captures: a colour picture a slice; none where they were not wanted.
+        change: the comparison with a prior; None where there was none.
     """
 
     segmentation: Dataset
     parametric_map: Dataset
     report: Dataset
     captures: tuple[Dataset, ...] = ()
+    change: ChangeObjects | None = None
 
     def __iter__(self) -> Iterator[Dataset]:
-        return iter((self.segmentation, self.parametric_map, self.report, *self.captures))
+        own = (self.segmentation, self.parametric_map, self.report, *self.captures)
+        return iter((*own, *(self.change or ())))
 
 
 def dicom_objects(
-    source: DicomSource, result: AnomalyResult, query: Volume | None = None
+    source: DicomSource,
+    result: AnomalyResult,
+    query: Volume | None = None,
+    change: ChangeObjects | None = None,
 ) -> DicomObjects:
     """Write a result as DICOM.
 
@@ -48,6 +58,7 @@ def dicom_objects(
         source: the series that was analysed.
         result: its analysis.
         query: its voxels, for the colour pictures; None leaves them out.
+        change: its comparison with a prior.
     """
     segmentation = findings_segmentation(source, result)
     return DicomObjects(
@@ -55,20 +66,21 @@ def dicom_objects(
         heatmap_parametric_map(source, result),
         findings_report(source, result, segmentation),
         tuple(heat_captures(source, query, result)) if query is not None else (),
+        change,
     )
 
 
-def write_dicom(objects: DicomObjects, folder: Path) -> None:
+def write_dicom(objects: DicomObjects | ChangeObjects, folder: Path) -> None:
     """Write objects as files into a folder of their own, which appears whole or not at all.
 
     Args:
-        objects: from `dicom_objects`.
+        objects: from `dicom_objects`, or those of a comparison with a prior alone.
         folder: replaced where it holds the objects of an earlier analysis.
 
     Raises:
         ConfigurationError: the folder holds something else, which is left alone.
     """
-    if folder.exists() and not (folder / "segmentation.dcm").is_file():
+    if folder.exists() and not any((folder / name).is_file() for name in _SEGMENTATIONS):
         raise ConfigurationError(
             f"{folder}: holds no DICOM results and would be replaced; move it, or give another "
             "--out folder."
@@ -88,14 +100,20 @@ def write_dicom(objects: DicomObjects, folder: Path) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _named(objects: DicomObjects) -> Sequence[tuple[str, Dataset]]:
+def _named(objects: DicomObjects | ChangeObjects) -> Sequence[tuple[str, Dataset]]:
+    if isinstance(objects, ChangeObjects):
+        return [
+            (_SEGMENTATIONS[1], objects.segmentation),
+            ("change_report.dcm", objects.report),
+        ]
     pictures = [
         (f"pictures/{number:04d}.dcm", capture)
         for number, capture in enumerate(objects.captures, start=1)
     ]
     return [
-        ("segmentation.dcm", objects.segmentation),
+        (_SEGMENTATIONS[0], objects.segmentation),
         ("parametric_map.dcm", objects.parametric_map),
         ("report.dcm", objects.report),
         *pictures,
+        *(() if objects.change is None else _named(objects.change)),
     ]

@@ -1,14 +1,12 @@
 """Findings, or a final label, as a Structured Report, TID 1500 Measurement Report (PS3.16)."""
 
 import re
-from collections.abc import Sequence
 
 import highdicom as hd
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
-from pydicom.sr.coding import Code
 
 from d24fad_core import RESEARCH_USE_ONLY, __version__
 from d24fad_core.detection.result import AnomalyResult, Provenance
@@ -23,10 +21,16 @@ from d24fad_core.export.dicom_codes import (
     P_VALUE,
     PEAK_SCORE,
     VOLUME,
-    procedure,
     region_code,
 )
-from d24fad_core.export.dicom_source import MANUFACTURER, MODEL_NAME, DicomSource, in_unicode
+from d24fad_core.export.dicom_measurement_report import (
+    device_observer,
+    measurement,
+    measurement_report,
+    segment_reference,
+    segment_tracking,
+)
+from d24fad_core.export.dicom_source import DicomSource
 from d24fad_core.places.place import FindingPlace
 from d24fad_core.regions import label_regions
 
@@ -45,12 +49,6 @@ def findings_report(source: DicomSource, result: AnomalyResult, segmentation: Da
         result: its analysis.
         segmentation: of the same result, from `findings_segmentation`.
     """
-    device = hd.sr.ObserverContext(
-        observer_type=codes.DCM.Device,
-        observer_identifying_attributes=hd.sr.DeviceObserverIdentifyingAttributes(
-            uid=hd.UID(), name="D24FAD", manufacturer_name=MANUFACTURER, model_name=MODEL_NAME
-        ),
-    )
     regions = [
         _region(
             source,
@@ -65,13 +63,11 @@ def findings_report(source: DicomSource, result: AnomalyResult, segmentation: Da
         )
         for f in result.findings
     ]
-    return _report(
+    return measurement_report(
         source,
-        result,
-        segmentation,
-        hd.sr.ObservationContext(observer_device_context=device),
-        regions,
-        len(result.findings),
+        [segmentation],
+        device_observer(),
+        [_study(source, result, len(result.findings)), *regions],
         # Nobody has looked at it.
         is_final=False,
         series_number=_SERIES_NUMBER,
@@ -110,65 +106,15 @@ def reviewed_report(
             name=_person_name(reviewer)
         ),
     )
-    return _report(
+    return measurement_report(
         source,
-        result,
-        segmentation,
+        [segmentation],
         hd.sr.ObservationContext(observer_person_context=person),
-        regions,
-        count,
+        [_study(source, result, count), *regions],
         is_final=True,
         series_number=_FINAL_SERIES_NUMBER,
         description="D24FAD reviewed report (research use only)",
     )
-
-
-def _report(
-    source: DicomSource,
-    result: AnomalyResult,
-    segmentation: Dataset,
-    observer: hd.sr.ObservationContext,
-    regions: Sequence[hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations],
-    count: int,
-    *,
-    is_final: bool,
-    series_number: int,
-    description: str,
-) -> Dataset:
-    """What both reports share.
-
-    Args:
-        source: the series that was analysed.
-        result: its analysis.
-        segmentation: what `regions` refer to.
-        observer: who or what says so.
-        regions: one measurement group a segment.
-        count: number of findings.
-        is_final: whether somebody has looked at it.
-        series_number: number of its series.
-        description: of its series.
-    """
-    content = hd.sr.MeasurementReport(
-        observation_context=observer,
-        procedure_reported=procedure(source.modality),
-        imaging_measurements=[_study(source, result, count), *regions],
-        title=codes.DCM.ImagingMeasurementReport,
-    )
-    report = hd.sr.ComprehensiveSR(
-        evidence=[*source.images, segmentation],
-        content=content[0],
-        series_instance_uid=hd.UID(),
-        series_number=series_number,
-        sop_instance_uid=hd.UID(),
-        instance_number=1,
-        manufacturer=MANUFACTURER,
-        is_complete=True,
-        is_final=is_final,
-        # Nobody checks who a reviewer is.
-        is_verified=False,
-        series_description=description,
-    )
-    return in_unicode(report)
 
 
 def _study(
@@ -180,9 +126,9 @@ def _study(
         finding_type=LESION,
         algorithm_id=_algorithm(result.provenance),
         measurements=[
-            _measurement(CASE_SCORE, result.case_score, NO_UNITS),
-            _measurement(P_VALUE, result.calibration.p_value, NO_UNITS),
-            _measurement(FINDING_COUNT, count, NO_UNITS),
+            measurement(CASE_SCORE, result.case_score, NO_UNITS),
+            measurement(P_VALUE, result.calibration.p_value, NO_UNITS),
+            measurement(FINDING_COUNT, count, NO_UNITS),
         ],
         source_images=[hd.sr.SourceImageForMeasurementGroup.from_source_image(source.images[0])],
     )
@@ -200,25 +146,17 @@ def _region(
     place: FindingPlace | None = None,
 ) -> hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations:
     """Volume and scores of a segment."""
-    segment = segmentation.SegmentSequence[number - 1]
     return hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=hd.sr.TrackingIdentifier(
-            str(segment.TrackingUID), str(segment.TrackingID)
-        ),
-        referenced_segment=hd.sr.ReferencedSegment(
-            sop_class_uid=str(segmentation.SOPClassUID),
-            sop_instance_uid=str(segmentation.SOPInstanceUID),
-            segment_number=number,
-            source_series=hd.sr.SourceSeriesForSegmentation(source.series_uid),
-        ),
+        tracking_identifier=segment_tracking(segmentation, number),
+        referenced_segment=segment_reference(source, segmentation, number),
         finding_type=LESION,
         algorithm_id=_algorithm(result.provenance),
         finding_sites=_sites(place),
         measurements=[
-            _measurement(VOLUME, volume_ml, MILLILITRE),
-            _measurement(PEAK_SCORE, peak_score, NO_UNITS),
-            _measurement(MEAN_SCORE, mean_score, NO_UNITS),
-            *([] if p_value is None else [_measurement(P_VALUE, p_value, NO_UNITS)]),
+            measurement(VOLUME, volume_ml, MILLILITRE),
+            measurement(PEAK_SCORE, peak_score, NO_UNITS),
+            measurement(MEAN_SCORE, mean_score, NO_UNITS),
+            *([] if p_value is None else [measurement(P_VALUE, p_value, NO_UNITS)]),
         ],
     )
 
@@ -230,11 +168,6 @@ def _sites(place: FindingPlace | None) -> list[hd.sr.FindingSite] | None:
         return None
     side = next(each.side for each in place.shares if each.region == place.region)
     return [hd.sr.FindingSite(code, laterality=None if side is None else LATERALITY[side])]
-
-
-def _measurement(name: Code, value: float, unit: Code) -> hd.sr.Measurement:
-    # A decimal string has 16 characters (PS3.5); six significant digits are more than is known.
-    return hd.sr.Measurement(name=name, value=float(f"{value:.6g}"), unit=unit)
 
 
 def _algorithm(provenance: Provenance) -> hd.sr.AlgorithmIdentification:

@@ -35,11 +35,11 @@ def findings_segmentation(source: DicomSource, result: AnomalyResult) -> Dataset
     """
     ranks = label_findings(result.mask, result.findings)
     names = [f"Finding {finding.rank}" for finding in result.findings] or ["No finding"]
-    return _segmentation(
+    return label_segmentation(
         source,
         ranks,
         names,
-        result.provenance,
+        algorithm(result.provenance),
         hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
         "D24FAD findings (research use only)",
         _SERIES_NUMBER,
@@ -56,26 +56,37 @@ def reviewed_segmentation(
         mask: 1 where the reviewer confirmed or drew a region, shape (columns, rows, slices).
         provenance: of the analysis that was reviewed.
     """
-    return _segmentation(
+    return label_segmentation(
         source,
         (mask > 0).astype(np.uint16),
         ["Reviewed" if mask.any() else "Reviewed, no finding"],
-        provenance,
+        algorithm(provenance),
         hd.seg.SegmentAlgorithmTypeValues.SEMIAUTOMATIC,
         "D24FAD reviewed (research use only)",
         _FINAL_SERIES_NUMBER,
     )
 
 
-def _segmentation(
+def label_segmentation(
     source: DicomSource,
     labels: NDArray[np.uint16],
     names: Sequence[str],
-    provenance: Provenance,
+    identification: hd.AlgorithmIdentificationSequence,
     kind: hd.seg.SegmentAlgorithmTypeValues,
     description: str,
     series_number: int,
 ) -> Dataset:
+    """Labels as binary segments.
+
+    Args:
+        source: the series that they lie on.
+        labels: number of the segment, 0 outside all, shape (columns, rows, slices).
+        names: of the segments, by number.
+        identification: of the algorithm behind them.
+        kind: whether somebody had a hand in it.
+        description: of the series.
+        series_number: of the series.
+    """
     segments = [
         hd.seg.SegmentDescription(
             segment_number=number,
@@ -83,7 +94,7 @@ def _segmentation(
             segmented_property_category=ABNORMAL_STRUCTURE,
             segmented_property_type=LESION,
             algorithm_type=kind,
-            algorithm_identification=algorithm(provenance),
+            algorithm_identification=identification,
             tracking_uid=hd.UID(),
             tracking_id=name,
         )

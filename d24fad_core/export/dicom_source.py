@@ -69,8 +69,7 @@ def read_source(folder: Path, shape: Sequence[int], affine: NDArray[np.float64])
     Raises:
         InputError: the series is not the one that was analysed, or has several frames in a file.
     """
-    headers = [pydicom.dcmread(path, stop_before_pixels=True) for path in dicom_files(folder)]
-    images = [h for h in headers if str(h.get("Modality", "")) in {m.value for m in Modality}]
+    images = read_headers(folder)
     if not images:
         raise InputError(f"{folder}: no CT or MR image; give the folder of the analysed series.")
     if any(int(image.get("NumberOfFrames", 1) or 1) > 1 for image in images):
@@ -91,6 +90,12 @@ def read_source(folder: Path, shape: Sequence[int], affine: NDArray[np.float64])
     for image in images:
         _complete(image, distance)
     return DicomSource(tuple(images), Modality(str(first.Modality)))
+
+
+def read_headers(folder: Path) -> list[Dataset]:
+    """The headers of the CT and MR images in a folder, in no order."""
+    headers = [pydicom.dcmread(path, stop_before_pixels=True) for path in dicom_files(folder)]
+    return [h for h in headers if str(h.get("Modality", "")) in {m.value for m in Modality}]
 
 
 def in_unicode(written: Dataset) -> Dataset:

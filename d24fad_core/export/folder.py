@@ -10,7 +10,7 @@ from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.export.change_picture import write_change_picture
 from d24fad_core.export.changes_table import write_changes
 from d24fad_core.export.findings_table import write_findings
-from d24fad_core.export.html import write_html
+from d24fad_core.export.html import write_change_html, write_html
 from d24fad_core.export.nifti import write_change_map, write_heatmap, write_mask, write_ranks
 from d24fad_core.export.overlay import write_overlay
 from d24fad_core.export.report import change_report_document, report_text, write_report
@@ -41,21 +41,30 @@ class ChangeFiles:
         table: changes.csv, one row a change.
         picture: changes.png, prior and case side by side.
         report: report.json.
+        page: report.html of a comparison with a prior alone; None where it was not wanted, or where
+            the page of a result shows the change too.
     """
 
     heatmap: Path
     table: Path
     picture: Path
     report: Path
+    page: Path | None = None
 
     @classmethod
-    def in_folder(cls, folder: Path) -> "ChangeFiles":
-        """The names that the parts have in a folder."""
+    def in_folder(cls, folder: Path, *, page: bool = False) -> "ChangeFiles":
+        """The names that the parts have in a folder.
+
+        Args:
+            folder: where they lie.
+            page: whether a page of the change alone is one of them.
+        """
         return cls(
             heatmap=folder / CHANGE_FILE,
             table=folder / CHANGE_TABLE_FILE,
             picture=folder / CHANGE_PICTURE_FILE,
             report=folder / REPORT_FILE,
+            page=folder / PAGE_FILE if page else None,
         )
 
     def results(self) -> list[Path]:
@@ -63,8 +72,9 @@ class ChangeFiles:
         return [self.picture, self.table, self.heatmap]
 
     def paths(self) -> list[Path]:
-        """All of them."""
-        return [self.picture, self.report, self.table, self.heatmap]
+        """All of them, in the order in which a reader wants them."""
+        own = [self.picture, self.report, self.table, self.heatmap]
+        return own if self.page is None else [self.page, *own]
 
 
 @dataclass(frozen=True)
@@ -168,7 +178,9 @@ def write_result(
     return files
 
 
-def write_change_result(case: Volume, change: ChangeResult, folder: Path) -> ChangeFiles:
+def write_change_result(
+    case: Volume, change: ChangeResult, folder: Path, *, page: bool = True
+) -> ChangeFiles:
     """Write all files of a comparison with a prior alone into a folder, see `ChangeFiles`.
 
     As with `write_result`, they take their names together. Results of an earlier analysis are
@@ -178,10 +190,13 @@ def write_change_result(case: Volume, change: ChangeResult, folder: Path) -> Cha
         case: the study that was compared.
         change: the comparison.
         folder: made if it does not exist.
+        page: whether to write report.html.
     """
-    files = ChangeFiles.in_folder(folder)
+    files = ChangeFiles.in_folder(folder, page=page)
     with ExitStack() as together:
         _write_change(case, change, files, together)
+        if files.page is not None:
+            write_change_html(case, change, together.enter_context(whole_file(files.page)))
         report = report_text(change_report_document(case, change))
         write_text(together.enter_context(whole_file(files.report)), report)
     _remove_others(folder, files.paths())

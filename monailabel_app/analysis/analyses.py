@@ -10,19 +10,23 @@ from pathlib import Path
 from typing import Any
 
 from d24fad_core import __version__
+from d24fad_core.change.against_normals import changes_against_normals
+from d24fad_core.change.result import ChangeResult
 from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.detection.detector import RESULT_SCHEMA, Detector
 from d24fad_core.detection.placing import with_places
-from d24fad_core.errors import SupportError
+from d24fad_core.detection.result import AnomalyResult
+from d24fad_core.errors import InputError, SupportError
 from d24fad_core.files import hash_bytes
 from d24fad_core.io.known_studies import KnownStudies, StudySource
 from d24fad_core.masking.study_masks import StudyMasks
 from d24fad_core.progress import Progress, silent
 from d24fad_core.support import SupportSet
+from d24fad_core.volumes.volume import Volume
 from monailabel_app.analysis.analysis_thread import AnalysisThread
 from monailabel_app.analysis.parameters import AnalysisParameters
 from monailabel_app.analysis.results import ResultRecord, ResultStore, StoredResult
-from monailabel_app.failures import RequestError
+from monailabel_app.failures import RequestError, sentence_and_remedy
 from monailabel_app.studies.images import ImageCatalogue, Study
 from monailabel_app.times import now
 
@@ -37,11 +41,13 @@ class AnalysisRequest:
         query: the study to analyse.
         support: the normal studies.
         parameters: what the client asked for.
+        prior: an earlier study of the patient.
     """
 
     query: Study
     support: tuple[Study, ...]
     parameters: AnalysisParameters
+    prior: Study | None = None
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,7 @@ class Analyses:
             self._images.content_hash(request.query).encode(),
             request.query.name.encode(),
             self._support_key(request).encode(),
+            *([] if request.prior is None else self._prior_key(request.prior)),
         )[:32]
 
     def stored(self, request: AnalysisRequest) -> StoredResult | None:
@@ -147,16 +154,21 @@ class Analyses:
         )
         normals = self._prepare(request, masks, part(progress, 0.05, 0.35))
         case = masks.mask_case(query, brains=normals.brains)
+        share = 0.95 if request.prior is None else 0.7
         try:
             result = self.detector.detect(
-                case, normals.support, request.parameters.options, part(progress, 0.35, 0.95)
+                case, normals.support, request.parameters.options, part(progress, 0.35, share)
             )
         except SupportError as error:
             raise RequestError(
                 "support_mismatch", str(error), "Choose normal studies like this one."
             ) from error
-        progress("Naming places", 0.95)
+        progress("Naming places", share)
         result = with_places(result, case)
+        change = None
+        if request.prior is not None:
+            progress("Comparing with the prior", share)
+            change = self._change(request, request.prior, case, result, normals)
         progress("Storing the result", 0.98)
         record = ResultRecord(
             id=self.identifier(request),
@@ -174,9 +186,31 @@ class Analyses:
             created=now(),
             version=__version__,
             schema=RESULT_SCHEMA,
-            warnings=result.warnings,
+            warnings=(*result.warnings, *(change.warnings if change else ())),
         )
-        return self._store.put(record, query, result)
+        return self._store.put(record, query, result, change)
+
+    def _change(
+        self,
+        request: AnalysisRequest,
+        prior: Study,
+        case: Volume,
+        result: AnomalyResult,
+        normals: PreparedNormals,
+    ) -> ChangeResult:
+        """What changed since the prior, as `d24fad detect --prior --support` says it."""
+        parameters = request.parameters
+        masks = StudyMasks(parameters.brain, self._cache, strip_heads=True)
+        try:
+            return changes_against_normals(
+                case,
+                prior.volume(parameters.modality),
+                result,
+                lambda study: self.detector.detect(study, normals.support, parameters.options),
+                lambda study: masks.mask_case(study, brains=True),
+            )
+        except (InputError, SupportError) as error:
+            raise RequestError("prior_mismatch", *sentence_and_remedy(str(error))) from error
 
     def _prepare(
         self, request: AnalysisRequest, masks: StudyMasks, progress: Progress
@@ -204,11 +238,15 @@ class Analyses:
             self._prepared.popitem(last=False)
         return prepared
 
+    def _prior_key(self, prior: Study) -> tuple[bytes, bytes]:
+        return self._images.content_hash(prior).encode(), prior.name.encode()
+
     def _support_key(self, request: AnalysisRequest) -> str:
         options = request.parameters.document()
         kind = ComparisonKind(options["comparison"])
         if kind is ComparisonKind.WINDOW:
             del options["comparison"]  # results of before there was a choice keep their ids
+        options.pop("prior", None)  # it has no part in the preparation of the normals
         inputs: dict[str, Any] = {
             "schema": RESULT_SCHEMA,
             "checkpoint": self.detector.identity(kind).content_hash,

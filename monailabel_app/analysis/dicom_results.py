@@ -11,12 +11,14 @@ from pydicom.dataset import Dataset
 from pydicom.filewriter import dcmwrite
 
 from d24fad_core.errors import D24FADError, InputError
+from d24fad_core.export.dicom_change import change_objects
 from d24fad_core.export.dicom_objects import dicom_objects
 from d24fad_core.export.dicom_report import reviewed_report
 from d24fad_core.export.dicom_segmentation import findings_segmentation, reviewed_segmentation
-from d24fad_core.export.dicom_source import DicomSource, read_source
+from d24fad_core.export.dicom_source import DicomSource, read_headers, read_source
 from monailabel_app.analysis.encodings import read_mask
 from monailabel_app.analysis.results import StoredResult, load_result
+from monailabel_app.analysis.stored_change import load_change, no_prior
 from monailabel_app.failures import RequestError, refusal, sentence_and_remedy
 from monailabel_app.studies.images import ImageCatalogue
 from monailabel_app.studies.study_store import Pacs, StudyStore
@@ -28,6 +30,8 @@ class DicomKind(str, Enum):
     SEGMENTATION = "segmentation"
     PARAMETRIC_MAP = "parametric_map"
     REPORT = "report"
+    CHANGE_SEGMENTATION = "change_segmentation"
+    CHANGE_REPORT = "change_report"
 
 
 class DicomResults:
@@ -43,17 +47,38 @@ class DicomResults:
         self._datastore = datastore
 
     def objects(self, stored: StoredResult) -> Mapping[DicomKind, Dataset]:
-        """All objects of a result; the report refers to the segmentation beside it.
+        """All objects of a result; each report refers to the segmentation beside it.
 
         Raises:
             RequestError: the image is no DICOM series, or the series has changed since.
         """
-        objects = dicom_objects(self._source(stored), load_result(stored))
-        return {
+        source, result = self._source(stored), load_result(stored)
+        objects = dicom_objects(source, result)
+        written = {
             DicomKind.SEGMENTATION: objects.segmentation,
             DicomKind.PARAMETRIC_MAP: objects.parametric_map,
             DicomKind.REPORT: objects.report,
         }
+        if stored.change is None:
+            return written
+        change = load_change(stored.change, stored.report["change"])
+        changes = change_objects(source, change, result, self._prior_images(stored))
+        return {
+            **written,
+            DicomKind.CHANGE_SEGMENTATION: changes.segmentation,
+            DicomKind.CHANGE_REPORT: changes.report,
+        }
+
+    def object(self, stored: StoredResult, kind: DicomKind) -> Dataset:
+        """One object of a result.
+
+        Raises:
+            RequestError: as with `objects`, or there is no such object without a prior.
+        """
+        objects = self.objects(stored)
+        if kind not in objects:
+            raise no_prior(stored.record.id)
+        return objects[kind]
 
     def segmentation(self, stored: StoredResult) -> Dataset:
         """The findings alone."""
@@ -122,6 +147,11 @@ class DicomResults:
                 f"The PACS did not take the objects ({type(error).__name__}); they are kept here.",
                 "Try again; ask the operator whether the PACS runs and accepts STOW.",
             ) from error
+
+    def _prior_images(self, stored: StoredResult) -> list[Dataset]:
+        """Headers of the prior's images; none where it is no DICOM series, or here no more."""
+        study = self._images.find(stored.record.options["prior"])
+        return read_headers(study.path) if study is not None and study.path.is_dir() else []
 
     def _source(self, stored: StoredResult) -> DicomSource:
         study = self._images.study(stored.record.image)

@@ -28,6 +28,7 @@ class AnalysisParameters:
         support_set: name of a support set; None is the server's default.
         modality: modality of query and supports where their files do not say; None guesses.
         brain: how heads are stripped to the brain.
+        prior: image id of an earlier study of the patient; None compares with none.
         options: parameters of the detection.
     """
 
@@ -35,11 +36,17 @@ class AnalysisParameters:
     support_set: str | None = None
     modality: Modality | None = None
     brain: BrainMask = BrainMask.AUTO
+    prior: str | None = None
     options: DetectionOptions = field(default_factory=DetectionOptions)
 
     def document(self) -> dict[str, Any]:
-        """The options as JSON, every default written out."""
+        """The options as JSON, every default written out but that of `prior`.
+
+        Results of before there was one have the same document as those without a prior.
+        """
+        prior = {} if self.prior is None else {"prior": self.prior}
         return {
+            **prior,
             "planes": [plane.value for plane in self.options.planes],
             "threshold": self.options.threshold,
             "minimum_volume_ml": self.options.minimum_volume_ml,
@@ -51,7 +58,7 @@ class AnalysisParameters:
         }
 
 
-OPTIONS = tuple(AnalysisParameters().document())
+OPTIONS = (*AnalysisParameters().document(), "prior")
 """Names of the options of an analysis."""
 
 
@@ -93,6 +100,7 @@ def parse_parameters(given: Mapping[str, Any]) -> AnalysisParameters:
         support_set=_text(given, "support_set"),
         modality=_member(given, "modality", Modality),
         brain=_member(given, "brain", BrainMask) or BrainMask.AUTO,
+        prior=_text(given, "prior"),
         options=DetectionOptions(
             planes=_planes(planes) if planes else default.planes,
             ct_window=_text(given, "ct_window") or default.ct_window,

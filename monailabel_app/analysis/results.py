@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from d24fad_core.cache.json_file import load_values, save_values
+from d24fad_core.change.result import ChangeResult
 from d24fad_core.detection.result import (
     AnalysisWarning,
     AnomalyResult,
@@ -25,6 +26,7 @@ from d24fad_core.files import hash_file, sync_folder, write_text
 from d24fad_core.places.place import FindingPlace, RegionShare, Side
 from d24fad_core.volumes.volume import Plane, Volume
 from monailabel_app.analysis.encodings import Encoding, read_mask, read_scores, write_heatmap
+from monailabel_app.analysis.stored_change import StoredChange, write_change
 from monailabel_app.failures import RequestError
 from monailabel_app.store.damaged_files import move_aside
 from monailabel_app.store.database import Database
@@ -95,6 +97,7 @@ class StoredResult:
         overlay: PNG.
         alignment: JSON; there once somebody asked for matching places.
         report: the report document.
+        change: files of the comparison with a prior; None where there was none.
     """
 
     record: ResultRecord
@@ -104,6 +107,7 @@ class StoredResult:
     overlay: Path
     alignment: Path
     report: dict[str, Any]
+    change: StoredChange | None = None
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -170,8 +174,21 @@ class ResultStore:
             )
         return found
 
-    def put(self, record: ResultRecord, query: Volume, result: AnomalyResult) -> StoredResult:
-        """Store a result, whole or not at all."""
+    def put(
+        self,
+        record: ResultRecord,
+        query: Volume,
+        result: AnomalyResult,
+        change: ChangeResult | None = None,
+    ) -> StoredResult:
+        """Store a result, whole or not at all.
+
+        Args:
+            record: what was analysed with what.
+            query: the study.
+            result: its analysis.
+            change: its comparison with a prior.
+        """
         target = self._folder / record.id
         partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=self._folder))
         try:
@@ -179,7 +196,9 @@ class ResultStore:
             write_heatmap(*heatmap, partial / _HEATMAP, Encoding.INT16)
             write_heatmap(*heatmap, partial / _PREVIEW, Encoding.UINT8)
             write_mask(result, partial / _MASK)
-            write_report(result, partial / _REPORT)
+            write_report(result, partial / _REPORT, change)
+            if change is not None:
+                write_change(query, change, partial)
             write_overlay(query, result, partial / _OVERLAY)
             write_text(partial / _RECORD, json.dumps(asdict(record), indent=1))
             hashes = {name: hash_file(partial / name) for name in _CHECKED}
@@ -229,6 +248,8 @@ class ResultStore:
         try:
             self._verify(folder)
             report = json.loads((folder / _REPORT).read_text(encoding="utf-8"))
+            if not isinstance(report, dict):
+                raise ValueError("a report is an object")
             stored = StoredResult(
                 record=record,
                 heatmap=folder / _HEATMAP,
@@ -237,9 +258,12 @@ class ResultStore:
                 overlay=folder / _OVERLAY,
                 alignment=folder / _ALIGNMENT,
                 report=report,
+                change=StoredChange.in_folder(folder) if report.get("change") else None,
             )
             if len(stored.findings) != record.finding_count or not stored.mask.is_file():
                 raise ValueError("report, record and mask do not belong together")
+            if stored.change is not None and not stored.change.is_whole:
+                raise FileNotFoundError("files of the comparison with the prior are missing")
         except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
             if folder.is_dir():
                 self._move_aside(record.id, f"its files cannot be read ({type(error).__name__})")

@@ -98,6 +98,12 @@ def _build(services: Services, body: JobBody) -> Job:
     }
     if kind is JobKind.DETECT:
         return _detection(services, body, request)
+    if parameters.prior is not None:
+        raise RequestError(
+            "bad_request",
+            "'prior' is of one image, and this job is of several.",
+            "Leave it out, or start a 'detect' job for the image.",
+        )
     request["support_set"] = body.support_set or services.support_sets.default_name
     services.support_sets.get(request["support_set"])
     if kind is JobKind.SCORE:

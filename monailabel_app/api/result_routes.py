@@ -2,6 +2,7 @@
 
 import tempfile
 from dataclasses import asdict
+from enum import Enum
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
@@ -19,11 +20,21 @@ from monailabel_app.analysis.encodings import (
     write_labels,
 )
 from monailabel_app.analysis.results import ResultRecord, StoredResult
+from monailabel_app.analysis.stored_change import no_prior
 from monailabel_app.api.prefix import PREFIX
 from monailabel_app.failures import RequestError
 from monailabel_app.services import Services
 
 _NIFTI = "application/gzip"
+
+
+class ChangePart(str, Enum):
+    """The files of a comparison with a prior, see `StoredChange`."""
+
+    HEATMAP = "heatmap"
+    RANKS = "ranks"
+    PRIOR = "prior"
+    PICTURE = "picture"
 
 
 def router(services: Services) -> APIRouter:
@@ -69,10 +80,19 @@ def router(services: Services) -> APIRouter:
         stored = services.results.get(result)
         return _file(stored, stored.overlay, "overlay.png", "image/png")
 
+    @routes.get("/{result}/change/{part}", summary="Part of the comparison with the prior")
+    def get_change(result: str, part: ChangePart) -> Response:
+        stored = services.results.get(result)
+        if stored.change is None:
+            raise no_prior(result)
+        kind = "image/png" if part is ChangePart.PICTURE else _NIFTI
+        path: Path = getattr(stored.change, part.value)
+        return _file(stored, path, path.name, kind)
+
     @routes.get("/{result}/dicom/{kind}", summary="A DICOM object of the result")
     def get_dicom(result: str, kind: DicomKind) -> Response:
         stored = services.results.get(result)
-        written = services.dicom_results.objects(stored)[kind]
+        written = services.dicom_results.object(stored, kind)
         name = f'attachment; filename="{kind.value}.dcm"'
         return Response(
             dicom_bytes(written),

@@ -50,7 +50,17 @@ class AnalysisResolver:
                 parameters, support_set=parameters.support_set or self._support_sets.default_name
             )
         names = self._support(parameters.support, parameters.support_set, query.name)
-        return AnalysisRequest(query, tuple(map(self._images.study, names)), parameters)
+        prior = None if parameters.prior is None else self._prior(parameters.prior, query.name)
+        return AnalysisRequest(query, tuple(map(self._images.study, names)), parameters, prior)
+
+    def _prior(self, image: str, query: str) -> Study:
+        if image == query:
+            raise RequestError(
+                "prior_mismatch",
+                f"The image '{query}' is named as its own prior.",
+                "Give an earlier study of the patient.",
+            )
+        return self._images.study(image)
 
     def _support(
         self, names: tuple[str, ...] | None, support_set: str | None, query: str

@@ -1,7 +1,10 @@
 """`d24fad detect --dicom`: objects beside the files, and into an archive."""
 
+import json
 from pathlib import Path
 
+import highdicom as hd
+import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
@@ -9,7 +12,9 @@ import requests
 from typer.testing import CliRunner, Result
 
 from d24fad_core.cli import app
+from d24fad_core.export.dicom_codes import VOLUME
 from tests.app.orthanc import Orthanc, available
+from tests.change.patient import Lesion, Pose, scan_patient
 from tests.cli.fake_detector import FakeDetector
 from tests.io.dicom.dicom_builder import change, write_series
 
@@ -76,6 +81,44 @@ def test_an_address_that_is_none_is_refused_before_the_analysis(series: Path) ->
     assert run.exit_code == 2
     assert "pacs: is no address of a DICOMweb service" in run.stderr
     assert fake.options is None
+
+
+def head_series(folder: Path, lesions: tuple[Lesion, ...], pose: Pose, seed: int) -> None:
+    """A patient as a series."""
+    scan = scan_patient(lesions=lesions, pose=pose, seed=seed)
+    for path in write_series(folder, np.rint(scan.array).astype(np.int16), scan.affine):
+        change(path, FrameOfReferenceUID="1.2.3.4.5", ImageType=["ORIGINAL", "PRIMARY", "AXIAL"])
+
+
+@pytest.mark.parametrize("normals", [0, 2], ids=["alone", "with normals"])
+def test_changes_since_a_prior_are_written_as_dicom(tmp_path: Path, normals: int) -> None:
+    """Both studies are series; the report refers to both, and says what report.json says."""
+    focus, old = Lesion((10.0, -8.0, 6.0), 5.0), Lesion((-12.0, 14.0, -8.0), 6.0)
+    head_series(tmp_path / "case", (focus, old), Pose(), 1)
+    head_series(tmp_path / "prior", (old,), Pose(3.0, shift=(3.0, -2.0, 4.0)), 2)
+    arguments: list[str | Path] = ["detect", tmp_path / "case", "--prior", tmp_path / "prior"]
+    arguments += ["--out", tmp_path / "out", "--dicom", "--no-html"]
+    for person in range(1, normals + 1):
+        scan = scan_patient(person=person)
+        nib.save(nib.Nifti1Image(scan.array, scan.affine), tmp_path / f"normal-{person}.nii.gz")
+        arguments += ["--support", tmp_path / f"normal-{person}.nii.gz"]
+    run = CliRunner().invoke(app, [str(each) for each in arguments], obj=FakeDetector().load)
+    assert run.exit_code == 0, run.output
+    folder = tmp_path / "out" / "dicom"
+    assert str(folder) in run.stdout
+    written = {path.name for path in folder.glob("*.dcm")}
+    of_findings = {"segmentation.dcm", "parametric_map.dcm", "report.dcm"} if normals else set()
+    assert written == of_findings | {"change_segmentation.dcm", "change_report.dcm"}
+    changes = json.loads((tmp_path / "out" / "report.json").read_text())["change"]["changes"]
+    report = pydicom.dcmread(folder / "change_report.dcm")
+    groups = hd.sr.ComprehensiveSR.from_dataset(report).content
+    lesions = groups.get_volumetric_roi_measurement_groups()
+    coded = [each.get_qualitative_evaluations()[0].value.meaning for each in lesions]
+    assert coded == ["New finding", "No significant changes in the finding"][: 1 + normals // 2]
+    volumes = [float(each.get_measurements(name=VOLUME)[0].value) for each in lesions]
+    assert volumes == pytest.approx([each["volume_ml"] for each in changes], rel=1e-4)
+    prior = {str(pydicom.dcmread(path).SOPInstanceUID) for path in (tmp_path / "prior").iterdir()}
+    assert all(uid in str(report) for uid in prior)
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ from tests.cli.fake_detector import FakeDetector
 
 FOCUS = Lesion((10.0, -8.0, 6.0), 5.0)
 STABLE = Lesion((-12.0, 14.0, -8.0), 6.0)
-ALONE = {"change.nii.gz", "changes.csv", "changes.png", "report.json"}
+ALONE = {"change.nii.gz", "changes.csv", "changes.png", "report.html", "report.json"}
 
 
 def save(volume: Volume, path: Path) -> None:
@@ -57,7 +57,7 @@ def test_a_prior_alone_says_what_is_new(patient: Path, tmp_path: Path) -> None:
         assert str(tmp_path / name) in run.stdout
     report = json.loads((tmp_path / "report.json").read_text())
     jsonschema.validate(report, CHANGE_REPORT_SCHEMA)
-    assert [change["kind"] for change in report["change"]["changes"]] == ["new"]
+    assert [each["kind"] for each in report["change"]["changes"]] == ["new"]
     with (tmp_path / "changes.csv").open() as stream:
         (row,) = csv.DictReader(stream)
     assert row["kind"] == "new" and row["notice"] == RESEARCH_USE_ONLY
@@ -79,14 +79,23 @@ def test_normals_and_a_prior_give_both(patient: Path, tmp_path: Path) -> None:
     report = json.loads(run.stdout)
     jsonschema.validate(report, REPORT_SCHEMA)
     assert names(tmp_path) > ALONE | {"heatmap.nii.gz", "findings.csv", "overlay.png"}
-    kinds = [change["kind"] for change in report["change"]["changes"]]
+    kinds = [each["kind"] for each in report["change"]["changes"]]
     assert kinds == ["new", "stable"]
     stable = report["change"]["changes"][1]
     assert stable["volume_ml"] == pytest.approx(stable["prior_volume_ml"], rel=0.2)
     # Without a prior the same folder holds no change any more.
     detect(patient, tmp_path, "--support", patient / "normals")
-    assert not names(tmp_path) & (ALONE - {"report.json"})
+    assert not names(tmp_path) & (ALONE - {"report.html", "report.json"})
     assert json.loads((tmp_path / "report.json").read_text())["change"] is None
+
+
+def test_a_page_of_a_prior_alone_can_be_left_out(patient: Path, tmp_path: Path) -> None:
+    prior = ("--prior", patient / "prior.nii.gz")
+    assert detect(patient, tmp_path, *prior).exit_code == 0
+    assert names(tmp_path) == ALONE
+    run = detect(patient, tmp_path, "--no-html", *prior)
+    assert run.exit_code == 0, run.output
+    assert names(tmp_path) == ALONE - {"report.html"}
 
 
 def test_something_to_compare_with_is_needed(patient: Path, tmp_path: Path) -> None:
@@ -101,7 +110,9 @@ def test_a_prior_of_another_patient_is_refused_or_said(patient: Path, tmp_path: 
     assert run.exit_code in (0, 2)
 
 
-@pytest.mark.parametrize("more", [("--dicom",), ("--prior", "nowhere.nii.gz")])
+@pytest.mark.parametrize(
+    "more", [("--dicom",), ("--stow", "http://127.0.0.1:9"), ("--prior", "nowhere.nii.gz")]
+)
 def test_wrong_use_is_refused(patient: Path, tmp_path: Path, more: tuple[str, ...]) -> None:
     prior = () if "--prior" in more else ("--prior", patient / "prior.nii.gz")
     run = detect(patient, tmp_path / "out", *more, *prior)

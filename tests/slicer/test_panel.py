@@ -200,6 +200,21 @@ def test_a_whole_review(driver: Driver, server: Any, tmp_path: Path) -> None:
     assert node is not driver.panel.context.case.volume
 
 
+def test_what_changed_since_a_prior_is_told_with_the_case_score(
+    driver: Driver, server: Any
+) -> None:
+    places = [("new", 0.5, 0.0), ("stable", 1.5, 1.4)]
+    changes = [
+        {"kind": kind, "volume_ml": now, "prior_volume_ml": before} for kind, now, before in places
+    ]
+    driver.connect()
+    driver.load("oblique")
+    server.change = {"prior": {"name": "last-year"}, "changes": changes}
+    driver.analyse()
+    words = "Since last-year: new 0.00 to 0.50 ml, stable 1.40 to 1.50 ml."
+    assert words in driver.ui.caseLabel.text
+
+
 def test_a_second_run_sends_the_volume_no_second_time(driver: Driver, server: Any) -> None:
     driver.connect()
     driver.load()

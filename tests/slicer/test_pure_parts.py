@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from D24FADSlicerLib.logic.colors import color_points, rgb_of, scale_maximum
 from D24FADSlicerLib.logic.contrast import READABLE, contrast
-from D24FADSlicerLib.logic.findings import Analysis, Finding
+from D24FADSlicerLib.logic.findings import Analysis, Change, Finding, SincePrior
 from D24FADSlicerLib.logic.jobs import Jobs, Task
 from D24FADSlicerLib.logic.matching import Matches
 from D24FADSlicerLib.logic.messages import ExplainedError
@@ -402,3 +402,24 @@ def test_a_result_is_read_with_its_warnings() -> None:
     assert read.warnings == ("It is large. Look.",)
     del report["warnings"]
     assert Analysis.read({"id": "r", "image": "case", "report": report}).warnings == ()
+
+
+def test_a_result_is_read_with_what_changed_since_a_prior() -> None:
+    report: dict[str, Any] = {
+        "case_score": 1.0,
+        "slice_axis": 2,
+        "calibration": {"threshold": 4.0},
+        "geometry": {"affine": np.eye(4).tolist(), "shape": [4, 4, 4]},
+    }
+    document = {"id": "r", "image": "case", "report": report}
+    assert Analysis.read(document).since_prior is None
+    report["change"] = None
+    assert Analysis.read(document).since_prior is None
+    new = {"kind": "new", "volume_ml": 0.5, "prior_volume_ml": 0.0}
+    report["change"] = {"prior": {"name": "last-year"}, "changes": [new]}
+    assert Analysis.read(document).since_prior == SincePrior(
+        "last-year", (Change("new", 0.5, 0.0),)
+    )
+    del new["volume_ml"]
+    with pytest.raises(ExplainedError):
+        Analysis.read(document)

@@ -16,6 +16,7 @@ from d24fad_core.export.colour_scale import (
     ALPHA_AT_THRESHOLD,
     ColourScale,
 )
+from d24fad_core.export.html.shown_map import ShownMap
 from d24fad_core.export.html.view_grid import ViewGrid
 from d24fad_core.export.html.view_volumes import ViewVolumes
 from d24fad_core.export.report import report_document
@@ -48,6 +49,7 @@ class ShownNormal:
 
 def page_content(
     result: AnomalyResult,
+    shown: ShownMap,
     grid: ViewGrid,
     volumes: ViewVolumes,
     normals: Sequence[ShownNormal] = (),
@@ -57,6 +59,7 @@ def page_content(
 
     Args:
         result: the analysis.
+        shown: its map.
         grid: what the page shows of the study.
         volumes: its voxels.
         normals: what is shown beside it: the prior where there is a change, then normals, the
@@ -65,38 +68,56 @@ def page_content(
     """
     document = report_document(result, change=change)
     document.pop("slice_scores")
-    scale = ColourScale.above(result.calibration.threshold)
     by_hand = result.provenance.parameters.get("threshold") is not None
     return document | {
         "notice": RESEARCH_USE_ONLY,
         "title": result.provenance.query_name,
         "headline": count_text(len(result.findings), "finding").capitalize(),
         "case_sentence": case_sentence(result),
-        "threshold_sentence": threshold_sentence(result.calibration, from_calibration=not by_hand),
+        "threshold_sentence": threshold_sentence(result.calibration, from_calibration=not by_hand)
+        + " One z is one standard deviation of what the normals show when each is compared with "
+        "the others.",
+        "region": "finding",
+        "outlines_sentence": "Findings, their outlines and the table stay those above "
+        f"{shown.threshold:.1f} z, the threshold of the analysis.",
+        "files": "overlay.png and heatmap.nii.gz",
         "findings": _findings(document["findings"], result, grid),
-        "normals": [
-            {
-                "name": normal.name,
-                "prior": change is not None and number == 0,
-                **_placed(grid, normal.shape),
-            }
-            for number, normal in enumerate(normals)
-        ],
-        "change": None if change is None else _change(change, grid),
-        "view": {
-            **_placed(grid, grid.shape),
-            "body": _placed(grid, volumes.body.shape),
-            "fraction_to_mm": grid.fraction_to_mm.tolist(),
-            "voxel_ml": float(np.prod(grid.spacing)) / 1000.0,
-            "note": _grid_note(grid),
-            "score_step": volumes.score_step,
-            "lowest_score": volumes.lowest_score,
-            "threshold": scale.threshold,
-            "maximum": scale.maximum,
-            "alpha": [ALPHA_AT_THRESHOLD, ALPHA_AT_MAXIMUM],
-            "colours": _colours(),
-            "strip": _strip(result, grid),
-        },
+        "normals": normal_entries(normals, grid, prior_first=change is not None),
+        "change": None if change is None else change_entry(change, grid),
+        "view": view_entry(shown, grid, volumes),
+    }
+
+
+def normal_entries(
+    normals: Sequence[ShownNormal], grid: ViewGrid, *, prior_first: bool
+) -> list[dict[str, Any]]:
+    """What is shown beside the case, and whether the first of it is the prior."""
+    return [
+        {
+            "name": normal.name,
+            "prior": prior_first and number == 0,
+            **_placed(grid, normal.shape),
+        }
+        for number, normal in enumerate(normals)
+    ]
+
+
+def view_entry(shown: ShownMap, grid: ViewGrid, volumes: ViewVolumes) -> dict[str, Any]:
+    """How the voxels of a page are laid out and coloured."""
+    scale = ColourScale.above(shown.threshold)
+    return {
+        **_placed(grid, grid.shape),
+        "body": _placed(grid, volumes.body.shape),
+        "fraction_to_mm": grid.fraction_to_mm.tolist(),
+        "voxel_ml": float(np.prod(grid.spacing)) / 1000.0,
+        "note": _grid_note(grid),
+        "score_step": volumes.score_step,
+        "lowest_score": volumes.lowest_score,
+        "threshold": scale.threshold,
+        "maximum": scale.maximum,
+        "alpha": [ALPHA_AT_THRESHOLD, ALPHA_AT_MAXIMUM],
+        "colours": _colours(),
+        "strip": _strip(shown, grid),
     }
 
 
@@ -123,10 +144,11 @@ def _findings(
     ]
 
 
-def _change(change: ChangeResult, grid: ViewGrid) -> dict[str, Any]:
+def change_entry(change: ChangeResult, grid: ViewGrid) -> dict[str, Any]:
     """What became of each place since the prior."""
     return {
         "prior": change.use.name,
+        "prior_hash": change.use.content_hash,
         "sentence": f"{count_text(len(change.changes), 'entry', 'entries').capitalize()} since "
         f"{change.use.name}; changes have their seed above {change.threshold:.1f} z of the pair's "
         "own noise. Above 0 the study is brighter than the prior was; stable findings did not "
@@ -157,14 +179,14 @@ def _colours() -> str:
     return bytes(rgb.tobytes()).hex()
 
 
-def _strip(result: AnomalyResult, grid: ViewGrid) -> dict[str, Any]:
+def _strip(shown: ShownMap, grid: ViewGrid) -> dict[str, Any]:
     """One score a slice of the box, from left, posterior or inferior on."""
-    axis, reversed_ = grid.axis(result.slice_axis)
-    scores = list(result.slice_scores)
+    axis, reversed_ = grid.axis(shown.slice_axis)
+    scores = list(shown.slice_scores)
     numbers = list(range(len(scores)))
-    if result.reduction is not None:
+    if shown.reduction is not None:
         numbers = [
-            result.reduction.middle_voxel(result.slice_axis, block) for block in range(len(scores))
+            shown.reduction.middle_voxel(shown.slice_axis, block) for block in range(len(scores))
         ]
     if reversed_:
         scores.reverse()

@@ -2,6 +2,9 @@
 (() => {
   const content = JSON.parse(document.getElementById("content").textContent);
   const view = content.view;
+  // A comparison with a prior alone has none, and changes in their place.
+  const findings = content.findings ?? [];
+  const changes = content.change ? content.change.rows : [];
   const byId = (name) => document.getElementById(name);
   const PLANES = { axial: 0, coronal: 1, sagittal: 2 };
   let sortedBy = { key: "rank", falling: false };
@@ -44,7 +47,7 @@
       key: "normals", label: "Normals as high", of: (f) => f.as_high ?? -1,
       text: (f) => f.as_high === null ? "–" : `${f.as_high} of ${content.calibration.normal_patients}`,
     },
-    ...(content.findings.some((f) => f.place) ? [{
+    ...(findings.some((f) => f.place) ? [{
       key: "place", label: "Place", of: (f) => f.place_text, text: (f) => f.place_text || "–",
     }] : []),
   ];
@@ -54,8 +57,7 @@
     byId("headline").textContent = content.headline;
     byId("case-sentence").textContent = content.case_sentence;
     byId("threshold-sentence").textContent =
-      `${content.threshold_sentence} One z is one standard deviation of what the normals show when each is compared with the others. ${view.note}`;
-    byId("calibration").textContent = content.calibration.statement;
+      `${content.threshold_sentence} ${view.note}`;
     byId("made").textContent = `Made ${content.created.replace("T", " ").replace("Z", " UTC")}.`;
     if (content.warnings.length) {
       byId("warnings").hidden = false;
@@ -66,6 +68,23 @@
         byId("warnings").append(line);
       }
     }
+    if (content.calibration) writeNormals();
+    const provenance = byId("provenance");
+    const facts = [
+      ["study", content.provenance.query_name], ["study's content (SHA-256)", content.provenance.query_hash],
+      ...(content.provenance.checkpoint_hash ? [["model", content.provenance.checkpoint_name], ["model's content (SHA-256)", content.provenance.checkpoint_hash]] : []),
+      ...(content.change ? [["prior", content.change.prior], ["prior's content (SHA-256)", content.change.prior_hash]] : []),
+      ["scan", `${content.geometry.shape.join(" x ")} voxels of ${content.geometry.spacing_mm.map((mm) => mm.toFixed(2)).join(" x ")} mm, axes ${content.geometry.orientation}`],
+      ...(content.provenance.supports ?? []).map((support) => [`normal ${support.name}`, support.content_hash]),
+      ...Object.entries(content.provenance.parameters).map(([name, value]) => [name.replaceAll("_", " "), value === null ? "default" : String(value)]),
+      ...Object.entries(content.provenance.versions),
+    ];
+    for (const [name, value] of facts) provenance.append(element("dt", name), element("dd", value));
+  }
+
+  function writeNormals() {
+    byId("compared").hidden = false;
+    byId("calibration").textContent = content.calibration.statement;
     const own = content.calibration.normal_case_scores;
     content.provenance.supports.forEach((support, number) => {
       const row = element("tr");
@@ -76,16 +95,6 @@
       );
       byId("supports").append(row);
     });
-    const provenance = byId("provenance");
-    const facts = [
-      ["study", content.provenance.query_name], ["study's content (SHA-256)", content.provenance.query_hash],
-      ["model", content.provenance.checkpoint_name], ["model's content (SHA-256)", content.provenance.checkpoint_hash],
-      ["scan", `${content.geometry.shape.join(" x ")} voxels of ${content.geometry.spacing_mm.map((mm) => mm.toFixed(2)).join(" x ")} mm, axes ${content.geometry.orientation}`],
-      ...content.provenance.supports.map((support) => [`normal ${support.name}`, support.content_hash]),
-      ...Object.entries(content.provenance.parameters).map(([name, value]) => [name.replaceAll("_", " "), value === null ? "default" : String(value)]),
-      ...Object.entries(content.provenance.versions),
-    ];
-    for (const [name, value] of facts) provenance.append(element("dt", name), element("dd", value));
   }
 
   function writeHead() {
@@ -110,13 +119,13 @@
     const column = COLUMNS.find((each) => each.key === sortedBy.key);
     const direction = sortedBy.falling ? -1 : 1;
     const compare = (a, b) => (typeof a === "string" ? a.localeCompare(b) : a - b);
-    return [...content.findings].sort((a, b) => direction * compare(column.of(a), column.of(b)) || a.rank - b.rank);
+    return [...findings].sort((a, b) => direction * compare(column.of(a), column.of(b)) || a.rank - b.rank);
   }
 
   function writeRows() {
     const body = byId("findings-body");
     body.replaceChildren();
-    if (!content.findings.length) {
+    if (!findings.length) {
       const row = element("tr");
       row.append(element("td", `Nothing above ${view.threshold.toFixed(1)} z.`, { colspan: String(COLUMNS.length) }));
       body.append(row);
@@ -168,19 +177,23 @@
     if (!content.change) return;
     byId("changes").hidden = false;
     byId("changes-sentence").textContent = content.change.sentence;
-    byId("normal-label").textContent = "The same places in the prior or a normal";
-    for (const change of content.change.rows) {
+    const alone = content.normals.every((normal) => normal.prior);
+    byId("normal-label").textContent = `The same places in the prior${alone ? "" : " or a normal"}`;
+    for (const change of changes) {
       const row = element("tr");
       const first = element("td");
       const button = element("button", String(change.rank), { type: "button", "aria-label": `Go to change ${change.rank}, ${change.kind}` });
-      button.addEventListener("click", () => {
-        showNormal(0);
-        moveTo(change.fraction);
-      });
+      button.addEventListener("click", () => goToChange(change));
       first.append(button);
       row.append(first, ...[change.kind, change.before, change.now, change.peak.toFixed(1)].map((text) => element("td", text)));
       byId("changes-body").append(row);
     }
+  }
+
+  function goToChange(change) {
+    selected = change;
+    showNormal(0);
+    moveTo(change.fraction);
   }
 
   function select(finding) {
@@ -283,8 +296,15 @@
 
   async function start() {
     writeWords();
-    writeHead();
-    writeRows();
+    if (content.findings) {
+      writeHead();
+      writeRows();
+    } else {
+      byId("findings-part").hidden = true;
+      byId("skip").href = "#changes-table";
+      byId("skip").textContent = "Skip to the changes";
+      byId("outlines-label").textContent = "Outlines of changes";
+    }
     writeChanges();
     drawStrip();
     drawLegend(view.threshold);
@@ -303,7 +323,8 @@
     await startNormal(library);
     await startBody(library);
     bind();
-    if (content.findings.length) select(content.findings[0]);
+    if (findings.length) select(findings[0]);
+    else if (!content.findings && changes.length) goToChange(changes[0]);
     else moveTo([0.5, 0.5, 0.5]);
     document.documentElement.dataset.ready = "yes";
     // For tests and for curious readers.
@@ -369,7 +390,7 @@
     const voxel = index[0] + view.shape[0] * (index[1] + view.shape[1] * index[2]);
     const level = scores[voxel];
     const score = level === 0 ? `below ${view.lowest_score.toFixed(1)} z` : `${level === 255 ? "at least " : ""}${(level * view.score_step).toFixed(1)} z`;
-    const within = ranks[voxel] ? `, finding ${ranks[voxel]}` : "";
+    const within = ranks[voxel] ? `, ${content.region} ${ranks[voxel]}` : "";
     byId("place").textContent = `${millimetres(place)}: ${score}${within}`;
     showSlice(sliceAt(fraction));
   }
@@ -449,7 +470,7 @@
     const volume = above * view.voxel_ml;
     const text = volume >= 10 ? volume.toFixed(0) : volume >= 1 ? volume.toFixed(1) : volume.toFixed(2);
     byId("shown-sentence").textContent =
-      `${text} ml of this study lie above ${threshold.toFixed(1)} z and are coloured. Findings, their outlines and the table stay those above ${view.threshold.toFixed(1)} z, the threshold of the analysis.`;
+      `${text} ml of this study lie above ${threshold.toFixed(1)} z and are coloured. ${content.outlines_sentence}`;
   }
 
   function showLayout() {
@@ -481,10 +502,11 @@
     document.addEventListener("keydown", (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey || ["SELECT", "INPUT"].includes(event.target.tagName)) return;
       const step = { n: 1, p: -1 }[event.key];
-      if (step !== undefined && content.findings.length) {
-        const order = sortedFindings();
-        const now = order.indexOf(selected);
-        select(order[(now + step + order.length) % order.length]);
+      const order = content.findings ? sortedFindings() : changes;
+      if (step !== undefined && order.length) {
+        const next = order[(order.indexOf(selected) + step + order.length) % order.length];
+        if (content.findings) select(next);
+        else goToChange(next);
       }
       const slices = { ".": 1, ",": -1 }[event.key];
       if (slices !== undefined) goToSlice(sliceAt(caseView.scene.crosshairPos) + slices);
@@ -494,7 +516,7 @@
   start().catch((error) => {
     byId("failure").hidden = false;
     byId("failure").textContent =
-      `The images cannot be drawn here (${error.message}); a browser with WebGL 2 is needed. The table is complete, overlay.png and heatmap.nii.gz hold the images.`;
+      `The images cannot be drawn here (${error.message}); a browser with WebGL 2 is needed. The table is complete, ${content.files} hold the images.`;
     document.documentElement.dataset.ready = "failed";
     console.error(error);
   });

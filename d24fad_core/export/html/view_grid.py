@@ -8,8 +8,8 @@ import numpy as np
 from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
 from numpy.typing import NDArray
 
-from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.errors import InputError
+from d24fad_core.export.html.shown_map import ShownMap
 from d24fad_core.volumes.preprocessing import find_foreground
 from d24fad_core.volumes.reduction import block_means, choose_factors
 from d24fad_core.volumes.volume import Volume, spacing_of
@@ -41,14 +41,14 @@ class ViewGrid:
     affine: NDArray[np.float64]
 
     @classmethod
-    def of(cls, query: Volume, result: AnomalyResult, largest: int = LARGEST_VIEW) -> "ViewGrid":
+    def of(cls, query: Volume, shown: ShownMap, largest: int = LARGEST_VIEW) -> "ViewGrid":
         """The box of the patient and of all scores, of at most `largest` blocks."""
         orientation = io_orientation(query.affine)
         affine = query.affine @ inv_ornt_aff(orientation, query.shape)
         spacing = spacing_of(affine)
         canonical = apply_orientation(query.array, orientation)
         first, last = _patient_box(canonical, spacing, query)
-        scored = apply_orientation(result.mask, orientation)
+        scored = apply_orientation(shown.ranks, orientation)
         for axis in range(3):
             others = tuple(other for other in range(3) if other != axis)
             inside = np.flatnonzero(scored.any(axis=others))

@@ -6,10 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from d24fad_core.detection.findings import label_findings
-from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.export.colour_scale import ColourScale
 from d24fad_core.export.grey_scale import grey_range
+from d24fad_core.export.html.shown_map import ShownMap
 from d24fad_core.export.html.view_grid import ViewGrid
 from d24fad_core.support.matched_normal import MatchedNormal
 from d24fad_core.volumes.reduction import choose_factors
@@ -31,7 +30,7 @@ class ViewVolumes:
     Attributes:
         case: grey values, (X, Y, Z) of the grid.
         scores: in steps of `score_step`, the same shape; 0 for what no threshold of the page shows.
-        ranks: rank of the finding, 0 outside all, the same shape.
+        ranks: rank of the finding or change, 0 outside all, the same shape.
         body: a soft outline of the patient without features, coarse.
         body_scores: the highest score in each voxel of `body`.
         score_step: z of one step.
@@ -47,25 +46,24 @@ class ViewVolumes:
     lowest_score: float
 
 
-def view_volumes(query: Volume, result: AnomalyResult, grid: ViewGrid) -> ViewVolumes:
+def view_volumes(query: Volume, shown: ShownMap, grid: ViewGrid) -> ViewVolumes:
     """Make the voxels of a page.
 
     Args:
         query: the study.
-        result: its analysis.
+        shown: the map over it.
         grid: what the page shows of it.
     """
-    scale = ColourScale.above(result.calibration.threshold)
+    scale = ColourScale.above(shown.threshold)
     step = scale.maximum / _LEVELS
     lowest = 0.5 * scale.threshold
-    ct_window = str(result.provenance.parameters.get("ct_window", "body"))
-    scores = grid.sampled(result.heatmap)
+    scores = grid.sampled(shown.heatmap)
     levels = np.rint((scores / step).clip(0, _LEVELS)).astype(np.uint8)
     levels[scores < lowest] = 0
-    ranks = grid.sampled(label_findings(result.mask, result.findings))
+    ranks = grid.sampled(shown.ranks)
     body, body_scores = _body(grid, scores, levels)
     return ViewVolumes(
-        case=_grey(grid.averaged(query.array), *grey_range(query, ct_window)),
+        case=_grey(grid.averaged(query.array), *grey_range(query, shown.ct_window)),
         scores=levels,
         ranks=ranks.clip(0, _HIGHEST_LABEL).astype(np.uint8),
         body=body,

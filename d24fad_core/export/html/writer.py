@@ -1,16 +1,24 @@
-"""Writing the page of a result."""
+"""Writing the page of a result, or of a comparison with a prior alone."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import SimpleITK as sitk
 
 from d24fad_core.change.result import ChangeResult
 from d24fad_core.detection.result import AnomalyResult
+from d24fad_core.export.html.change_content import change_page_content
 from d24fad_core.export.html.content import ShownNormal, json_text, page_content
 from d24fad_core.export.html.page import page_text
+from d24fad_core.export.html.shown_map import ShownMap
 from d24fad_core.export.html.view_grid import ViewGrid
-from d24fad_core.export.html.view_volumes import normal_voxels, view_volumes
+from d24fad_core.export.html.view_volumes import (
+    Bytes,
+    ViewVolumes,
+    normal_voxels,
+    view_volumes,
+)
 from d24fad_core.files import write_text
 from d24fad_core.support.matched_normal import MatchedNormal
 from d24fad_core.volumes.volume import Volume
@@ -35,21 +43,40 @@ def write_html(
         normals: normals to show beside the study, the nearest first.
         change: the comparison with a prior, which is then shown beside the study first.
     """
-    grid = ViewGrid.of(query, result)
-    volumes = view_volumes(query, result, grid)
-    ct_window = str(result.provenance.parameters.get("ct_window", "body"))
-    studies = [*_prior(query, change), *normals]
-    beside = [normal_voxels(study, grid, ct_window) for study in studies]
-    content = page_content(
-        result,
-        grid,
-        volumes,
-        [
-            ShownNormal(normal.study.name, (voxels.shape[0], voxels.shape[1], voxels.shape[2]))
-            for normal, voxels in zip(studies, beside, strict=True)
-        ],
-        change,
-    )
+    shown = ShownMap.of_result(result)
+    grid = ViewGrid.of(query, shown)
+    volumes = view_volumes(query, shown, grid)
+    studies = [*([] if change is None else [_prior(query, change)]), *normals]
+    beside = [normal_voxels(study, grid, shown.ct_window) for study in studies]
+    normals_shown = [_shown(study, voxels) for study, voxels in zip(studies, beside, strict=True)]
+    content = page_content(result, shown, grid, volumes, normals_shown, change)
+    _write(result.provenance.query_name, content, volumes, beside, path)
+
+
+def write_change_html(case: Volume, change: ChangeResult, path: Path) -> None:
+    """Write a comparison with a prior alone as one HTML file, as `write_html` does with a result.
+
+    Args:
+        case: the study that was compared.
+        change: the comparison, on the same grid.
+        path: written whole or not at all.
+    """
+    shown = ShownMap.of_change(change)
+    grid = ViewGrid.of(case, shown)
+    volumes = view_volumes(case, shown, grid)
+    prior = _prior(case, change)
+    voxels = normal_voxels(prior, grid, shown.ct_window)
+    content = change_page_content(case, change, shown, grid, volumes, _shown(prior, voxels))
+    _write(case.name, content, volumes, [voxels], path)
+
+
+def _write(
+    name: str,
+    content: dict[str, Any],
+    volumes: ViewVolumes,
+    beside: Sequence[Bytes],
+    path: Path,
+) -> None:
     blocks = {
         "case": volumes.case,
         "scores": volumes.scores,
@@ -58,13 +85,15 @@ def write_html(
         "body-scores": volumes.body_scores,
         **{f"normal-{number}": voxels for number, voxels in enumerate(beside)},
     }
-    title = f"{result.provenance.query_name} - D24FAD report"
-    write_text(path, page_text(title, json_text(content), blocks))
+    write_text(path, page_text(f"{name} - D24FAD report", json_text(content), blocks))
 
 
-def _prior(query: Volume, change: ChangeResult | None) -> list[MatchedNormal]:
+def _shown(normal: MatchedNormal, voxels: Bytes) -> ShownNormal:
+    first, second, third = voxels.shape
+    return ShownNormal(normal.study.name, (first, second, third))
+
+
+def _prior(query: Volume, change: ChangeResult) -> MatchedNormal:
     """The prior as it was laid on the study, in the study's intensities."""
-    if change is None:
-        return []
     laid = Volume(change.prior, change.affine, query.modality, change.use.name)
-    return [MatchedNormal(laid, sitk.Euler3DTransform())]
+    return MatchedNormal(laid, sitk.Euler3DTransform())

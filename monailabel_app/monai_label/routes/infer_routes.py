@@ -34,6 +34,7 @@ _TAKEN_FROM_FORM = frozenset(
         "modality",
         "brain",
         "comparison",
+        "prior",
         "result_extension",
         "save_label",
     }

@@ -1,5 +1,7 @@
 """DICOM objects of stored results, and why there may be none."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 from d24fad_core.io.reading import read_volume
 from monailabel_app.analysis.dicom_results import DicomKind, DicomResults, dicom_bytes
 from monailabel_app.analysis.results import ResultRecord, ResultStore, StoredResult
+from monailabel_app.analysis.stored_change import load_change
 from monailabel_app.failures import RequestError
 from monailabel_app.monai_label.datastore import StudiesFolder
 from monailabel_app.store.database import Database
@@ -16,9 +19,26 @@ from monailabel_app.studies.images import ImageCatalogue
 from monailabel_app.studies.study_store import VOLUME_PATTERNS
 from monailabel_app.studies.uploads import Uploads
 from tests.export.analysed_study import analysed
+from tests.export.test_dicom_change import changed
 from tests.io.dicom.dicom_builder import change, write_series
 
 SHAPE = (24, 28, 12)
+RECORD = ResultRecord(
+    "a1",
+    "head",
+    "",
+    "default",
+    ("b", "c"),
+    "",
+    "",
+    {},
+    1.0,
+    8.0,
+    3.0,
+    1,
+    "2026-01-01T00:00:00Z",
+)
+OF_CHANGE = {DicomKind.CHANGE_SEGMENTATION, DicomKind.CHANGE_REPORT}
 
 
 @pytest.fixture
@@ -34,22 +54,7 @@ def series(tmp_path: Path) -> Path:
 def stored(series: Path, tmp_path: Path, database: Database) -> StoredResult:
     volume = read_volume(series)
     _, result = analysed(SHAPE, volume.affine, lesions=(((16, 9, 6), 8.0),))
-    record = ResultRecord(
-        "a1",
-        "head",
-        "",
-        "default",
-        ("b", "c"),
-        "",
-        "",
-        {},
-        1.0,
-        8.0,
-        3.0,
-        1,
-        "2026-01-01T00:00:00Z",
-    )
-    return ResultStore(tmp_path / "results", database).put(record, volume, result)
+    return ResultStore(tmp_path / "results", database).put(RECORD, volume, result)
 
 
 def results_of(series: Path, database: Database) -> DicomResults:
@@ -58,9 +63,44 @@ def results_of(series: Path, database: Database) -> DicomResults:
 
 
 def test_all_three_objects_are_made(series: Path, stored: StoredResult, database: Database) -> None:
+    results = results_of(series, database)
+    objects = results.objects(stored)
+    assert set(objects) == set(DicomKind) - OF_CHANGE
+    for kind in OF_CHANGE:
+        with pytest.raises(RequestError, match="was made without a prior") as refused:
+            results.object(stored, kind)
+        assert refused.value.code == "no_prior"
+    assert all(dicom_bytes(written)[128:132] == b"DICM" for written in objects.values())
+
+
+def test_a_prior_adds_two_objects_that_refer_to_its_images(
+    series: Path, tmp_path: Path, database: Database
+) -> None:
+    shutil.copytree(series, series.parent / "before")
+    volume = read_volume(series)
+    _, result = analysed(SHAPE, volume.affine, lesions=(((16, 9, 6), 8.0),))
+    change = changed(result)
+    record = replace(RECORD, options={"prior": "before"})
+    stored = ResultStore(tmp_path / "results", database).put(record, volume, result, change)
+    assert stored.change is not None
+    again = load_change(stored.change, stored.report["change"])
+    assert (again.changes, again.use, again.threshold) == (
+        change.changes,
+        change.use,
+        change.threshold,
+    )
+    np.testing.assert_array_equal(again.ranks, change.ranks)
+    np.testing.assert_allclose(again.heatmap, change.heatmap, atol=0.006)
     objects = results_of(series, database).objects(stored)
     assert set(objects) == set(DicomKind)
-    assert all(dicom_bytes(written)[128:132] == b"DICM" for written in objects.values())
+    report = objects[DicomKind.CHANGE_REPORT]
+    assert [each.SegmentLabel for each in objects[DicomKind.CHANGE_SEGMENTATION].SegmentSequence][
+        -1
+    ] == "Change 5: stable"
+    # A prior that is here no more is not referred to, and the report is written all the same.
+    shutil.rmtree(series.parent / "before")
+    alone = results_of(series, database).objects(stored)[DicomKind.CHANGE_REPORT]
+    assert len(str(alone)) < len(str(report))
 
 
 def test_a_series_that_has_changed_is_refused_without_naming_the_servers_folders(

@@ -6,11 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from scipy import ndimage
 
+from benchmarks.change.cross_section import AGAINST_NORMALS, CrossSection, measure_case
 from benchmarks.change.measuring import (
     METHODS,
     MeasuredPair,
     TrueLesion,
+    measure_pair,
     measured_once,
     scanned,
 )
@@ -18,7 +22,10 @@ from benchmarks.change.planting import SimulatedPair, simulate_pair
 from benchmarks.change.tables import write_tables
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.change.result import ChangeKind
-from tests.change.patient import FINE, Lesion, Pose, scan_patient
+from d24fad_core.volumes.volume import Volume
+from tests.change.patient import FINE, TISSUE, Lesion, Pose, scan_patient
+
+FOCUS = Lesion((10.0, -8.0, 6.0), 6.0, 50.0)
 
 
 @cache
@@ -26,12 +33,18 @@ def simulated(changed: bool) -> SimulatedPair:
     return simulate_pair(scan_patient(FINE, noise=0.0), 5, changed=changed)
 
 
+def ball(lesion: Lesion, study: Volume) -> NDArray[np.bool_]:
+    """Where a lesion is on the grid of a study."""
+    where = np.moveaxis(np.indices(study.shape), 0, -1) @ study.affine[:3, :3].T
+    distance = np.linalg.norm(where + study.affine[:3, 3] - lesion.place, axis=-1)
+    inside: NDArray[np.bool_] = distance <= lesion.radius
+    return inside
+
+
 def pair(name: str = "pair") -> MeasuredPair:
     """A new dark lesion."""
-    focus = Lesion((10.0, -8.0, 6.0), 6.0, 50.0)
-    case = scan_patient(lesions=(focus,), seed=1)
-    where = np.moveaxis(np.indices(case.shape), 0, -1) @ case.affine[:3, :3].T
-    mask = np.linalg.norm(where + case.affine[:3, 3] - focus.place, axis=-1) <= focus.radius
+    case = scan_patient(lesions=(FOCUS,), seed=1)
+    mask = ball(FOCUS, case)
     volume = float(np.count_nonzero(mask)) * case.voxel_ml
     prior = scan_patient(pose=Pose(3.0), seed=2, name="prior")
     lesion = TrueLesion(ChangeKind.NEW, mask, mask, volume, 0.0)
@@ -74,8 +87,39 @@ def test_both_scans_of_a_pair_differ_in_all_that_scanners_do() -> None:
     assert medians[0] != pytest.approx(medians[1], rel=0.01)
 
 
+class Darkness(CrossSection):
+    """A stand-in for detection against normals: what is dark is abnormal."""
+
+    def maps(self, case: Volume) -> dict[str, NDArray[np.float32]]:
+        filled = np.where(case.array > 0, case.array, np.float32(TISSUE))
+        dark = np.clip(TISSUE - ndimage.gaussian_filter(filled, 1.0), 0.0, None)
+        return {"darkness": np.where(case.array > 0, dark, np.float32(0.0))}
+
+
+def test_detection_in_the_case_alone_is_held_against_what_the_case_shows(tmp_path: Path) -> None:
+    """It finds the old lesion too, which is false once, and neither way once."""
+    old = Lesion((-12.0, 14.0, -8.0), 6.0, 20.0)
+    new = pair()
+    case = scan_patient(lesions=(FOCUS, old), seed=1)
+    prior = scan_patient(lesions=(old,), pose=Pose(3.0), seed=2, name="prior")
+    mask = ball(old, case)
+    volume = float(np.count_nonzero(mask)) * case.voxel_ml
+    stable = TrueLesion(ChangeKind.STABLE, mask, np.zeros_like(mask), volume, volume)
+    both = MeasuredPair("both", case, prior, (*new.lesions, stable), darker=True)
+    figures = measure_case(both, Darkness([]))
+    strict, lenient = (scanned(figures, name.format(kind="darkness")) for name in AGAINST_NORMALS)
+    (hit,) = strict.hits
+    assert hit is not None and lenient.hits == strict.hits
+    # The old lesion is the darkest place; its rim counts neither way.
+    assert max(strict.false_positives) > 2 * max(lenient.false_positives)
+    pairs = [measure_pair(both)]
+    text = write_tables(pairs, [figures], [], tmp_path / "tables.md")
+    assert "darkness against normals, old lesions left out" in text
+    assert set(pairs[0]["methods"]) == set(METHODS)
+
+
 def test_measured_pairs_are_kept_and_make_tables(tmp_path: Path) -> None:
-    figures = measured_once(tmp_path / "a.json", pair)
+    figures = measured_once(tmp_path / "a.json", lambda: measure_pair(pair()))
     again = measured_once(tmp_path / "a.json", lambda: pytest.fail("measured twice"))
     assert figures == again == json.loads((tmp_path / "a.json").read_text())
     assert [change["true_kind"] for change in figures["changes"]] == ["new"]
@@ -83,7 +127,7 @@ def test_measured_pairs_are_kept_and_make_tables(tmp_path: Path) -> None:
     for method in METHODS:
         candidates = scanned(figures, method)
         assert len(candidates.hits) == 1
-    text = write_tables([figures, figures], [figures], tmp_path / "tables.md")
+    text = write_tables([figures, figures], [], [figures], tmp_path / "tables.md")
     assert (tmp_path / "tables.md").read_text() == text + "\n"
     assert "1.00" in text and RESEARCH_USE_ONLY in text
     assert all(method in text for method in METHODS)

@@ -18,7 +18,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from d24fad_core.detection.result import AnalysisWarning, AnomalyResult, WarningCode
 from d24fad_core.export import write_overlay
-from d24fad_core.export.html import write_html
+from d24fad_core.export.html import write_change_html, write_html
 from d24fad_core.io.reading import read_volume
 from d24fad_core.support.matched_normal import MatchedNormal
 from d24fad_core.volumes.volume import Volume
@@ -270,4 +270,37 @@ def test_a_click_on_a_change_shows_both_times_at_its_place(browser: Chrome, tmp_
     np.testing.assert_allclose(places[0], places[1])
     fraction = browser.execute_script("return d24fad.content.change.rows[1].fraction")
     np.testing.assert_allclose(places[0], fraction, atol=1e-5)
+    assert [line for line in browser.get_log("browser") if line["level"] == "SEVERE"] == []
+
+
+def test_a_page_of_a_prior_alone_leads_to_its_changes(browser: Chrome, tmp_path: Path) -> None:
+    query, _ = head()
+    path = tmp_path / "report.html"
+    write_change_html(query, changed_since(query), path)
+    browser.get_log("browser")
+    browser.get(path.as_uri())
+    WebDriverWait(browser, PATIENCE_SECONDS).until(
+        lambda it: it.execute_script("return document.documentElement.dataset.ready") == "yes"
+    )
+    for name in ("findings-part", "compared"):
+        assert not browser.find_element(By.ID, name).is_displayed()
+    assert browser.find_element(By.ID, "headline").text == "2 changes since last-year"
+    # The first change is shown at once, in the prior too; n leads to the next.
+    rows = browser.execute_script("return d24fad.content.change.rows.map((row) => row.fraction)")
+    assert "change 1" in browser.find_element(By.ID, "place").text
+    body = browser.find_element(By.TAG_NAME, "body")
+    for fraction in (rows[0], rows[1]):
+        places = browser.execute_script(
+            "return [d24fad.caseView, d24fad.normalView].map((v) => [...v.scene.crosshairPos])"
+        )
+        np.testing.assert_allclose(places, [fraction, fraction], atol=1e-5)
+        body.send_keys("n")
+    browser.execute_script(AXE.read_text(encoding="utf-8"))
+    faults = browser.execute_async_script(
+        "const done = arguments[0];"
+        "axe.run().then((result) => done(result.violations"
+        ".filter((each) => ['serious', 'critical'].includes(each.impact))"
+        ".map((each) => [each.id, each.nodes.map((node) => node.html)])));"
+    )
+    assert faults == []
     assert [line for line in browser.get_log("browser") if line["level"] == "SEVERE"] == []

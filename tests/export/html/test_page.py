@@ -14,8 +14,9 @@ from scipy.spatial.transform import Rotation
 
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.detection.result import AnalysisWarning, WarningCode
-from d24fad_core.export.html import ArchiveEntry, write_archive_page, write_html
+from d24fad_core.export.html import ArchiveEntry, write_archive_page, write_change_html, write_html
 from d24fad_core.export.html.page import VIEWER
+from d24fad_core.export.html.shown_map import ShownMap
 from d24fad_core.export.html.view_grid import ViewGrid
 from d24fad_core.export.html.view_volumes import view_volumes
 from d24fad_core.places.place import RegionShare, Side, place_of
@@ -92,14 +93,15 @@ def test_a_finding_lies_where_its_fraction_says(
     affine: NDArray[np.float64] | None, largest: int
 ) -> None:
     query, result = analysed(affine=affine)
-    grid = ViewGrid.of(query, result, largest)
+    shown = ShownMap.of_result(result)
+    grid = ViewGrid.of(query, shown, largest)
     assert np.prod(grid.shape) <= largest
     (finding,) = result.findings
     fraction = grid.fraction(finding.peak_voxel)
     np.testing.assert_allclose(
         (grid.fraction_to_mm @ [*fraction, 1.0])[:3], finding.peak_ras_mm, atol=1e-6
     )
-    volumes = view_volumes(query, result, grid)
+    volumes = view_volumes(query, shown, grid)
     at = tuple(int(part * count) for part, count in zip(fraction, grid.shape, strict=True))
     assert volumes.ranks[at] == 1
     if largest > 900:
@@ -219,6 +221,35 @@ def test_a_prior_is_shown_beside_the_study_with_what_changed(tmp_path: Path) -> 
     ]
     assert rows[0]["fraction"] == page["findings"][0]["fraction"]
     assert "last-year" in page["change"]["sentence"]
+
+
+def test_a_prior_alone_has_a_page_without_findings(tmp_path: Path) -> None:
+    query, _ = head()
+    change = changed_since(query)
+    write_change_html(query, change, tmp_path / "report.html")
+    page = content(tmp_path / "report.html")
+    assert page["headline"] == "2 changes since last-year"
+    assert page["findings"] is None and "calibration" not in page
+    assert [(each["name"], each["prior"]) for each in page["normals"]] == [("last-year", True)]
+    assert [row["kind"] for row in page["change"]["rows"]] == ["new", "stable"]
+    assert page["view"]["threshold"] == change.threshold
+    at = change.changes[0].peak_voxel
+    strip = page["view"]["strip"]
+    assert strip["plane"] == "axial"
+    assert strip["scores"][strip["numbers"].index(at[2])] == pytest.approx(8.0)
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert text.count(RESEARCH_USE_ONLY) >= 2
+
+
+def test_heat_of_a_change_is_its_strength_brighter_or_darker() -> None:
+    query, _ = head()
+    change = changed_since(query)
+    darker = replace(change, heatmap=-change.heatmap)
+    shown = ShownMap.of_change(darker)
+    grid = ViewGrid.of(query, shown)
+    volumes = view_volumes(query, shown, grid)
+    assert volumes.scores.max() * volumes.score_step == pytest.approx(8.0, abs=0.1)
+    assert set(np.unique(volumes.ranks)) == {0, 1}
 
 
 def test_without_a_prior_there_is_no_change(tmp_path: Path) -> None:

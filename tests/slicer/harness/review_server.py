@@ -52,6 +52,7 @@ class ReviewServer:
         store: what it keeps.
         job_s: how long an analysis takes.
         delay_s: how long each answer waits.
+        change: what results say of a prior; None where they know none.
         token: access token asked for; empty for none.
         reviews: the reviews of its results, behind the real routes; their `pacs` says what to say
             of the PACS when a final label is stored.
@@ -65,6 +66,7 @@ class ReviewServer:
         self.store = Store()
         self.job_s = 0.0
         self.delay_s = 0.0
+        self.change: dict[str, Any] | None = None
         self.token = ""
         self.alignment: Any = np.eye(4)
         self.uploads = True
@@ -462,6 +464,7 @@ def _analyse(store: Store, state: ReviewServer, job: dict[str, Any]) -> str:
             "slice_axis": 2,
             "slice_scores": [float(layer.max()) for layer in heatmap],
             "findings": stored.report["findings"],
+            "change": state.change,
             "calibration": {
                 "threshold": threshold,
                 "p_value": 0.2,

@@ -82,6 +82,57 @@ class SupportShare:
 
 
 @dataclass(frozen=True)
+class Change:
+    """What became of a place since the prior.
+
+    Attributes:
+        kind: `new`, `grown`, `shrunk`, `gone` or `stable`.
+        volume_ml: volume now, in ml.
+        prior_volume_ml: volume in the prior, in ml.
+    """
+
+    kind: str
+    volume_ml: float
+    prior_volume_ml: float
+
+    @classmethod
+    def read(cls, document: Document) -> Change:
+        """Read it from a report.
+
+        Raises:
+            ExplainedError: the report lacks one of its parts.
+        """
+        return cls(
+            kind=text(document, "kind"),
+            volume_ml=number(document, "volume_ml"),
+            prior_volume_ml=number(document, "prior_volume_ml"),
+        )
+
+
+@dataclass(frozen=True)
+class SincePrior:
+    """The comparison with an earlier study of the patient.
+
+    Attributes:
+        prior: name of the earlier study.
+        changes: by falling peak; what is stable comes last.
+    """
+
+    prior: str
+    changes: tuple[Change, ...]
+
+
+def _since_prior(document: object) -> SincePrior | None:
+    """Of a report; None where no prior was given, or by a server that knows none."""
+    if not isinstance(document, dict):
+        return None
+    return SincePrior(
+        prior=text(document.get("prior") or {}, "name"),
+        changes=tuple(Change.read(change) for change in document.get("changes") or ()),
+    )
+
+
+@dataclass(frozen=True)
 class Analysis:
     """A result of the server, without its volumes.
 
@@ -101,6 +152,7 @@ class Analysis:
         affine: 4x4 matrix from voxel index to RAS mm of the image as the server read it.
         shape: voxels along I, J and K.
         document: the server's answer as it came, for the scene.
+        since_prior: the comparison with a prior; None where there was none.
     """
 
     result: str
@@ -118,6 +170,7 @@ class Analysis:
     affine: tuple[tuple[float, ...], ...]
     shape: tuple[int, int, int]
     document: Document = field(compare=False, repr=False)
+    since_prior: SincePrior | None = None
 
     @classmethod
     def read(cls, document: Document) -> Analysis:
@@ -165,6 +218,7 @@ class Analysis:
             affine=affine,
             shape=(shape[0], shape[1], shape[2]),
             document=document,
+            since_prior=_since_prior(report.get("change")),
         )
 
     def slice_centre_ras(self, index: int) -> tuple[float, float, float]:

@@ -12,7 +12,7 @@ import slicer
 
 from ..client.reviews import Sent
 from ..client.saving import SavedReview, save_review
-from ..logic.findings import Analysis, Finding
+from ..logic.findings import Analysis, Finding, SincePrior
 from ..logic.grids import on_grid
 from ..logic.jobs import Progress, Task
 from ..logic.language import tr as _
@@ -395,7 +395,32 @@ def _case_line(analysis: Analysis | None) -> str:
         share = _("at most {share:.0%} of normal cases score as high")
         score += " (" + share.format(share=analysis.p_value) + ")"
     warnings = [_("Warning: {text}").format(text=warning) for warning in analysis.warnings]
-    return " ".join((f"{score}.", *warnings, analysis.statement)).strip()
+    changes = _changes_line(analysis.since_prior)
+    return " ".join((f"{score}.", *changes, *warnings, analysis.statement)).strip()
+
+
+def _changes_line(since: SincePrior | None) -> list[str]:
+    """What changed since the prior, one sentence; none where there was no prior."""
+    if since is None:
+        return []
+    if not since.changes:
+        return [_("No change since {prior}.").format(prior=since.prior)]
+    kinds = {
+        "new": _("new"),
+        "grown": _("grown"),
+        "shrunk": _("shrunk"),
+        "gone": _("gone"),
+        "stable": _("stable"),
+    }
+    parts = [
+        _("{kind} {before:.2f} to {now:.2f} ml").format(
+            kind=kinds.get(change.kind, change.kind),
+            before=change.prior_volume_ml,
+            now=change.volume_ml,
+        )
+        for change in since.changes
+    ]
+    return [_("Since {prior}: {changes}.").format(prior=since.prior, changes=", ".join(parts))]
 
 
 def _as_analysed(mask: segments.DrawnMask, analysis: Analysis) -> segments.DrawnMask:
