@@ -73,7 +73,7 @@ class Stack:
 
     def get(self, path: str, **options: Any) -> requests.Response:
         """Ask through the proxy."""
-        return requests.get(self.proxy + path, verify=str(self.certificate), timeout=120, **options)
+        return requests.get(self.proxy + path, verify=str(self.certificate), timeout=600, **options)
 
 
 def write_secrets(folder: Path) -> dict[str, str]:

@@ -48,7 +48,7 @@ class Proxy:
 
     def ask(self, method: str, path: str, **options: Any) -> requests.Response:
         return requests.request(
-            method, self.url + path, verify=str(self.certificate), timeout=120, **options
+            method, self.url + path, verify=str(self.certificate), timeout=600, **options
         )
 
 
