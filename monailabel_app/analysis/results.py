@@ -201,8 +201,7 @@ class ResultStore:
                 write_change(query, change, partial)
             write_overlay(query, result, partial / _OVERLAY)
             write_text(partial / _RECORD, json.dumps(asdict(record), indent=1))
-            hashes = {name: hash_file(partial / name) for name in _CHECKED}
-            save_values(hashes, partial / _CHECKSUMS)
+            save_values(_hashes(partial), partial / _CHECKSUMS)
             partial.chmod(0o755)
             if not target.exists():
                 partial.rename(target)
@@ -280,17 +279,26 @@ class ResultStore:
         """
         if not (folder / _CHECKSUMS).is_file():
             return  # of a result from before there were any
-        statuses = [(folder / name).stat() for name in _CHECKED]
+        statuses = [(folder / name).stat() for name in _checked(folder)]
         present = [(status.st_size, status.st_mtime_ns) for status in statuses]
         if self._verified.get(folder.name) == present:
             return
-        hashes = load_values(folder / _CHECKSUMS)
-        if hashes != {name: hash_file(folder / name) for name in _CHECKED}:
+        if load_values(folder / _CHECKSUMS) != _hashes(folder):
             raise ValueError("a file was changed on the disk")
         self._verified[folder.name] = present
 
     def _move_aside(self, name: str, reason: str) -> None:
         move_aside(self._database, "result", self._folder / name, reason)
+
+
+def _checked(folder: Path) -> tuple[str, ...]:
+    """Names of the files whose hashes are kept."""
+    of_change = StoredChange.in_folder(folder).files
+    return (*_CHECKED, *(path.name for path in of_change if path.is_file()))
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    return {name: hash_file(folder / name) for name in _checked(folder)}
 
 
 def _read_finding(document: dict[str, Any]) -> Finding:

@@ -41,9 +41,14 @@ class StoredChange:
         )
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """All of them."""
+        return (self.heatmap, self.ranks, self.prior, self.picture)
+
+    @property
     def is_whole(self) -> bool:
         """Whether all files are there."""
-        return all(path.is_file() for path in (self.heatmap, self.ranks, self.prior, self.picture))
+        return all(path.is_file() for path in self.files)
 
 
 def write_change(query: Volume, change: ChangeResult, folder: Path) -> None:

@@ -103,6 +103,22 @@ def test_a_prior_adds_two_objects_that_refer_to_its_images(
     assert len(str(alone)) < len(str(report))
 
 
+@pytest.mark.parametrize("name", ["change.nii.gz", "changes.nii.gz", "prior.nii.gz", "changes.png"])
+def test_a_byte_of_the_comparison_with_a_prior_that_was_changed_hides_the_result(
+    series: Path, tmp_path: Path, database: Database, name: str
+) -> None:
+    volume = read_volume(series)
+    _, result = analysed(SHAPE, volume.affine, lesions=(((16, 9, 6), 8.0),))
+    store = ResultStore(tmp_path / "results", database)
+    record = replace(RECORD, options={"prior": "before"})
+    stored = store.put(record, volume, result, changed(result))
+    path = stored.mask.parent / name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    assert store.find(record.id) is None
+
+
 def test_a_series_that_has_changed_is_refused_without_naming_the_servers_folders(
     series: Path, stored: StoredResult, database: Database
 ) -> None:
