@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 
 from d24fad_core.errors import D24FADError
+from d24fad_core.waiting_threads import brief_spinning
 
 APP_FOLDER = Path(__file__).parent
 _STOP_SECONDS = 15.0
@@ -50,6 +51,7 @@ class ServerProcess:
         self._start_seconds = start_seconds
         self._environment = {
             **os.environ,
+            **brief_spinning(os.environ),
             # `monailabel` is a shell script that runs the first `python` on the path.
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
             # Stock scoring would start one more Python at every start; there is nothing to score.
