@@ -10,7 +10,7 @@ PROCESSES ?= 2
 # Packages are installed uncompiled; without this each start would compile them again, 5 s longer.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint clean system-packages
+.PHONY: demo test lint docs clean system-packages
 # The system's packages come first: they bring what an environment is made with.
 .NOTPARALLEL:
 
@@ -29,13 +29,16 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
+docs: $(INSTALLED)
+	$(BIN)/python -m documentation build/site
+
 # setup.py names every package; a change of it installs again.
 $(INSTALLED): setup.py
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' || \
 	  { echo "Python 3.10, 3.11 or 3.12 is needed; name one: make PYTHON=python3.11 demo"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing the packages into $(VENV); the first time takes a few minutes and 8 GB."
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -e '.[all,slicer-test,test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -e '.[all,docs,slicer-test,test]'
 	touch $@
 
 clean:

@@ -83,6 +83,13 @@ EXTRAS = {
     "export": EXPORT,
     "notebook": NOTEBOOK,
 }
+# The site, `make docs`. Sphinx, not MkDocs: MyST reads lists of Markdown as GitHub does.
+DOCS = [
+    "sphinx>=8.1",
+    "furo>=2024.8",
+    "myst-parser>=4",
+    "essentials-openapi>=1.2",  # the HTTP API's OpenAPI document as Markdown
+]
 SLICER_TEST = [
     "slicer-core==5.13.31053.0",  # real MRML, pins its own vtk; not PyPI's `slicer`
     "PySide6_Essentials",
@@ -131,6 +138,7 @@ setup(
     extras_require={
         **EXTRAS,
         "all": sorted({package for packages in EXTRAS.values() for package in packages}),
+        "docs": DOCS,
         "slicer-test": SLICER_TEST,
         "test": TEST,
     },

@@ -51,9 +51,8 @@ def router(services: Services) -> APIRouter:
             name = path.name if path == study.path else f"{image}.nii.gz"
         return FileResponse(path, media_type="application/octet-stream", filename=name)
 
-    @routes.api_route(
-        "/uploads/{sha256}", methods=["GET", "HEAD"], summary="Is a file with this hash here?"
-    )
+    @routes.get("/uploads/{sha256}", summary="Is a file with this hash here?")
+    @routes.head("/uploads/{sha256}", summary="Is a file with this hash here?", operation_id="has")
     def find_upload(
         sha256: str, length: Annotated[int | None, Query(alias="bytes", ge=0)] = None
     ) -> dict[str, Any]:

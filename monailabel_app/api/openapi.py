@@ -10,6 +10,20 @@ from fastapi.openapi.utils import get_openapi
 from d24fad_core import RESEARCH_USE_ONLY, __version__
 from monailabel_app.api.gate import is_closed
 
+_OF_THE_FRAMEWORK = ("HTTPValidationError", "ValidationError")
+_ERROR = {
+    "type": "object",
+    "required": ["error", "detail"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["code", "message", "remedy"],
+            "properties": {name: {"type": "string"} for name in ("code", "message", "remedy")},
+        },
+        "detail": {"type": "string", "description": "Message and remedy in one."},
+    },
+}
+
 
 def describe_routes(server: FastAPI, *, token: bool) -> None:
     """Let `/openapi.json` list what is offered.
@@ -51,8 +65,22 @@ def _document(server: FastAPI, token: bool) -> dict[str, Any]:
     for path in document["paths"].values():
         for operation in path.values():
             operation.pop("security", None)
+            _describe_errors(operation)
+    schemas = document["components"].setdefault("schemas", {})
+    for name in _OF_THE_FRAMEWORK:
+        schemas.pop(name, None)
+    schemas["Error"] = _ERROR
     document["security"] = [{"token": []}] if token else []
     return document
+
+
+def _describe_errors(operation: dict[str, Any]) -> None:
+    """Errors of all routes are answered alike, see `error_answers`, never by FastAPI's own 422."""
+    operation["responses"].pop("422", None)
+    operation["responses"]["default"] = {
+        "description": "Refused, or failed.",
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+    }
 
 
 def _offered(path: str, operations: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from monailabel_app.api import page_routes
 from monailabel_app.api.gate import Gate
 from monailabel_app.api.openapi import describe_routes
 from monailabel_app.configuration import ServerConfiguration
+from monailabel_app.failures import RequestError, body
 from monailabel_app.normals.support_sets import Member, SupportSetRecord
 
 PAGES = ("/", "/docs/", "/logs/")
@@ -78,7 +79,7 @@ def listed(*, token: bool) -> Any:
     @server.delete("/model/{model}")
     @server.post("/infer/wsi_v2/{model}")
     @server.get("/twice/{name}", summary="The stock server's")
-    def route() -> None: ...
+    def route(limit: int = 0) -> None: ...
 
     server.router.routes.reverse()  # decorators add the lowest first
     describe_routes(server, token=token)
@@ -97,3 +98,17 @@ def test_the_token_is_listed(token: bool, wanted: list[Any]) -> None:
     scheme = document["components"]["securitySchemes"]["token"]
     assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
     assert document["security"] == wanted
+
+
+def test_errors_are_described_as_they_are_answered() -> None:
+    document = listed(token=False)
+    responses = document["paths"]["/twice/{name}"]["get"]["responses"]
+    assert "422" not in responses
+    assert responses["default"]["content"]["application/json"]["schema"] == {
+        "$ref": "#/components/schemas/Error"
+    }
+    described = document["components"]["schemas"]["Error"]["properties"]
+    answered = body(RequestError("bad_request", "message", "remedy"))
+    assert described.keys() == answered.keys()
+    assert described["error"]["properties"].keys() == answered["error"].keys()
+    assert not {"HTTPValidationError", "ValidationError"} & document["components"]["schemas"].keys()
