@@ -32,6 +32,7 @@ from d24fad_core.files import hash_bytes, write_text
 from d24fad_core.images.image_folder import find_task, list_tasks
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.networks.teacher import build_teacher
+from d24fad_core.torch_file import read_torch_file
 from d24fad_core.training.config import PAPER_TRAINING, TrainingConfig
 from d24fad_core.training.feature_episodes import FeatureEpisodes
 from d24fad_core.training.trainer import STATE_FILE
@@ -100,8 +101,7 @@ def _scorer(
     """Scores the student as each epoch leaves it."""
 
     def score(epoch: int, _losses: dict[str, float]) -> None:
-        # Of one's own making, and read as tensors alone.
-        state = torch.load(folder / STATE_FILE, map_location="cpu", weights_only=True)
+        state = read_torch_file(folder / STATE_FILE, "delete it to start the run again")
         model = D24FAD(config.network, build_teacher(config.network.teacher)).eval()
         model.load_state_dict(state["model"], strict=False)
         model.requires_grad_(False)

@@ -1,4 +1,4 @@
-"""Writing safetensors files, whose library does not raise `OSError` when a disk is full."""
+"""Safetensors files, whose library has errors of its own for full disks and damaged files."""
 
 import errno
 import os
@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
+
+from d24fad_core.errors import CheckpointError
 
 
 def write_safetensors(
@@ -25,3 +27,23 @@ def write_safetensors(
         code = re.search(r"code: (\d+)", str(error))
         number = int(code[1]) if code else errno.EIO
         raise OSError(number, os.strerror(number), str(path)) from error
+
+
+def read_safetensors(path: Path, remedy: str) -> dict[str, Tensor]:
+    """The tensors of a file by name, on the CPU.
+
+    Args:
+        path: the file.
+        remedy: what to do where it cannot be read, an imperative without a full stop.
+
+    Raises:
+        CheckpointError: it is absent or damaged.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"there is no file {path}; {remedy}.")
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} cannot be read ({type(error).__name__}); {remedy}."
+        ) from error

@@ -7,10 +7,10 @@ encoder has torchvision's names for WideResNet50-2.
 import re
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from d24fad_core.errors import CheckpointError
+from d24fad_core.torch_file import read_torch_file
 
 _HEAD = ("fc.weight", "fc.bias")
 
@@ -51,16 +51,7 @@ def read_official(path: Path) -> dict[str, dict[str, Tensor]]:
     Raises:
         CheckpointError: the file cannot be read without running code from it, or lacks a part.
     """
-    if not path.is_file():
-        raise CheckpointError(f"no file {path}; give the official checkpoint (.pth).")
-    try:
-        stored = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        # torch raises many kinds here: pickling, zip and end-of-file errors among them.
-        raise CheckpointError(
-            f"{path} is no checkpoint of plain tensors ({type(error).__name__}); files that need "
-            "code to be read are refused."
-        ) from error
+    stored = read_torch_file(path, "give the official checkpoint (.pth)")
     if not isinstance(stored, dict) or not {"decoder", "weight"} <= set(stored):
         raise CheckpointError(
             f"{path} has no parts 'decoder' and 'weight'; is this an official D²4FAD checkpoint?"

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from d24fad_core.errors import CheckpointError, ConfigurationError
 from d24fad_core.extras import extra
 from d24fad_core.files import hash_file
 from d24fad_core.networks.efficientnet_lite0 import EfficientNetLite0, shipped_weights
+from d24fad_core.safetensors_file import read_safetensors
+from d24fad_core.torch_file import read_torch_file
 
 Features = tuple[Tensor, ...]
 """One tensor (B, C, H, W) a scale, finest first."""
@@ -203,17 +204,10 @@ TEACHERS: dict[str, TeacherInfo] = {name: entry.info for name, entry in _ENTRIES
 
 
 def _read_state_file(path: Path) -> StateDict:
-    if not path.is_file():
-        raise CheckpointError(f"no teacher weights at {path}; give an existing file.")
-    try:
-        if path.suffix == ".safetensors":
-            return dict(load_file(path))
-        state: StateDict = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise CheckpointError(
-            f"{path} holds no readable weights ({error}); give a .safetensors file or a plain "
-            "state dict saved by torch."
-        ) from error
+    remedy = "give a .safetensors file with the teacher's weights, or a state dict saved by torch"
+    if path.suffix == ".safetensors":
+        return read_safetensors(path, remedy)
+    state: StateDict = read_torch_file(path, remedy)
     if not isinstance(state, dict) or not all(
         isinstance(value, Tensor) for value in state.values()
     ):

@@ -28,6 +28,7 @@ from d24fad_core.models.checkpoint import ModelCard, read_card, save_checkpoint,
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.networks.device import check_device
 from d24fad_core.networks.teacher import build_teacher
+from d24fad_core.torch_file import read_torch_file
 from d24fad_core.training.config import TrainingConfig
 from d24fad_core.training.episodes import EpisodeSource, EpisodeStream
 from d24fad_core.training.objective import StepLosses, step_losses
@@ -303,14 +304,14 @@ def _load_state(
     """Restore a stopped run; returns the number of epochs that it had done."""
     if not path.is_file():
         return 0
+    remedy = "delete it to start the run again"
+    state = read_torch_file(path, remedy)
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
         model.load_trained(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         schedule.load_state_dict(state["schedule"])
         return int(state["epoch"])
-    except Exception as error:
-        # torch raises many kinds here: pickling, zip and end-of-file errors among them.
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(
-            f"{path} cannot be read ({type(error).__name__}); delete it to start the run again."
+            f"{path} does not fit this run ({type(error).__name__}: {error}); {remedy}."
         ) from error

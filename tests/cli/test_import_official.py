@@ -123,7 +123,7 @@ def test_another_layout_is_told_in_one_line(tmp_path: Path, stored: object, word
 def test_a_damaged_file_is_told_in_one_line(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.pth").write_bytes(content)
     run = import_official(tmp_path / "a.pth", tmp_path / "out")
-    assert_refused(run, "no checkpoint of plain tensors", tmp_path / "out")
+    assert_refused(run, "a.pth cannot be read", tmp_path / "out")
 
 
 def test_a_missing_file_is_told_in_one_line(tmp_path: Path) -> None:
