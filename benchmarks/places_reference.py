@@ -13,6 +13,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from d24fad_core.comparison.deformation import symmetric_demons
 from d24fad_core.support.frame import to_simpleitk
 from d24fad_core.volumes.reduction import block_means, reduced_affine
 from d24fad_core.volumes.volume import Volume
@@ -40,11 +41,7 @@ def register_deformably(brain: Volume) -> sitk.Transform:
     template = _template()
     linear = _affine(fixed, template)
     moved = sitk.Resample(template, fixed, linear, sitk.sitkLinear, 0.0)
-    demons = sitk.FastSymmetricForcesDemonsRegistrationFilter()
-    demons.SetNumberOfIterations(_STEPS)
-    demons.SetSmoothDisplacementField(True)
-    demons.SetStandardDeviations(_SMOOTH_VOXELS)
-    demons.SetNumberOfThreads(1)
+    demons = symmetric_demons(_STEPS, _SMOOTH_VOXELS)
     field = demons.Execute(fixed, sitk.HistogramMatching(moved, fixed, 128, 10))
     deformation = sitk.DisplacementFieldTransform(sitk.Cast(field, sitk.sitkVectorFloat64))
     return sitk.CompositeTransform([linear, deformation])

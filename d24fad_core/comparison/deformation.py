@@ -52,17 +52,32 @@ def deform_to(normals: NormalStack, study: Tensor) -> NormalStack:
     return normals.with_intensities(_warped(normals.intensities, field))
 
 
+def symmetric_demons(
+    steps: int, smoothness: float, step_smoothness: float | None = None
+) -> sitk.FastSymmetricForcesDemonsRegistrationFilter:
+    """A deformable registration that gives the same field each time.
+
+    Args:
+        steps: how often the field is improved.
+        smoothness: sigma of the field, in voxels.
+        step_smoothness: sigma of each step, in voxels; None leaves steps as they are.
+    """
+    demons = sitk.FastSymmetricForcesDemonsRegistrationFilter()
+    demons.SetNumberOfIterations(steps)
+    demons.SetSmoothDisplacementField(True)
+    demons.SetStandardDeviations(smoothness)
+    if step_smoothness is not None:
+        demons.SetSmoothUpdateField(True)
+        demons.SetUpdateFieldStandardDeviations(step_smoothness)
+    # Sums over threads differ in their last bits from run to run.
+    demons.SetNumberOfThreads(1)
+    return demons
+
+
 def _field(fixed: Tensor, moving: Tensor) -> sitk.Image:
     """Displacements in voxels, on the grid of `fixed`, into `moving` (symmetric demons)."""
     whole = _image(fixed)
-    demons = sitk.FastSymmetricForcesDemonsRegistrationFilter()
-    demons.SetNumberOfIterations(_STEPS)
-    demons.SetSmoothDisplacementField(True)
-    demons.SetStandardDeviations(_SMOOTHNESS)
-    demons.SetSmoothUpdateField(True)
-    demons.SetUpdateFieldStandardDeviations(_STEP_SMOOTHNESS)
-    # Sums over threads differ in their last bits from run to run.
-    demons.SetNumberOfThreads(1)
+    demons = symmetric_demons(_STEPS, _SMOOTHNESS, _STEP_SMOOTHNESS)
     field = demons.Execute(_coarse(whole), _coarse(_image(moving)))
     return sitk.Resample(
         field, whole, sitk.Transform(), sitk.sitkLinear, 0.0, sitk.sitkVectorFloat64
