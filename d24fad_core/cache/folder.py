@@ -22,6 +22,7 @@ SUBFOLDERS = (
     "studies",
     "masks",
     "learned-frames",
+    "learned-held-out",
     "learned-normals",
     "learned-profiles",
     "learned-scales",

@@ -1,6 +1,6 @@
 """Comparing studies by the decoder that is shown the normals."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 
@@ -47,12 +47,14 @@ from d24fad_core.support.profile import (
     save_profile,
 )
 from d24fad_core.support.scale_file import load_scale, save_scale
-from d24fad_core.support.stack_file import STACK_SCHEMA, load_stack, save_stack
+from d24fad_core.support.stack_file import STACK_SCHEMA, load_volumes, save_volumes
 from d24fad_core.support.support_set import SupportSet, SupportStudy
 from d24fad_core.support.views import view_support
 
 SCALE_SCHEMA = 8
 """Raised whenever the same normals give another scale: kept ones, and results, are then void."""
+
+_Key = tuple[object, ...]
 
 
 class LearnedComparison:
@@ -91,7 +93,8 @@ class LearnedComparison:
             members.append(SupportStudy(study.name, study.content_hash, profile))
             placed.append(on_grid)
         stack = stack_normals(placed)
-        scale = self._scale(studies, frame, stack, options, progress)
+        normals = _key(studies, frame, options)
+        scale = self._scale(normals, stack, frame, progress)
         likenesses = mutual_likeness(members)
         progress("support ready", 1.0)
         return SupportSet(
@@ -104,7 +107,7 @@ class LearnedComparison:
             references=(),
             scales=(scale,),
             stack=stack,
-            in_one_shape=self._in_one_shape(studies, frame, stack, options),
+            in_one_shape=self._in_one_shape(normals, stack),
             alike=likenesses.alike,
             usual_likeness=likenesses.usual,
         )
@@ -145,11 +148,12 @@ class LearnedComparison:
         """See `Comparison.held_out`."""
         stack, _ = _stacks(support)
         scale = support.scale(options.planes)
-        maps = []
-        for number, (normal, log_odds) in enumerate(self._left_out(stack)):
-            progress("comparing the normals", number / len(stack))
-            maps.append(torch.where(normal > 0, scale.z(log_odds), torch.zeros(())).numpy())
-        return maps
+        normals = _key(studies, support.frame, options)
+        log_odds = self._held_out_log_odds(normals, stack, progress)
+        return [
+            torch.where(normal > 0, scale.z(own), torch.zeros(())).numpy()
+            for normal, own in zip(stack.intensities, log_odds, strict=True)
+        ]
 
     def fused_scale(
         self,
@@ -175,14 +179,21 @@ class LearnedComparison:
         """See `Comparison.case_score`."""
         return score_case(torch.from_numpy(heatmap[heatmap != 0]), _voxel_ml(frame))
 
-    def _left_out(self, stack: NormalStack) -> Iterator[tuple[Tensor, Tensor]]:
-        """Each normal and its log-odds against the others."""
-        for number in range(len(stack)):
-            normal = stack.intensities[number]
-            # The others' shape must not know the normal that is measured.
-            others = stack.without(number)
-            views = view_support(normal, others, align_mutually(others))
-            yield normal, self._log_odds(normal, views)
+    def _held_out_log_odds(self, normals: _Key, stack: NormalStack, progress: Progress) -> Tensor:
+        """The log-odds of each normal against the others, (K, X, Y, Z)."""
+
+        def decode_each() -> Tensor:
+            decoded = []
+            for number, normal in enumerate(stack.intensities):
+                progress("comparing the normals", number / len(stack))
+                # The others' shape must not know the normal that is measured.
+                others = stack.without(number)
+                views = view_support(normal, others, align_mutually(others))
+                decoded.append(self._log_odds(normal, views))
+            return torch.stack(decoded)
+
+        path = self._file("held-out", *normals, *self._decoder_key(), STACK_SCHEMA)
+        return fetch_or_make(path, self._folder, load_volumes, decode_each, save_volumes)
 
     def _log_odds(self, study: Tensor, views: SupportViews, progress: Progress = silent) -> Tensor:
         """Those of the decoder, with the floor under them."""
@@ -220,45 +231,44 @@ class LearnedComparison:
         return aligned.profile, placed
 
     def _scale(
-        self,
-        studies: Sequence[StudySource],
-        frame: Frame,
-        stack: NormalStack,
-        options: DetectionOptions,
-        progress: Progress,
+        self, normals: _Key, stack: NormalStack, frame: Frame, progress: Progress
     ) -> ScoreScale:
-        names = [study.content_hash for study in studies]
-        shaping = (*names, frame.content_hash, options.ct_window, options.register)
-        card = (self._card.weights_hash, self._card.threshold, DECODING_SCHEMA)
-        path = self._file("scales", *shaping, *card, PLACED_SCHEMA, SCALE_SCHEMA, suffix=".json")
+        def report(step: str, fraction: float) -> None:
+            progress(step, 0.5 + fraction / 2)
 
         def measure() -> ScoreScale:
-            held_out = []
-            for number, (normal, log_odds) in enumerate(self._left_out(stack)):
-                progress("comparing the normals", 0.5 + number / (2 * len(stack)))
-                held_out.append(log_odds[normal > 0])
+            log_odds = self._held_out_log_odds(normals, stack, report)
+            held_out = [
+                own[normal > 0] for normal, own in zip(stack.intensities, log_odds, strict=True)
+            ]
             return measure_scale(held_out, self._card.threshold, _voxel_ml(frame))
 
+        path = self._file("scales", *normals, *self._decoder_key(), SCALE_SCHEMA, suffix=".json")
         return fetch_or_make(path, self._folder, load_scale, measure, save_scale)
 
-    def _in_one_shape(
-        self,
-        studies: Sequence[StudySource],
-        frame: Frame,
-        stack: NormalStack,
-        options: DetectionOptions,
-    ) -> NormalStack:
-        names = [study.content_hash for study in studies]
-        shaping = (*names, frame.content_hash, options.ct_window, options.register)
-        path = self._file("stacks", *shaping, PLACED_SCHEMA, STACK_SCHEMA)
-        return fetch_or_make(
-            path, self._folder, load_stack, lambda: align_mutually(stack), save_stack
+    def _in_one_shape(self, normals: _Key, stack: NormalStack) -> NormalStack:
+        moved = fetch_or_make(
+            self._file("stacks", *normals, STACK_SCHEMA),
+            self._folder,
+            load_volumes,
+            lambda: align_mutually(stack).intensities,
+            save_volumes,
         )
+        return stack.with_intensities(moved)
+
+    def _decoder_key(self) -> _Key:
+        return self._card.weights_hash, self._card.threshold, DECODING_SCHEMA
 
     def _file(self, kind: str, *shaping: object, suffix: str = ".safetensors") -> Path | None:
         if self._folder is None:
             return None
         return self._folder / f"learned-{kind}" / f"{hash_bytes(repr(shaping).encode())}{suffix}"
+
+
+def _key(studies: Sequence[StudySource], frame: Frame, options: DetectionOptions) -> _Key:
+    """What normals on the common grid depend on, in their order."""
+    names = [study.content_hash for study in studies]
+    return (*names, frame.content_hash, options.ct_window, options.register, PLACED_SCHEMA)
 
 
 def _stacks(support: SupportSet) -> tuple[NormalStack, NormalStack]:

@@ -11,6 +11,7 @@ from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.errors import SupportError
+from d24fad_core.progress import silent
 from d24fad_core.simulation import Contrast, Role, SimulationOptions, simulate_subject
 from d24fad_core.support.support_set import SupportSet
 from d24fad_core.volumes.volume import Plane, Volume
@@ -112,7 +113,11 @@ def test_the_second_time_comes_from_the_cache(
     first = detector.detect(case, support, OPTIONS)
     monkeypatch.setattr("d24fad_core.detection.learned_comparison.place_study", refuse)
     monkeypatch.setattr("d24fad_core.detection.learned_comparison.measure_scale", refuse)
-    again = Detector.from_checkpoint(cache_folder=folder).prepare_support(normals, OPTIONS)
+    monkeypatch.setattr("d24fad_core.detection.learned_comparison.decode", refuse)
+    fresh = Detector.from_checkpoint(cache_folder=folder)
+    again = fresh.prepare_support(normals, OPTIONS)
+    comparison = fresh.comparison(ComparisonKind.LEARNED)
+    assert len(comparison.held_out(normals, again, OPTIONS, silent)) == len(normals)
     monkeypatch.undo()
     second = detector.detect(case, again, OPTIONS)
     np.testing.assert_array_equal(first.heatmap, second.heatmap)
