@@ -1,7 +1,6 @@
 """Several contrasts of a person in, one `AnomalyResult` out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,51 +9,26 @@ from numpy.typing import NDArray
 
 from d24fad_core.cache.folder import fetch_or_make
 from d24fad_core.comparison.score_scale import ScoreScale
+from d24fad_core.contrasts.evidence import with_contrasts
 from d24fad_core.contrasts.fusion import alone, fuse_maps, in_fused_units, on_reference
 from d24fad_core.contrasts.person import Person
 from d24fad_core.contrasts.registration import LaidContrast, lay_contrast
+from d24fad_core.contrasts.support import ContrastSupport
 from d24fad_core.detection.comparison import ComparedStudy, PlacedComparison
 from d24fad_core.detection.detector import Detector
-from d24fad_core.detection.evidence import values_inside, voxel_to_frame
-from d24fad_core.detection.findings import label_findings
 from d24fad_core.detection.options import DetectionOptions
-from d24fad_core.detection.result import (
-    AnalysisWarning,
-    AnomalyResult,
-    ContrastScore,
-    ContrastUse,
-    WarningCode,
-)
-from d24fad_core.detection.study_checks import check_study
+from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.errors import InputError, SupportError
 from d24fad_core.files import hash_bytes
 from d24fad_core.io.known_studies import volume_of
 from d24fad_core.progress import Progress, silent
 from d24fad_core.support.frame import AlignedStudy, align
-from d24fad_core.support.rigid import rigid_matrix
 from d24fad_core.support.scale_file import load_scale, save_scale
 from d24fad_core.support.support_set import SupportSet
 from d24fad_core.volumes.volume import Volume
 
 FUSION_SCHEMA = 1
 """Raised whenever the same normals give another fused scale: kept ones are then void."""
-
-_LEAST_OVERLAP = 0.7
-
-
-@dataclass(frozen=True, eq=False)
-class ContrastSupport:
-    """Normal people in several contrasts.
-
-    Attributes:
-        contrasts: names, the reference first.
-        sets: one a contrast, of the same people in the same order.
-        scale: what fused scores are measured against.
-    """
-
-    contrasts: tuple[str, ...]
-    sets: tuple[SupportSet, ...]
-    scale: ScoreScale
 
 
 class ContrastDetector:
@@ -168,7 +142,7 @@ class ContrastDetector:
             support.scale,
             progress,
         )
-        return _with_contrasts(result, scans, support, placed, maps, laid, options)
+        return with_contrasts(result, scans, support, placed, maps, laid, options)
 
     def _measure(
         self,
@@ -258,79 +232,3 @@ def _on_reference(
         for number in range(1, len(maps))
     ]
     return [maps[0], *others]
-
-
-def _with_contrasts(
-    result: AnomalyResult,
-    scans: Sequence[Volume],
-    support: ContrastSupport,
-    placed: Sequence[PlacedComparison],
-    maps: Sequence[NDArray[np.float32]],
-    laid: Sequence[LaidContrast],
-    options: DetectionOptions,
-) -> AnomalyResult:
-    """A fused result that says what each contrast had a part in."""
-    reference, frame = scans[0], support.sets[0].frame
-    to_frame = voxel_to_frame(reference, placed[0].aligned, frame)
-    ranks = label_findings(result.mask, result.findings)
-    stack = np.stack(maps)
-    findings = []
-    for finding in result.findings:
-        values = values_inside(finding, ranks, to_frame, stack)
-        scores = tuple(
-            ContrastScore(contrast, float(each.max()), float(each.mean()))
-            for contrast, each in zip(support.contrasts, values, strict=True)
-        )
-        findings.append(replace(finding, contrasts=scores))
-    uses = tuple(
-        ContrastUse(
-            contrast,
-            scan.content_hash if scan.mask is None else scan.mask.content_hash,
-            rigid_matrix(each.to_other),
-        )
-        for contrast, scan, each in zip(support.contrasts, scans, laid, strict=True)
-    )
-    warnings = [*result.warnings]
-    for number in range(1, len(scans)):
-        warnings += _doubts(support, number, scans, placed[number], laid[number], options)
-    parameters = result.provenance.parameters | {"contrasts": ", ".join(support.contrasts)}
-    return replace(
-        result,
-        findings=tuple(findings),
-        warnings=tuple(warnings),
-        provenance=replace(result.provenance, parameters=parameters),
-        contrasts=uses,
-    )
-
-
-def _doubts(
-    support: ContrastSupport,
-    number: int,
-    scans: Sequence[Volume],
-    placed: PlacedComparison,
-    laid: LaidContrast,
-    options: DetectionOptions,
-) -> list[AnalysisWarning]:
-    """What makes one of the other contrasts doubtful."""
-    own, contrast = support.sets[number], support.contrasts[number]
-    warnings = []
-    if laid.overlap < _LEAST_OVERLAP:
-        warnings.append(
-            AnalysisWarning(
-                WarningCode.CONTRAST_UNLIKE,
-                f"Laid on the {support.contrasts[0]} of {scans[0].name}, its {contrast} covers "
-                f"{laid.overlap:.0%} of it: they do not show the same.",
-                "Check that both are of one person and one part of the body.",
-            )
-        )
-    inside = placed.compared.heatmap[placed.compared.heatmap != 0]
-    checked = check_study(
-        scans[number].name,
-        placed.aligned.profile,
-        own,
-        own.scale(options.planes).case_scores,
-        float(np.median(inside)) if inside.size else 0.0,
-    )
-    return warnings + [
-        replace(each, sentence=f"In {contrast}: {each.sentence}") for each in checked
-    ]

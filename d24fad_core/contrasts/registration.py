@@ -68,7 +68,7 @@ def lay_contrast(reference: Volume, other: Volume) -> LaidContrast:
 
 
 def _overlap(fixed: sitk.Image, moving: sitk.Image, transform: sitk.Transform) -> float:
-    shown = sitk.GetArrayViewFromImage(fixed) > _SHOWN
+    body = sitk.GetArrayViewFromImage(fixed) > _SHOWN
     laid = sitk.Resample(moving, fixed, transform, sitk.sitkLinear, 0.0)
-    both = shown & (sitk.GetArrayViewFromImage(laid) > _SHOWN)
-    return float(np.count_nonzero(both) / max(np.count_nonzero(shown), 1))
+    both = body & (sitk.GetArrayViewFromImage(laid) > _SHOWN)
+    return float(np.count_nonzero(both) / max(np.count_nonzero(body), 1))

@@ -13,10 +13,9 @@ from d24fad_core.comparison.score_scale import ScoreScale
 from d24fad_core.comparison.scoring import ScoringConfig
 from d24fad_core.detection.calibration import summarise
 from d24fad_core.detection.comparison import Comparison, ModelIdentity, PlacedComparison
+from d24fad_core.detection.comparisons import Comparisons
 from d24fad_core.detection.evidence import with_evidence
-from d24fad_core.detection.feature_comparison import FeatureComparison
 from d24fad_core.detection.findings import find_findings
-from d24fad_core.detection.learned_comparison import LearnedComparison
 from d24fad_core.detection.options import DetectionOptions, check_prepared, check_support
 from d24fad_core.detection.provenance import describe_analysis
 from d24fad_core.detection.result import AnomalyResult
@@ -26,7 +25,6 @@ from d24fad_core.errors import SupportError
 from d24fad_core.io.known_studies import StudySource, volume_of
 from d24fad_core.masking.application import zero_outside
 from d24fad_core.models.checkpoint import ModelCard, checkpoint_hash, load_checkpoint
-from d24fad_core.models.decoder_checkpoint import load_decoder
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.networks.device import check_device
 from d24fad_core.networks.inference import fast_embedding_precision, for_inference
@@ -61,25 +59,18 @@ class Detector:
         decoder: Path | None = None,
     ) -> None:
         self.model = model
-        precision = fast_embedding_precision()
-        self._network = for_inference(model, precision)
         self.card = card
         self.scoring = scoring or ScoringConfig.from_dict(card.scoring)
         self.checkpoint_hash = checkpoint_hash(replace(card, scoring=self.scoring.to_dict()))
-        cache = SupportCache(cache_folder, self.checkpoint_hash, card.image_size, precision)
-        self._cache_folder = cache_folder
-        self._decoder_folder = decoder
-        self._by_decoder: LearnedComparison | None = None
-        self._by_features: dict[ComparisonKind, Comparison] = {
-            kind: FeatureComparison(
-                self._network,
-                ModelIdentity(card.name, self.checkpoint_hash),
-                self.scoring,
-                cache,
-                translate=kind is ComparisonKind.TRANSLATED,
-            )
-            for kind in (ComparisonKind.WINDOW, ComparisonKind.TRANSLATED)
-        }
+        precision = fast_embedding_precision()
+        self._comparisons = Comparisons(
+            for_inference(model, precision),
+            ModelIdentity(card.name, self.checkpoint_hash),
+            self.scoring,
+            SupportCache(cache_folder, self.checkpoint_hash, card.image_size, precision),
+            decoder,
+            cache_folder,
+        )
 
     @classmethod
     def from_checkpoint(
@@ -270,9 +261,9 @@ class Detector:
         Raises:
             InputError: the normal cannot be read any more.
         """
-        chosen = options or DetectionOptions()
+        options = options or DetectionOptions()
         return match_normal(
-            query, volume_of(normal), support.frame, chosen.ct_window, register=chosen.register
+            query, volume_of(normal), support.frame, options.ct_window, register=options.register
         )
 
     def identity(self, kind: ComparisonKind) -> ModelIdentity:
@@ -289,14 +280,7 @@ class Detector:
         Raises:
             CheckpointError: the decoder of a learned comparison cannot be loaded.
         """
-        return self._learned() if kind is ComparisonKind.LEARNED else self._by_features[kind]
-
-    def _learned(self) -> LearnedComparison:
-        """The learned comparison; its decoder is loaded when it is first wanted."""
-        if self._by_decoder is None:
-            decoder, card = load_decoder(self._decoder_folder)
-            self._by_decoder = LearnedComparison(decoder, card, self._cache_folder)
-        return self._by_decoder
+        return self._comparisons.of(kind)
 
 
 def _source_axis(volume: Volume, plane: Plane) -> int:

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from d24fad_core.contrasts.detection import ContrastDetector, ContrastSupport
+from d24fad_core.contrasts.detection import ContrastDetector
 from d24fad_core.contrasts.person import Person
+from d24fad_core.contrasts.support import ContrastSupport
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.detection.result import AnomalyResult, WarningCode
