@@ -1,6 +1,6 @@
 """Frozen pre-trained teachers that describe themselves.
 
-A new teacher is one entry in `TEACHERS`: everything else (the student's widths, the preprocessing,
+A new teacher is one entry in `_ENTRIES`: everything else (the student's widths, the preprocessing,
 the alignment of maps) follows from its `TeacherInfo`.
 """
 
@@ -29,7 +29,7 @@ class TeacherInfo:
     """What the rest of the library needs to know of a teacher.
 
     Attributes:
-        name: key in `TEACHERS`.
+        name: its key in `TEACHERS`, and what model cards call it.
         channels: channels at strides 4, 8, 16 and of the embedding at stride 32.
         mean: per-channel mean of the images that it was trained on, RGB in [0, 1].
         std: the same for the standard deviation.
@@ -234,26 +234,26 @@ def build_teacher(name: str, weights: Path | None = None, *, pretrained: bool = 
     entry = _ENTRIES[name]
     encoder = entry.build()
     if pretrained:
-        wanted = encoder.state_dict()
-        found = _read_state_file(weights) if weights else entry.weights()
+        own = encoder.state_dict()
+        source = _read_state_file(weights) if weights else entry.weights()
         state = {
-            name if name in wanted else f"{entry.prefix}{name}": value
-            for name, value in found.items()
+            name if name in own else f"{entry.prefix}{name}": value
+            for name, value in source.items()
         }
         # Step counters mean nothing to a frozen teacher and are absent from some files.
         missing = [
-            key for key in wanted if key not in state and not key.endswith("num_batches_tracked")
+            key for key in own if key not in state and not key.endswith("num_batches_tracked")
         ]
         if missing:
             raise CheckpointError(
                 f"the weights given for teacher '{name}' lack {len(missing)} of its parameters "
                 f"(first: {missing[0]}); they belong to another network, give those of {name}."
             )
-        wrong = [key for key in wanted if key in state and state[key].shape != wanted[key].shape]
+        wrong = [key for key in own if key in state and state[key].shape != own[key].shape]
         if wrong:
             raise CheckpointError(
                 f"the weights given for teacher '{name}' have another shape for {wrong[0]}: "
-                f"{tuple(state[wrong[0]].shape)} instead of {tuple(wanted[wrong[0]].shape)}."
+                f"{tuple(state[wrong[0]].shape)} instead of {tuple(own[wrong[0]].shape)}."
             )
-        encoder.load_state_dict({**wanted, **{k: v for k, v in state.items() if k in wanted}})
+        encoder.load_state_dict({**own, **{k: v for k, v in state.items() if k in own}})
     return Teacher(entry.info, encoder)
