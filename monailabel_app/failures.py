@@ -159,20 +159,20 @@ def _place(error: Exception) -> str:
 def refusal_of_status(status: int, detail: str) -> RequestError:
     """Put an HTTP error of the stock server into the form that clients get."""
     code = _CODE_OF_STATUS.get(status, "bad_request" if status < 500 else "internal_error")
-    refused = RequestError(code, detail or HTTPStatus(status).phrase, "See docs/http-api.md.")
-    refused.status = status
-    return refused
+    failure = RequestError(code, detail or HTTPStatus(status).phrase, "See docs/http-api.md.")
+    failure.status = status
+    return failure
 
 
-def body(refused: RequestError) -> dict[str, Any]:
+def body(failure: RequestError) -> dict[str, Any]:
     """The JSON body of an error answer; `detail` is for clients that show only that."""
-    return {"error": refused.document(), "detail": str(refused), **refused.extra}
+    return {"error": failure.document(), "detail": str(failure), **failure.extra}
 
 
 def sentence_and_remedy(text: str) -> tuple[str, str]:
     """Split the core's one-sentence errors ("cause; remedy" or "Cause. Remedy.") into the two."""
     for separator in (". ", "; "):
-        cause, found, remedy = text.rpartition(separator)
-        if found:
+        cause, mark, remedy = text.rpartition(separator)
+        if mark:
             return cause.rstrip(".") + ".", remedy[:1].upper() + remedy[1:]
     return text, ""

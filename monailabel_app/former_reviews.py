@@ -50,9 +50,9 @@ def import_former_reviews(
         events = _events(path, database)
         logs.setdefault(record.image, []).append(_FormerLog(path, record, events))
     for former in logs.values():
-        refused = log.take_over(_in_order(former))
+        refusals = log.take_over(_in_order(former))
         for each in former:
-            if each.record.id in refused:
+            if each.record.id in refusals:
                 reason = "the database has other events of its result; the file was not taken"
                 database.set_aside(_KIND, each.path.name, reason)
             keep_beside(state, each.path)

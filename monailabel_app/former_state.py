@@ -38,8 +38,8 @@ def import_former_state(state: Path, database: Database) -> None:
                 move_aside(database, kind, path, f"it cannot be read ({type(error).__name__})")
                 continue
             with database.transaction():
-                refused = [key for key, value in parsed.items() if not records.add(key, value)]
-            if refused and table not in _MADE_AGAIN:
+                refusals = [key for key, value in parsed.items() if not records.add(key, value)]
+            if refusals and table not in _MADE_AGAIN:
                 database.set_aside(
                     kind, path.name, "the database has one of this name; the file was not taken"
                 )

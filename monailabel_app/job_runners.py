@@ -55,13 +55,13 @@ class Detection:
 
     def __call__(self, job: Job, progress: Progress) -> str:
         """Analyse the image of a job; the result's id."""
-        asked = job.request
+        document = job.request
         request = self._resolve(
-            {**asked["options"], "image": asked["image"], "support": asked["support"]}
+            {**document["options"], "image": document["image"], "support": document["support"]}
         )
         # The studies stay those of the moment the job was asked for; the set's name goes on record.
-        parameters = replace(request.parameters, support_set=asked["support_set"])
-        if asked["support_set"]:
+        parameters = replace(request.parameters, support_set=document["support_set"])
+        if document["support_set"]:
             parameters = replace(parameters, support=None)
         stored = self._analyses.run(replace(request, parameters=parameters), progress)
         self._labels.keep(stored)

@@ -112,12 +112,12 @@ class ServerProcess:
             self.stop()
             raise
 
-    def stop(self, wanted: signal.Signals = signal.SIGTERM) -> None:
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         """End it; with SIGKILL when it does not follow."""
         process = self._process
         if process is None or process.poll() is not None:
             return
-        os.killpg(process.pid, wanted)
+        os.killpg(process.pid, number)
         try:
             process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -156,8 +156,8 @@ class ServerProcess:
         try:
             with urllib.request.urlopen(f"{self.url}/info/", timeout=5) as answer:
                 return bool(answer.status == 200)
-        except urllib.error.HTTPError as refused:
-            return refused.code == HTTPStatus.UNAUTHORIZED  # it runs, and wants the token
+        except urllib.error.HTTPError as error:
+            return error.code == HTTPStatus.UNAUTHORIZED  # it runs, and wants the token
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             return False
 

@@ -152,3 +152,43 @@ def test_circles_are_noticed(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     assert set(circle(rooms(tmp_path / "p"))) == rooms_of_the_circle
+
+
+# Adjectives of nothing: what was found, of what kind? Names are nouns, or verbs for functions.
+BARE_PARTICIPLES = {
+    *("asked", "chosen", "found", "given", "held", "kept", "made", "offered"),
+    *("refused", "said", "shown", "taken", "told", "wanted"),
+}
+# A field of stored records keeps its name; the decoder's rooms are to follow.
+NAMED_OTHERWISE = {
+    ("d24fad_core/comparison/support_decoding.py", "shown"),
+    ("d24fad_core/training/decoder/episodes.py", "shown"),
+    ("d24fad_core/training/decoder/threshold.py", "wanted"),
+    ("monailabel_app/training/checkpoints.py", "kept"),
+}
+
+
+def bound_names(path: Path) -> set[str]:
+    """Names of variables, arguments, attributes and functions that a file binds."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            names.add(node.attr)
+        elif isinstance(node, ast.arg):
+            names.add(node.arg)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ExceptHandler):
+            names.add(node.name or "")
+    return names
+
+
+@pytest.mark.parametrize("package", [CORE, SERVER], ids=lambda package: package.name)
+def test_names_are_nouns_or_verbs(package: Path) -> None:
+    bare = {
+        (path.relative_to(ROOT).as_posix(), name)
+        for path in package.rglob("*.py")
+        for name in bound_names(path)
+        if name.strip("_") in BARE_PARTICIPLES
+    }
+    assert bare <= NAMED_OTHERWISE

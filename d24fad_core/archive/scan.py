@@ -172,21 +172,21 @@ def _ray(options: ScanOptions) -> Iterator[Any]:
 @contextmanager
 def _written(rows: RowStore) -> Iterator[Callable[[StudyRow], None]]:
     """Collects rows into files; what is left is written however the block ends."""
-    held: list[StudyRow] = []
+    batch: list[StudyRow] = []
     last = time.monotonic()
 
     def write(row: StudyRow) -> None:
         nonlocal last
-        held.append(row)
-        if len(held) >= _ROWS_A_FILE or time.monotonic() - last > _SECONDS_A_FILE:
-            rows.append(held)
-            held.clear()
+        batch.append(row)
+        if len(batch) >= _ROWS_A_FILE or time.monotonic() - last > _SECONDS_A_FILE:
+            rows.append(batch)
+            batch.clear()
             last = time.monotonic()
 
     try:
         yield write
     finally:
-        rows.append(held)
+        rows.append(batch)
 
 
 class _Worker:

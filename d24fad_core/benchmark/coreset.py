@@ -48,11 +48,11 @@ class Coreset:
     def __init__(self, support: Sequence[SliceFeatures], config: CoresetConfig) -> None:
         self._config = config
         patches = torch.cat([_patches(image, config).flatten(0, 1) for image in support])
-        self._kept = patches[_spread_out(patches, config)]
+        self._coreset = patches[_spread_out(patches, config)]
 
     def distances(self, query: SliceFeatures) -> Tensor:
         """Distance to the coreset at each patch, (H, W) of the finer scale."""
-        return torch.cdist(_patches(query, self._config), self._kept).amin(dim=-1)
+        return torch.cdist(_patches(query, self._config), self._coreset).amin(dim=-1)
 
 
 def _patches(image: SliceFeatures, config: CoresetConfig) -> Tensor:
@@ -71,9 +71,9 @@ def _spread_out(patches: Tensor, config: CoresetConfig) -> Tensor:
     )
     points = torch.from_numpy(projection.fit_transform(patches.numpy())).float()
     generator = torch.Generator().manual_seed(config.seed)
-    chosen = [int(torch.randint(len(points), (1,), generator=generator))]
-    nearest = (points - points[chosen[0]]).norm(dim=1)
+    indices = [int(torch.randint(len(points), (1,), generator=generator))]
+    nearest = (points - points[indices[0]]).norm(dim=1)
     for _ in range(max(1, round(config.share * len(points))) - 1):
-        chosen.append(int(nearest.argmax()))
-        nearest = torch.minimum(nearest, (points - points[chosen[-1]]).norm(dim=1))
-    return torch.tensor(chosen)
+        indices.append(int(nearest.argmax()))
+        nearest = torch.minimum(nearest, (points - points[indices[-1]]).norm(dim=1))
+    return torch.tensor(indices)

@@ -79,16 +79,16 @@ class FeatureStore:
         key = hash_bytes(self._teacher.encode(), str(mirrored).encode(), *contents)
         sides = "_mirrored" if mirrored else ""
         path = self._folder / f"{name}{sides}_{key[:16]}-{_FILE_FORMAT}.safetensors"
-        found = _read(path)
-        if found is None:
+        content = _read(path)
+        if content is None:
             tensors = self._compute(name, files, mirrored, progress)
             with whole_file(path) as temporary:
                 save_tensors(tensors, temporary, {})
             del tensors
-            found = _read(path)
-        if found is None:
+            content = _read(path)
+        if content is None:
             raise OSError(5, "features that were just written cannot be read", str(path))
-        return StoredFeatures(found, key)
+        return StoredFeatures(content, key)
 
     def _compute(
         self, name: str, files: Sequence[Path], mirrored: bool, progress: Progress

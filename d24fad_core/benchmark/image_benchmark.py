@@ -130,9 +130,9 @@ def run_image_benchmark(
         yield scores
     for seed in range(benchmark.seeds):
         for name in benchmark.trainings:
-            found = run.trained(name, seed)
-            scores = scores + found
-            if found:
+            fresh = run.trained(name, seed)
+            scores = scores + fresh
+            if fresh:
                 yield scores
 
 
@@ -153,11 +153,11 @@ class _Run:
         """Scores of the methods that need no training."""
         network = self._benchmark.network
         methods = [method for method in self._benchmark.methods if method.training is None]
-        found: list[ImageScores] = []
+        scores: list[ImageScores] = []
         for name in self._benchmark.held_out if methods else ():
             task = self._task(name, network)
-            found += self._score(task, methods, lambda: self._embedder(network), None, "")
-        return found
+            scores += self._score(task, methods, lambda: self._embedder(network), None, "")
+        return scores
 
     def trained(self, training: str, seed: int) -> list[ImageScores]:
         """Scores of the methods of one training and seed, on every task."""
@@ -169,7 +169,7 @@ class _Run:
             benchmark.trainings[training], seed=seed, image_size=benchmark.settings.image_size
         )
         normals = {name: self._normals(name, config) for name in benchmark.tasks}
-        found: list[ImageScores] = []
+        scores: list[ImageScores] = []
         for name in benchmark.held_out:
             folder = benchmark.out / "students" / training / f"{name}_seed{seed}"
             before = self._done
@@ -193,8 +193,8 @@ class _Run:
                 return load_checkpoint(folder / "checkpoint", benchmark.teacher_weights)[0]
 
             task = self._task(name, config.network)
-            found += self._score(task, methods, student, seed, card.weights_hash)
-        return found
+            scores += self._score(task, methods, student, seed, card.weights_hash)
+        return scores
 
     def _score(
         self,
@@ -206,7 +206,7 @@ class _Run:
     ) -> list[ImageScores]:
         """Scores of all draws; those that are on disk are read, the others made."""
         settings, folder = self._benchmark.settings, self._benchmark.out / "scores"
-        found: list[ImageScores] = []
+        results: list[ImageScores] = []
         model: D24FAD | None = None
         queries: list[StudyFeatures] = []
         for draw in range(self._benchmark.draws):
@@ -220,18 +220,18 @@ class _Run:
                     model, task.test, task.test_foreground, student=seed is not None
                 )
             if missing and model is not None:
-                chosen = torch.from_numpy(
+                indices = torch.from_numpy(
                     draw_supports(
                         len(task.train.embedding), settings.shots, settings.draw_seed, draw
                     )
                 )
                 supports = image_features(
                     model.to(self._benchmark.device),
-                    task.train.choose(chosen),
-                    task.train_foreground[chosen],
+                    task.train.choose(indices),
+                    task.train_foreground[indices],
                     student=seed is not None,
                 )
-                made = score_draw(
+                fresh = score_draw(
                     model.to("cpu"),
                     missing,
                     task,
@@ -242,12 +242,12 @@ class _Run:
                     draw=draw,
                     progress=lambda step, share: self._say(step, share * _SECONDS_A_DRAW),
                 )
-                for name, scores in made.items():
+                for name, scores in fresh.items():
                     write_scores(paths[name], keys[name], scores)
                     known[name] = tuple(scores)
             self._done += _SECONDS_A_DRAW
-            found += [one for scores in known.values() for one in scores or ()]
-        return found
+            results += [one for scores in known.values() for one in scores or ()]
+        return results
 
     def _task(self, name: str, network: NetworkConfig) -> HeldOutTask:
         files, store = self._files[name], self._store(network)

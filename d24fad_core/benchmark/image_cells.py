@@ -84,13 +84,13 @@ def draw_supports(count: int, shots: Sequence[int], seed: int, draw: int) -> NDA
     Raises:
         SupportError: there are too few images.
     """
-    wanted = max(MOST_SHOTS, *shots)
-    if wanted > count:
+    most = max(MOST_SHOTS, *shots)
+    if most > count:
         raise SupportError(
-            f"a draw takes {wanted} support images and there are {count} normal ones; give more "
+            f"a draw takes {most} support images and there are {count} normal ones; give more "
             "images in train/good."
         )
-    return np.random.default_rng([seed, draw]).choice(count, wanted, replace=False)
+    return np.random.default_rng([seed, draw]).choice(count, most, replace=False)
 
 
 def score_file(out: Path, task: str, method: Method, seed: int | None, draw: int) -> Path:
@@ -205,10 +205,10 @@ def score_draw(
         compared = ComparedImage(query, prepared)
         for cell in cells:
             cell.add(compared, keep=OFFICIAL in settings.protocols)
-    found: dict[str, list[ImageScores]] = {method.name: [] for method in methods}
+    scores: dict[str, list[ImageScores]] = {method.name: [] for method in methods}
     for cell in cells:
-        for name, protocol, kept, values in cell.results(task.labels, settings.protocols):
-            found[cell.method.name].append(
+        for name, protocol, cases, values in cell.results(task.labels, settings.protocols):
+            scores[cell.method.name].append(
                 ImageScores(
                     task=task.name,
                     method=name,
@@ -216,12 +216,12 @@ def score_draw(
                     shots=cell.shots,
                     seed=seed,
                     draw=draw,
-                    names=tuple(task.names[index] for index in kept),
-                    labels=tuple(task.labels[index] for index in kept),
+                    names=tuple(task.names[index] for index in cases),
+                    labels=tuple(task.labels[index] for index in cases),
                     scores=values,
                 )
             )
-    return found
+    return scores
 
 
 _Result = tuple[str, str, Sequence[int], tuple[float, ...]]
@@ -249,11 +249,11 @@ class _Cell:
 
     def results(self, labels: Sequence[int], protocols: Sequence[str]) -> list[_Result]:
         every = range(len(labels))
-        found: list[_Result] = []
+        rows: list[_Result] = []
         if CORRECTED in protocols:
             for name, values in self._scores.items():
                 title = f"{self.method.name}/{name}" if name else self.method.name
-                found.append((title, CORRECTED, every, tuple(values)))
+                rows.append((title, CORRECTED, every, tuple(values)))
         if OFFICIAL in protocols and self.method.official:
             maps = torch.stack(self._raw).numpy()
             title = self.method.name
@@ -262,7 +262,7 @@ class _Cell:
                 # compared with has to pool the same maps in that way too.
                 title = f"{title}/paper_pooling"
                 if CORRECTED in protocols:
-                    found.append((title, CORRECTED, every, corrected_scores(maps)))
+                    rows.append((title, CORRECTED, every, corrected_scores(maps)))
             published = official_scores(maps, labels)
-            found.append((title, OFFICIAL, published.kept, published.scores))
-        return found
+            rows.append((title, OFFICIAL, published.cases, published.scores))
+        return rows

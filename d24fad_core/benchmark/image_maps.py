@@ -75,7 +75,7 @@ class ComparedImage:
         self.study, self.features = study, study.slices
         self._unit = UnitFeatures(study.slices)
         self._draw = draw
-        self._found: dict[tuple[str, MapKey, int], Tensor] = {}
+        self._similarities: dict[tuple[str, MapKey, int], Tensor] = {}
 
     def similarities(self, scoring: ScoringConfig, options: str, shots: int) -> Similarities:
         """Similarity to the first supports.
@@ -89,17 +89,17 @@ class ComparedImage:
         for key in scoring.keys:
             # The student against the teacher is the same with any support.
             name = (options, key, 0 if key[0] is MapKind.TEACHER_STUDENT else shots)
-            if name not in self._found:
+            if name not in self._similarities:
                 alone = dict.fromkeys(MapKind, (0.0, 0.0, 0.0))
                 first, second, third = (float(scale == key[1]) for scale in range(3))
                 alone[key[0]] = (first, second, third)
                 supports = self._draw.first(shots, key)
                 with torch.inference_mode():
-                    found = image_similarities(
+                    fresh = image_similarities(
                         self.features, self._unit, supports, replace(scoring, fusion=alone)
                     )
-                self._found[name] = found[key]
-            result[key] = self._found[name]
+                self._similarities[name] = fresh[key]
+            result[key] = self._similarities[name]
         return result
 
 
@@ -132,8 +132,8 @@ class _ScoredMaps:
         support: Sequence[StudyFeatures],
         image_size: int,
     ) -> None:
-        wanted = [_only_needed(image, recipe.keys) for image in support]
-        self._scorer = ImageScorer(model, recipe, wanted, image_size)
+        reduced = [_only_needed(image, recipe.keys) for image in support]
+        self._scorer = ImageScorer(model, recipe, reduced, image_size)
         self._shots = len(support)
         self._scorings = [
             (scoring, comparison_options(scoring)) for scoring in self._scorer.scorings
@@ -268,11 +268,11 @@ def prepare_maps(
 def _only_needed(image: StudyFeatures, keys: Sequence[MapKey]) -> StudyFeatures:
     """The scales that the product would encode; its measure of alignment sees no more."""
     scales, features = needed_scales(keys), image.slices
-    kept = SliceFeatures(
+    slices = SliceFeatures(
         {scale: features.teacher[scale] for scale in scales["teacher"]},
         {scale: features.student[scale] for scale in scales["student"]},
     )
-    return replace(image, slices=kept)
+    return replace(image, slices=slices)
 
 
 def _blurred(raw: Tensor, sigma: float) -> Tensor:

@@ -131,7 +131,7 @@ def without_teacher(scoring: ImageScoringConfig) -> ImageScoringConfig:
     """The same with the student's features wherever the teacher's are compared with the support."""
 
     def changed(part: ScoringConfig) -> ScoringConfig:
-        own, given, residual = (
+        own, fitted, residual = (
             part.fusion.get(kind, _NONE)
             for kind in (MapKind.SELF_DISTILLATION, MapKind.TEACHER_SUPPORT, MapKind.RESIDUAL)
         )
@@ -139,9 +139,9 @@ def without_teacher(scoring: ImageScoringConfig) -> ImageScoringConfig:
             part,
             {
                 MapKind.SELF_DISTILLATION: (
-                    own[0] + given[0] + residual[0],
-                    own[1] + given[1] + residual[1],
-                    own[2] + given[2] + residual[2],
+                    own[0] + fitted[0] + residual[0],
+                    own[1] + fitted[1] + residual[1],
+                    own[2] + fitted[2] + residual[2],
                 ),
                 MapKind.TEACHER_SUPPORT: _NONE,
                 MapKind.RESIDUAL: _NONE,

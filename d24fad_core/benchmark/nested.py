@@ -48,7 +48,7 @@ def choose_without_task(rows: Sequence[SummaryRow]) -> list[NestedRow]:
     tasks = sorted({row.task for row in honest})
     if len(tasks) < 2:
         return []
-    found = []
+    choices = []
     for shots in sorted({row.shots for row in honest}):
         here = [row for row in honest if row.shots == shots]
         for candidates in (TRAINING_FREE, ALL_METHODS):
@@ -65,5 +65,5 @@ def choose_without_task(rows: Sequence[SummaryRow]) -> list[NestedRow]:
                     sorted(whole),
                     key=lambda name: float(np.mean([whole[name][other] for other in others])),
                 )
-                found.append(NestedRow(candidates, shots, task, method, whole[method][task]))
-    return found
+                choices.append(NestedRow(candidates, shots, task, method, whole[method][task]))
+    return choices

@@ -33,13 +33,13 @@ class OfficialScores:
     """Image scores of the published protocol.
 
     Attributes:
-        kept: index, among the images that were given, of each image that has a score, in the
+        cases: index, among the images that were given, of each image that has a score, in the
             protocol's order: sorted by label, the last incomplete batch left out.
         labels: their labels.
         scores: their scores, 0 to 1, normalised over these images.
     """
 
-    kept: tuple[int, ...]
+    cases: tuple[int, ...]
     labels: tuple[int, ...]
     scores: tuple[float, ...]
 
@@ -119,13 +119,13 @@ def official_scores(
             f"{len(order)} images make no batch of {batch}, and the published protocol drops an "
             "incomplete one; give more images, or use the corrected protocol."
         )
-    kept = order[:whole]
-    highest = _batch_maxima(maps[kept], batch, sigma)
+    cases = order[:whole]
+    highest = _batch_maxima(maps[cases], batch, sigma)
     low, high = highest.min(), highest.max()
     normalised = (highest - low) / max(high - low, np.finfo(np.float64).tiny)
     return OfficialScores(
-        kept=tuple(kept.tolist()),
-        labels=tuple(int(labels[index]) for index in kept),
+        cases=tuple(cases.tolist()),
+        labels=tuple(int(labels[index]) for index in cases),
         scores=tuple(normalised.tolist()),
     )
 

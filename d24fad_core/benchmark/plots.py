@@ -35,13 +35,13 @@ def plot_roc(scores: Sequence[ImageScores], methods: Sequence[str], shots: int, 
     Raises:
         InputError: no run is of these methods and shots.
     """
-    chosen = _chosen(scores, methods, shots)
-    figure, panels = _grid(sorted({one.task for one in chosen}), f"ROC, {shots} shots")
+    selection = _select(scores, methods, shots)
+    figure, panels = _grid(sorted({one.task for one in selection}), f"ROC, {shots} shots")
     along = np.linspace(0.0, 1.0, 201)
     for task, axes in panels.items():
         axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8, linestyle=":")
         for number, method in enumerate(methods):
-            runs = [one for one in chosen if (one.task, one.method) == (task, method)]
+            runs = [one for one in selection if (one.task, one.method) == (task, method)]
             if not runs:
                 continue
             curves = np.stack([_sensitivity_at(one, along) for one in runs])
@@ -69,11 +69,11 @@ def plot_histograms(scores: Sequence[ImageScores], method: str, shots: int, path
     Raises:
         InputError: no run is of this method and shots.
     """
-    chosen = _chosen(scores, [method], shots)
-    tasks = sorted({one.task for one in chosen})
+    selection = _select(scores, [method], shots)
+    tasks = sorted({one.task for one in selection})
     figure, panels = _grid(tasks, f"Scores of {method}, {shots} shots")
     for task, axes in panels.items():
-        runs = [one for one in chosen if one.task == task]
+        runs = [one for one in selection if one.task == task]
         values = np.concatenate([one.scores for one in runs])
         labels = np.concatenate([one.labels for one in runs])
         # A few extreme images would squeeze all others into one bar; they stand in the last ones.
@@ -101,15 +101,15 @@ def plot_bars(rows: Sequence[SummaryRow], methods: Sequence[str], path: Path) ->
     Raises:
         InputError: no row is of these methods.
     """
-    chosen = {
+    values = {
         (row.shots, row.task, row.method): row
         for row in rows
         if row.protocol == CORRECTED and row.method in methods
     }
-    if not chosen:
+    if not values:
         raise InputError(f"no figures of {', '.join(methods)} to draw; run these methods.")
-    every_shots = sorted({shots for shots, _, _ in chosen})
-    names = {task for _, task, _ in chosen}
+    every_shots = sorted({shots for shots, _, _ in values})
+    names = {task for _, task, _ in values}
     tasks = [*sorted(names - {MEAN_OF_TASKS}), *sorted(names & {MEAN_OF_TASKS})]
     figure = Figure(
         figsize=(max(6.0, 1.7 * len(tasks)), 2.6 * len(every_shots) + 1.3), layout="constrained"
@@ -120,19 +120,19 @@ def plot_bars(rows: Sequence[SummaryRow], methods: Sequence[str], path: Path) ->
     lowest = 0.5
     for axes, shots in zip(panels, every_shots, strict=True):
         for number, method in enumerate(methods):
-            found = [
-                (place, chosen[shots, task, method].auroc)
+            bars = [
+                (place, values[shots, task, method].auroc)
                 for place, task in enumerate(tasks)
-                if (shots, task, method) in chosen
+                if (shots, task, method) in values
             ]
-            if not found:
+            if not bars:
                 continue
-            x = np.array([place for place, _ in found]) + (number - (len(methods) - 1) / 2) * width
-            means = np.array([value.mean for _, value in found])
+            x = np.array([place for place, _ in bars]) + (number - (len(methods) - 1) / 2) * width
+            means = np.array([value.mean for _, value in bars])
             errors = np.array(
                 [
                     (max(v.mean - v.interval[0], 0.0), max(v.interval[1] - v.mean, 0.0))
-                    for _, v in found
+                    for _, v in bars
                 ]
             ).T
             lowest = min(lowest, float((means - errors[0]).min()))
@@ -203,18 +203,18 @@ def plot_protocol_gap(rows: Sequence[SummaryRow], path: Path) -> None:
     _save(figure, path)
 
 
-def _chosen(scores: Sequence[ImageScores], methods: Sequence[str], shots: int) -> list[ImageScores]:
-    chosen = [
+def _select(scores: Sequence[ImageScores], methods: Sequence[str], shots: int) -> list[ImageScores]:
+    selection = [
         one
         for one in scores
         if one.method in methods and one.shots == shots and one.protocol == CORRECTED
     ]
-    if not chosen:
+    if not selection:
         raise InputError(
             f"no corrected scores of {', '.join(methods)} at {shots} shots to draw; run these "
             "methods."
         )
-    return chosen
+    return selection
 
 
 def _sensitivity_at(run: ImageScores, along: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -232,11 +232,11 @@ def _grid(tasks: Sequence[str], title: str) -> tuple[Figure, dict[str, Axes]]:
     panels = np.atleast_1d(figure.subplots(rows, columns, squeeze=False)).ravel()
     for axes in panels[len(tasks) :]:
         axes.set_axis_off()
-    found = dict(zip(tasks, panels, strict=False))
-    for task, axes in found.items():
+    panel_of = dict(zip(tasks, panels, strict=False))
+    for task, axes in panel_of.items():
         axes.set_title(task, fontsize=10)
         axes.tick_params(labelsize=8)
-    return figure, found
+    return figure, panel_of
 
 
 def _legend(figure: Figure, panels: Iterable[Axes], note: str) -> None:

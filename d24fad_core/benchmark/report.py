@@ -52,17 +52,17 @@ def write_report(
     pairs: list[DifferenceRow] = []
     for other in main[1:]:
         pairs.extend(differences(measured, main[0], other))
-    chosen = choose_without_task(rows)
+    nested = choose_without_task(rows)
     document = {
         "notice": RESEARCH_USE_ONLY,
         "version": __version__,
         "resamples": rounds,
         "rows": [asdict(row) for row in rows],
         "differences": [asdict(row) for row in pairs],
-        "chosen_without_task": [asdict(row) for row in chosen],
+        "chosen_without_task": [asdict(row) for row in nested],
     }
     write_text(folder / SUMMARY_FILE, json.dumps(document, indent=2, allow_nan=False) + "\n")
-    write_text(folder / TABLE_FILE, benchmark_table(rows, pairs, chosen))
+    write_text(folder / TABLE_FILE, benchmark_table(rows, pairs, nested))
 
     plots = folder / PLOT_FOLDER
     plot_bars(rows, main, plots / "bars.png")
@@ -86,7 +86,7 @@ def main_methods(rows: Sequence[SummaryRow]) -> list[str]:
     """
     honest = [row for row in rows if row.protocol == CORRECTED]
     present = {row.method for row in honest}
-    chosen = [method for method in _MAIN_METHODS if method in present]
+    methods = [method for method in _MAIN_METHODS if method in present]
     others = [row for row in honest if row.method not in _MAIN_METHODS]
     tasks = {row.task for row in others}
     over = MEAN_OF_TASKS if MEAN_OF_TASKS in tasks else next(iter(sorted(tasks)), "")
@@ -96,5 +96,5 @@ def main_methods(rows: Sequence[SummaryRow]) -> list[str]:
         if best is not None:
             wins[best.method] = wins.get(best.method, 0) + 1
     if wins:
-        chosen.append(max(wins, key=lambda method: wins[method]))
-    return chosen or sorted(present)[:4]
+        methods.append(max(wins, key=lambda method: wins[method]))
+    return methods or sorted(present)[:4]

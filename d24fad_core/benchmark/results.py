@@ -86,10 +86,10 @@ def read_scores(path: Path, key: str) -> tuple[ImageScores, ...] | None:
         document = json.loads(path.read_text(encoding="utf-8"))
         if document["key"] != key:
             return None
-        found = []
+        scores = []
         for one in document["scores"]:
             images = document["images"][one["protocol"]]
-            found.append(
+            scores.append(
                 ImageScores(
                     task=document["task"],
                     method=one["method"],
@@ -102,6 +102,6 @@ def read_scores(path: Path, key: str) -> tuple[ImageScores, ...] | None:
                     scores=tuple(one["values"]),
                 )
             )
-        return tuple(found)
+        return tuple(scores)
     except (OSError, ValueError, KeyError, TypeError):
         return None

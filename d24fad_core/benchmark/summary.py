@@ -175,7 +175,7 @@ def _measure(runs: Sequence[ImageScores], rounds: int, seed: int) -> MeasuredRun
             values[name].append(measure(run.labels, run.scores))
             sums[name] += getattr(again, name) / len(keys)
         by_draw.setdefault(run.draw, []).append(again.auroc)
-    arrays = {name: np.array(found) for name, found in values.items()}
+    arrays = {name: np.array(figures) for name, figures in values.items()}
     trainings = {key[0] for key in keys if key[0] is not None}
     return MeasuredRuns(
         row=SummaryRow(

@@ -38,9 +38,9 @@ def benchmark_table(
     """
     blocks = ["# Benchmark on images", f"**{RESEARCH_USE_ONLY}**", _READING]
     for shots in sorted({row.shots for row in rows}):
-        chosen = [row for row in rows if row.shots == shots]
+        selection = [row for row in rows if row.shots == shots]
         blocks.append(f"## {shots} shots")
-        blocks.extend(_shots_blocks(chosen, shots))
+        blocks.extend(_shots_blocks(selection, shots))
         paired = [row for row in differences if row.shots == shots]
         if paired:
             blocks.extend(_difference_blocks(paired))
@@ -229,13 +229,13 @@ def _ordered_methods(rows: Sequence[SummaryRow]) -> list[str]:
 
 
 def _runs(rows: Sequence[SummaryRow], *, trained: bool) -> str:
-    chosen = [row for row in rows if row.trained is trained]
-    if not chosen:
+    selection = [row for row in rows if row.trained is trained]
+    if not selection:
         return ""
-    draws = _range([row.draws for row in chosen])
+    draws = _range([row.draws for row in selection])
     if not trained:
         return f"{draws} draws"
-    return f"{draws} draws x {_range([row.seeds for row in chosen])} seeds"
+    return f"{draws} draws x {_range([row.seeds for row in selection])} seeds"
 
 
 def _range(counts: Sequence[int]) -> str:

@@ -76,24 +76,24 @@ def analyse_case(
         Planes by name; with several their fusion stands last.
     """
     key = _key(detector, support, volume, options)
-    kept = _read(path, key)
-    if kept is not None:
-        return kept
+    earlier = _read(path, key)
+    if earlier is not None:
+        return earlier
     runs: dict[str, tuple[Plane, ...]] = {plane.value: (plane,) for plane in options.planes}
     if len(options.planes) > 1:
         runs[FUSION] = options.planes
-    found = {}
+    analyses = {}
     for name, planes in runs.items():
         begin = time.perf_counter()
         result = detector.detect(volume, support, replace(options, planes=planes))
-        found[name] = PlaneAnalysis(
+        analyses[name] = PlaneAnalysis(
             result.heatmap.astype(np.float16).astype(np.float32),
             result.case_score,
             result.calibration.threshold,
             time.perf_counter() - begin,
         )
-    _write(path, key, found)
-    return found
+    _write(path, key, analyses)
+    return analyses
 
 
 def kept_analyses(path: Path) -> dict[str, PlaneAnalysis]:
@@ -102,10 +102,10 @@ def kept_analyses(path: Path) -> dict[str, PlaneAnalysis]:
     Raises:
         InputError: there is no such cell, or it is damaged.
     """
-    kept = _read(path, None)
-    if kept is None:
+    analyses = _read(path, None)
+    if analyses is None:
         raise InputError(f"{path} is no whole analysis; run the benchmark again.")
-    return kept
+    return analyses
 
 
 def _key(detector: Detector, support: SupportSet, volume: Volume, options: DetectionOptions) -> str:
@@ -119,7 +119,7 @@ def _key(detector: Detector, support: SupportSet, volume: Volume, options: Detec
     return hash_bytes(json.dumps(shaping).encode())
 
 
-def _write(path: Path, key: str, found: dict[str, PlaneAnalysis]) -> None:
+def _write(path: Path, key: str, analyses: dict[str, PlaneAnalysis]) -> None:
     header = {
         "key": key,
         "planes": {
@@ -128,10 +128,10 @@ def _write(path: Path, key: str, found: dict[str, PlaneAnalysis]) -> None:
                 "threshold": part.threshold,
                 "seconds": part.seconds,
             }
-            for name, part in found.items()
+            for name, part in analyses.items()
         },
     }
-    maps = {name: part.heatmap.astype(np.float16) for name, part in found.items()}
+    maps = {name: part.heatmap.astype(np.float16) for name, part in analyses.items()}
     with whole_file(path) as temporary, temporary.open("wb") as stream:
         np.savez_compressed(stream, header=np.array(json.dumps(header)), **maps)
 

@@ -56,7 +56,7 @@ def draw_case(
             axes = panels[2 * number + column]
             _draw_slice(axes, display, volume, index)
             if with_heatmap:
-                shown = axes.imshow(
+                image = axes.imshow(
                     display.picture(heatmap, index),
                     **{"cmap": "inferno", "vmin": 0.0, "vmax": scale.maximum},
                     extent=(0.0, width, height, 0.0),
@@ -66,7 +66,7 @@ def draw_case(
             axes.set(xlim=(0.0, width), ylim=(height, 0.0))
             what = "heatmap" if with_heatmap else words
             axes.set_title(f"{display.plane.value} {index}: {what}", fontsize=9)
-    figure.colorbar(shown, ax=panels, fraction=0.02, pad=0.01, label="anomaly score, z")
+    figure.colorbar(image, ax=panels, fraction=0.02, pad=0.01, label="anomaly score, z")
     figure.supxlabel(
         f"Blue outline: lesion. White outline: marked, z of {threshold:.1f} and more. "
         f"{RESEARCH_USE_ONLY}",

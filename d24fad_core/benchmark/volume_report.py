@@ -50,19 +50,19 @@ def write_volume_report(plan: VolumeBenchmark, results: Sequence[VolumeResult]) 
             _draw(plan, result, results)
 
 
-def _draw(plan: VolumeBenchmark, chosen: VolumeResult, results: Sequence[VolumeResult]) -> None:
-    cases = {case.name: case for case in plan.cohorts[chosen.contrast].cases}
-    for place, name in best_and_worst(dict(chosen.evaluation.case_aurocs)):
+def _draw(plan: VolumeBenchmark, reference: VolumeResult, results: Sequence[VolumeResult]) -> None:
+    cases = {case.name: case for case in plan.cohorts[reference.contrast].cases}
+    for place, name in best_and_worst(dict(reference.evaluation.case_aurocs)):
         volume = read_volume(cases[name].path, plan.modality)
         truth = read_lesions(cases[name], volume)
         for result in results:
-            if (result.contrast, result.planes) != (chosen.contrast, chosen.planes):
+            if (result.contrast, result.planes) != (reference.contrast, reference.planes):
                 continue
-            kept = kept_analyses(analysis_file(plan, result.contrast, result.method, name))
+            analyses = kept_analyses(analysis_file(plan, result.contrast, result.method, name))
             draw_case(
                 volume,
                 truth,
-                kept[chosen.planes].heatmap,
+                analyses[reference.planes].heatmap,
                 result.threshold,
                 f"{result.contrast}, {place} case {name}, {result.method}, {result.planes}: voxel "
                 f"AUROC {result.evaluation.case_aurocs[name]:.3f}",

@@ -43,16 +43,16 @@ def volume_table(results: Sequence[VolumeResult]) -> str:
     blocks = ["# Benchmark on volumes", f"**{RESEARCH_USE_ONLY}**", _READING]
     contrasts = list(dict.fromkeys(result.contrast for result in results))
     for contrast in contrasts:
-        chosen = [result for result in results if result.contrast == contrast]
-        voxels = chosen[0].evaluation.voxels
+        selection = [result for result in results if result.contrast == contrast]
+        voxels = selection[0].evaluation.voxels
         kind = "case" if voxels.images == 1 else "cases"
         blocks.append(f"## {contrast}")
         blocks.append(
             f"{voxels.images} {kind}, {voxels.lesions} lesions; prevalence {voxels.prevalence:.2%}."
         )
-        blocks.append(_contrast_table(chosen))
+        blocks.append(_contrast_table(selection))
         blocks.append("Sensitivity at false positives a scan:")
-        blocks.append(_froc_table(chosen))
+        blocks.append(_froc_table(selection))
     if len(contrasts) > 1:
         blocks.append("## Mean of contrasts")
         blocks.append(_mean_table(results, contrasts))

@@ -96,13 +96,13 @@ def find_cohorts(root: Path) -> dict[str, Cohort]:
     Raises:
         InputError: there is none, or one lacks a part.
     """
-    found = sorted(path.parent for path in root.glob("*/support") if path.is_dir())
-    if not found:
+    folders = sorted(path.parent for path in root.glob("*/support") if path.is_dir())
+    if not folders:
         raise InputError(
             f"no cohort in {root}; the layout is ROOT/<contrast>/support, cases and masks, as "
             "`d24fad simulate ROOT/<contrast> --contrast <contrast>` writes them."
         )
-    return {folder.name: find_cohort(folder) for folder in found}
+    return {folder.name: find_cohort(folder) for folder in folders}
 
 
 def run_volume_benchmark(
@@ -227,10 +227,10 @@ def _measure(
 
         report("support", 0.0)
         detector = Detector(model, card, plan.out / "features", scoring)
-        found = _measure_method(plan, contrast, method, detector, support, report)
+        measures = _measure_method(plan, contrast, method, detector, support, report)
         results.extend(
             VolumeResult(contrast, method, planes, threshold, seconds, evaluation)
-            for planes, (threshold, seconds, evaluation) in found.items()
+            for planes, (threshold, seconds, evaluation) in measures.items()
         )
     return results
 
@@ -261,10 +261,10 @@ def _measure_method(
             cases.setdefault(planes, []).append(measured)
             seconds.setdefault(planes, []).append(part.seconds)
             thresholds[planes] = part.threshold
-    found = {}
+    measures = {}
     for planes, analysed in cases.items():
         progress(f"measuring {planes}", 1.0)
         evaluation = measure_cases(analysed, thresholds[planes], rounds=plan.rounds)
         mean = sum(seconds[planes]) / len(seconds[planes])
-        found[planes] = (thresholds[planes], mean, evaluation)
-    return found
+        measures[planes] = (thresholds[planes], mean, evaluation)
+    return measures

@@ -23,12 +23,12 @@ class Cases:
 
     Attributes:
         studies: those that can be analysed.
-        refused: why each of the others cannot.
+        refusals: why each of the others cannot.
         modality: of all, as sidecars and suffixes tell it; None where they do not.
     """
 
     studies: tuple[ListedStudy, ...]
-    refused: tuple[str, ...]
+    refusals: tuple[str, ...]
     modality: Modality | None
 
 
@@ -52,10 +52,10 @@ def find_cases(dataset: BidsDataset, selection: Selection, normals: Normals) -> 
         )
     # Where the normals are plain files, the first case stands for what is compared.
     pattern = normals.scans[0] if normals.scans else scans[0]
-    studies, refused = [], []
+    studies, refusals = [], []
     for scan in scans:
         if reason := _refusal(scan, pattern):
-            refused.append(reason)
+            refusals.append(reason)
             continue
         doubt = scanner_warning(scan, normals.scans)
         studies.append(
@@ -66,7 +66,7 @@ def find_cases(dataset: BidsDataset, selection: Selection, normals: Normals) -> 
                 warnings=() if doubt is None else (doubt,),
             )
         )
-    return Cases(tuple(studies), tuple(refused), _modality([pattern, *scans]))
+    return Cases(tuple(studies), tuple(refusals), _modality([pattern, *scans]))
 
 
 def _refusal(scan: BidsScan, pattern: BidsScan) -> str | None:

@@ -56,10 +56,10 @@ class Selection:
 
     def includes(self, name: ScanName) -> bool:
         """Whether a scan of this name is meant, whatever its suffix."""
-        wanted = {**self.entities, "sub": self.participants, "ses": self.sessions}
+        required = {**self.entities, "sub": self.participants, "ses": self.sessions}
         return all(
             not values or name.entities.get(entity, "") in values
-            for entity, values in wanted.items()
+            for entity, values in required.items()
         )
 
 
@@ -109,13 +109,13 @@ class BidsDataset:
                     "by --suffix which are to be compared."
                 )
             suffix = next(iter(anatomical), suffixes[0] if len(suffixes) == 1 else None)
-        chosen = [(path, name) for path, name in images if name.suffix == suffix]
-        if not chosen:
+        matches = [(path, name) for path, name in images if name.suffix == suffix]
+        if not matches:
             raise InputError(
                 f"{self.root}: has no scan of the kind that is asked for; among the participants, "
                 f"sessions and filters that were given there are {', '.join(suffixes) or 'none'}."
             )
-        return [self._scan(path, name) for path, name in chosen]
+        return [self._scan(path, name) for path, name in matches]
 
     def all_scans(self, selection: Selection) -> list[BidsScan]:
         """The scans that are meant, of every suffix unless one is named; may be none."""

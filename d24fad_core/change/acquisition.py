@@ -60,8 +60,8 @@ def _linear(
         return prior * np.float32(there.gain) + np.float32(there.offset)
     gain = float(np.sqrt(there.gain / back.gain))
     middle = float(np.median(prior[inside]))
-    wanted = (there.gain * middle + there.offset + (middle - back.offset) / back.gain) / 2.0
-    return prior * np.float32(gain) + np.float32(wanted - gain * middle)
+    target = (there.gain * middle + there.offset + (middle - back.offset) / back.gain) / 2.0
+    return prior * np.float32(gain) + np.float32(target - gain * middle)
 
 
 def _field(

@@ -29,8 +29,8 @@ def blurred_to(study: Volume, other: Volume, turn: NDArray[np.float64]) -> NDArr
         (I, J, K) on the grid of `study`.
     """
     own = _spread(study.affine)
-    wanted = turn @ _spread(other.affine) @ turn.T
-    values, vectors = np.linalg.eigh(wanted - own)
+    target = turn @ _spread(other.affine) @ turn.T
+    values, vectors = np.linalg.eigh(target - own)
     missing = vectors @ np.diag(np.maximum(values, 0.0)) @ vectors.T
     axes = study.affine[:3, :3] / np.array(study.spacing)
     along = np.einsum("ia,ij,ja->a", axes, missing, axes)

@@ -75,8 +75,8 @@ def _sentence(error: OSError) -> str:
     return f"{place}{reason}; {remedy}, then try again."
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(flag: bool) -> None:
+    if flag:
         typer.echo(f"d24fad {__version__}. {RESEARCH_USE_ONLY}")
         raise typer.Exit
 

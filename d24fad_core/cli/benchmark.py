@@ -126,16 +126,16 @@ def benchmark(
         from d24fad_core.benchmark.report import TABLE_FILE, write_report
     from d24fad_core.images.image_folder import list_tasks
 
-    found = list_tasks(data)
+    names = list_tasks(data)
     trainings = {
-        chosen.value: _training(chosen.value, steps, image_size, teacher)
-        for chosen in dict.fromkeys(preset or [Preset.DEFAULT])
+        choice.value: _training(choice.value, steps, image_size, teacher)
+        for choice in dict.fromkeys(preset or [Preset.DEFAULT])
     }
     plan = ImageBenchmark(
         data=data,
         out=out,
-        tasks=tuple(found),
-        held_out=_held_out(data, found, _values(tasks)),
+        tasks=tuple(names),
+        held_out=_held_out(data, names, _values(tasks)),
         methods=_methods(_values(methods), tuple(trainings), protocol),
         trainings=trainings,
         settings=CellSettings(
@@ -160,29 +160,29 @@ def benchmark(
     say(f"wrote {out / TABLE_FILE}")
 
 
-def _values(given: list[str] | None) -> list[str]:
+def _values(texts: list[str] | None) -> list[str]:
     """Values of an option that takes several, each of which may hold commas."""
-    return [part.strip() for value in given or [] for part in value.split(",") if part.strip()]
+    return [part.strip() for value in texts or [] for part in value.split(",") if part.strip()]
 
 
-def _shots(given: list[str]) -> tuple[int, ...]:
-    found = []
-    for value in given or ["2", "4", "8"]:
+def _shots(texts: list[str]) -> tuple[int, ...]:
+    counts = []
+    for value in texts or ["2", "4", "8"]:
         if not value.isdecimal() or int(value) < 2:
             raise ConfigurationError(f"--shots {value} cannot be used; give whole numbers from 2.")
-        found.append(int(value))
-    return tuple(sorted(set(found)))
+        counts.append(int(value))
+    return tuple(sorted(set(counts)))
 
 
-def _held_out(data: Path, found: list[str], names: list[str]) -> tuple[str, ...]:
+def _held_out(data: Path, present: list[str], names: list[str]) -> tuple[str, ...]:
     for name in names:
-        if name not in found:
+        if name not in present:
             raise InputError(
-                f"no task '{name}' under {data}; there are {', '.join(found) or 'none'}."
+                f"no task '{name}' under {data}; there are {', '.join(present) or 'none'}."
             )
-    if not found:
+    if not present:
         raise InputError(f"no task under {data}; the layout is ROOT/TASK/train/good and so on.")
-    return tuple(dict.fromkeys(names or found))
+    return tuple(dict.fromkeys(names or present))
 
 
 def _methods(
@@ -190,12 +190,12 @@ def _methods(
 ) -> "tuple[Method, ...]":
     from d24fad_core.benchmark.methods import choose_methods, default_methods
 
-    chosen = choose_methods(names, default_methods())
+    choice = choose_methods(names, default_methods())
     if names:
-        return chosen
+        return choice
     return tuple(
         method
-        for method in chosen
+        for method in choice
         if method.training in (None, *presets)
         and (method.official or protocol is not Protocol.OFFICIAL)
     )

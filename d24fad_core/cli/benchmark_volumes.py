@@ -139,8 +139,8 @@ def benchmark_volumes(
     )
     results: list[VolumeResult] = []
     with spoken_warnings(), progress_bar("benchmark") as report:
-        for found in run_volume_benchmark(plan, report):
-            results.extend(found)
+        for part in run_volume_benchmark(plan, report):
+            results.extend(part)
             # Written again after each contrast, so that there is something to look at early.
             write_volume_report(plan, results)
     say(f"wrote {out / TABLE_FILE}")

@@ -213,7 +213,7 @@ def bids(
         write=DerivativeWriter(out.absolute(), html),
     )
     rows = DerivativeRows(out, cases.studies)
-    for reason in cases.refused:
+    for reason in cases.refusals:
         warn(f"not analysed: {reason}.")
     try:
         with spoken_warnings():
@@ -231,7 +231,7 @@ def bids(
         ) from None
     for row in rows.failures:
         warn(f"not analysed: {row.study}: {row.error}")
-    _tell(summary, out, len(cases.refused), quiet=quiet)
+    _tell(summary, out, len(cases.refusals), quiet=quiet)
 
 
 def _entities(filters: "tuple[str, ...] | list[str]") -> dict[str, list[str]]:
@@ -258,16 +258,16 @@ def _write_group(dataset: "BidsDataset", selection: "Selection", out: Path, *, q
         typer.echo(RESEARCH_USE_ONLY)
 
 
-def _tell(summary: "ScanSummary", out: Path, refused: int, *, quiet: bool) -> None:
+def _tell(summary: "ScanSummary", out: Path, refusals: int, *, quiet: bool) -> None:
     if not quiet:
         typer.echo(
-            f"{out}: {summary.analysed} scans analysed, {summary.failed + refused} not, "
+            f"{out}: {summary.analysed} scans analysed, {summary.failed + refusals} not, "
             f"{summary.skipped} done before."
         )
         typer.echo(RESEARCH_USE_ONLY)
-    if summary.failed or refused:
+    if summary.failed or refusals:
         raise InputError(
-            f"{summary.failed + refused} scans could not be analysed, for the reasons above; "
+            f"{summary.failed + refusals} scans could not be analysed, for the reasons above; "
             "choose others by --participant-label, --session-label or --filter, or mend them and "
             "repeat the command."
         )

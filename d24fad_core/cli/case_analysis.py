@@ -195,9 +195,11 @@ def nearest_normals(
 ) -> list[MatchedNormal]:
     """The normals that are most like the first findings, laid on the study."""
     names = [study.name for study in studies]
-    wanted = [finding.nearest_normal for finding in result.findings if finding.nearest_normal]
-    if not wanted:
+    nearest = [finding.nearest_normal for finding in result.findings if finding.nearest_normal]
+    if not nearest:
         shares = [use.share for use in result.provenance.supports]
-        wanted = [names[shares.index(max(shares))]]
-    chosen = list(dict.fromkeys(wanted))[:_NORMALS_SHOWN]
-    return [detector.match(query, studies[names.index(name)], support, options) for name in chosen]
+        nearest = [names[shares.index(max(shares))]]
+    names_shown = list(dict.fromkeys(nearest))[:_NORMALS_SHOWN]
+    return [
+        detector.match(query, studies[names.index(name)], support, options) for name in names_shown
+    ]

@@ -65,7 +65,7 @@ def check_contrasts(
     contrasts: Sequence[str] | None,
     support: Sequence[Path] | None,
     out: Path,
-    refused: Mapping[str, object],
+    unsupported: Mapping[str, object],
 ) -> dict[str, Path]:
     """Check what was given along with `--image`, before anything slow.
 
@@ -74,7 +74,7 @@ def check_contrasts(
         contrasts: what was given as `--image`; without, nothing is checked.
         support: what was given as `--support`.
         out: where results go.
-        refused: values of options by name that do not go with several contrasts.
+        unsupported: values of options by name that do not go with several contrasts.
 
     Raises:
         ConfigurationError: they do not go together.
@@ -90,7 +90,7 @@ def check_contrasts(
         raise ConfigurationError(
             f"{images[0]} and --image: give one study, or each contrast as --image NAME=FILE."
         )
-    for name, value in refused.items():
+    for name, value in unsupported.items():
         if value:
             raise ConfigurationError(
                 f"{name} goes with a single study; leave it out, or give one contrast without "

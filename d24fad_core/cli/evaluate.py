@@ -131,9 +131,9 @@ def _images(
     )
     from d24fad_core.images.image_folder import find_task, list_tasks
 
-    found = list_tasks(root)
-    if task not in found:
-        raise InputError(f"no task '{task}' under {root}; there are {', '.join(found) or 'none'}.")
+    tasks = list_tasks(root)
+    if task not in tasks:
+        raise InputError(f"no task '{task}' under {root}; there are {', '.join(tasks) or 'none'}.")
     scoring = ImageScoringConfig.from_dict(card.image_scoring)
     methods = {DEFAULT: scoring, NEAREST_NEIGHBOUR: nearest_neighbour_images(scoring)}
     results = evaluate_images(
@@ -287,6 +287,6 @@ def _print(document: dict[str, Any]) -> None:
         for name in methods:
             table.add_column(name.replace("_", " "), justify="right")
         for key, heading in _COLUMNS.items():
-            shown = [figures[key] for figures in methods.values()]
-            table.add_row(heading, *("-" if value is None else f"{value:.4f}" for value in shown))
+            row = [figures[key] for figures in methods.values()]
+            table.add_row(heading, *("-" if value is None else f"{value:.4f}" for value in row))
     Console().print(table)

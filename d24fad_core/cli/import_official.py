@@ -41,10 +41,10 @@ def import_official(
 
     state = official_state(**read_official(checkpoint))
     model = D24FAD(PAPER, build_teacher(PAPER.teacher, teacher_weights))
-    wanted = {key for key in model.state_dict() if not key.startswith("teacher.")}
-    given = {key for key in state if not key.startswith("teacher.")}
-    if given != wanted:
-        differing = sorted(given ^ wanted)
+    own = {key for key in model.state_dict() if not key.startswith("teacher.")}
+    official = {key for key in state if not key.startswith("teacher.")}
+    if official != own:
+        differing = sorted(official ^ own)
         raise CheckpointError(
             f"{checkpoint} does not hold the published architecture: {len(differing)} parameters "
             f"differ (first: {differing[0]})."

@@ -133,21 +133,21 @@ def support_paths(paths: Sequence[Path]) -> list[Path]:
     from d24fad_core.io.dicom.series import holds_dicom
     from d24fad_core.io.reading import FORMATS, find_studies
 
-    found: list[Path] = []
+    candidates: list[Path] = []
     for path in paths:
         if not path.is_dir() or holds_dicom(path):
-            found.append(path)
+            candidates.append(path)
         elif studies := find_studies(path):
-            found.extend(studies)
+            candidates.extend(studies)
         else:
             raise InputError(
                 f"{path}: an empty support, no study lies directly in this folder; give the folder "
                 f"that holds normal studies and no others ({FORMATS} each)."
             )
-    results = [path for path in found if is_own_result(path)]
+    results = [path for path in candidates if is_own_result(path)]
     for path in results:
         warn(f"{path} is a result of this program, no patient, and was left out of the support.")
-    return [path for path in found if path not in results]
+    return [path for path in candidates if path not in results]
 
 
 def _opened(paths: Sequence[Path], opener: Callable[[Path], _Study]) -> list[_Study]:

@@ -141,8 +141,8 @@ def train(
     sources: list[EpisodeSource] = []
     console = Console(stderr=True)
     with console.status("reading the normal images"):
-        for chosen, files in _tasks(images, task, leave_out):
-            sources.append(ImageEpisodes.from_files(chosen, files, config.image_size))
+        for task_name, files in _tasks(images, task, leave_out):
+            sources.append(ImageEpisodes.from_files(task_name, files, config.image_size))
     from d24fad_core.cli.studies import read_study
     from d24fad_core.io.reading import find_studies
 
@@ -197,11 +197,11 @@ def _tasks(
         if task or leave_out:
             raise ConfigurationError("--task and --leave-out choose among --images; give it too.")
         return []
-    found = list_tasks(images)
-    for asked in [*(task or []), *(leave_out or [])]:
-        if asked not in found:
+    present = list_tasks(images)
+    for task_name in [*(task or []), *(leave_out or [])]:
+        if task_name not in present:
             raise InputError(
-                f"no task '{asked}' under {images}; there are {', '.join(found) or 'none'}."
+                f"no task '{task_name}' under {images}; there are {', '.join(present) or 'none'}."
             )
-    chosen = [name for name in (task or found) if name not in (leave_out or [])]
-    return [(name, list_normals(images, name)) for name in chosen]
+    selection = [name for name in (task or present) if name not in (leave_out or [])]
+    return [(name, list_normals(images, name)) for name in selection]

@@ -102,21 +102,21 @@ def train_decoder(
         part.load_state_dict(taught.state_dict())
     decoder.eval()
     with progress_bar("threshold", quiet=quiet) as progress:
-        chosen = choose_threshold(decoder, held_out, SPACING_MM**3 / 1000.0, progress)
+        choice = choose_threshold(decoder, held_out, SPACING_MM**3 / 1000.0, progress)
     card = DecoderCard(
         name=name,
         network=options.network,
         voxel_mm=SPACING_MM,
-        threshold=chosen.log_odds,
+        threshold=choice.log_odds,
         training={
             "options": options.to_dict(),
             "initial": None if start_card is None else start_card.weights_hash,
             "people": [folder.name for folder in people],
             "sha256": data.sources,
             "threshold": (
-                f"best mean Dice ({chosen.mean_dice:.2f}) of {chosen.cases} anomalies planted "
-                f"into {chosen.people} people who do not teach; their median has "
-                f"{chosen.median_marked_ml:.2f} ml marked untouched"
+                f"best mean Dice ({choice.mean_dice:.2f}) of {choice.cases} anomalies planted "
+                f"into {choice.people} people who do not teach; their median has "
+                f"{choice.median_marked_ml:.2f} ml marked untouched"
             ),
         },
     )
@@ -124,6 +124,6 @@ def train_decoder(
     save_decoder(decoder, card, folder)
     if not quiet:
         console = Console(markup=False, highlight=False)
-        console.print(f"threshold {chosen.log_odds:+.1f}: {card.training['threshold']}")
+        console.print(f"threshold {choice.log_odds:+.1f}: {card.training['threshold']}")
         typer.echo(folder)
         console.print(RESEARCH_USE_ONLY, style="bold")

@@ -70,23 +70,23 @@ class UnitFeatures:
 
     def __init__(self, features: SliceFeatures, rows: Tensor | None = None) -> None:
         self._features, self._rows = features, rows
-        self._found: dict[MapKey, Tensor] = {}
+        self._unit: dict[MapKey, Tensor] = {}
 
     def of(self, key: MapKey) -> Tensor:
         """For a map that compares with the support, as the search goes through it, (H, S, W, C)."""
-        if key not in self._found:
-            self._found[key] = self._made(*key)
-        return self._found[key]
+        if key not in self._unit:
+            self._unit[key] = self._make(*key)
+        return self._unit[key]
 
-    def _made(self, kind: MapKind, scale: int) -> Tensor:
+    def _make(self, kind: MapKind, scale: int) -> Tensor:
         if kind is MapKind.RESIDUAL:
             explained = self.of((MapKind.SELF_DISTILLATION, scale))
             return F.normalize(self.of((MapKind.TEACHER_SUPPORT, scale)) - explained, dim=-1)
         of_teacher = kind is MapKind.TEACHER_SUPPORT
         values = (self._features.teacher if of_teacher else self._features.student)[scale]
-        chosen = values if self._rows is None else values[self._rows]
+        part = values if self._rows is None else values[self._rows]
         # Turned while they are small, and divided in place: `F.normalize` without its copies.
-        turned = chosen.permute(2, 0, 3, 1).contiguous().float()
+        turned = part.permute(2, 0, 3, 1).contiguous().float()
         return turned.div_(
             torch.linalg.vector_norm(turned, dim=-1, keepdim=True).clamp_min_(_LEAST)
         )
@@ -105,25 +105,25 @@ def encode_images(model: D24FAD, images: Tensor, keys: Sequence[MapKey]) -> Iter
         images: (S, 1 or 3, N, N) in [0, 1].
         keys: the maps that are wanted.
     """
-    wanted = needed_scales(keys)
+    scales = needed_scales(keys)
     device = next(model.parameters()).device
     for start in range(0, len(images), CHUNK):
         part = images[start : start + CHUNK]
         filled = torch.cat([part, part[:1].expand(CHUNK - len(part), -1, -1, -1)])
         with torch.inference_mode():
-            if wanted["student"]:
+            if scales["student"]:
                 teacher, embedding = model.embed(filled.to(device))
-                finest = min(wanted["student"])
+                finest = min(scales["student"])
                 student = dict(enumerate(model.student(embedding, finest), finest))
             else:
                 teacher, student = model.teacher_features(filled.to(device)), {}
         yield SliceFeatures(
-            {scale: _kept(teacher[scale][: len(part)]) for scale in wanted["teacher"]},
-            {scale: _kept(student[scale][: len(part)]) for scale in wanted["student"]},
+            {scale: _store(teacher[scale][: len(part)]) for scale in scales["teacher"]},
+            {scale: _store(student[scale][: len(part)]) for scale in scales["student"]},
         )
 
 
-def _kept(features: Tensor) -> Tensor:
+def _store(features: Tensor) -> Tensor:
     """As features are kept, in memory like on disk: sums are rounded by the order of memory."""
     return features.half().contiguous().cpu()
 
@@ -162,7 +162,7 @@ class PreparedImages:
             if key[0] is not MapKind.TEACHER_STUDENT
         }
 
-    def offered(self, key: MapKey) -> Tensor:
+    def candidates(self, key: MapKey) -> Tensor:
         """Unit features as the search takes them, (H, 1, K, 1, W, C)."""
         return self._units[key][:, None, :, None]
 
@@ -197,16 +197,16 @@ def load_features(path: Path) -> StudyFeatures | None:
 
     A cache that cannot be read is no error: the features are computed again.
     """
-    found: dict[str, dict[int, Tensor]] = {name: {} for name in _PARTS}
+    parts: dict[str, dict[int, Tensor]] = {name: {} for name in _PARTS}
     try:
         with open_tensors(path) as stored:
             for key in stored.keys():  # noqa: SIM118 - no mapping, it only has keys()
                 name, _, scale = key.partition(".")
                 if scale:
-                    found[name][int(scale)] = stored.get_tensor(key)
+                    parts[name][int(scale)] = stored.get_tensor(key)
             metadata = stored.metadata()
             return StudyFeatures(
-                slices=SliceFeatures(**found),
+                slices=SliceFeatures(**parts),
                 foreground=stored.get_tensor("foreground").bool(),
                 similarity=float(metadata["similarity"]),
             )

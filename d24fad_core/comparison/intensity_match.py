@@ -40,19 +40,19 @@ def match_intensities(
     Returns:
         The map; the identity where nothing is inside or the study is constant there.
     """
-    values, wanted = study[inside].double(), reference[inside].double()
+    values, targets = study[inside].double(), reference[inside].double()
     if values.numel() > _SAMPLES:
         every = torch.linspace(0, values.numel() - 1, _SAMPLES).long()
-        values, wanted = values[every], wanted[every]
+        values, targets = values[every], targets[every]
     if values.numel() < 2 or float(values.var()) < _SMALLEST_VARIANCE:
         return IntensityMatch(1.0, 0.0)
-    gain = float(wanted.median() / values.median().clamp_min(1e-6))
+    gain = float(targets.median() / values.median().clamp_min(1e-6))
     offset = 0.0
     for _ in range(_ROUNDS):
-        errors = (gain * values + offset - wanted).abs()
+        errors = (gain * values + offset - targets).abs()
         agree = errors <= errors.quantile(agreeing)
-        centre, target = values[agree].mean(), wanted[agree].mean()
+        centre, target = values[agree].mean(), targets[agree].mean()
         spread = ((values[agree] - centre) ** 2).mean().clamp_min(_SMALLEST_VARIANCE)
-        gain = float(((values[agree] - centre) * (wanted[agree] - target)).mean() / spread)
+        gain = float(((values[agree] - centre) * (targets[agree] - target)).mean() / spread)
         offset = float(target - gain * centre)
     return IntensityMatch(gain, offset)

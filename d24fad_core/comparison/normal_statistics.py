@@ -35,11 +35,11 @@ class NormalStatistics:
     offset: dict[MapKey, Tensor]
     unit: dict[MapKey, float]
 
-    def standardise(self, found: dict[MapKey, Tensor], places: Tensor) -> dict[MapKey, Tensor]:
+    def standardise(self, by_map: dict[MapKey, Tensor], places: Tensor) -> dict[MapKey, Tensor]:
         """Bring distance maps, (B, H, W), of slices `places`, (B,), to units of the normals."""
         return {
             key: (values - self.offset[key][places]) / self.unit[key]
-            for key, values in found.items()
+            for key, values in by_map.items()
         }
 
 
@@ -79,8 +79,8 @@ def compare_normals(studies: Sequence[StudyFeatures], scoring: ScoringConfig) ->
     for query in studies:
         parts = []
         for start in range(0, len(places), CHUNK):
-            chosen = places[start : start + CHUNK]
-            parts.append(similarities(query.slices[chosen], chosen, studies, scoring))
+            block = places[start : start + CHUNK]
+            parts.append(similarities(query.slices[block], block, studies, scoring))
         collected.append({key: torch.cat([part[key] for part in parts]) for key in parts[0]})
     foreground = tuple(study.foreground[places] for study in studies)
     return NormalComparisons(places, count, tuple(collected), foreground)

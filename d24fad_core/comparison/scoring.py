@@ -188,10 +188,10 @@ class ImageScoringConfig:
         fields = cls.__dataclass_fields__
         missing, unknown = set(fields) - set(values), set(values) - set(fields)
         if missing or unknown:
-            told = [f"lacks {name}" for name in sorted(missing)]
-            told += [f"has an unknown {name}" for name in sorted(unknown)]
+            faults = [f"lacks {name}" for name in sorted(missing)]
+            faults += [f"has an unknown {name}" for name in sorted(unknown)]
             raise CheckpointError(
-                f"the image scoring on the model card {', '.join(told)}; install the library "
+                f"the image scoring on the model card {', '.join(faults)}; install the library "
                 "version that wrote it, or copy the card again."
             )
         in_place = values["in_place"]

@@ -36,17 +36,17 @@ def similarities(
     reach = torch.tensor([-1, 0, 1] if scoring.neighbours else [0])
     slices = (places[:, None] + reach).clamp(0, len(supports[0]) - 1)
     # Neighbouring slices share their neighbours.
-    wanted, where = torch.unique(slices, return_inverse=True)
+    rows, where = torch.unique(slices, return_inverse=True)
     unit = UnitFeatures(query)
 
     def searched(key: MapKey) -> Tensor:
-        asked, radius = unit.of(key), scoring.radius(key[1])
+        queries, radius = unit.of(key), scoring.radius(key[1])
         # One study after the other keeps the working set small.
         return torch.cat(
             [
                 highest_similarity(
-                    asked,
-                    UnitFeatures(study.slices, wanted).of(key)[:, where][:, :, None],
+                    queries,
+                    UnitFeatures(study.slices, rows).of(key)[:, where][:, :, None],
                     radius,
                 )
                 for study in supports
@@ -70,7 +70,7 @@ def image_similarities(
     """
 
     def searched(key: MapKey) -> Tensor:
-        return highest_similarity(unit.of(key), supports.offered(key), scoring.radius(key[1]))
+        return highest_similarity(unit.of(key), supports.candidates(key), scoring.radius(key[1]))
 
     return _similarities(query, scoring, searched)
 
@@ -78,55 +78,55 @@ def image_similarities(
 def _similarities(
     query: SliceFeatures, scoring: ScoringConfig, searched: Callable[[MapKey], Tensor]
 ) -> Similarities:
-    found: Similarities = {}
+    result: Similarities = {}
     for key in scoring.keys:
         kind, scale = key
         if kind is MapKind.TEACHER_STUDENT:
             distance = distance_maps(
                 (query.student[scale].float(),), (query.teacher[scale].float(),)
             )[0]
-            found[key] = 1.0 - distance[:, None]
+            result[key] = 1.0 - distance[:, None]
         else:
-            found[key] = searched(key)
-    return found
+            result[key] = searched(key)
+    return result
 
 
 def distances(
-    model: D24FAD, found: Mapping[MapKey, Tensor], members: Sequence[int] | None = None
+    model: D24FAD, by_map: Mapping[MapKey, Tensor], members: Sequence[int] | None = None
 ) -> dict[MapKey, Tensor]:
     """Weigh the support studies at each position and take the expected distance.
 
     Args:
         model: whose learn-to-weight decides, see `learnt_shares`.
-        found: see `similarities`.
+        by_map: see `similarities`.
         members: indices of the studies that count; None takes all.
 
     Returns:
         (B, H, W) a map.
     """
     result = {}
-    for key, similarity in found.items():
+    for key, similarity in by_map.items():
         if key[0] is MapKind.TEACHER_STUDENT:
             result[key] = 1.0 - similarity[:, 0]
         else:
-            chosen = similarity if members is None else similarity[:, list(members)]
+            part = similarity if members is None else similarity[:, list(members)]
             # Slice by slice: threads divide a batch by its size, and a value is rounded by where
             # it lies in its thread's part.
-            rows = [chosen[row : row + 1] for row in range(len(chosen))]
+            rows = [part[row : row + 1] for row in range(len(part))]
             result[key] = torch.cat(
                 [expected_distance(_shares(model, row, key[1]), row) for row in rows]
             )
     return result
 
 
-def study_shares(model: D24FAD, found: Mapping[MapKey, Tensor], studies: int) -> Tensor:
+def study_shares(model: D24FAD, by_map: Mapping[MapKey, Tensor], studies: int) -> Tensor:
     """Share of each support study, averaged over maps, slices and positions, (K,).
 
     Where no map compares with the support, nobody has a share.
     """
     shares = [
         _shares(model, similarity, key[1]).mean(dim=(0, 2, 3))
-        for key, similarity in found.items()
+        for key, similarity in by_map.items()
         if key[0] is not MapKind.TEACHER_STUDENT
     ]
     return torch.stack(shares).mean(dim=0) if shares else torch.zeros(studies)

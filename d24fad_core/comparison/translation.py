@@ -80,24 +80,24 @@ def _distance(
     means: dict[int, Tensor],
     scale: int,
 ) -> Tensor:
-    asked, mean = _unit(query, scale), means[scale]
-    size = asked.shape[-1]
+    query_unit, mean = _unit(query, scale), means[scale]
+    size = query_unit.shape[-1]
     inside = F.adaptive_avg_pool2d(query.foreground[:, None].float(), size)[:, 0] > 0.5
     if not inside.any():
         return torch.zeros(inside.shape)
-    typical, seen = _rows(mean[places], inside), _rows(asked, inside)
-    translation, kept = _trimmed_fit(typical, seen, _RIDGE)
-    whitening = _whitening((seen - translation(typical))[kept])
-    white = asked.movedim(1, -1) @ whitening
+    typical, seen = _rows(mean[places], inside), _rows(query_unit, inside)
+    translation, inliers = _trimmed_fit(typical, seen, _RIDGE)
+    whitening = _whitening((seen - translation(typical))[inliers])
+    white = query_unit.movedim(1, -1) @ whitening
     nearest = [
         _nearest(white, translation(_unit(study, scale).movedim(1, -1)) @ whitening, places)
         for study in supports
     ]
-    found = torch.stack(nearest).mean(dim=0)[inside]
+    distance = torch.stack(nearest).mean(dim=0)[inside]
     context = [_resized(means[other], size)[places] for other in _CONTEXT if other in means]
-    expected = _expected(_rows(torch.cat(context or [mean[places]], dim=1), inside), found)
+    expected = _expected(_rows(torch.cat(context or [mean[places]], dim=1), inside), distance)
     # Half in logarithms: dividing by all of it makes noise of quiet tissue.
-    scaled = found / expected.sqrt()
+    scaled = distance / expected.sqrt()
     result = torch.full(inside.shape, float(scaled.median()))
     result[inside] = scaled
     return result
@@ -114,26 +114,26 @@ class _LinearMap:
         return values @ weights[:-1] + weights[-1]
 
 
-def _trimmed_fit(given: Tensor, wanted: Tensor, ridge: float) -> tuple[_LinearMap, Tensor]:
+def _trimmed_fit(inputs: Tensor, outputs: Tensor, ridge: float) -> tuple[_LinearMap, Tensor]:
     """Ridge regression over the positions that it explains best.
 
     Args:
-        given: (N, C).
-        wanted: (N, C').
+        inputs: (N, C).
+        outputs: (N, C').
         ridge: penalty, see `_ridge`.
 
     Returns:
         The map, and which positions taught it, (N,) bool.
     """
-    ones = torch.ones(len(given), 1, dtype=torch.float64)
-    rows, targets = torch.cat([given.double(), ones], dim=1), wanted.double()
-    kept = torch.ones(len(rows), dtype=torch.bool)
+    ones = torch.ones(len(inputs), 1, dtype=torch.float64)
+    rows, targets = torch.cat([inputs.double(), ones], dim=1), outputs.double()
+    inliers = torch.ones(len(rows), dtype=torch.bool)
     solution = _ridge(rows, targets, ridge)
     for _ in range(_REFITS):
         error = (targets - rows @ solution).pow(2).sum(dim=1)
-        kept = error <= error.kthvalue(max(1, int(_KEPT * len(error)))).values
-        solution = _ridge(rows[kept], targets[kept], ridge)
-    return _LinearMap(solution), kept
+        inliers = error <= error.kthvalue(max(1, int(_KEPT * len(error)))).values
+        solution = _ridge(rows[inliers], targets[inliers], ridge)
+    return _LinearMap(solution), inliers
 
 
 def _ridge(rows: Tensor, targets: Tensor, penalty: float) -> Tensor:
@@ -171,9 +171,9 @@ def _nearest(white: Tensor, normal: Tensor, places: Tensor) -> Tensor:
     return best.sqrt()
 
 
-def _expected(context: Tensor, found: Tensor) -> Tensor:
+def _expected(context: Tensor, distances: Tensor) -> Tensor:
     """(N,) how large a distance the tissue at each position lets one expect in this case."""
-    logarithms = torch.log(found + 1e-6)[:, None]
+    logarithms = torch.log(distances + 1e-6)[:, None]
     fitted, _ = _trimmed_fit(context, logarithms, _RIDGE_OF_SIZES)
     return torch.exp(fitted(context)[:, 0])
 

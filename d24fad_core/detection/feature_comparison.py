@@ -80,12 +80,12 @@ class FeatureComparison:
         """See `Comparison.prepare`."""
         scoring = self._plane_scoring()  # refuses before minutes are spent
         frame = self._frame(studies[0], options.ct_window)
-        kept: list[SupportStudy] = []
+        members: list[SupportStudy] = []
         features: dict[Plane, list[StudyFeatures]] = {plane: [] for plane in options.planes}
         for index, study in enumerate(studies):
             progress(f"reading support {study.name}", index / (len(studies) + 1))
             profile, by_plane = self._features(study, frame, options)
-            kept.append(SupportStudy(study.name, study.content_hash, profile))
+            members.append(SupportStudy(study.name, study.content_hash, profile))
             for plane in options.planes:
                 features[plane].append(by_plane[plane])
         progress("comparing the normals", len(studies) / (len(studies) + 1))
@@ -95,14 +95,14 @@ class FeatureComparison:
             path = self._cache.reference(paths, translate=self._translate)
             references.append(self._reference(frame, plane, features[plane], path, scoring))
         scales = [
-            self._scale(chosen, frame)
+            self._scale(planes, frame)
             for count in range(1, len(references) + 1)
-            for chosen in combinations(references, count)
+            for planes in combinations(references, count)
         ]
-        likenesses = mutual_likeness(kept)
+        likenesses = mutual_likeness(members)
         progress("support ready", 1.0)
         return SupportSet(
-            studies=tuple(kept),
+            studies=tuple(members),
             modality=studies[0].modality,
             frame=frame,
             ct_window=options.ct_window,
@@ -200,7 +200,7 @@ class FeatureComparison:
             plane: self._cache.features(study, frame, plane, options) for plane in options.planes
         }
         cached = {plane: load_features(path) for plane, path in paths.items() if path is not None}
-        features = {plane: found for plane, found in cached.items() if found is not None}
+        features = {plane: entry for plane, entry in cached.items() if entry is not None}
         profile_path = self._cache.profile(study, frame, options)
         profile = None if profile_path is None else load_profile(profile_path)
         if profile is not None and len(features) == len(options.planes):

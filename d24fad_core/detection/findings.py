@@ -58,7 +58,7 @@ def find_findings(
     large_enough[0] = False
 
     offset = np.array([part.start for part in occupied])
-    found = []
+    findings = []
     for label in np.flatnonzero(large_enough):
         bounds = statistics["bounding_boxes"][label].astype(int)
         first, last = bounds[0::2], bounds[1::2]
@@ -67,10 +67,12 @@ def find_findings(
         mask[occupied][region][inside] = 1
         voxels = np.argwhere(inside) + (offset + first)
         scores = heatmap[occupied][region][inside].astype(np.float64)
-        found.append(_measure(voxels, scores, affine, slice_axis, voxel_ml))
+        findings.append(_measure(voxels, scores, affine, slice_axis, voxel_ml))
 
-    found.sort(key=lambda finding: (-finding.peak_score, -finding.volume_ml, finding.peak_voxel))
-    return mask, tuple(replace(finding, rank=rank) for rank, finding in enumerate(found, start=1))
+    findings.sort(key=lambda finding: (-finding.peak_score, -finding.volume_ml, finding.peak_voxel))
+    return mask, tuple(
+        replace(finding, rank=rank) for rank, finding in enumerate(findings, start=1)
+    )
 
 
 def label_findings(mask: NDArray[np.uint8], findings: Sequence[Finding]) -> NDArray[np.uint16]:

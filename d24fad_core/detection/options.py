@@ -92,11 +92,11 @@ def check_prepared(support: SupportSet, options: DetectionOptions) -> None:
     """
     prepared = {plane for scale in support.scales for plane in scale.planes}
     missing = [plane.value for plane in options.planes if plane not in prepared]
-    wanted = options.comparison or support.comparison
+    comparison = options.comparison or support.comparison
     differs = missing or (support.ct_window, support.register, support.comparison) != (
         options.ct_window,
         options.register,
-        wanted,
+        comparison,
     )
     if differs:
         raise SupportError(
@@ -104,5 +104,5 @@ def check_prepared(support: SupportSet, options: DetectionOptions) -> None:
             f"window {support.ct_window}, registration {support.register}, comparison "
             f"{support.comparison.value}; the analysis asks for "
             f"{', '.join(p.value for p in options.planes)}, {options.ct_window}, "
-            f"{options.register}, {wanted.value}. Prepare it with the same options."
+            f"{options.register}, {comparison.value}. Prepare it with the same options."
         )

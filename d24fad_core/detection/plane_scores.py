@@ -86,13 +86,13 @@ def score_translated_plane(
     """
     places = torch.nonzero(stack.foreground.any(dim=(1, 2)))[:, 0]
     progress("looking at the study", 0.0)
-    shown = SliceStack(stack.images[places], stack.foreground[places], stack.grid)
-    query = encode_study(model, shown, 1.0, scoring.keys)
+    slices = SliceStack(stack.images[places], stack.foreground[places], stack.grid)
+    query = encode_study(model, slices, 1.0, scoring.keys)
     progress("translating the normals", 0.2)
     fused = torch.zeros(stack.images.shape)
     with torch.inference_mode():
-        found = translated_distances(query, places, reference.features, scoring)
-        standardised = reference.statistics.standardise(found, places)
+        by_map = translated_distances(query, places, reference.features, scoring)
+        standardised = reference.statistics.standardise(by_map, places)
         fused[places] = fuse(standardised, scoring, model.teacher.info, stack.grid.image_size)
     shares = (1.0 / len(reference.features),) * len(reference.features)
     smooth = centred(blur(fused, scoring, stack.grid.thickness), stack.foreground)
@@ -126,22 +126,22 @@ def _compare(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Fused map, shares, and distance from each normal (K, B, N, N) of a chunk of slices."""
     with torch.inference_mode():
-        found = similarities(encoded, places, reference.features, scoring)
-        standardised = reference.statistics.standardise(distances(model, found), places)
+        by_map = similarities(encoded, places, reference.features, scoring)
+        standardised = reference.statistics.standardise(distances(model, by_map), places)
         fused = fuse(standardised, scoring, model.teacher.info, stack.grid.image_size)
         return (
             fused,
-            study_shares(model, found, len(reference.features)),
-            _apart(model, found, scoring, stack.grid.image_size, len(reference.features)).half(),
+            study_shares(model, by_map, len(reference.features)),
+            _apart(model, by_map, scoring, stack.grid.image_size, len(reference.features)).half(),
         )
 
 
 def _apart(
-    model: D24FAD, found: Similarities, scoring: ScoringConfig, image_size: int, studies: int
+    model: D24FAD, by_map: Similarities, scoring: ScoringConfig, image_size: int, studies: int
 ) -> Tensor:
     """Distance from each normal, all maps that compare with normals weighed as in the fusion."""
     maps = {
-        key: 1.0 - values for key, values in found.items() if key[0] is not MapKind.TEACHER_STUDENT
+        key: 1.0 - values for key, values in by_map.items() if key[0] is not MapKind.TEACHER_STUDENT
     }
     if not maps:
         return torch.zeros((studies, 1, 1, 1))

@@ -56,8 +56,8 @@ def prepare_plane(
             if len(others) > 1
             else statistics
         )
-        found = comparisons.leave_one_out(model, study, others)
-        standardised = units.standardise(found, comparisons.places)
+        by_map = comparisons.leave_one_out(model, study, others)
+        standardised = units.standardise(by_map, comparisons.places)
         fused = fuse(standardised, scoring, model.teacher.info, grid.image_size)
         held_out.append(blur(fused, scoring, thickness))
 
@@ -81,10 +81,10 @@ def prepare_translated_plane(
     runs, foregrounds = [], []
     for number, study in enumerate(features):
         others = [other for index, other in enumerate(features) if index != number]
-        chosen = StudyFeatures(study.slices[places], study.foreground[places], study.similarity)
+        normal = StudyFeatures(study.slices[places], study.foreground[places], study.similarity)
         with torch.inference_mode():
-            runs.append(translated_distances(chosen, places, others, scoring))
-        foregrounds.append(chosen.foreground)
+            runs.append(translated_distances(normal, places, others, scoring))
+        foregrounds.append(normal.foreground)
     statistics = statistics_of(model, runs, places, len(features[0]), scoring)
     thickness = grid.thickness * len(features[0]) / len(places)
     held_out = []

@@ -53,7 +53,7 @@ def find_cohort(root: Path) -> Cohort:
                 "ROOT/masks/<case>.nii.gz for the cases with lesions."
             )
     masks = {study_name(path): path for path in find_studies(root / "masks")}
-    found = tuple(
+    cases = tuple(
         Case(path.name, path, masks.pop(study_name(path), None))
         for path in find_studies(root / "cases")
     )
@@ -62,12 +62,12 @@ def find_cohort(root: Path) -> Cohort:
             f"{next(iter(masks.values()))} belongs to no case: {root / 'cases'} has none of that "
             "name. A case whose mask is not found would count as normal; rename it."
         )
-    if not any(case.mask for case in found):
+    if not any(case.mask for case in cases):
         raise InputError(
             f"no case under {root / 'cases'} has a mask of its own name in {root / 'masks'}; "
             "nothing can be measured without one."
         )
-    return Cohort(tuple(find_studies(root / "support")), found)
+    return Cohort(tuple(find_studies(root / "support")), cases)
 
 
 def check_case(case: Case, support: Sequence[Volume], modality: Modality | None) -> None:

@@ -69,26 +69,26 @@ def evaluate_images(
             f"task '{task.name}' has {len(task.train_good)} images in train/good; {shots} shots "
             "need as many. Give fewer shots."
         )
-    chosen = [
+    support_draws = [
         np.random.default_rng([seed, draw]).choice(len(task.train_good), shots, replace=False)
         for draw in range(draws)
     ]
     tests = [*task.test_good, *task.test_ungood]
     labels = [0] * len(task.test_good) + [1] * len(task.test_ungood)
-    wanted = sorted({int(index) for draw in chosen for index in draw})
+    members = sorted({int(index) for draw in support_draws for index in draw})
     results = {}
     for number, (name, scoring) in enumerate(methods.items()):
         progress(f"{name}: features", number / len(methods))
         supports = dict(
             zip(
-                wanted,
-                _encode(model, [task.train_good[i] for i in wanted], scoring, image_size),
+                members,
+                _encode(model, [task.train_good[i] for i in members], scoring, image_size),
                 strict=True,
             )
         )
         queries = _encode(model, tests, scoring, image_size)
         by_draw = []
-        for draw, indices in enumerate(chosen):
+        for draw, indices in enumerate(support_draws):
             progress(f"{name}: draw {draw + 1}", (number + draw / draws) / len(methods))
             scorer = ImageScorer(model, scoring, [supports[int(i)] for i in indices], image_size)
             by_draw.append([scorer.score(query) for query in queries])
@@ -98,7 +98,7 @@ def evaluate_images(
             auroc=tuple(auroc(labels, scores) for scores in by_draw),
             average_precision=tuple(average_precision(labels, scores) for scores in by_draw),
             interval=bootstrap_interval(labels, np.mean(by_draw, axis=0).tolist()),
-            supports=tuple(tuple(task.train_good[i].name for i in draw) for draw in chosen),
+            supports=tuple(tuple(task.train_good[i].name for i in draw) for draw in support_draws),
             scores=dict(zip(names, zip(*by_draw, strict=True), strict=True)),
         )
     return results
@@ -107,8 +107,8 @@ def evaluate_images(
 def _encode(
     model: D24FAD, files: list[Path], scoring: ImageScoringConfig, image_size: int
 ) -> list[StudyFeatures]:
-    found: list[StudyFeatures] = []
+    features: list[StudyFeatures] = []
     for start in range(0, len(files), 64):
         images = to_unit(load_images(files[start : start + 64], image_size))
-        found.extend(encode_each(model, images, scoring.keys))
-    return found
+        features.extend(encode_each(model, images, scoring.keys))
+    return features

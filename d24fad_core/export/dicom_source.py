@@ -120,10 +120,10 @@ def _check_grid(
     images: Sequence[Dataset], shape: Sequence[int], affine: NDArray[np.float64], folder: Path
 ) -> None:
     """Refuse a series whose slices are not those of the volume, one by one."""
-    found = (int(images[0].Columns), int(images[0].Rows), len(images))
-    if found != tuple(shape):
+    grid = (int(images[0].Columns), int(images[0].Rows), len(images))
+    if grid != tuple(shape):
         raise InputError(
-            f"{folder}: a series of shape {found}, but the result has {tuple(shape)}; give the "
+            f"{folder}: a series of shape {grid}, but the result has {tuple(shape)}; give the "
             "series that was analysed."
         )
     lps = _LPS_TO_RAS @ affine

@@ -40,8 +40,8 @@ def send(client: DICOMwebClient, objects: Iterable[Dataset]) -> None:
             f"{client.base_url}: did not take the results ({type(error).__name__}: {error}); check "
             "the address and whether it accepts STOW-RS."
         ) from error
-    refused = len(answer.get("FailedSOPSequence", []))
-    if refused:
+    refusals = len(answer.get("FailedSOPSequence", []))
+    if refusals:
         raise InputError(
-            f"{client.base_url}: refused {refused} of the objects; ask whoever runs the archive."
+            f"{client.base_url}: refused {refusals} of the objects; ask whoever runs the archive."
         )

@@ -133,13 +133,13 @@ def choose_slices(
         Indices of at most `count` slices by falling score.
     """
     by_score = sorted(range(len(slice_scores)), key=lambda index: -slice_scores[index])
-    chosen = by_score[:1]
+    choice = by_score[:1]
     for finding in findings:
         first, last = finding.slice_range
-        if not any(first <= index <= last for index in chosen):
-            chosen.append(max(range(first, last + 1), key=lambda index: slice_scores[index]))
+        if not any(first <= index <= last for index in choice):
+            choice.append(max(range(first, last + 1), key=lambda index: slice_scores[index]))
     for index in by_score:
-        if all(abs(index - other) * spacing_mm >= gap_mm for other in chosen):
-            chosen.append(index)
-    chosen += [index for index in by_score if index not in set(chosen)]
-    return sorted(chosen[:count], key=lambda index: -slice_scores[index])
+        if all(abs(index - other) * spacing_mm >= gap_mm for other in choice):
+            choice.append(index)
+    choice += [index for index in by_score if index not in set(choice)]
+    return sorted(choice[:count], key=lambda index: -slice_scores[index])

@@ -38,8 +38,8 @@ def write_heatmap(result: AnomalyResult, path: Path) -> None:
     """
     scale = ColourScale.above(result.calibration.threshold)
     heatmap = result.heatmap.astype(np.float32, copy=False)
-    shown = (scale.threshold, scale.maximum)
-    _write(result, heatmap, "anomaly score, z", path, intent="z score", shown=shown)
+    display_range = (scale.threshold, scale.maximum)
+    _write(result, heatmap, "anomaly score, z", path, intent="z score", display_range=display_range)
 
 
 def write_mask(result: AnomalyResult, path: Path) -> None:
@@ -75,9 +75,9 @@ def write_change_map(change: ChangeResult, path: Path) -> None:
         path: ends in `.nii` or `.nii.gz`; written whole or not at all.
     """
     reach = 2.0 * change.threshold
-    shown = (-reach, reach)
+    display_range = (-reach, reach)
     header = _header(change.heatmap.dtype, change.heatmap.shape, change.affine, "change, z")
-    _write_slices(header, iter(np.moveaxis(change.heatmap, 2, 0)), path, "z score", shown)
+    _write_slices(header, iter(np.moveaxis(change.heatmap, 2, 0)), path, "z score", display_range)
 
 
 def _write(
@@ -87,7 +87,7 @@ def _write(
     path: Path,
     *,
     intent: str = "none",
-    shown: tuple[float, float] = (0.0, 0.0),
+    display_range: tuple[float, float] = (0.0, 0.0),
 ) -> None:
     reduction = result.reduction
     if reduction is None:
@@ -96,7 +96,7 @@ def _write(
     else:
         header = _header(array.dtype, reduction.shape, reduction.affine, description)
         slices = reduction.source_slices(array)
-    _write_slices(header, slices, path, intent, shown)
+    _write_slices(header, slices, path, intent, display_range)
 
 
 def _write_slices(
@@ -104,10 +104,10 @@ def _write_slices(
     slices: Iterator[NDArray[Any]],
     path: Path,
     intent: str,
-    shown: tuple[float, float],
+    display_range: tuple[float, float],
 ) -> None:
     header.set_intent(intent)
-    header["cal_min"], header["cal_max"] = shown
+    header["cal_min"], header["cal_max"] = display_range
     with ExitStack() as stack:
         stream: BinaryIO = stack.enter_context(stack.enter_context(whole_file(path)).open("wb"))
         if path.suffix == ".gz":

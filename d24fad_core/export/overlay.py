@@ -93,7 +93,7 @@ def _draw(query: Volume, result: AnomalyResult) -> Figure:
         label_findings(result.mask, result.findings),
     )
     figure = Figure(figsize=layout.size, facecolor=_BACKGROUND)
-    shown: set[int] = set()
+    visible: set[int] = set()
     for number, index in enumerate(_slices(query, result)):
         draw_slice(figure.add_axes(layout.plain(number)), display, painted, index)
         axes = figure.add_axes(layout.heat(number))
@@ -101,16 +101,16 @@ def _draw(query: Volume, result: AnomalyResult) -> Figure:
         draw_heat(axes, display, painted, index)
         draw_scale_bar(axes, display, painted)
         draw_caption(axes, _slice_words(display, painted, index))
-        shown |= set(np.unique(display.picture(painted.ranks, index)).tolist())
+        visible |= set(np.unique(display.picture(painted.ranks, index)).tolist())
     for number, plane in enumerate(_planes(query) if result.findings else ()):
         _draw_plane(figure.add_axes(layout.plane(number)), plane, painted)
-        shown.add(result.findings[0].rank)
+        visible.add(result.findings[0].rank)
     draw_colour_bar(figure.add_axes(layout.colour_bar()), painted.scale)
     _write_header(figure, layout, query.name, result)
     for number, line in enumerate(_warning_lines(result)):
         top = layout.size[1] - layout.title + 0.06 - number * layout.warning_line
         _write(figure, layout, layout.margin, top, line, 9, _NOTICE)
-    _write_footer(figure, layout, display.plane, result, painted.scale, shown)
+    _write_footer(figure, layout, display.plane, result, painted.scale, visible)
     return figure
 
 
@@ -166,7 +166,7 @@ def _write_footer(
     plane: Plane,
     result: AnomalyResult,
     scale: ColourScale,
-    shown: set[int],
+    visible: set[int],
 ) -> None:
     if scale.maximum == SCALE_MAXIMUM:
         colours = "Colours mean the same score in every case."
@@ -179,7 +179,7 @@ def _write_footer(
         "counted from 0 in the file.",
         f"{colours} Unit: {result.calibration.unit}.",
     ]
-    if hidden := [finding.rank for finding in result.findings if finding.rank not in shown]:
+    if hidden := [finding.rank for finding in result.findings if finding.rank not in visible]:
         named = ", ".join(str(rank) for rank in hidden[:12]) + (", …" if len(hidden) > 12 else "")
         lines.append(f"Findings not in these slices: {named}.")
     _write(figure, layout, layout.margin, layout.footer - 0.12, "\n".join(lines), 8, FAINT)

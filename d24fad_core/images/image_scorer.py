@@ -95,10 +95,10 @@ class ImageScorer:
                 for part in self._parts
             )
 
-    def fused_map(self, found: Sequence[Similarities]) -> Tensor:
+    def fused_map(self, maps: Sequence[Similarities]) -> Tensor:
         """Fused map of one image, (N, N), before the blur, from what `compare` found."""
         with torch.inference_mode():
-            return self._fuse([distances(self._model, each) for each in found])
+            return self._fuse([distances(self._model, each) for each in maps])
 
     def finished_map(self, fused: Tensor) -> Tensor:
         """Anomaly map, (N, N), in z units, from a fused map."""
@@ -123,9 +123,9 @@ class ImageScorer:
         statistics = summarise_normals(self._model, comparisons, members, scoring)
         return _Part(scoring, weight, comparisons, statistics)
 
-    def _fuse(self, found: Sequence[Mapping[MapKey, Tensor]]) -> Tensor:
+    def _fuse(self, maps: Sequence[Mapping[MapKey, Tensor]]) -> Tensor:
         total = torch.zeros(())
-        for part, values in zip(self._parts, found, strict=True):
+        for part, values in zip(self._parts, maps, strict=True):
             standardised = part.statistics.standardise(dict(values), _PLACE)
             total = total + part.weight * fuse(
                 standardised, part.scoring, self._model.teacher.info, self._image_size

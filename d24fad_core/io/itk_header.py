@@ -95,13 +95,13 @@ def _read_header(path: Path, parse: Callable[[str], tuple[str, str] | None]) -> 
 
 
 def _nrrd_field(line: str) -> tuple[str, str] | None:
-    name, found, value = line.partition(": ")
-    return (name, value) if found and not line.startswith("#") and ":=" not in line else None
+    name, separator, value = line.partition(": ")
+    return (name, value) if separator and not line.startswith("#") and ":=" not in line else None
 
 
 def _meta_field(line: str) -> tuple[str, str] | None:
-    name, found, value = line.partition("=")
-    if not found:
+    name, separator, value = line.partition("=")
+    if not separator:
         raise ValueError("a line of the header without '='")  # readers join it to the next one
     return name, value
 

@@ -102,11 +102,11 @@ class KnownStudies:
                 keep((volume, doubt), entry, self._cache, _save)
             study: StudySource = volume
         else:
-            content_hash, found, doubt = known
+            content_hash, own_modality, doubt = known
             study = KnownStudy(
                 study_name(path),
                 content_hash,
-                found,
+                own_modality,
                 lambda: read_volume_and_doubt(path, modality, largest)[0],
             )
         if doubt is not None:
@@ -126,8 +126,8 @@ class KnownStudies:
         except (OSError, ValueError):
             return None  # reading tells what is wrong
         names = [file.name for file in files] if path.is_dir() else [suffix]
-        asked = (READING_SCHEMA, names, hashes, modality and modality.value, largest)
-        return self._folder / f"{hash_bytes(repr(asked).encode())}.json"
+        request = (READING_SCHEMA, names, hashes, modality and modality.value, largest)
+        return self._folder / f"{hash_bytes(repr(request).encode())}.json"
 
 
 def _save(volume_and_doubt: tuple[Volume, str | None], entry: Path) -> None:

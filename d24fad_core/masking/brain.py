@@ -26,8 +26,8 @@ def brain_mask_kind(choice: BrainMask) -> MaskKind:
             "brain mask 'deepbet': deepbet is not installed; pip install 'd24fad[brain]', or "
             "choose 'template'."
         )
-    wanted = choice is not BrainMask.TEMPLATE and installed
-    return MaskKind.DEEPBET if wanted else MaskKind.TEMPLATE
+    by_network = choice is not BrainMask.TEMPLATE and installed
+    return MaskKind.DEEPBET if by_network else MaskKind.TEMPLATE
 
 
 def method_version(kind: MaskKind) -> str:

@@ -54,7 +54,7 @@ class StudyMasks:
         self._always = brain in (BrainMask.DEEPBET, BrainMask.TEMPLATE) or strip_heads
         self._cache = MaskCache(cache)
         self._coverages: dict[str, Coverage] = {}
-        self._told = False
+        self._template_reported = False
 
     def mask_normals(
         self,
@@ -125,8 +125,12 @@ class StudyMasks:
 
     def _tell_of_template(self) -> None:
         """Say once that a better mask could be had."""
-        if self._kind is MaskKind.TEMPLATE and self._brain is BrainMask.AUTO and not self._told:
-            self._told = True
+        if (
+            self._kind is MaskKind.TEMPLATE
+            and self._brain is BrainMask.AUTO
+            and not self._template_reported
+        ):
+            self._template_reported = True
             warnings.warn(
                 "brain masks are those of an average brain laid on each head, which cuts less "
                 "exactly than deepbet does; pip install 'd24fad[brain]'.",
@@ -143,8 +147,8 @@ class StudyMasks:
     ) -> StudySource:
         """A study with a mask, by what is kept of it where possible."""
         method = f"{kind.value} {version}"
-        kept = self._cache.mask(study.content_hash, method)
-        if kept is None:
+        entry = self._cache.mask(study.content_hash, method)
+        if entry is None:
             volume = volume_of(study)
             masked = apply_mask(volume, make(volume), kind)
             mask = masked.mask
@@ -153,12 +157,12 @@ class StudyMasks:
                     study.content_hash, method, KeptMask(mask.inside, masked.content_hash)
                 )
             return masked
-        inside = kept.inside
+        inside = entry.inside
         if isinstance(study, Volume):
             return apply_mask(study, inside, kind)
         return KnownStudy(
             study.name,
-            kept.masked_hash,
+            entry.masked_hash,
             study.modality,
             lambda: apply_mask(volume_of(study), inside, kind),
         )

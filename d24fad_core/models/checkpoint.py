@@ -189,9 +189,9 @@ def load_checkpoint(
             "original weights with --teacher-weights."
         )
     model = D24FAD(card.network, teacher)
-    wanted = {name for name in model.state_dict() if not name.startswith("teacher.")}
-    if set(state) != wanted:
-        differing = sorted(set(state) ^ wanted)
+    names = {name for name in model.state_dict() if not name.startswith("teacher.")}
+    if set(state) != names:
+        differing = sorted(set(state) ^ names)
         raise CheckpointError(
             f"{weights} does not fit the architecture on its card: {len(differing)} parameters "
             f"differ (first: {differing[0]})."

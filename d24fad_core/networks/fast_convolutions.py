@@ -125,8 +125,10 @@ class WinogradConvolution(nn.Module):
         """((tile + 2)², C, C') transformed weights, made when first wanted."""
         if tile not in self._transformed:
             kernel = _KERNEL_TRANSFORMS[tile]
-            made = torch.einsum("ia,jb,ocab->ijco", kernel, kernel, self._weight.double().cpu())
-            self._transformed[tile] = made.flatten(0, 1).to(self._weight).contiguous()
+            transform = torch.einsum(
+                "ia,jb,ocab->ijco", kernel, kernel, self._weight.double().cpu()
+            )
+            self._transformed[tile] = transform.flatten(0, 1).to(self._weight).contiguous()
         return self._transformed[tile]
 
 

@@ -93,13 +93,13 @@ def _plain_convolutions(model: D24FAD) -> list[tuple[str, nn.Conv2d]]:
 
 def _deepest_convolutions(model: D24FAD) -> set[str]:
     """Names of dense convolutions whose output lies at the deepest stride."""
-    found: set[str] = set()
+    names: set[str] = set()
     most = (_PROBE_SIZE // _DEEPEST_STRIDE) ** 2
 
     def remember(name: str) -> Callable[..., None]:
         def hook(_module: nn.Conv2d, _inputs: Any, output: Tensor) -> None:
             if output.shape[2:].numel() <= most:
-                found.add(name)
+                names.add(name)
 
         return hook
 
@@ -109,7 +109,7 @@ def _deepest_convolutions(model: D24FAD) -> set[str]:
         if module.groups == 1 and module.dilation == (1, 1) and not isinstance(module.padding, str)
     ]
     _probe(model, hooks)
-    return found
+    return names
 
 
 def _normalised_convolutions(model: D24FAD) -> list[tuple[str, str]]:

@@ -30,27 +30,27 @@ def nearest_similarity(query: Tensor, support: Tensor, radius: int | None) -> Te
     query, support = F.normalize(query, dim=1), F.normalize(support, dim=2)
     batch, _, height, width = query.shape
     shots = support.shape[1]
-    offered = support.expand(batch, -1, -1, -1, -1)
+    candidates = support.expand(batch, -1, -1, -1, -1)
     if radius is None:
-        asked = query.flatten(2).transpose(1, 2)
-        products = asked[:, None] @ offered.flatten(3)
+        queries = query.flatten(2).transpose(1, 2)
+        products = queries[:, None] @ candidates.flatten(3)
         return products.amax(dim=-1).view(batch, shots, height, width)
     # Row by row one matrix product with all columns, of which the window's are kept: far more
     # arithmetic than needed, and still several times faster than shifting the features about.
     # Rows come first in memory, so that the rows of a step are taken without a copy.
-    asked = query.permute(2, 0, 3, 1).contiguous()
-    keys = offered.permute(3, 0, 2, 1, 4).flatten(3)
+    queries = query.permute(2, 0, 3, 1).contiguous()
+    keys = candidates.permute(3, 0, 2, 1, 4).flatten(3)
     hidden = _outside(width, radius, query.dtype, query.device)[:, None, :]
-    best = asked.new_full((height, batch, width, shots), -1.0)
+    best = queries.new_full((height, batch, width, shots), -1.0)
     for step in _steps(height, radius):
-        products = asked[_kept(height, -step)] @ keys[_kept(height, step)]
+        products = queries[_overlap(height, -step)] @ keys[_overlap(height, step)]
         products = products.view(*products.shape[:3], shots, width) + hidden
         edges = (0, 0, 0, 0, 0, 0, max(-step, 0), max(step, 0))
         best = torch.maximum(best, F.pad(products.amax(dim=-1), edges, value=-1.0))
     return best.permute(1, 3, 0, 2)
 
 
-def highest_similarity(query: Tensor, offered: Tensor, radius: int | None) -> Tensor:
+def highest_similarity(query: Tensor, candidates: Tensor, radius: int | None) -> Tensor:
     """The same search for inference, where what wins in any of several slices of a study counts.
 
     Rows come first in memory and slices are taken by as many as the processor's caches hold: three
@@ -58,31 +58,31 @@ def highest_similarity(query: Tensor, offered: Tensor, radius: int | None) -> Te
 
     Args:
         query: (H, B, W, C), of length 1 at each position.
-        offered: (H, B, K, J, W, C), J slices of each of K studies for each of B slices.
+        candidates: (H, B, K, J, W, C), J slices of each of K studies for each of B slices.
         radius: half-width of the window in feature positions; None searches the whole slice.
 
     Returns:
         (B, K, H, W).
     """
     if radius is None:
-        return _highest_anywhere(query, offered)
+        return _highest_anywhere(query, candidates)
     height, batch, width, _ = query.shape
-    shots, slices = offered.shape[2:4]
+    shots, slices = candidates.shape[2:4]
     seen = min(width, _COLUMNS + 2 * radius)
     size = max(1, _CACHED // (height * width * shots * slices * seen))
     parts = [
-        _highest(query[:, first : first + size], offered[:, first : first + size], radius)
+        _highest(query[:, first : first + size], candidates[:, first : first + size], radius)
         for first in range(0, batch, size)
     ]
     return torch.cat(parts)
 
 
-def _highest_anywhere(query: Tensor, offered: Tensor) -> Tensor:
+def _highest_anywhere(query: Tensor, candidates: Tensor) -> Tensor:
     height, batch, width, channels = query.shape
-    shots = offered.shape[2]
+    shots = candidates.shape[2]
     # One axis after the other: over two that lie apart, `amax` goes value by value.
     every = [
-        (offered[:, one].reshape(-1, channels) @ query[:, one].reshape(-1, channels).T)
+        (candidates[:, one].reshape(-1, channels) @ query[:, one].reshape(-1, channels).T)
         .view(height, shots, -1, height * width)
         .amax(dim=0)
         .amax(dim=1)
@@ -91,33 +91,33 @@ def _highest_anywhere(query: Tensor, offered: Tensor) -> Tensor:
     return torch.stack(every).view(batch, shots, height, width)
 
 
-def _highest(query: Tensor, offered: Tensor, radius: int) -> Tensor:
+def _highest(query: Tensor, candidates: Tensor, radius: int) -> Tensor:
     height, batch, width, channels = query.shape
-    shots, slices = offered.shape[2:4]
-    asked = query.reshape(height * batch, width, channels).transpose(1, 2)
+    shots, slices = candidates.shape[2:4]
+    queries = query.reshape(height * batch, width, channels).transpose(1, 2)
     hidden = _outside(width, radius, query.dtype, query.device)
-    found = []
+    maxima = []
     for first in range(0, width, _COLUMNS):
         last = min(width, first + _COLUMNS)
         seen = slice(max(0, first - radius), min(width, last + radius))
         # Copied at most once here, and not for each step by the matrix product.
-        keys = offered[:, :, :, :, seen].reshape(height * batch, -1, channels)
-        here = asked[:, :, first:last].contiguous()
+        keys = candidates[:, :, :, :, seen].reshape(height * batch, -1, channels)
+        here = queries[:, :, first:last].contiguous()
         parts = (shots, slices, seen.stop - seen.start, last - first)
         # What the window hides of the columns is the same at each step, so it can wait.
         best = _products(keys, here, parts)
         for step in _steps(height, radius):
             if step:
-                above, below = _kept(height, step, batch), _kept(height, -step, batch)
+                above, below = _overlap(height, step, batch), _overlap(height, -step, batch)
                 products = _products(keys[above], here[below], parts)
                 torch.maximum(best[below], products, out=best[below])
-        found.append(best.add_(hidden[seen, first:last]).amax(dim=2))
-    return torch.cat(found, dim=2).view(height, batch, shots, width).permute(1, 2, 0, 3)
+        maxima.append(best.add_(hidden[seen, first:last]).amax(dim=2))
+    return torch.cat(maxima, dim=2).view(height, batch, shots, width).permute(1, 2, 0, 3)
 
 
-def _products(keys: Tensor, asked: Tensor, parts: tuple[int, int, int, int]) -> Tensor:
+def _products(keys: Tensor, queries: Tensor, parts: tuple[int, int, int, int]) -> Tensor:
     """The highest over the slices of each study, (N, K, columns seen, columns asked for)."""
-    return (keys @ asked).view(-1, *parts).amax(dim=2)
+    return (keys @ queries).view(-1, *parts).amax(dim=2)
 
 
 @lru_cache(maxsize=64)
@@ -135,6 +135,6 @@ def _steps(height: int, radius: int) -> range:
     return range(-reach, reach + 1)
 
 
-def _kept(length: int, step: int, entries: int = 1) -> slice:
+def _overlap(length: int, step: int, entries: int = 1) -> slice:
     """The part of an axis that a partner `step` positions away can see, `entries` a position."""
     return slice(max(step, 0) * entries, (length + min(step, 0)) * entries)

@@ -102,9 +102,9 @@ class Student(nn.Module):
         Returns:
             Features of the teacher's shapes at strides 4, 8 and 16, without those left out.
         """
-        hidden, found = embedding, []
+        hidden, scales = embedding, []
         stages = (self.layer1, self.layer2, self.layer3)
         for number, stage in enumerate(stages[: len(stages) - finest]):
             hidden = stage(hidden)
-            found.append(hidden if self.heads is None else self.heads[number](hidden))
-        return tuple(reversed(found))
+            scales.append(hidden if self.heads is None else self.heads[number](hidden))
+        return tuple(reversed(scales))

@@ -59,11 +59,11 @@ class ImageWeighting(nn.Module):
             support: student features of the support, (B, K, C, H, W) a scale.
         """
         weighted, shares = [], []
-        for key, asked, offered in zip(self.keys, query, support, strict=True):
-            keys = key(offered.flatten(0, 1)).view_as(offered)
-            logits = torch.einsum("bkchw,bchw->bk", keys, asked) * self._factor(offered)
+        for key, own, others in zip(self.keys, query, support, strict=True):
+            keys = key(others.flatten(0, 1)).view_as(others)
+            logits = torch.einsum("bkchw,bchw->bk", keys, own) * self._factor(others)
             share = logits.softmax(dim=1)
-            weighted.append(torch.einsum("bk,bkchw->bchw", share, offered))
+            weighted.append(torch.einsum("bk,bkchw->bchw", share, others))
             shares.append(share)
         return WeightedSupport(tuple(weighted), tuple(shares))
 
@@ -81,10 +81,10 @@ class ImageWeighting(nn.Module):
                 scale.
         """
         keys = tuple(
-            _channels_last(key(offered)) * self._factor(offered)
-            for key, offered in zip(self.keys, support, strict=True)
+            _channels_last(key(others)) * self._factor(others)
+            for key, others in zip(self.keys, support, strict=True)
         )
-        return PreparedSupport(tuple(_channels_last(offered) for offered in support), keys)
+        return PreparedSupport(tuple(_channels_last(others) for others in support), keys)
 
     def weigh(self, query: Features, support: PreparedSupport) -> WeightedSupport:
         """Weigh a prepared support: two matrix products a scale, whatever the batch.
@@ -97,10 +97,10 @@ class ImageWeighting(nn.Module):
             What `forward` returns for the same support repeated B times.
         """
         weighted, shares = [], []
-        for asked, offered, keys in zip(query, support.features, support.keys, strict=True):
-            batch, channels, height, width = asked.shape
-            share = (_channels_last(asked) @ keys.T).softmax(dim=1)
-            mixed = (share @ offered).view(batch, height, width, channels)
+        for own, others, keys in zip(query, support.features, support.keys, strict=True):
+            batch, channels, height, width = own.shape
+            share = (_channels_last(own) @ keys.T).softmax(dim=1)
+            mixed = (share @ others).view(batch, height, width, channels)
             weighted.append(mixed.permute(0, 3, 1, 2))
             shares.append(share)
         return WeightedSupport(tuple(weighted), tuple(shares))

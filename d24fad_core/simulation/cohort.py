@@ -191,7 +191,7 @@ def _mask_path(folder: Path, role: Role, index: int) -> Path | None:
 
 def _check_folder(folder: Path, options: SimulationOptions) -> None:
     """Refuse to mix cohorts: with other images, or with files that this one does not have."""
-    wanted = {
+    names = {
         path
         for subject in options.subjects
         for path in (
@@ -205,7 +205,7 @@ def _check_folder(folder: Path, options: SimulationOptions) -> None:
         for path in (folder / name).rglob("*.nii*")
         if not path.name.startswith(".")  # what a killed writer left behind
     }
-    if foreign := sorted(present - wanted):
+    if foreign := sorted(present - names):
         raise ConfigurationError(
             f"{folder} holds {len(foreign)} image(s) that are not of this cohort, such as "
             f"{foreign[0].relative_to(folder)}; choose another folder, or ask for at least as "
@@ -216,14 +216,14 @@ def _check_folder(folder: Path, options: SimulationOptions) -> None:
     identity = _description(options)["identity"]
     path = folder / "cohort.json"
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))["identity"]
+        other = json.loads(path.read_text(encoding="utf-8"))["identity"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(
             f"{path} does not say which cohort {folder} holds ({error}); choose another folder."
         ) from error
-    if found != identity:
+    if other != identity:
         raise ConfigurationError(
-            f"{folder} holds another cohort ({found}) than the one asked for ({identity}); "
+            f"{folder} holds another cohort ({other}) than the one asked for ({identity}); "
             "choose another folder."
         )
 

@@ -251,8 +251,8 @@ def _warped(
 def _coarse(study: Volume, body: _Body) -> sitk.Image:
     """The study at about 4 mm, its window of intensities brought to 0 to 1."""
     low, high = body.limits
-    wanted = np.maximum(np.round(_REGISTRATION_MM / np.array(study.spacing)), 1)
-    factors = np.minimum(wanted, study.shape).astype(int)
+    ratio = np.maximum(np.round(_REGISTRATION_MM / np.array(study.spacing)), 1)
+    factors = np.minimum(ratio, study.shape).astype(int)
     shrunk = sitk.BinShrink(to_simpleitk(study.array, study.affine), factors.tolist())
     return sitk.Clamp((shrunk - low) / (high - low), sitk.sitkFloat32, 0.0, 1.0)
 

@@ -34,8 +34,8 @@ def shrunk(volume: Volume, voxel_mm: float) -> sitk.Image:
 
 def shrink_factors(volume: Volume, voxel_mm: float) -> list[int]:
     """How many voxels along each axis make one of about a size."""
-    wanted = np.maximum(np.round(voxel_mm / np.array(volume.spacing)), 1)
-    return [int(factor) for factor in np.minimum(wanted, volume.shape)]
+    ratio = np.maximum(np.round(voxel_mm / np.array(volume.spacing)), 1)
+    return [int(factor) for factor in np.minimum(ratio, volume.shape)]
 
 
 def rigid_matrix(

@@ -68,12 +68,12 @@ class EmbeddedImages:
             indices: of any shape (...), which the images then have.
         """
 
-        def chosen(values: Tensor) -> Tensor:
-            found = values.index_select(0, indices.flatten())
-            return found.view(*indices.shape, *values.shape[1:])
+        def select(values: Tensor) -> Tensor:
+            rows = values.index_select(0, indices.flatten())
+            return rows.view(*indices.shape, *values.shape[1:])
 
         return EmbeddedImages(
-            tuple(chosen(scale) for scale in self.features), chosen(self.embedding)
+            tuple(select(scale) for scale in self.features), select(self.embedding)
         )
 
 
@@ -146,8 +146,8 @@ def draw_images(
             f"need {queries + shots}."
         )
     if needed <= count:
-        chosen = generator.choice(count, needed, replace=False)
-        query, support = chosen[:queries], chosen[queries:].reshape(shots, groups)
+        indices = generator.choice(count, needed, replace=False)
+        query, support = indices[:queries], indices[queries:].reshape(shots, groups)
     else:
         query = generator.choice(count, queries, replace=False)
         others = np.setdiff1d(np.arange(count), query)

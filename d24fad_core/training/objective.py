@@ -101,8 +101,8 @@ def _by_position(
     # Query and support are all normal, so both are examples of what the teacher sees.
     student = model.student(torch.cat([query.embedding, support.embedding[:, 0]]))
     teacher = tuple(
-        torch.cat([asked, offered[:, 0]])
-        for asked, offered in zip(query.features, support.features, strict=True)
+        torch.cat([own, others[:, 0]])
+        for own, others in zip(query.features, support.features, strict=True)
     )
     tsd = teacher_student_loss(student, teacher, per_position=config.per_position)
     ssd = tsd.new_zeros(())

@@ -116,14 +116,14 @@ class Analyses:
             RequestError: a study cannot be read, or does not fit the others.
             CancelledError: `progress` raised it.
         """
-        found = self.stored(request)
-        if found is not None:
-            return found
+        result = self.stored(request)
+        if result is not None:
+            return result
         with self.turn(progress):
-            found = self.stored(request)  # it may have been analysed while we waited
-            if found is None:
-                found = self._thread.run(lambda: self._run(request, progress))
-            return found
+            result = self.stored(request)  # it may have been analysed while we waited
+            if result is None:
+                result = self._thread.run(lambda: self._run(request, progress))
+            return result
 
     def serve(self, checkpoint: Path) -> None:
         """Analyse with another checkpoint from the next analysis on.

@@ -165,14 +165,14 @@ class ResultStore:
         Raises:
             RequestError: there is none.
         """
-        found = self.find(identifier)
-        if found is None:
+        result = self.find(identifier)
+        if result is None:
             raise RequestError(
                 "unknown_result",
                 f"There is no result '{identifier[:100]}'.",
                 "List the results of an image with GET /d24fad/v1/results?image=ID.",
             )
-        return found
+        return result
 
     def put(
         self,

@@ -26,20 +26,20 @@ def router(services: Services) -> APIRouter:
     def describe(
         support_set: str | None = None, quantity: Quantity = Quantity.CASE_SCORE
     ) -> dict[str, Any]:
-        name, found = calibration(support_set, quantity)
+        name, scores = calibration(support_set, quantity)
         return {
             "support_set": name,
             "support_hash": services.quality.support_hash(name),
             "checkpoint_hash": services.analyses.detector.checkpoint_hash,
             "quantity": quantity.value,
-            "normal_patients": found.patients,
-            "normals": [asdict(normal) for normal in found.normals],
-            "smallest_p_value": found.smallest,
-            "smallest_false_positive_rate": found.smallest,
-            "statement": found.statement(),
+            "normal_patients": scores.patients,
+            "normals": [asdict(normal) for normal in scores.normals],
+            "smallest_p_value": scores.smallest,
+            "smallest_false_positive_rate": scores.smallest,
+            "statement": scores.statement(),
             "curve": [
                 {"threshold": threshold, "false_positive_rate": rate}
-                for threshold, rate in found.curve()
+                for threshold, rate in scores.curve()
             ],
         }
 
@@ -49,13 +49,13 @@ def router(services: Services) -> APIRouter:
         support_set: str | None = None,
         quantity: Quantity = Quantity.CASE_SCORE,
     ) -> dict[str, Any]:
-        _, found = calibration(support_set, quantity)
+        _, scores = calibration(support_set, quantity)
         return {
-            "threshold": found.threshold(false_positive_rate),
+            "threshold": scores.threshold(false_positive_rate),
             "false_positive_rate": false_positive_rate,
             "quantity": quantity.value,
-            "normal_patients": found.patients,
-            "statement": found.statement(),
+            "normal_patients": scores.patients,
+            "statement": scores.statement(),
         }
 
     @routes.get("/p-value", summary="How unusual a score is among normal patients")
@@ -64,12 +64,12 @@ def router(services: Services) -> APIRouter:
         support_set: str | None = None,
         quantity: Quantity = Quantity.CASE_SCORE,
     ) -> dict[str, Any]:
-        _, found = calibration(support_set, quantity)
+        _, scores = calibration(support_set, quantity)
         return {
-            "p_value": found.p_value(score),
+            "p_value": scores.p_value(score),
             "quantity": quantity.value,
-            "normal_patients": found.patients,
-            "statement": found.statement(),
+            "normal_patients": scores.patients,
+            "statement": scores.statement(),
         }
 
     return routes

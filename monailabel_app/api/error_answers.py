@@ -23,16 +23,16 @@ async def answer_error(request: Request, error: Exception) -> JSONResponse:
     """Answer an exception of a route."""
     if isinstance(error, json.JSONDecodeError):
         error = RequestError("bad_request", f"This is not JSON: {error}.", "Send JSON.")
-    refused = refusal(error)
-    headers = {"Retry-After": "10"} if refused.code == "queue_full" else None
-    return JSONResponse(body(refused), refused.status, headers=headers)
+    failure = refusal(error)
+    headers = {"Retry-After": "10"} if failure.code == "queue_full" else None
+    return JSONResponse(body(failure), failure.status, headers=headers)
 
 
 async def _answer_status(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, HTTPException):
         return await answer_error(request, error)
-    refused = refusal_of_status(error.status_code, str(error.detail))
-    return JSONResponse(body(refused), refused.status, headers=error.headers)
+    failure = refusal_of_status(error.status_code, str(error.detail))
+    return JSONResponse(body(failure), failure.status, headers=error.headers)
 
 
 async def _answer_validation(request: Request, error: Exception) -> JSONResponse:
@@ -40,7 +40,7 @@ async def _answer_validation(request: Request, error: Exception) -> JSONResponse
         return await answer_error(request, error)
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"])
-    refused = RequestError(
+    failure = RequestError(
         "bad_request", f"'{place}' is not valid: {first['msg']}.", "See docs/http-api.md."
     )
-    return JSONResponse(body(refused), refused.status)
+    return JSONResponse(body(failure), failure.status)

@@ -76,9 +76,9 @@ class Gate:
         send = _with_headers(scope["path"], send)
         try:
             self._check(scope)
-        except RequestError as refused:
-            headers = {"WWW-Authenticate": "Bearer"} if refused.status == 401 else {}
-            await _refuse(refused, headers, scope, receive, send)
+        except RequestError as failure:
+            headers = {"WWW-Authenticate": "Bearer"} if failure.status == 401 else {}
+            await _refuse(failure, headers, scope, receive, send)
             return
         await self._bounded(scope, receive, send)
 
@@ -109,8 +109,8 @@ class Gate:
 
     def _check_token(self, headers: Headers) -> None:
         scheme, _, token = headers.get("authorization", "").partition(" ")
-        wanted = self._configuration.token.encode()
-        if scheme.lower() != "bearer" or not hmac.compare_digest(token.strip().encode(), wanted):
+        secret = self._configuration.token.encode()
+        if scheme.lower() != "bearer" or not hmac.compare_digest(token.strip().encode(), secret):
             raise RequestError(
                 "unauthorised",
                 "The request has no valid token.",
@@ -119,43 +119,43 @@ class Gate:
 
     async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Count what comes without a Content-Length, or with a wrong one; give up what stalls."""
-        taken = 0
+        total = 0
         complete = answered = False
-        refused: RequestError | None = None
+        failure: RequestError | None = None
 
         async def counted() -> Message:
-            nonlocal taken, complete, refused
+            nonlocal total, complete, failure
             # Once all is here, what comes next is that the client goes away, whenever that is.
             patience = None if complete or answered else self._patience
             try:
                 message = await asyncio.wait_for(receive(), patience)
             except asyncio.TimeoutError:
-                refused = _stalled(self._patience)
+                failure = _stalled(self._patience)
                 return {"type": "http.disconnect"}
             if message["type"] == "http.request":
-                taken += len(message.get("body", b""))
+                total += len(message.get("body", b""))
                 complete = not message.get("more_body", False)
-                if taken > self._limit:
-                    refused = refused or too_large(self._limit)
+                if total > self._limit:
+                    failure = failure or too_large(self._limit)
             # To the route it looks as if the client had gone, so it stops and tidies up.
-            return {"type": "http.disconnect"} if refused else message
+            return {"type": "http.disconnect"} if failure else message
 
         async def answer(message: Message) -> None:
             nonlocal answered
-            if refused and not answered:
+            if failure and not answered:
                 answered = True
-                await _answer_and_close(refused, scope, receive, send)
-            elif not refused:
+                await _answer_and_close(failure, scope, receive, send)
+            elif not failure:
                 answered = answered or message["type"] == "http.response.start"
                 await send(message)
 
         try:
             await self._app(scope, counted, answer)
         except ClientDisconnect:
-            if not refused:
+            if not failure:
                 return  # the client went away; nobody is left to answer
-        if refused and not answered:
-            await _answer_and_close(refused, scope, receive, send)
+        if failure and not answered:
+            await _answer_and_close(failure, scope, receive, send)
 
 
 def _with_headers(path: str, send: Send) -> Send:
@@ -190,13 +190,13 @@ def _stalled(seconds: float) -> RequestError:
 
 
 async def _answer_and_close(
-    refused: RequestError, scope: Scope, receive: Receive, send: Send
+    failure: RequestError, scope: Scope, receive: Receive, send: Send
 ) -> None:
-    await _refuse(refused, {"Connection": "close"}, scope, receive, send)
+    await _refuse(failure, {"Connection": "close"}, scope, receive, send)
 
 
 async def _refuse(
-    refused: RequestError, headers: Mapping[str, str], scope: Scope, receive: Receive, send: Send
+    failure: RequestError, headers: Mapping[str, str], scope: Scope, receive: Receive, send: Send
 ) -> None:
     """Answer at once, then take in what is still being sent, for a while.
 
@@ -212,7 +212,7 @@ async def _refuse(
         while message["type"] == "http.request" and message.get("more_body", False):
             message = await receive()
 
-    answer = JSONResponse(body(refused), refused.status, headers=headers)
+    answer = JSONResponse(body(failure), failure.status, headers=headers)
     await answer(scope, receive, unfinished)
     with suppress(asyncio.TimeoutError):
         await asyncio.wait_for(drained(), _LINGER_SECONDS)
@@ -271,5 +271,5 @@ def is_plain_name(value: str) -> bool:
     ) and decoded not in (".", "..")
 
 
-def _bad_name(name: str, value: str, wanted: str) -> RequestError:
-    return RequestError("bad_identifier", f"'{name}' is {value[:100]!r}.", f"It must be {wanted}.")
+def _bad_name(name: str, value: str, rule: str) -> RequestError:
+    return RequestError("bad_identifier", f"'{name}' is {value[:100]!r}.", f"It must be {rule}.")

@@ -29,11 +29,11 @@ def limit_header_time(protocol: type[Any], seconds: float = 60.0) -> None:
         return
     clocks: WeakKeyDictionary[Any, asyncio.TimerHandle] = WeakKeyDictionary()
     begun: WeakSet[Any] = WeakSet()
-    made: Callable[[Any, Any], None] = protocol.connection_made
+    original: Callable[[Any, Any], None] = protocol.connection_made
     received: Callable[[Any, bytes], None] = protocol.data_received
 
     def connection_made(self: Any, transport: asyncio.Transport) -> None:
-        made(self, transport)
+        original(self, transport)
         clocks[self] = self.loop.call_later(seconds, expire, self)
 
     def data_received(self: Any, data: bytes) -> None:
@@ -68,12 +68,12 @@ def _waits(connection: Any) -> bool:
 
 
 def _answer(seconds: float) -> bytes:
-    refused = RequestError(
+    failure = RequestError(
         "request_timeout",
         f"The headers of the request were not complete after {seconds:.0f} s.",
         "Send it again, over a connection that holds.",
     )
-    content = json.dumps(body(refused)).encode()
+    content = json.dumps(body(failure)).encode()
     head = (
         "HTTP/1.1 408 Request Timeout\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(content)}\r\nConnection: close\r\n\r\n"

@@ -165,14 +165,14 @@ def _check_hash(sha256: str) -> None:
 
 
 def _content_length(request: Request, limit: int) -> int:
-    given = request.headers.get("content-length", "")
-    if not given.isdigit():
+    header = request.headers.get("content-length", "")
+    if not header.isdigit():
         raise RequestError(
             "length_required", "The request has no Content-Length.", "Send the file's length."
         )
-    if int(given) > limit:
+    if int(header) > limit:
         raise too_large(limit)
-    return int(given)
+    return int(header)
 
 
 def _image_name(name: str | None, sha256: str) -> tuple[str, str]:

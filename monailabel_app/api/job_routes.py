@@ -36,12 +36,12 @@ def router(services: Services) -> APIRouter:
 
     @routes.get("", summary="The jobs of the last day, newest first")
     def list_jobs(state: JobState | None = None, image: str | None = None) -> dict[str, Any]:
-        found = [
+        jobs = [
             job
             for job in services.jobs.all()
             if state in (None, job.state) and image in (None, job.request.get("image"))
         ]
-        return {"items": [job_document(services, job) for job in found]}
+        return {"items": [job_document(services, job) for job in jobs]}
 
     @routes.get("/{job}", summary="A job; with `wait`, as soon as it changes")
     async def get_job(
@@ -49,13 +49,13 @@ def router(services: Services) -> APIRouter:
         wait: Annotated[float, Query(ge=0, le=30, allow_inf_nan=False)] = 0,
         after: Annotated[int | None, Query(ge=0)] = None,
     ) -> dict[str, Any]:
-        found = services.jobs.get(job)
-        seen = found.version if after is None else after
+        current = services.jobs.get(job)
+        seen = current.version if after is None else after
         end = time.monotonic() + wait
-        while found.version <= seen and not found.state.finished and time.monotonic() < end:
+        while current.version <= seen and not current.state.finished and time.monotonic() < end:
             await asyncio.sleep(_POLL_SECONDS)
-            found = services.jobs.get(job)
-        return job_document(services, found)
+            current = services.jobs.get(job)
+        return job_document(services, current)
 
     @routes.delete("/{job}", summary="Cancel a job")
     def cancel_job(job: str) -> dict[str, Any]:
@@ -75,12 +75,12 @@ def job_document(services: Services, job: Job) -> dict[str, Any]:
         "queue_position": services.jobs.position(job),
         "links": {
             "self": f"{PREFIX}/jobs/{job.id}",
-            "result": f"{PREFIX}/{_made(job.kind)}/{job.result}" if job.result else None,
+            "result": f"{PREFIX}/{_collection(job.kind)}/{job.result}" if job.result else None,
         },
     }
 
 
-def _made(kind: JobKind) -> str:
+def _collection(kind: JobKind) -> str:
     return "checkpoints" if kind is JobKind.TRAIN else "results"
 
 
@@ -88,8 +88,8 @@ def _build(services: Services, body: JobBody) -> Job:
     """Check a request for a job and put it on record."""
     kind = JobKind(body.kind)
     require_known_options(body.options, OPTIONS)
-    given = {**body.options, "support_set": body.support_set, "support": body.support}
-    parameters = parse_parameters(given)
+    options = {**body.options, "support_set": body.support_set, "support": body.support}
+    parameters = parse_parameters(options)
     request: dict[str, Any] = {
         "support_set": parameters.support_set,
         "support": body.support,

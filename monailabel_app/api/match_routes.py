@@ -25,11 +25,11 @@ def router(services: Services) -> APIRouter:
         plane: Plane | None = None,
         slice_index: Annotated[int | None, Query(alias="slice", ge=0)] = None,
     ) -> dict[str, Any]:
-        given = {"finding": finding, "voxel": voxel, "ras_mm": ras_mm, "slice": slice_index}
-        asked = [name for name, value in given.items() if value is not None]
-        if len(asked) > 1:
+        places = {"finding": finding, "voxel": voxel, "ras_mm": ras_mm, "slice": slice_index}
+        names = [name for name, value in places.items() if value is not None]
+        if len(names) > 1:
             raise RequestError(
-                "bad_request", f"The request names {' and '.join(asked)}.", "Name one place only."
+                "bad_request", f"The request names {' and '.join(names)}.", "Name one place only."
             )
         stored = services.results.get(result)
         position: Point | None = None

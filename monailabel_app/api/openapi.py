@@ -51,9 +51,9 @@ def _document(server: FastAPI, token: bool) -> dict[str, Any]:
         routes=list(reversed(server.routes)),
     )
     document["paths"] = {
-        path: offered
+        path: open_operations
         for path, operations in sorted(document["paths"].items())
-        if (offered := _offered(path, operations))
+        if (open_operations := _open_operations(path, operations))
     }
     schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
     schemes.clear()  # the stock server's passwords are not asked for here
@@ -83,7 +83,7 @@ def _describe_errors(operation: dict[str, Any]) -> None:
     }
 
 
-def _offered(path: str, operations: dict[str, Any]) -> dict[str, Any]:
+def _open_operations(path: str, operations: dict[str, Any]) -> dict[str, Any]:
     """The operations of a path without those that are closed."""
     return {
         method: operation

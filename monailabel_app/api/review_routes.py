@@ -107,10 +107,10 @@ def router(services: Services) -> APIRouter:
     @routes.get("/reviews/export", summary="All reviews, as CSV or JSON")
     def export(format: Literal["csv", "json"] = "json", image: str | None = None) -> Response:  # noqa: A002
         reviewed = [services.results.find(result) for result in services.reviews.log.results()]
-        chosen = [s for s in reviewed if s and image in (None, s.record.image)]
-        if image is not None and not chosen:
+        selection = [s for s in reviewed if s and image in (None, s.record.image)]
+        if image is not None and not selection:
             services.images.study(image)  # one that is known and not reviewed has no rows
-        documents = [(s, services.reviews.review(s.record)) for s in chosen]
+        documents = [(s, services.reviews.review(s.record)) for s in selection]
         if format == "csv":
             return Response(
                 _csv(documents),

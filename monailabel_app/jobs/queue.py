@@ -183,8 +183,8 @@ class JobQueue:
         patience = job.request.get("abandon_after_s")
         if patience is None:
             return False
-        asked = self._last_asked.setdefault(job.id, time.monotonic())
-        return time.monotonic() - asked > float(patience)
+        last = self._last_asked.setdefault(job.id, time.monotonic())
+        return time.monotonic() - last > float(patience)
 
     def _keep(self, job: Job) -> None:
         """As `_put`, for the workers: a full disk must not end them."""

@@ -24,19 +24,19 @@ class AnalysisResolver:
         self._images = images
         self._support_sets = support_sets
 
-    def __call__(self, given: Mapping[str, Any]) -> AnalysisRequest:
+    def __call__(self, options: Mapping[str, Any]) -> AnalysisRequest:
         """Resolve a request.
 
         Args:
-            given: `image`, an image id, or `uploaded`, the path of a file that came with the
+            options: `image`, an image id, or `uploaded`, the path of a file that came with the
                 request (only the server's own code sets it); and the analysis parameters.
 
         Raises:
             RequestError: an image or support set is unknown, the set too small, a value wrong.
         """
-        parameters = parse_parameters(given)
-        uploaded = given.get("uploaded")
-        image = given.get("image")
+        parameters = parse_parameters(options)
+        uploaded = options.get("uploaded")
+        image = options.get("image")
         if isinstance(uploaded, Path):
             query = Study("uploaded image", uploaded)
         elif isinstance(image, str) and image:

@@ -38,8 +38,8 @@ class Scoring:
 
         A job that does the same and has not ended is taken instead of a new one.
         """
-        chosen = None if images is None else list(images)
-        request = _request(self._support_sets.default_name, chosen)
+        names = None if images is None else list(images)
+        request = _request(self._support_sets.default_name, names)
         for job in self._jobs.all():
             same = job.kind is JobKind.SCORE and job.request == request
             if same and not job.state.finished:

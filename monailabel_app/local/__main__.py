@@ -48,8 +48,8 @@ def serve(
             token=read_token(token_file.expanduser()),
         )
         listening = listen(port)
-        chosen = int(listening.getsockname()[1])
-        server = LocalServer(studies.expanduser(), configuration, lambda: _announce(chosen))
+        own_port = int(listening.getsockname()[1])
+        server = LocalServer(studies.expanduser(), configuration, lambda: _announce(own_port))
     except D24FADError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error

@@ -129,19 +129,19 @@ class StudiesFolder(LocalDatastore):
         self._init_from_datastore_file()
         removed = 0
         folder = Path(self._datastore.image_path())
-        kept = {}
+        objects = {}
         for image, entry in dict(self._datastore.objects).items():
             if not (folder / self._filename(image, entry.image.ext)).exists():
                 removed += 1
                 continue
-            kept[image] = entry
+            objects[image] = entry
             for tag, label in dict(entry.labels).items():
                 place = Path(self._datastore.label_path(tag)) / self._filename(image, label.ext)
                 if not place.exists():
                     removed += 1
                     del entry.labels[tag]
         if removed:
-            self._datastore.objects = kept
+            self._datastore.objects = objects
         return removed
 
     def _update_datastore_file(self, lock: bool = True) -> None:
@@ -193,14 +193,14 @@ class PacsStudies(DICOMWebDatastore, StudiesFolder):
 
     def _titles(self) -> dict[str, str]:
         """Titles by series instance UID, sorted by these."""
-        asked, known = self._listed
-        if time.monotonic() - asked < _LIST_SECONDS:
+        listing_time, known = self._listed
+        if time.monotonic() - listing_time < _LIST_SECONDS:
             return known
         try:
             series = [
-                Dataset.from_json(found)
+                Dataset.from_json(answer)
                 for search in self._searches
-                for found in self._client.search_for_series(search_filters=dict(search))
+                for answer in self._client.search_for_series(search_filters=dict(search))
             ]
             titles = {str(each.SeriesInstanceUID): series_title(each) for each in series}
         except requests.RequestException as error:

@@ -47,10 +47,10 @@ def pacs_studies(address: str) -> PacsStudies:
     client.set_http_retry_params(True, _ATTEMPTS, _WAIT_MILLISECONDS)
     cache = settings.MONAI_LABEL_DICOMWEB_CACHE_PATH or settings.MONAI_LABEL_DATASTORE_CACHE_PATH
     # MONAI Label's own default finds CT only; only an operator's filter replaces ours.
-    chosen = "MONAI_LABEL_DICOMWEB_SEARCH_FILTER" in settings.model_fields_set
+    is_set = "MONAI_LABEL_DICOMWEB_SEARCH_FILTER" in settings.model_fields_set
     search = (
         [settings.MONAI_LABEL_DICOMWEB_SEARCH_FILTER]
-        if chosen
+        if is_set
         else [{"Modality": modality.value} for modality in Modality]
     )
     return PacsStudies(client, cache.strip() or None, search)

@@ -180,8 +180,8 @@ class QualityControl:
         return results
 
     def _studies(self, name: str) -> tuple[Study, ...]:
-        found = map(self._images.find, self._support_sets.get(name).images)
-        return tuple(study for study in found if study is not None)
+        studies = map(self._images.find, self._support_sets.get(name).images)
+        return tuple(study for study in studies if study is not None)
 
 
 def modality_check(own: Modality, common: Modality) -> Check:

@@ -99,13 +99,13 @@ class SupportSets:
                 return stored
             if name == DEFAULT_SET:
                 # What clients send joins a set only when somebody adds it, which checks it.
-                found = tuple(
+                images = tuple(
                     image
                     for image in self._images.matching(self._default_patterns)
                     if not self._images.was_uploaded(image)
                 )
                 return SupportSetRecord(
-                    DEFAULT_SET, "The server's default", members=tuple(map(Member, found))
+                    DEFAULT_SET, "The server's default", members=tuple(map(Member, images))
                 )
         raise RequestError(
             "unknown_support_set",
@@ -130,8 +130,8 @@ class SupportSets:
         with self._lock:
             created = replace(record, created=now(), version=1)
             # The operator's `default` is there without a record of its own.
-            taken = record.name in self.names()
-            if taken or not self._records.add(record.name, created):
+            exists = record.name in self.names()
+            if exists or not self._records.add(record.name, created):
                 raise RequestError(
                     "already_exists",
                     f"There is a support set '{record.name}' already.",

@@ -154,7 +154,7 @@ class ReviewLog:
             Ids of the results of which other events are here, so that none was written.
         """
         results = {row.result for row in rows}
-        refused = set()
+        refusals = set()
         with self._lock, self._database.transaction():
             first = self._last_place(rows[0].image) if rows else 0
             for result in sorted(results):
@@ -164,8 +164,8 @@ class ReviewLog:
                     for row in theirs:
                         self._put(replace(row, place=first + row.place))
                 elif any(present.get(row.event.event) != row.event for row in theirs):
-                    refused.add(result)
-        return frozenset(refused)
+                    refusals.add(result)
+        return frozenset(refusals)
 
     def add_up(self) -> None:
         """Bring the states up to date with the events, where these were taken over or damaged."""

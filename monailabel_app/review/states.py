@@ -241,11 +241,11 @@ def _undo(review: Review, event: ReviewEvent) -> ReviewEvent:
     standing = [number for number in standing if number not in review.undone]
     # A stored label is taken back by its number only.
     latest = max(review.before, default=0)
-    wanted = event.undoes if event.undoes is not None else latest
-    if wanted not in standing:
+    target = event.undoes if event.undoes is not None else latest
+    if target not in standing:
         raise RequestError(
             "bad_request",
-            f"There is no event {wanted} to undo." if wanted else "There is nothing to undo.",
+            f"There is no event {target} to undo." if target else "There is nothing to undo.",
             "Name an event that is not undone yet.",
         )
-    return replace(event, undoes=wanted, finding=None, mask=None)
+    return replace(event, undoes=target, finding=None, mask=None)

@@ -190,14 +190,14 @@ def _take_over(fresh: sqlite3.Connection, damaged: Path, backup: Path, salvage: 
         migrate(fresh, _stated_version(source) or _stated_version(older) or len(MIGRATIONS))
         names = [name for kind, name, _ in tables_of(fresh) if kind == "table"]
         for table in names:
-            found, saved = _remains(source, table), _remains(older, table)
-            rows, lost = dict(found.believed), dict(found.damaged)
-            if lost or not found.whole:
+            rest, saved = _remains(source, table), _remains(older, table)
+            rows, lost = dict(rest.believed), dict(rest.damaged)
+            if lost or not rest.whole:
                 for key in saved.believed.keys() - rows.keys():
                     rows[key] = saved.believed[key]
                     reason = "damaged; what it was at the last start was taken instead"
                     salvage.rows.append((table, key, reason, lost.pop(key, "")))
-            if not found.whole:
+            if not rest.whole:
                 since = " that were written since the last start" if saved.whole else ""
                 salvage.rows.append((table, "*", f"rows of the table{since} may be missing", ""))
             if table == SETTINGS:

@@ -142,8 +142,8 @@ def _train(plan: TrainingPlan, folder: Path, progress: Progress) -> None:
 
 def _config(plan: TrainingPlan, card: ModelCard) -> TrainingConfig:
     """The settings that the checkpoint was made with, but for those of the new run."""
-    kept = {"ssd_weight", "tsd_weight", "stop_gradient", "per_position"}
-    known = {field.name for field in fields(TrainingConfig)} & kept
+    names = {"ssd_weight", "tsd_weight", "stop_gradient", "per_position"}
+    known = {field.name for field in fields(TrainingConfig)} & names
     former: dict[str, Any] = {name: card.training[name] for name in known & set(card.training)}
     return TrainingConfig(
         network=card.network,

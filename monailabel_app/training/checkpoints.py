@@ -141,11 +141,11 @@ class Checkpoints:
             verdict: what held-out normals said.
         """
         card = read_card(trained)
-        kept = bool(verdict["accepted"])
+        accepts = bool(verdict["accepted"])
         record = CheckpointRecord(
-            _hash(card), card.name, now(), continued_from, support_set, verdict, kept
+            _hash(card), card.name, now(), continued_from, support_set, verdict, accepts
         )
-        if kept:
+        if accepts:
             measured = replace(card, metrics={**card.metrics, "held_out_normals": verdict})
             self._keep_weights(trained, measured, self._folder / record.hash)
         self._records.add(record.hash, record)

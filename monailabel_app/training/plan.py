@@ -40,13 +40,13 @@ class TrainingOptions:
     ct_window: str = "body"
 
     @classmethod
-    def parse(cls, given: Mapping[str, Any]) -> "TrainingOptions":
+    def parse(cls, options: Mapping[str, Any]) -> "TrainingOptions":
         """Read what a client sent; names that are not ours are left alone.
 
         Raises:
             RequestError: a value is of a wrong type or out of range.
         """
-        known = {field.name: given[field.name] for field in fields(cls) if field.name in given}
+        known = {field.name: options[field.name] for field in fields(cls) if field.name in options}
         for name, low, high in (("epochs", 1, 1000), ("steps", 1, 10_000), ("seed", 0, 2**31)):
             value = known.get(name, low)
             if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
@@ -157,11 +157,9 @@ def hold_out(patients: Collection[str], learned_from: Collection[str]) -> frozen
             f"{MINIMUM_HELD_OUT} are needed to judge the new checkpoint by.",
             f"Confirm {MINIMUM_HELD_OUT - len(unseen)} new patients as normal.",
         )
-    wanted = max(MINIMUM_HELD_OUT, math.floor(len(patients) / 3))
-    return frozenset(unseen[:wanted])
+    count = max(MINIMUM_HELD_OUT, math.floor(len(patients) / 3))
+    return frozenset(unseen[:count])
 
 
-def _wrong(name: str, value: object, wanted: str) -> RequestError:
-    return RequestError(
-        "bad_request", f"'{name}' is {str(value)[:100]!r}.", f"It must be {wanted}."
-    )
+def _wrong(name: str, value: object, rule: str) -> RequestError:
+    return RequestError("bad_request", f"'{name}' is {str(value)[:100]!r}.", f"It must be {rule}.")

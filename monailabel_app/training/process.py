@@ -55,14 +55,14 @@ def run_training(folder: Path, plan: TrainingPlan, progress: Progress) -> dict[s
             env=environment,
         )
     try:
-        refused = _follow(process, progress)
+        failure = _follow(process, progress)
     finally:
         _stop(process)
     if process.returncode == 0:
         verdict: dict[str, Any] = json.loads((folder / VERDICT_FILE).read_text(encoding="utf-8"))
         return verdict
-    if refused is not None:
-        raise RequestError("unsuitable_image", *sentence_and_remedy(refused))
+    if failure is not None:
+        raise RequestError("unsuitable_image", *sentence_and_remedy(failure))
     if process.returncode == _KILLED:
         raise RequestError(
             "out_of_memory",
@@ -80,33 +80,33 @@ def run_training(folder: Path, plan: TrainingPlan, progress: Progress) -> dict[s
 
 def _follow(process: "subprocess.Popen[bytes]", progress: Progress) -> str | None:
     """Hand on what the process says until it ends; returns its error, if it named one."""
-    said: queue.Queue[bytes | None] = queue.Queue()
+    lines: queue.Queue[bytes | None] = queue.Queue()
     if process.stdout is None:
         raise ValueError("The process was started without a pipe.")
-    threading.Thread(target=_listen, args=(process.stdout, said), daemon=True).start()
-    step, fraction, refused = "Starting", 0.0, None
+    threading.Thread(target=_listen, args=(process.stdout, lines), daemon=True).start()
+    step, fraction, failure = "Starting", 0.0, None
     while True:
         progress(step, fraction)
         try:
-            line = said.get(timeout=_POLL_SECONDS)
+            line = lines.get(timeout=_POLL_SECONDS)
         except queue.Empty:
             continue
         if line is None:
             process.wait()
-            return refused
+            return failure
         # A library may print; what is no JSON object is not ours.
         with contextlib.suppress(json.JSONDecodeError, TypeError, KeyError):
             document = json.loads(line)
             if "error" in document:
-                refused = str(document["error"])
+                failure = str(document["error"])
             else:
                 step, fraction = document["step"], document["fraction"]
 
 
-def _listen(stream: IO[bytes], said: "queue.Queue[bytes | None]") -> None:
+def _listen(stream: IO[bytes], lines: "queue.Queue[bytes | None]") -> None:
     for line in stream:
-        said.put(line)
-    said.put(None)
+        lines.put(line)
+    lines.put(None)
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:

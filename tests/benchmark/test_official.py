@@ -92,7 +92,7 @@ def test_the_last_incomplete_batch_is_dropped_and_with_it_abnormal_images() -> N
     maps[:16] = 1.0
     maps[32:] = 0.0  # abnormal, and not seen
     found = official_scores(maps, labels)
-    assert found.kept == tuple(range(32))
+    assert found.cases == tuple(range(32))
     assert found.labels == tuple(labels[:32])
     measured = inflation(maps, labels)
     assert measured.official == 1.0
@@ -102,7 +102,7 @@ def test_the_last_incomplete_batch_is_dropped_and_with_it_abnormal_images() -> N
 def test_images_are_sorted_by_label_and_keep_their_order_within() -> None:
     labels = [1, 0, 0, 1, 0, 1]
     found = official_scores(noisy_maps(6), labels, batch=2)
-    assert found.kept == (1, 2, 4, 0, 3, 5)
+    assert found.cases == (1, 2, 4, 0, 3, 5)
     assert found.labels == (0, 0, 0, 1, 1, 1)
 
 

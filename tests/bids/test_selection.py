@@ -94,7 +94,7 @@ def test_normals_are_participants_or_a_group_and_no_cases(
         "sub-12",
     ]
     assert cases.modality is Modality.MR
-    assert cases.refused == ()
+    assert cases.refusals == ()
     assert all(case.warnings == () for case in cases.studies)
 
 
@@ -131,7 +131,7 @@ def test_a_mix_is_refused_by_name(dataset: BidsDataset) -> None:
     normals = find_normals(dataset, ["group=control"], Selection())
     cases = find_cases(dataset, Selection(), normals)
     assert len(cases.studies) == 2
-    slices, tomography = cases.refused
+    slices, tomography = cases.refusals
     assert "sub-12_ses-1_T1w" in slices and "2D" in slices and "sub-01_ses-1_T1w" in slices
     assert "sub-12_ses-2_T1w" in tomography and "CT" in tomography
 
@@ -144,7 +144,7 @@ def test_a_mix_is_refused_by_name(dataset: BidsDataset) -> None:
 def test_another_modality_than_ct_and_mr_is_refused(dataset: BidsDataset) -> None:
     write_scan(dataset.root, "sub-12_ses-1_T1w", small_scan(0), Modality="PT")
     cases = find_cases(dataset, Selection(), find_normals(dataset, ["01", "02"], Selection()))
-    (reason,) = cases.refused
+    (reason,) = cases.refusals
     assert "PT" in reason and "sub-12_ses-1_T1w" in reason
 
 

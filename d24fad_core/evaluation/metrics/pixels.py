@@ -251,8 +251,8 @@ def _levels(
         even = np.linspace(0.0, 1.0, _LEVELS // 4)
         # Few normal pixels score high, and what they do decides precision.
         tail = 1.0 - np.logspace(-7, 0, _LEVELS // 4)
-        wanted = np.concatenate([even, tail])
-        parts = [np.quantile(part, wanted, method="nearest") for part in (abnormal, normal)]
+        shares = np.concatenate([even, tail])
+        parts = [np.quantile(part, shares, method="nearest") for part in (abnormal, normal)]
         every = np.unique(np.concatenate([every[[0, -1]], *parts]))
     if extra is not None:
         every = np.unique(np.append(every, extra))

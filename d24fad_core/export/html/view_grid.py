@@ -142,7 +142,7 @@ def _patient_box(
     canonical: NDArray[np.float32], spacing: tuple[float, float, float], query: Volume
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     try:
-        found = find_foreground(canonical, spacing, query.modality, query.name)
+        box = find_foreground(canonical, spacing, query.modality, query.name)
     except InputError:  # a study of one value has no patient; all of it is shown
         return np.zeros(3, np.int64), np.array(canonical.shape) - 1
-    return np.array(found.first), np.array(found.last)
+    return np.array(box.first), np.array(box.last)

@@ -151,10 +151,10 @@ def _open_series(files: Iterable[Path], source: Path) -> DicomSeries:
                 f"{path}: a colour image (PhotometricInterpretation {photometric}); give the "
                 "original grey-value series."
             )
-    chosen = {path: headers[path] for path in series}
-    modality = Modality(chosen[series[0]].Modality)
-    check_alike(chosen, modality, source)
-    slices = _slices(chosen, modality, source)
+    members = {path: headers[path] for path in series}
+    modality = Modality(members[series[0]].Modality)
+    check_alike(members, modality, source)
+    slices = _slices(members, modality, source)
     ordered, affine = stack_geometry(slices, source)
     return DicomSeries(tuple(ordered), affine, modality)
 

@@ -37,17 +37,17 @@ def router(services: Services) -> APIRouter:
                 "Get images with GET /d24fad/v1/images/{image}/file.",
             )
         operation, _, rest = path.partition("/")
-        wanted = rest if operation in ("wado", "qido") else path
-        if unquote(wanted) != wanted or not _ALLOWED.fullmatch(wanted.rstrip("/")):
+        target = rest if operation in ("wado", "qido") else path
+        if unquote(target) != target or not _ALLOWED.fullmatch(target.rstrip("/")):
             raise RequestError(
                 "bad_identifier",
                 f"'{path[:100]}' is no DICOMweb address of a study.",
                 "Ask below studies/.",
             )
-        is_query = operation == "qido" and not wanted.endswith("metadata")
+        is_query = operation == "qido" and not target.endswith("metadata")
         prefix = settings.MONAI_LABEL_QIDO_PREFIX if is_query else settings.MONAI_LABEL_WADO_PREFIX
         address = "/".join(
-            filter(None, (settings.MONAI_LABEL_STUDIES.strip().rstrip("/"), prefix, wanted))
+            filter(None, (settings.MONAI_LABEL_STUDIES.strip().rstrip("/"), prefix, target))
         )
         return _fetch(address, request)
 

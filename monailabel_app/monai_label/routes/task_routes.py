@@ -26,12 +26,12 @@ def router(services: Services, inference: Inference) -> APIRouter:
         model: str, images: Literal["all", "labeled", "unlabeled"] = "all"
     ) -> dict[str, Any]:
         inference.require(model)
-        chosen = {
+        names = {
             "all": services.images.identifiers,
             "labeled": inference.datastore.get_labeled_images,
             "unlabeled": inference.datastore.get_unlabeled_images,
         }[images]()
-        return job_document(services, services.scoring.start(chosen))
+        return job_document(services, services.scoring.start(names))
 
     @routes.post("/scoring/", include_in_schema=False)
     @routes.post("/scoring/{method}", summary="Fill the case scores in the background")
@@ -63,9 +63,9 @@ def router(services: Services, inference: Inference) -> APIRouter:
                 f"There is no train task '{model[:100]}'.",
                 f"Use {MASK_MODEL}.",
             )
-        given = params or {}
+        document = params or {}
         # MONAI Label's clients send the parameters of one model, or those of each by its name.
-        options = given[model] if isinstance(given.get(model), dict) else given
+        options = document[model] if isinstance(document.get(model), dict) else document
         support_set = options.get("support_set")
         if not isinstance(support_set, str | None):
             raise RequestError(
