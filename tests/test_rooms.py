@@ -159,11 +159,14 @@ BARE_PARTICIPLES = {
     *("asked", "chosen", "found", "given", "held", "kept", "made", "offered"),
     *("refused", "said", "shown", "taken", "told", "wanted"),
 }
-# A field of stored records keeps its name; the decoder's rooms are to follow.
+# Still to be renamed; only the last, a field of stored records, keeps its name.
 NAMED_OTHERWISE = {
+    ("d24fad_core/cli/detect.py", "kept"),
     ("d24fad_core/comparison/support_decoding.py", "shown"),
     ("d24fad_core/training/decoder/episodes.py", "shown"),
     ("d24fad_core/training/decoder/threshold.py", "wanted"),
+    ("monailabel_app/analysis/parameters.py", "given"),
+    ("monailabel_app/analysis/parameters.py", "wanted"),
     ("monailabel_app/training/checkpoints.py", "kept"),
 }
 
