@@ -42,8 +42,9 @@ def read_safetensors(path: Path, remedy: str) -> dict[str, Tensor]:
     if not path.is_file():
         raise CheckpointError(f"there is no file {path}; {remedy}.")
     try:
-        return load_file(path)
+        tensors: dict[str, Tensor] = load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(
             f"{path} cannot be read ({type(error).__name__}); {remedy}."
         ) from error
+    return tensors

@@ -31,5 +31,5 @@ def _alone(command: Callable[..., None]) -> typer.Typer:
 
 def _describe(program: typer.Typer, name: str) -> str:
     command = typer.main.get_command(program)
-    context = command.make_context(name, [], resilient_parsing=True)
+    context = typer.Context(command, info_name=name, resilient_parsing=True)
     return get_docs_for_click(obj=command, ctx=context, name=name, indent=1)

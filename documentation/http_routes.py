@@ -22,4 +22,4 @@ def openapi_document() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as studies:
         configuration = ServerConfiguration(token="none is asked for")
         server = LocalServer(Path(studies), configuration, lambda: None)
-        return dict(server.config.app.openapi())
+        return server.application.openapi()

@@ -48,3 +48,30 @@ def test_what_the_operators_page_says_of_the_state_folder_is_made_by_the_server(
     assert {"state.sqlite3", "reviews", "results", "features", "damaged"} <= names
     for name in names:
         assert f'"{name.removesuffix(".backup")}"' in SOURCE, name
+
+
+CORE = ROOT / "d24fad_core"
+ROOMS = {path.parent.name for path in CORE.glob("*/__init__.py")}
+FILES = {"csv", "gz", "html", "json", "log", "md", "png", "pt", "py", "toml"}
+
+
+def is_there(name: str) -> bool:
+    """Whether the core has a module of this name, or the module before the last dot knows it."""
+    place = CORE.joinpath(*name.split("."))
+    if place.is_dir() or place.with_suffix(".py").exists():
+        return True
+    modules = (place.parent.with_suffix(".py"), place.parent / "__init__.py")
+    return any(
+        re.search(rf"\b{place.name}\b", path.read_text()) for path in modules if path.exists()
+    )
+
+
+def test_modules_of_the_core_that_documents_and_docstrings_name_are_there() -> None:
+    absent = [
+        (path.relative_to(ROOT).as_posix(), name)
+        for path in (*present(DOCUMENTS), *CORE.rglob("*.py"))
+        for name in re.findall(r"`([a-z_]+(?:\.\w+)+)`", path.read_text(encoding="utf-8"))
+        if name.partition(".")[0] in ROOMS and name.rpartition(".")[2] not in FILES
+        if not is_there(name)
+    ]
+    assert absent == []

@@ -128,7 +128,7 @@ def score_key(
 def image_features(
     model: D24FAD, images: EmbeddedImages, foreground: Tensor, *, student: bool
 ) -> list[StudyFeatures]:
-    """Features of each image, as `detection.image_scorer.encode_each` makes them.
+    """Features of each image, as `images.image_scorer.encode_each` makes them.
 
     Args:
         model: whose student predicts.

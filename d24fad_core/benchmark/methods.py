@@ -2,7 +2,7 @@
 
 A method is the recipe of an anomaly map and the ways to pool it into a score of the image. Recipes
 that only differ in configuration share their code, which is that of the product
-(`detection.image_scorer`).
+(`images.image_scorer`).
 """
 
 from collections.abc import Callable, Mapping, Sequence

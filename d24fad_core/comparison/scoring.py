@@ -129,7 +129,7 @@ class ImageScoringConfig:
 
     Some comparisons look for a match anywhere in the support images. Others trust the place, which
     helps for aligned anatomy and harms for texture such as histology. How far the support images
-    lie upon each other is measured on them alone, see `support.alignment`, and says how much the
+    lie upon each other is measured on them alone, see `images.alignment`, and says how much the
     second kind counts: fully up to a misalignment of `aligned`, not at all from `unaligned`.
 
     Attributes:

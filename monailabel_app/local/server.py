@@ -35,6 +35,10 @@ class LocalServer(uvicorn.Server):
         configuration: the operator's settings, a token among them.
         ready: called once requests are answered.
 
+    Attributes:
+        application: the routes.
+        services: the parts that they use.
+
     Raises:
         ConfigurationError: there is no such folder, another server works on it, or there is no
             token.
@@ -55,18 +59,18 @@ class LocalServer(uvicorn.Server):
         self._lock = claim(state)
         remove_leftovers(studies, state)
         self.services = build_services(configuration, FolderStudies(studies), studies)
-        application = FastAPI(
+        self.application = FastAPI(
             title="D24FAD",
             version=__version__,
             description=RESEARCH_USE_ONLY,
             docs_url=None,  # their scripts would come from the web
             redoc_url=None,
         )
-        install_routes(application, configuration, own_routers(self.services))
+        install_routes(self.application, configuration, own_routers(self.services))
         self._ready = ready
         super().__init__(
             uvicorn.Config(
-                application,
+                self.application,
                 log_level="warning",
                 access_log=False,  # addresses name images
                 timeout_graceful_shutdown=_GRACE_SECONDS,
