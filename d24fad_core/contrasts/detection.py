@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from d24fad_core.cache.folder import fetch_or_make
 from d24fad_core.comparison.score_scale import ScoreScale
-from d24fad_core.contrasts.evidence import with_contrasts
+from d24fad_core.contrasts.contributions import with_contrasts
 from d24fad_core.contrasts.fusion import alone, fuse_maps, in_fused_units, on_reference
 from d24fad_core.contrasts.person import Person
 from d24fad_core.contrasts.registration import LaidContrast, lay_contrast

@@ -1,4 +1,4 @@
-"""What each contrast had a part in, and what makes one of them doubtful."""
+"""What each contrast contributed to a result, and what makes one of them doubtful."""
 
 from collections.abc import Sequence
 from dataclasses import replace
