@@ -11,7 +11,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphin
 exclude_patterns: list[str] = []
 
 myst_heading_anchors = 4
-myst_linkify_fuzzy_links = False
+suppress_warnings = ["myst.header"]  # a document may leave out a level of headings
 
 default_role = "code"  # docstrings set code in single backticks
 autodoc_member_order = "bysource"

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from documentation.commands import command_reference
@@ -37,10 +38,21 @@ def gather(folder: Path) -> None:
         copy = folder / path.relative_to(_ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
-    _write(folder / "index.md", (Path(__file__).parent / "index.md").read_text(encoding="utf-8"))
+    _write(folder / "index.md", _index(documents))
     _write(folder / "reference" / "commands.md", command_reference())
     _write(folder / "reference" / "python.rst", interface_reference())
     _write(folder / "reference" / "http.md", route_reference())
+
+
+def _index(documents: Sequence[Path]) -> str:
+    """The entry, with a list of the documents that it does not place itself."""
+    text = (Path(__file__).parent / "index.md").read_text(encoding="utf-8")
+    names = [path.relative_to(_ROOT).with_suffix("").as_posix() for path in documents]
+    others = [name for name in names if not re.search(rf"^{name}$|<{name}>", text, re.MULTILINE)]
+    if not others:
+        return text
+    listing = "\n".join(others)
+    return f"{text}\n```{{toctree}}\n:caption: More\n:hidden:\n:maxdepth: 1\n\n{listing}\n```\n"
 
 
 def _linked(text: str, folder: Path, shown: set[Path]) -> str:
