@@ -1,4 +1,4 @@
-"""What a scan keeps of each study, whatever table it ends in."""
+"""The row that a scan writes for each study, whatever the table's file format."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

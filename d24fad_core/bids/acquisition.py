@@ -1,4 +1,4 @@
-"""How scans were acquired, as their sidecars tell: which can be compared, and which with doubt."""
+"""How scans were acquired, by their sidecars: which are compared, and which with a warning."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The methods that an evaluation compares: what the checkpoint does, and the training-free bar."""
+"""The methods that an evaluation compares: the checkpoint's own and the training-free baseline."""
 
 from dataclasses import replace
 

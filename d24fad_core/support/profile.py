@@ -1,4 +1,4 @@
-"""What of a study is compared as a whole: its resolution, its size and a small picture of it."""
+"""The profile of a study: its resolution, its size and a small picture, compared as a whole."""
 
 import json
 from dataclasses import dataclass

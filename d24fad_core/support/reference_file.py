@@ -1,4 +1,4 @@
-"""What normals taught about their own spread, as a file beside their features.
+"""The spread of the normals, as a file beside their features.
 
 Comparing every normal study with every other takes longer than an analysis; its outcome is small.
 """

@@ -1,4 +1,4 @@
-"""Rigid registration of two scans of one person, where it is the same in all uses."""
+"""The steps of rigid registration that all its uses share."""
 
 import numpy as np
 import SimpleITK as sitk
