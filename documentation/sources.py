@@ -58,7 +58,7 @@ def _index(documents: Sequence[Path]) -> str:
 def _linked(text: str, folder: Path, shown: set[Path]) -> str:
     def target(match: re.Match[str]) -> str:
         path = (folder / match[1]).resolve()
-        if path in shown:
+        if path in shown or not path.exists():  # Sphinx warns of what is nowhere
             return match[0]
         return f"]({_REPOSITORY}{path.relative_to(_ROOT).as_posix()}{match[2] or ''})"
 
