@@ -192,7 +192,7 @@ class LearnedComparison:
                 decoded.append(self._log_odds(normal, views))
             return torch.stack(decoded)
 
-        path = self._file("held-out", *normals, *self._decoder_key(), STACK_SCHEMA)
+        path = self._file("held-out", *normals, *self._decoder_key(), STACK_SCHEMA, SCALE_SCHEMA)
         return fetch_or_make(path, self._folder, load_volumes, decode_each, save_volumes)
 
     def _log_odds(self, study: Tensor, views: SupportViews, progress: Progress = silent) -> Tensor:
