@@ -44,6 +44,8 @@ class D24FADApp(MONAILabelApp):
         conf: the operator's settings, see `ServerConfiguration`.
     """
 
+    studies: str
+
     def __init__(self, app_dir: str, studies: str, conf: Mapping[str, str]) -> None:
         self.configuration = ServerConfiguration.from_conf(conf)
         super().__init__(

@@ -216,7 +216,8 @@ class PacsStudies(DICOMWebDatastore, StudiesFolder):
         self, label_tag: str | None = None, labels: list[str] | None = None
     ) -> list[str]:
         """Series with a final label of this server."""
-        return StudiesFolder.get_labeled_images(self, label_tag, labels)
+        images: list[str] = StudiesFolder.get_labeled_images(self, label_tag, labels)
+        return images
 
     def get_unlabeled_images(
         self, label_tag: str | None = None, labels: list[str] | None = None

@@ -1,6 +1,6 @@
 """The connection to the PACS that MONAI Label's settings describe."""
 
-from typing import Any
+from collections.abc import Mapping
 
 import requests
 from dicomweb_client.session_utils import create_session_from_user_pass
@@ -18,10 +18,18 @@ _ATTEMPTS, _WAIT_MILLISECONDS = 2, 250
 class _PatientAdapter(HTTPAdapter):
     """Gives up on a PACS that says nothing; without it a request waits for ever."""
 
-    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: float | tuple[float, float] | tuple[float, None] | None = None,
+        verify: bool | str = True,
+        cert: bytes | str | tuple[bytes | str, bytes | str] | None = None,
+        proxies: Mapping[str, str] | None = None,
+    ) -> requests.Response:
         """Send a request, with a limit on the silence of the other side."""
-        options["timeout"] = options.get("timeout") or (_CONNECT_SECONDS, _READ_SECONDS)
-        return super().send(request, **options)
+        timeout = timeout or (_CONNECT_SECONDS, _READ_SECONDS)
+        return super().send(request, stream, timeout, verify, cert, proxies)
 
 
 def pacs_studies(address: str) -> PacsStudies:

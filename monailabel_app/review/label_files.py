@@ -93,7 +93,8 @@ def _grid(path: Path) -> tuple[tuple[int, ...], NDArray[np.float64]]:
 def _voxels(path: Path) -> NDArray[np.generic]:
     """The voxels, shape (I, J, K)."""
     if not _is_nifti(path):
-        return SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path))).transpose()
+        array: NDArray[np.generic] = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path)))
+        return array.transpose()
     if path.name.lower().endswith(".gz"):
         with gzip.open(path) as stream:
             # nibabel stops before the checksum.
