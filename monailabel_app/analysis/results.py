@@ -13,20 +13,18 @@ from d24fad_core.detection.result import (
     AnalysisWarning,
     AnomalyResult,
     CalibrationSummary,
-    ContrastScore,
     Finding,
     Provenance,
     SupportUse,
-    WarningCode,
 )
 from d24fad_core.export.nifti import write_mask
 from d24fad_core.export.overlay import write_overlay
 from d24fad_core.export.report import write_report
 from d24fad_core.files import hash_file, sync_folder, write_text
-from d24fad_core.places.place import FindingPlace, RegionShare, Side
 from d24fad_core.volumes.volume import Plane, Volume
 from monailabel_app.analysis.encodings import Encoding, read_mask, read_scores, write_heatmap
 from monailabel_app.analysis.stored_change import StoredChange, write_change
+from monailabel_app.analysis.stored_findings import read_finding, read_warnings
 from monailabel_app.failures import RequestError
 from monailabel_app.store.damaged_files import move_aside
 from monailabel_app.store.database import Database
@@ -112,7 +110,7 @@ class StoredResult:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """The findings of the report."""
-        return tuple(_read_finding(document) for document in self.report["findings"])
+        return tuple(read_finding(document) for document in self.report["findings"])
 
 
 def load_result(stored: StoredResult) -> AnomalyResult:
@@ -134,7 +132,7 @@ def load_result(stored: StoredResult) -> AnomalyResult:
         findings=stored.findings,
         calibration=CalibrationSummary(**calibration),
         provenance=Provenance(**provenance),
-        warnings=_read_warnings(report),
+        warnings=read_warnings(report),
     )
 
 
@@ -299,40 +297,3 @@ def _checked(folder: Path) -> tuple[str, ...]:
 
 def _hashes(folder: Path) -> dict[str, str]:
     return {name: hash_file(folder / name) for name in _checked(folder)}
-
-
-def _read_finding(document: dict[str, Any]) -> Finding:
-    first, last = document["bounding_box"]
-    tuples = {
-        name: tuple(document[name])
-        for name in ("centroid_ras_mm", "peak_ras_mm", "peak_voxel", "slice_range")
-    }
-    # Reports of earlier versions know no distances.
-    tuples["normal_distances"] = tuple(document.get("normal_distances", ()))
-    tuples["contrasts"] = tuple(ContrastScore(**each) for each in document.get("contrasts", ()))
-    place = _read_place(document.get("place"))
-    return Finding(
-        **{**document, **tuples, "bounding_box": (tuple(first), tuple(last)), "place": place}
-    )
-
-
-def _read_place(document: dict[str, Any] | None) -> FindingPlace | None:
-    if document is None:
-        return None
-    shares = tuple(
-        RegionShare(each["region"], _read_side(each["side"]), each["share"])
-        for each in document["shares"]
-    )
-    return FindingPlace(**{**document, "side": _read_side(document["side"]), "shares": shares})
-
-
-def _read_side(name: str | None) -> Side | None:
-    return None if name is None else Side(name)
-
-
-def _read_warnings(document: dict[str, Any]) -> tuple[AnalysisWarning, ...]:
-    """Of a report or a record; those of older versions have none."""
-    return tuple(
-        AnalysisWarning(WarningCode(each["code"]), each["sentence"], each["remedy"])
-        for each in document.get("warnings", ())
-    )
