@@ -5,6 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+# Below this share of the ratio of interquartile ranges a slope says that voxels do not agree: it is
+# .88 and more for people of one scanner, .55 for simulated heads, .2 and less across the two.
+_LEAST_SHARE = 0.5
 _ROUNDS = 8
 _SAMPLES = 60_000
 _SMALLEST_VARIANCE = 1e-9
@@ -31,6 +34,9 @@ def match_intensities(
     least and has no say. A study's own percentiles would let it shift all healthy tissue. The
     fit begins with the ratio of the medians, so both studies are near 0 where nothing is.
 
+    Where hardly anything agrees, voxel by voxel, least squares would flatten the study. Medians
+    and interquartile ranges are fitted instead.
+
     Args:
         study: (D, H, W) values to be mapped.
         reference: (D, H, W) values to be reached, in the same place.
@@ -55,4 +61,12 @@ def match_intensities(
         spread = ((values[agree] - centre) ** 2).mean().clamp_min(_SMALLEST_VARIANCE)
         gain = float(((values[agree] - centre) * (targets[agree] - target)).mean() / spread)
         offset = float(target - gain * centre)
+    ratio = _interquartile_range(targets) / max(_interquartile_range(values), _SMALLEST_VARIANCE)
+    if gain < _LEAST_SHARE * ratio:
+        gain = ratio
+        offset = float(targets.median() - gain * values.median())
     return IntensityMatch(gain, offset)
+
+
+def _interquartile_range(values: Tensor) -> float:
+    return float(values.quantile(0.75) - values.quantile(0.25))

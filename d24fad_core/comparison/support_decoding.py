@@ -13,7 +13,7 @@ from d24fad_core.networks.support_decoder import SupportDecoder, TwofoldDecoder
 from d24fad_core.progress import Progress, silent
 from d24fad_core.volumes.volume import Plane
 
-DECODING_SCHEMA = 2
+DECODING_SCHEMA = 3
 """Raised whenever the same decoder says something else: results of before are then void."""
 
 _BATCH = 16

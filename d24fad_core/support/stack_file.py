@@ -7,7 +7,7 @@ from torch import Tensor
 from d24fad_core.cache.tensor_file import open_tensors, save_tensors
 from d24fad_core.files import whole_file
 
-STACK_SCHEMA = 1
+STACK_SCHEMA = 2
 """Raised whenever `align_mutually` makes others of the same normals: kept ones are then void."""
 
 _VOLUMES = "volumes"

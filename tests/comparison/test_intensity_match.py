@@ -26,6 +26,20 @@ def test_a_linear_change_is_undone_whatever_a_quarter_shows(
     torch.testing.assert_close(restored, reference[~lesion], atol=0.02, rtol=0.02)
 
 
+def test_a_study_that_agrees_nowhere_is_not_flattened() -> None:
+    """As a real scan beside simulated ones: what stands out in it must stand out afterwards."""
+    study, reference = 3.0 * tissue(1) + 2.0, tissue()
+    lesion = torch.zeros(SHAPE, dtype=torch.bool)
+    lesion[1:3, 2:5, 2:5] = True
+    study[lesion] = 8.0
+    match = match_intensities(study, reference, torch.ones(SHAPE, dtype=torch.bool))
+    assert match.gain == pytest.approx(1 / 3, rel=0.1)
+    assert float(match(study)[lesion].min()) > float(reference.max())
+    assert float(match(study)[~lesion].median()) == pytest.approx(
+        float(reference.median()), abs=0.05
+    )
+
+
 def test_what_lies_outside_has_no_say() -> None:
     reference, inside = tissue(), torch.zeros(SHAPE, dtype=torch.bool)
     inside[2:4] = True
