@@ -118,7 +118,7 @@ def test_make_test_goes_on_without_them(tmp_path: Path) -> None:
 def test_make_installs_every_extra() -> None:
     """Else tests are left out for want of a package that `make test` could have brought."""
     line = re.search(r"-e '\.\[(.+)\]'", (ROOT / "Makefile").read_text(encoding="utf-8"))
-    assert line is not None and set(line[1].split(",")) == {"all", "slicer-test", "test"}
+    assert line is not None and set(line[1].split(",")) == {"all", "docs", "slicer-test", "test"}
 
 
 def test_a_run_ends_with_what_it_left_out(tmp_path: Path) -> None:

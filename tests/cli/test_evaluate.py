@@ -249,7 +249,7 @@ BAD_INPUTS: dict[str, tuple[Break, str]] = {
     ),
     "missing teacher weights": (
         lambda folder: [*volumes(folder), "--teacher-weights", str(folder / "no.pth")],
-        "no teacher weights",
+        "there is no file",
     ),
 }
 

@@ -50,6 +50,8 @@ def test_every_address_of_a_command_is_a_documented_route() -> None:
 
 
 def test_files_that_commands_copy_are_there() -> None:
-    copied = [words[1] for words in commands() if words[0] == "cp"]
+    copied = [
+        words[1] for words in commands() if words[0] == "cp" and not words[1].startswith("YOUR")
+    ]
     assert copied
     assert all((ROOT / path).is_file() for path in copied)
