@@ -5,13 +5,12 @@ small lesion. Only the normals move; the study
 and its map stay where they are.
 """
 
-import numpy as np
 import SimpleITK as sitk
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from d24fad_core.comparison.normal_stack import NormalStack
+from d24fad_core.comparison.resampling import as_image, resampled
 
 _SHRINK = 2
 _BLUR = 1.4
@@ -19,8 +18,6 @@ _STEPS = 50
 _SMOOTHNESS = 1.5
 """Of the field and of each step, in voxels of the halved resolution."""
 _STEP_SMOOTHNESS = 1.0
-_OUTSIDE = 0.004
-"""Interpolation leaves less than this just outside a head."""
 
 
 def align_mutually(normals: NormalStack) -> NormalStack:
@@ -76,9 +73,9 @@ def symmetric_demons(
 
 def _field(fixed: Tensor, moving: Tensor) -> sitk.Image:
     """Displacements in voxels, on the grid of `fixed`, into `moving` (symmetric demons)."""
-    whole = _image(fixed)
+    whole = as_image(fixed)
     demons = symmetric_demons(_STEPS, _SMOOTHNESS, _STEP_SMOOTHNESS)
-    field = demons.Execute(_coarse(whole), _coarse(_image(moving)))
+    field = demons.Execute(_coarse(whole), _coarse(as_image(moving)))
     return sitk.Resample(
         field, whole, sitk.Transform(), sitk.sitkLinear, 0.0, sitk.sitkVectorFloat64
     )
@@ -87,21 +84,8 @@ def _field(fixed: Tensor, moving: Tensor) -> sitk.Image:
 def _warped(volumes: Tensor, field: sitk.Image) -> Tensor:
     # The transform takes its image over.
     transform = sitk.DisplacementFieldTransform(sitk.Image(field))
-    moved = torch.stack([_resampled(volume, transform) for volume in volumes])
-    return moved * (moved > _OUTSIDE)
-
-
-def _resampled(volume: Tensor, transform: sitk.Transform) -> Tensor:
-    image = _image(volume)
-    moved: NDArray[np.float32] = sitk.GetArrayFromImage(
-        sitk.Resample(image, image, transform, sitk.sitkLinear, 0.0)
-    )
-    return torch.from_numpy(moved)
+    return torch.stack([resampled(volume, transform) for volume in volumes])
 
 
 def _coarse(image: sitk.Image) -> sitk.Image:
     return sitk.Shrink(sitk.SmoothingRecursiveGaussian(image, _BLUR), [_SHRINK] * 3)
-
-
-def _image(volume: Tensor) -> sitk.Image:
-    return sitk.GetImageFromArray(np.ascontiguousarray(volume.numpy(), dtype=np.float32))

@@ -4,12 +4,10 @@ Radiologists compare them; no other normal has the person's own anatomy and the 
 contrast.
 """
 
-import numpy as np
 import SimpleITK as sitk
-import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from d24fad_core.comparison.resampling import as_image, resampled
 from d24fad_core.support.registration import coarse_to_fine, optimised, registration
 from d24fad_core.support.rigid import rigid_starts
 
@@ -19,8 +17,6 @@ _SHRINK = 2
 _FIRST_STEP = 1.0
 _LEAST_STEP = 0.01
 _ROUNDS = 60
-_OUTSIDE = 0.004
-"""Interpolation leaves less than this just outside a head."""
 
 
 def mirror_image(study: Tensor) -> Tensor:
@@ -32,19 +28,9 @@ def mirror_image(study: Tensor) -> Tensor:
     Returns:
         (X, Y, Z) on the same grid, 0 outside; moved rigidly so that it correlates best.
     """
-    fixed = _image(study)
-    moving = _image(study.flip(_LEFT_TO_RIGHT))
-    coarse, other = (sitk.BinShrink(image, [_SHRINK] * 3) for image in (fixed, moving))
-    start = rigid_starts(coarse, other)[-1]
+    mirrored = study.flip(_LEFT_TO_RIGHT)
+    fixed, moving = (sitk.BinShrink(as_image(image), [_SHRINK] * 3) for image in (study, mirrored))
+    start = rigid_starts(fixed, moving)[-1]
     method = registration(step=_FIRST_STEP, least_step=_LEAST_STEP, rounds=_ROUNDS)
     coarse_to_fine(method)
-    transform = optimised(method, coarse, other, start) or start
-    laid: NDArray[np.float32] = sitk.GetArrayFromImage(
-        sitk.Resample(moving, fixed, transform, sitk.sitkLinear, 0.0)
-    )
-    values = torch.from_numpy(laid)
-    return values * (values > _OUTSIDE)
-
-
-def _image(volume: Tensor) -> sitk.Image:
-    return sitk.GetImageFromArray(np.ascontiguousarray(volume.numpy(), dtype=np.float32))
+    return resampled(mirrored, optimised(method, fixed, moving, start) or start)
