@@ -3,7 +3,6 @@
 import json
 import math
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -15,6 +14,7 @@ from d24fad_core.files import hash_bytes, whole_file
 from d24fad_core.models.checkpoint import state_hash
 from d24fad_core.networks.support_decoder import SupportDecoder
 from d24fad_core.progress import Progress, silent
+from d24fad_core.torch_file import read_torch_file
 from d24fad_core.training.decoder.cases import CasePool
 from d24fad_core.training.decoder.config import DecoderTraining
 from d24fad_core.training.decoder.episodes import Batch, draw_batch
@@ -138,15 +138,11 @@ def _identity(data: TeachingData, options: DecoderTraining, initial: SupportDeco
 
 
 def _read_state(path: Path, identity: str) -> dict[str, Any]:
-    try:
-        state: dict[str, Any] = torch.load(path, weights_only=True)
-        saved = state["identity"]
-    except (OSError, RuntimeError, EOFError, KeyError, ValueError, UnpicklingError) as error:
-        raise CheckpointError(
-            f"{path} is no state of a run ({type(error).__name__}); remove it to begin again, or "
-            "give another --out."
-        ) from error
-    if saved != identity:
+    remedy = "remove it to begin again, or give another --out"
+    state: dict[str, Any] = read_torch_file(path, remedy)
+    if not isinstance(state, dict) or "identity" not in state:
+        raise CheckpointError(f"{path} is no state of a run; {remedy}.")
+    if state["identity"] != identity:
         raise ConfigurationError(
             f"{path} is the state of a run with other options or other people; repeat the command "
             "that began it, or give another --out."
