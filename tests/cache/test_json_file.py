@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from d24fad_core.cache.json_file import load_values, save_values
+from tests.byte_changes import change_bytes
 
 VALUES = {"spread": 0.1 + 0.2, "scores": [1.25, -3e-9], "doubt": "Größe", "none": None}
 
@@ -21,12 +21,8 @@ def test_values_come_back(path: Path) -> None:
 
 
 def test_a_changed_byte_is_noticed(path: Path) -> None:
-    whole, draw = path.read_bytes(), np.random.default_rng(0)
     noticed = 0
-    for _ in range(200):
-        content = bytearray(whole)
-        content[int(draw.integers(len(whole)))] ^= int(draw.integers(1, 256))
-        path.write_bytes(bytes(content))
+    for _ in change_bytes(path):
         try:
             assert load_values(path) == VALUES
         except ValueError:

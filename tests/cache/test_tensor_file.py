@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from d24fad_core.cache.folder import CacheWarning
 from d24fad_core.cache.tensor_file import open_tensors, save_tensors
+from tests.byte_changes import change_bytes
 
 TENSORS = {
     "teacher.0": torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(0)).half(),
@@ -43,14 +43,8 @@ def test_tensors_and_texts_come_back(path: Path) -> None:
 
 
 def test_a_changed_byte_is_noticed_and_the_file_removed(path: Path) -> None:
-    whole = path.read_bytes()
-    draw = np.random.default_rng(0)
     removed = 0
-    for _ in range(200):
-        content = bytearray(whole)
-        place = int(draw.integers(len(whole)))
-        content[place] ^= int(draw.integers(1, 256))
-        path.write_bytes(bytes(content))
+    for _ in change_bytes(path):
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
             try:

@@ -15,6 +15,7 @@ from d24fad_core.io import known_studies
 from d24fad_core.io.known_studies import KnownStudies, KnownStudy, volume_of
 from d24fad_core.io.reading import GeometryWarning, read_volume
 from d24fad_core.volumes.volume import Modality, Volume
+from tests.byte_changes import change_bytes
 from tests.io.stored_studies import WRITERS, write_dicom, write_nifti
 
 ALONE = [write for write in WRITERS if write.__name__ not in ("write_detached_nrrd", "write_mhd")]
@@ -207,11 +208,7 @@ def test_a_changed_byte_in_what_is_kept_costs_a_reading(
     path = write_nifti(tmp_path, array(), np.eye(4))
     first = known.open(path)
     (entry,) = (tmp_path / "cache" / "studies").iterdir()
-    whole, draw = entry.read_bytes(), np.random.default_rng(0)
-    for _ in range(200):
-        content = bytearray(whole)
-        content[int(draw.integers(len(whole)))] ^= int(draw.integers(1, 256))
-        entry.write_bytes(bytes(content))
+    for _ in change_bytes(entry):
         study = known.open(path)
         assert (study.content_hash, study.modality) == (first.content_hash, first.modality)
 

@@ -3,11 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from d24fad_core.comparison.score_scale import ScoreScale
 from d24fad_core.support.scale_file import load_scale, save_scale
 from d24fad_core.volumes.volume import Plane
+from tests.byte_changes import change_bytes
 
 SCALE = ScoreScale(frozenset(Plane), 0.1 + 0.2, 1.7, 4.03, (2.5, 3.25), (8.0, 9.5))
 
@@ -22,11 +21,7 @@ def test_a_scale_comes_back_with_the_planes_that_it_is_for(tmp_path: Path) -> No
 def test_a_changed_byte_is_never_another_scale(tmp_path: Path) -> None:
     path = tmp_path / "scale.json"
     save_scale(SCALE, path)
-    whole, draw = path.read_bytes(), np.random.default_rng(0)
-    for _ in range(200):
-        content = bytearray(whole)
-        content[int(draw.integers(len(whole)))] ^= int(draw.integers(1, 256))
-        path.write_bytes(bytes(content))
+    for _ in change_bytes(path):
         assert load_scale(path) in (None, SCALE)
 
 

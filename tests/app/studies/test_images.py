@@ -15,6 +15,15 @@ from monailabel_app.failures import RequestError
 from monailabel_app.studies.images import Study
 
 
+def assert_unsuitable(study: Study, sentence: str) -> None:
+    """Neither way of reading a study takes it."""
+    known = KnownStudies(study.path.parent / "known")
+    for read in (study.volume, lambda: study.source(known)):
+        with pytest.raises(RequestError, match=sentence) as caught:
+            read()
+        assert caught.value.code == "unsuitable_image"
+
+
 def test_a_normal_study_is_read_once_and_has_its_image_id(tmp_path: Path) -> None:
     array = np.random.default_rng(0).integers(0, 100, (6, 7, 8)).astype(np.int16)
     nibabel.Nifti1Image(array, np.eye(4)).to_filename(tmp_path / "file.nii.gz")
@@ -55,13 +64,7 @@ def test_a_small_file_that_unpacks_to_gigabytes_is_refused_by_its_header(
         path.write_bytes(gzip.compress(bytes(content)) + zeros)
     else:
         path.write_bytes(headers[suffix] + zeros)
-    for read in (
-        Study("bomb", path).volume,
-        lambda: Study("bomb", path).source(KnownStudies(tmp_path)),
-    ):
-        with pytest.raises(RequestError, match="900 x 900 x 700 voxels are more") as caught:
-            read()
-        assert caught.value.code == "unsuitable_image"
+    assert_unsuitable(Study("bomb", path), "900 x 900 x 700 voxels are more")
 
 
 @pytest.mark.parametrize("place", ["other.raw", "../other/other.raw", "{folder}/other.raw"])
@@ -85,10 +88,4 @@ def test_a_header_that_names_another_file_of_the_server_is_refused(
     path = folder / f"image{suffix}"
     path.write_text(headers[suffix])
     assert read_volume(path).shape == (8, 8, 8)  # the command line reads the user's own files
-    for read in (
-        Study("image", path).volume,
-        lambda: Study("image", path).source(KnownStudies(tmp_path)),
-    ):
-        with pytest.raises(RequestError, match="image: its header names another file") as caught:
-            read()
-        assert caught.value.code == "unsuitable_image"
+    assert_unsuitable(Study("image", path), "image: its header names another file")
