@@ -93,8 +93,8 @@ class Lesion:
 def draw_people(people: Sequence[Volume], number: int) -> tuple[list[Volume], list[Volume]]:
     """The normals of a draw, and those who are held out."""
     order = np.random.default_rng((1, number)).permutation(len(people))
-    chosen = [people[index] for index in order]
-    return chosen[:SHOTS], chosen[SHOTS:]
+    shuffled = [people[index] for index in order]
+    return shuffled[:SHOTS], shuffled[SHOTS:]
 
 
 def measure_untouched(
@@ -189,11 +189,17 @@ def measure_copies(
     peaks = planted.scale(_OPTIONS.planes).peak_scores
     for person in cases:
         case, labels = plant(person, placed(person), lesions)
-        found = detector.compare(case, planted, _OPTIONS)
-        mask, wanted = regions(case, labels)
-        numbers, findings = zip(*wanted.items(), strict=True)
+        comparison = detector.compare(case, planted, _OPTIONS)
+        mask, by_number = regions(case, labels)
+        numbers, findings = zip(*by_number.items(), strict=True)
         evidence = with_evidence(
-            findings, mask, case, found.aligned, planted, peaks, found.compared.distances
+            findings,
+            mask,
+            case,
+            comparison.aligned,
+            planted,
+            peaks,
+            comparison.compared.distances,
         )
         for index, finding in zip(numbers, evidence, strict=True):
             carrier = planted.studies[lesions[index - 1].carrier].name
@@ -234,13 +240,20 @@ def draw_picture(untouched: Sequence[Untouched], plantings: Sequence[Planting], 
 
 def nearest_right(plantings: Sequence[Planting]) -> float:
     """Share of lesions for which the normal that carries them is named."""
-    return sum(each.nearest == each.carrier for each in plantings) / len(plantings)
+    return carriers_named(plantings) / len(plantings)
+
+
+def carriers_named(plantings: Sequence[Planting]) -> int:
+    """Number of lesions for which the normal that carries them is named."""
+    return sum(each.nearest == each.carrier for each in plantings)
 
 
 def report(untouched: Sequence[Untouched], plantings: Sequence[Planting]) -> str:
     """Both results as text."""
-    right = sum(each.nearest == each.carrier for each in plantings)
-    lines = [f"carrier named: {right} of {len(plantings)}", "level, share, 95 % interval:"]
+    lines = [
+        f"carrier named: {carriers_named(plantings)} of {len(plantings)}",
+        "level, share, 95 % interval:",
+    ]
     lines += [f"{a:.2f} {b:.2f} ({c:.2f} to {d:.2f})" for a, b, c, d in shares(untouched)]
     return "\n".join([*lines, RESEARCH_USE_ONLY])
 
@@ -251,22 +264,22 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--shared", type=Path, default=Path("../shared/volumes"))
     parser.add_argument("--draws", type=int, default=4)
-    chosen = parser.parse_args()
+    arguments = parser.parse_args()
     cohort = COHORTS["ds002748"]
-    studies = [read_study(cohort, person, chosen.shared, None) for person in cohort.people]
+    studies = [read_study(cohort, person, arguments.shared, None) for person in cohort.people]
     people = [resample(study.volume, study.brain, SPACING_MM)[0] for study in studies]
     detector = Detector.from_checkpoint()
     untouched: list[Untouched] = []
     plantings: list[Planting] = []
-    for number in range(chosen.draws):
+    for number in range(arguments.draws):
         normals, held_out = draw_people(people, number)
         support = detector.prepare_support(normals, _OPTIONS)
         plantings += measure_copies(detector, normals, support, held_out, number)
         untouched += measure_untouched(detector, support, held_out, number)
         rows = {"untouched": untouched, "plantings": plantings}
         document = {name: [asdict(each) for each in part] for name, part in rows.items()}
-        write_text(chosen.out / "evidence.json", json.dumps(document, indent=1) + "\n")
-        draw_picture(untouched, plantings, chosen.out / "evidence.png")
+        write_text(arguments.out / "evidence.json", json.dumps(document, indent=1) + "\n")
+        draw_picture(untouched, plantings, arguments.out / "evidence.png")
         print(report(untouched, plantings), flush=True)
 
 

@@ -21,9 +21,9 @@ def load_values(path: Path) -> Any:
         ValueError: it is damaged.
     """
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        text = stored["values"]
-        intact = stored["checksum"] == hash_bytes(text.encode())
+        document = json.loads(path.read_text(encoding="utf-8"))
+        text = document["values"]
+        intact = document["checksum"] == hash_bytes(text.encode())
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: is no file of kept values") from error
     if not intact:
