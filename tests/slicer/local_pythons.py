@@ -29,8 +29,8 @@ if (control / "refuse").exists():
 Path(options["--token-file"]).write_text("a token of the tests\\n")
 print("a library says hello")
 address = (control / "address").read_text()
+(control / f"asked-{os.getpid()}").write_text(json.dumps(options))  # before it answers
 print(json.dumps({"url": address, "port": int(address.rpartition(":")[2])}), flush=True)
-(control / f"asked-{os.getpid()}").write_text(json.dumps(options))
 sys.stdin.read()
 """
 
