@@ -34,7 +34,7 @@ def check_kind(case: Volume, prior: Volume) -> None:
                 f"{study.name} was reduced while it was read, and small changes are lost by that; "
                 "crop it, or raise --reduce-above."
             )
-    if prior.content_hash == case.content_hash:
+    if prior.source_hash == case.source_hash:
         raise InputError(
             f"the prior {prior.name} is the case itself; give an earlier study of the patient."
         )
@@ -79,10 +79,21 @@ def check_pair(
             "sequence."
         )
     return (
+        *_later(case, prior),
         *_unlike(case, prior, alike),
         *_partial(case, prior, pair, region),
         *_resolution(case, prior),
     )
+
+
+def _later(case: Volume, prior: Volume) -> Iterator[AnalysisWarning]:
+    if case.acquired and prior.acquired and prior.acquired > case.acquired:
+        yield AnalysisWarning(
+            WarningCode.PRIOR_LATER,
+            f"The headers say that the prior {prior.name} was made on a later day than "
+            f"{case.name}.",
+            "Exchange them: as it is, what is new is called gone, and what grew is called shrunk.",
+        )
 
 
 def _unlike(case: Volume, prior: Volume, alike: float) -> Iterator[AnalysisWarning]:

@@ -83,7 +83,7 @@ def compare_with_prior(
         changes=tuple(replace(change, rank=rank) for rank, change in enumerate(changes, start=1)),
         use=PriorUse(
             prior.name,
-            prior.content_hash if prior.mask is None else prior.mask.content_hash,
+            prior.source_hash,
             alike,
             rigid_matrix(pair.to_prior),
         ),

@@ -61,7 +61,7 @@ def with_contrasts(
     uses = tuple(
         ContrastUse(
             contrast,
-            scan.content_hash if scan.mask is None else scan.mask.content_hash,
+            scan.source_hash,
             rigid_matrix(each.to_other),
         )
         for contrast, scan, each in zip(support.contrasts, scans, laid, strict=True)

@@ -11,7 +11,7 @@ from d24fad_core.cache.folder import fetch_or_make
 from d24fad_core.comparison.score_scale import ScoreScale
 from d24fad_core.contrasts.contributions import with_contrasts
 from d24fad_core.contrasts.fusion import alone, fuse_maps, in_fused_units, on_reference
-from d24fad_core.contrasts.person import Person
+from d24fad_core.contrasts.person import Person, check_different
 from d24fad_core.contrasts.registration import LaidContrast, lay_contrast
 from d24fad_core.contrasts.support import ContrastSupport
 from d24fad_core.detection.comparison import ComparedStudy, PlacedComparison
@@ -109,8 +109,8 @@ class ContrastDetector:
 
         Raises:
             SupportError: the case lacks a contrast, or see `Detector.detect`.
-            InputError: a scan has no foreground, was reduced while it was read, or nowhere
-                overlaps with the reference.
+            InputError: a scan has no foreground, was reduced while it was read, is that of another
+                contrast too, or nowhere overlaps with the reference.
         """
         scans = _scans(case, support)
         reference, normals = scans[0], support.sets[0]
@@ -198,6 +198,8 @@ def _scans(case: Mapping[str, Volume], support: ContrastSupport) -> list[Volume]
             "for the contrasts that the case has."
         )
     scans = [case[contrast] for contrast in support.contrasts]
+    hashes = dict(zip(support.contrasts, (scan.source_hash for scan in scans), strict=True))
+    check_different(hashes, scans[0].name)
     for contrast, scan in zip(support.contrasts, scans, strict=True):
         if scan.reduction is not None:
             raise InputError(

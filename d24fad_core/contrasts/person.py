@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from d24fad_core.detection.result import AnalysisWarning, WarningCode
-from d24fad_core.errors import SupportError
+from d24fad_core.errors import InputError, SupportError
 from d24fad_core.io.known_studies import StudySource
 from d24fad_core.support.support_set import MINIMUM_STUDIES
 
@@ -54,12 +54,15 @@ def usable_scans(contrasts: Sequence[str], normals: Sequence[Person]) -> UsableS
 
     Raises:
         SupportError: no contrast is left, or fewer than two people have all of them.
+        InputError: two contrasts of a person are one scan.
     """
     if len(normals) < MINIMUM_STUDIES:
         raise SupportError(
             f"{len(normals)} normal people given; at least {MINIMUM_STUDIES} are needed, 4 to 8 "
             "are better."
         )
+    for person in normals:
+        check_different({name: person.scans[name].content_hash for name in person.scans}, person.name)
     fewest = max(MINIMUM_STUDIES, _LEAST_SHARE * len(normals))
     numbers = {name: sum(name in person.scans for person in normals) for name in contrasts}
     usable = tuple(name for name in contrasts if numbers[name] >= fewest)
@@ -88,6 +91,26 @@ def usable_scans(contrasts: Sequence[str], normals: Sequence[Person]) -> UsableS
         if person not in complete
     ]
     return UsableScans(usable, complete, tuple(warnings))
+
+
+def check_different(hashes: Mapping[str, str], name: str) -> None:
+    """Refuse one scan as two contrasts: it would count twice, and for one that it is not.
+
+    Args:
+        hashes: of the content of each scan, by contrast.
+        name: of the person.
+
+    Raises:
+        InputError: two are equal.
+    """
+    contrasts: dict[str, str] = {}
+    for contrast, content in hashes.items():
+        if content in contrasts:
+            raise InputError(
+                f"{name}: {contrasts[content]} and {contrast} are the same scan; give the scan of "
+                "each contrast, or leave one out."
+            )
+        contrasts[content] = contrast
 
 
 def _of_case(contrast: str, number: int, normals: int) -> AnalysisWarning:

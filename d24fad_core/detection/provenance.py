@@ -42,7 +42,7 @@ def describe_analysis(
     parameters["weighting"] = "learnt" if compared.learnt_shares else "equal"
     parameters["alignment_similarity"] = round(placed.aligned.similarity, 4)
     parameters["mask"] = query.mask.kind.value if query.mask else "none"
-    query_hash = query.mask.content_hash if query.mask else query.content_hash
+    query_hash = query.source_hash
     if query.reduction is not None:
         parameters["reduction"] = str(query.reduction)
         query_hash = query.reduction.content_hash

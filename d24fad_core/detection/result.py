@@ -129,6 +129,7 @@ class WarningCode(str, Enum):
     OTHER_SCANNER = "other_scanner"
     SUPPORTS_ALIKE = "supports_alike"
     ABNORMAL_SUPPORT = "abnormal_support"
+    PRIOR_LATER = "prior_later"
     PRIOR_UNLIKE = "prior_unlike"
     PRIOR_PARTIAL = "prior_partial"
     PRIOR_RESOLUTION = "prior_resolution"

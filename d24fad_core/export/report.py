@@ -79,7 +79,7 @@ def change_report_document(
         "geometry": _geometry(case.shape, case.affine),
         "provenance": {
             "query_name": case.name,
-            "query_hash": case.mask.content_hash if case.mask else case.content_hash,
+            "query_hash": case.source_hash,
             "parameters": {
                 "threshold": change.threshold,
                 "modality": case.modality.value,

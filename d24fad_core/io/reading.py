@@ -109,7 +109,7 @@ def _read_whole(scan: StoredScan, path: Path, name: str, modality: Modality | No
     check.add(array)
     check.finish(path)
     if scan.modality is not None:
-        return Volume(array, scan.affine, scan.modality, name, "header")
+        return Volume(array, scan.affine, scan.modality, name, "header", acquired=scan.acquired)
     if modality is not None:
         return Volume(array, scan.affine, modality, name, "given")
     return Volume(array, scan.affine, guess_modality(array), name, "guessed")
@@ -170,4 +170,5 @@ def _stored_series(series: DicomSeries) -> StoredScan:
         read=lambda: read_pixels(series.slices),
         read_slabs=lambda depth: read_pixel_slabs(series.slices, depth),
         modality=series.modality,
+        acquired=series.acquired,
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ class StoredScan:
             number of slices of a slab. The shape without trailing axes of length 1 must have
             three.
         modality: where the header says it.
+        acquired: the day it was made, where the header says it.
         doubt: what the header does not say about the geometry; a sentence for behind its name.
     """
 
@@ -29,4 +31,5 @@ class StoredScan:
     read: Callable[[], NDArray[np.float32]]
     read_slabs: Callable[[int], Iterator[NDArray[np.float32]]]
     modality: Modality | None = None
+    acquired: date | None = None
     doubt: str | None = None

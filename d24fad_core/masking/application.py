@@ -34,9 +34,7 @@ def apply_mask(volume: Volume, inside: NDArray[np.bool_], kind: MaskKind) -> Vol
             f"{volume.name}: a mask of {_times(inside.shape)} voxels does not fit a scan of "
             f"{_times(volume.shape)}; give a mask on the scan's own grid."
         )
-    content_hash = volume.content_hash
     if volume.mask is not None:
-        content_hash = volume.mask.content_hash
         inside = inside & volume.mask.inside
     if np.count_nonzero(inside) < _LEAST_VOXELS:
         raise InputError(
@@ -47,7 +45,7 @@ def apply_mask(volume: Volume, inside: NDArray[np.bool_], kind: MaskKind) -> Vol
     return replace(
         volume,
         array=np.asfortranarray(array),
-        mask=AppliedMask(inside, kind, content_hash),
+        mask=AppliedMask(inside, kind, volume.source_hash),
     )
 
 

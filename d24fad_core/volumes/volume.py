@@ -3,6 +3,7 @@
 import hashlib
 import math
 from dataclasses import dataclass
+from datetime import date
 from enum import Enum
 from functools import cached_property
 
@@ -69,6 +70,7 @@ class Volume:
         modality_source: how the modality is known: `"header"`, `"given"` or `"guessed"`.
         reduction: how the scan was reduced while it was read; None where it was not.
         mask: what the scan was restricted to; None where it is as it came.
+        acquired: the day it was made, where a DICOM header says it.
     """
 
     array: NDArray[np.float32]
@@ -78,6 +80,7 @@ class Volume:
     modality_source: str = "given"
     reduction: Reduction | None = None
     mask: AppliedMask | None = None
+    acquired: date | None = None
 
     def __post_init__(self) -> None:
         if self.array.ndim != 3:
@@ -117,6 +120,11 @@ class Volume:
         digest = ContentHash(self.shape)
         digest.add(self.array)
         return digest.finish(self.affine, self.modality)
+
+    @property
+    def source_hash(self) -> str:
+        """`content_hash` of the scan as it came, before any mask."""
+        return self.content_hash if self.mask is None else self.mask.content_hash
 
 
 class ContentHash:

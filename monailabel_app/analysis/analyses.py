@@ -113,7 +113,7 @@ class Analyses:
         """Analyse, or hand out what an earlier analysis of the same inputs found.
 
         Raises:
-            RequestError: a study cannot be read, or does not fit the others.
+            RequestError: a study cannot be read, does not fit the others, or was replaced.
             CancelledError: `progress` raised it.
         """
         result = self.stored(request)
@@ -147,6 +147,10 @@ class Analyses:
 
     def _run(self, request: AnalysisRequest, progress: Progress) -> StoredResult:
         progress("Reading the study", 0.0)
+        studies = [request.query, *request.support]
+        for study in studies if request.prior is None else [*studies, request.prior]:
+            self._images.verify(study)
+        identifier = self.identifier(request)
         query = request.query.volume(request.parameters.modality)
         parameters = request.parameters
         masks = StudyMasks(
@@ -170,8 +174,9 @@ class Analyses:
             progress("Comparing with the prior", share)
             change = self._change(request, request.prior, case, result, normals)
         progress("Storing the result", 0.98)
+        self._require_unchanged(request, identifier)
         record = ResultRecord(
-            id=self.identifier(request),
+            id=identifier,
             image=request.query.name,
             image_sha256=self._images.content_hash(request.query),
             support_set=None if parameters.support is not None else parameters.support_set,
@@ -189,6 +194,21 @@ class Analyses:
             warnings=(*result.warnings, *(change.warnings if change else ())),
         )
         return self._store.put(record, query, result, change)
+
+    def _require_unchanged(self, request: AnalysisRequest, identifier: str) -> None:
+        """Refuse a result whose studies are no longer those that were read for it."""
+        try:
+            unchanged = self.identifier(request) == identifier
+        except FileNotFoundError:
+            unchanged = False
+        if not unchanged:
+            self._prepared.clear()  # the normals may be those that were replaced
+            raise RequestError(
+                "studies_changed",
+                f"'{request.query.name}' or a study that it was compared with was replaced or "
+                "removed during the analysis.",
+                "Analyse it again.",
+            )
 
     def _change(
         self,

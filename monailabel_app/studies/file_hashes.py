@@ -1,5 +1,6 @@
 """Hashes of files, computed once and kept until a file changes."""
 
+import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,19 +13,22 @@ from monailabel_app.store.schema import FILE_HASHES
 
 @dataclass(frozen=True)
 class FileHash:
-    """A file as it was when it was hashed; a change of content changes size or time.
+    """A file as it was when it was hashed; a change of content changes size or times.
 
     Attributes:
         path: where it lies.
         size: in bytes.
-        modified_ns: time of its last change.
+        modified_ns: time of its last change, which whoever writes the file may set.
         sha256: hash of its content.
+        changed_ns: time of its last change as the system keeps it, which nobody can set; 0 in
+            records of before it was kept.
     """
 
     path: str
     size: int
     modified_ns: int
     sha256: str
+    changed_ns: int = 0
 
 
 class FileHashes:
@@ -46,17 +50,24 @@ class FileHashes:
             record = self._known.get(str(path))
         if record is None:
             return None
-        unchanged = (record.size, record.modified_ns) == (status.st_size, status.st_mtime_ns)
+        unchanged = _state(status) == (record.size, record.modified_ns, record.changed_ns)
         return record.sha256 if unchanged else None
 
     def of(self, path: Path) -> str:
         """The hash of a file; computed only when it is not known."""
-        sha256 = self.known(path)
-        if sha256 is None:
-            status = path.stat()
-            sha256 = hash_file(path)
-            record = FileHash(str(path), status.st_size, status.st_mtime_ns, sha256)
+        return self.known(path) or self.anew(path)
+
+    def anew(self, path: Path) -> str:
+        """The hash of the bytes that a file has now, whatever is known of it."""
+        size, modified_ns, changed_ns = _state(path.stat())
+        record = FileHash(str(path), size, modified_ns, hash_file(path), changed_ns)
+        with self._lock:
+            known = self._known.get(record.path)
+            self._known[record.path] = record
+        if record != known:
             self._records.put(record.path, record)
-            with self._lock:
-                self._known[record.path] = record
-        return sha256
+        return record.sha256
+
+
+def _state(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns

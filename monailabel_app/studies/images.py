@@ -2,7 +2,7 @@
 
 import fnmatch
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -76,9 +76,7 @@ class Study:
         return words.replace(str(self.path), self.name).replace(self.path.name, self.name)
 
     def _named(self, volume: Volume) -> Volume:
-        return Volume(
-            volume.array, volume.affine, volume.modality, self.name, volume.modality_source
-        )
+        return replace(volume, name=self.name)
 
     @contextmanager
     def _told_without_path(self) -> Iterator[None]:
@@ -188,13 +186,21 @@ class ImageCatalogue:
 
     def content_hash(self, study: Study) -> str:
         """SHA-256 of a study's file, or over the files of its folder; kept until they change."""
-        files = sorted(study.path.iterdir()) if study.path.is_dir() else [study.path]
-        hashes = [self._hashes.of(file) for file in files if file.is_file()]
-        return hashes[0] if len(hashes) == 1 else hash_bytes(*map(str.encode, hashes))
+        return _joined(self._hashes.of, study)
+
+    def verify(self, study: Study) -> None:
+        """Hash a study's files again, so that `content_hash` is of the bytes that are there."""
+        _joined(self._hashes.anew, study)
 
     def support_hash(self, support: Sequence[Study]) -> str:
         """A hash over the content of support studies, in whatever order."""
         return hash_bytes(*sorted(self.content_hash(study).encode() for study in support))
+
+
+def _joined(hash_of: Callable[[Path], str], study: Study) -> str:
+    files = sorted(study.path.iterdir()) if study.path.is_dir() else [study.path]
+    hashes = [hash_of(file) for file in files if file.is_file()]
+    return hashes[0] if len(hashes) == 1 else hash_bytes(*map(str.encode, hashes))
 
 
 def require_alone(path: Path, name: str) -> None:

@@ -1,17 +1,21 @@
 """Changes of a patient between two scans, whatever the scans are like."""
 
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
+from d24fad_core.change.checks import check_pair
 from d24fad_core.change.comparison import compare_with_prior
 from d24fad_core.change.options import ChangeOptions
+from d24fad_core.change.pair import RegisteredPair
 from d24fad_core.change.result import ChangeKind, ChangeResult
 from d24fad_core.detection.result import WarningCode
 from d24fad_core.errors import ConfigurationError, InputError
 from d24fad_core.masking.application import apply_mask
-from d24fad_core.volumes.volume import MaskKind, Modality
+from d24fad_core.volumes.volume import MaskKind, Modality, Volume
 from tests.change.patient import FINE, TISSUE, Lesion, Pose, scan_patient
 from tests.support.phantom import GRIDS, Grid
 
@@ -152,6 +156,34 @@ def test_another_modality_and_the_case_itself_are_refused() -> None:
         compare_with_prior(case, ct)
     with pytest.raises(InputError, match="is the case itself"):
         compare_with_prior(case, replace(case, name="copy"))
+    inside = case.array > 0
+    masked = apply_mask(case, inside, MaskKind.FILE)
+    for one, other in ((masked, case), (case, masked), (masked, masked)):
+        with pytest.raises(InputError, match="is the case itself"):
+            compare_with_prior(one, replace(other, name="copy"))
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "later"),
+    [
+        (date(2026, 3, 1), date(2026, 3, 2), True),
+        (date(2026, 3, 1), date(2026, 3, 1), False),
+        (date(2026, 3, 1), date(2025, 12, 31), False),
+        (date(2026, 3, 1), None, False),
+        (None, date(2026, 3, 2), False),
+    ],
+)
+def test_a_prior_of_a_later_day_is_told(own: date | None, other: date | None, later: bool) -> None:
+    """All would be called the other way round: new lesions gone, grown ones shrunk."""
+    ones = np.ones((4, 4, 4), np.float32)
+    box = (slice(None), slice(None), slice(None))
+    turn = sitk.Euler3DTransform()
+    pair = RegisteredPair(box, ones, ones, ones > 0, np.eye(4), (1.0, 1.0, 1.0), turn)
+    case = Volume(ones, np.eye(4), Modality.MR, "case", acquired=own)
+    prior = Volume(2 * ones, np.eye(4), Modality.MR, "prior", acquired=other)
+    warnings = check_pair(case, prior, pair, 1.0, pair.inside)
+    codes = [warning.code for warning in warnings]
+    assert (WarningCode.PRIOR_LATER in codes) is later
 
 
 def test_a_prior_that_shows_a_part_is_told() -> None:

@@ -12,7 +12,7 @@ from d24fad_core.contrasts.support import ContrastSupport
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.detection.result import AnomalyResult, WarningCode
-from d24fad_core.errors import SupportError
+from d24fad_core.errors import InputError, SupportError
 from d24fad_core.io.known_studies import volume_of
 from tests.contrasts.people import case, lesion_voxels, normal_person
 from tests.detection.small_studies import detector, study
@@ -120,6 +120,14 @@ def test_a_case_without_a_contrast_of_its_support_is_refused(
 ) -> None:
     with pytest.raises(SupportError, match="lacks two"):
         ContrastDetector(small).detect({"one": case()["one"]}, support, OPTIONS)
+
+
+def test_one_scan_of_the_case_as_two_contrasts_is_refused(
+    small: Detector, support: ContrastSupport
+) -> None:
+    one = case()["one"]
+    with pytest.raises(InputError, match="one and two are the same scan"):
+        ContrastDetector(small).detect({"one": one, "two": one}, support, OPTIONS)
 
 
 def test_a_single_contrast_scores_as_it_always_did(small: Detector, people: list[Person]) -> None:

@@ -1,15 +1,18 @@
 """Which contrasts and which normal people are used, and what is said of the others."""
 
+from dataclasses import replace
+
 import pytest
 
 from d24fad_core.contrasts.person import Person, usable_scans
 from d24fad_core.detection.result import WarningCode
-from d24fad_core.errors import SupportError
+from d24fad_core.errors import InputError, SupportError
 from tests.detection.small_studies import study
 
 
 def person(number: int, *contrasts: str, others: frozenset[str] = frozenset()) -> Person:
-    return Person(f"person-{number}", dict.fromkeys(contrasts, study(number)), others)
+    scans = {name: study(number + 20 * len(name)) for name in contrasts}
+    return Person(f"person-{number}", scans, others)
 
 
 def test_what_all_have_is_used_and_nothing_said() -> None:
@@ -62,3 +65,9 @@ def test_two_people_with_different_contrasts_are_refused() -> None:
     normals = [person(0, "a", "b"), person(1, "b", "c"), person(2, "a", "c")]
     with pytest.raises(SupportError, match="only 0 of 3"):
         usable_scans(["a", "b", "c"], normals)
+
+
+def test_one_scan_as_two_contrasts_is_refused() -> None:
+    twice = Person("person-0", {"flair": study(0), "t1": replace(study(0), name="other")})
+    with pytest.raises(InputError, match="person-0: flair and t1 are the same scan"):
+        usable_scans(["flair", "t1"], [twice, person(1, "flair", "t1"), person(2, "flair", "t1")])

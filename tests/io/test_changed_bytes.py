@@ -1,13 +1,14 @@
 """A file in which one byte changed is refused or read as it was: never as another scan.
 
 What carries no checksum cannot be told by anyone: unpacked voxels (NRRD `raw`, MetaImage without
-compression, unpacked NIfTI, DICOM pixels), and the numbers in the header that place them. For these
-formats every other byte of the header is tried.
+compression, unpacked NIfTI, DICOM pixels), and the numbers in the header that place them. There a
+changed byte makes another study: its hash differs, and nothing that was kept of the former one is
+taken for it. For these formats every other byte of the header is tried, too.
 """
 
 import gzip
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import nibabel
@@ -17,10 +18,12 @@ import SimpleITK
 from numpy.typing import NDArray
 
 from d24fad_core.errors import InputError
+from d24fad_core.io.known_studies import KnownStudies, KnownStudy, volume_of
 from d24fad_core.io.reading import GeometryWarning, read_volume
 from d24fad_core.volumes.volume import Volume
 from tests.io.dicom.dicom_builder import change, declare_padding, write_series
-from tests.io.stored_studies import LPS_TO_RAS
+from tests.io.dicom.test_series import compress
+from tests.io.stored_studies import LPS_TO_RAS, write_dicom, write_mha, write_nifti, write_nrrd
 
 CHANGES = 200
 AFFINE = np.array([[0, 0, 3.0, 5], [-1.5, 0, 0, 7], [0, 2.0, 0, -9], [0, 0, 0, 1]])
@@ -187,4 +190,48 @@ def test_a_header_of_a_series_is_refused_or_made_good_by_the_others(
         content = paths[place].read_bytes()
         header = range(content.rindex(b"\xe0\x7f\x10\x00") + 12)
         refused += check(paths[place], tmp_path, header, count=CHANGES // 3, limits=[None])
+    assert refused > 0
+
+
+@pytest.mark.parametrize("write", [write_nifti, write_nrrd, write_mha, write_dicom])
+def test_a_changed_byte_of_unpacked_voxels_makes_another_study(
+    write: Callable[..., Path], tmp_path: Path
+) -> None:
+    """What is kept is found by the bytes: it is never that of the study before the change."""
+    study = write(tmp_path, voxels(), AFFINE)
+    known = KnownStudies(tmp_path / "cache")
+    whole = known.open(study)
+    files = sorted(study.iterdir()) if study.is_dir() else [study]
+    count = CHANGES // len(files) + 1
+    for path in files:
+        content = path.read_bytes()
+        places = range(len(content) - 2 * voxels().size // len(files), len(content))
+        for what in changed(path, places, count):
+            other = known.open(study)
+            assert isinstance(other, Volume), what
+            assert other.content_hash != whole.content_hash, what
+            assert (other.array != volume_of(whole).array).sum() == 1, what
+    assert isinstance(known.open(study), KnownStudy)
+    assert known.open(study).content_hash == whole.content_hash
+
+
+@pytest.mark.parametrize("kind", ["JPEGLossless", "JPEG-LS", "JPEG2000"])
+def test_a_changed_byte_of_packed_pixels_is_refused_or_makes_another_study(
+    kind: str, tmp_path: Path
+) -> None:
+    paths = write_series(tmp_path / "study", voxels()[:, :, :3], AFFINE)
+    for path in paths:
+        compress(path, kind)
+    whole = read_volume(tmp_path / "study")
+    refused = 0
+    for path in paths:
+        content = path.read_bytes()
+        pixels = range(content.rindex(b"\xe0\x7f\x10\x00"), len(content))
+        for what in changed(path, pixels, CHANGES // 3):
+            volume = read_or_refusal(tmp_path / "study", None)
+            refused += volume is None
+            if volume is not None:
+                same = np.array_equal(volume.array, whole.array)
+                assert same == (volume.content_hash == whole.content_hash), what
+                np.testing.assert_array_equal(volume.affine, whole.affine)
     assert refused > 0

@@ -1,6 +1,7 @@
 """Attributes of DICOM headers, which may be damaged, as plain values."""
 
 import re
+from datetime import date, datetime
 
 import numpy as np
 import pydicom
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 FRAME_GROUPS = "PerFrameFunctionalGroupsSequence"
 SHARED_GROUPS = "SharedFunctionalGroupsSequence"
 UNKNOWN = "unknown"
+DATE_TAGS = ("AcquisitionDate", "SeriesDate", "StudyDate")
+"""Where the day of a scan may stand, the best first."""
 
 
 class AttributeFaultError(ValueError):
@@ -33,6 +36,16 @@ def code(header: pydicom.Dataset, name: str) -> str:
     """A code string (VR CS); a damaged header could hold anything there, also a patient's name."""
     value = str(header.get(name, None) or "")
     return value if re.fullmatch(r"[A-Z0-9_ ]{1,16}", value) else UNKNOWN
+
+
+def acquisition_day(header: pydicom.Dataset) -> date | None:
+    """The day on which an image was made; None where the header does not say it legibly."""
+    for name in DATE_TAGS:
+        try:
+            return datetime.strptime(str(header.get(name, None) or ""), "%Y%m%d").date()
+        except ValueError:
+            continue
+    return None
 
 
 def number(header: pydicom.Dataset, name: str, default: float | None = None) -> float:

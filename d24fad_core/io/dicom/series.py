@@ -7,6 +7,7 @@ Groups (C.7.6.16).
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,12 @@ from numpy.typing import NDArray
 from d24fad_core.errors import InputError
 from d24fad_core.io.damage import reporting_damage
 from d24fad_core.io.dicom.attributes import (
+    DATE_TAGS,
     FRAME_GROUPS,
     SHARED_GROUPS,
     UNKNOWN,
     AttributeFaultError,
+    acquisition_day,
     code,
     frame_header,
     number,
@@ -43,6 +46,7 @@ _HEADER_TAGS = [
     "SeriesInstanceUID",
     "SeriesNumber",
     "SeriesDescription",
+    *DATE_TAGS,
     *VALUE_TAGS,
     "NumberOfFrames",
     "Rows",
@@ -63,11 +67,13 @@ class DicomSeries:
         slices: along their normal.
         affine: 4x4 matrix from voxel index (column, row, slice) to RAS mm.
         modality: from the header.
+        acquired: the day it was made; None where no header says it, or they disagree.
     """
 
     slices: tuple[Slice, ...]
     affine: NDArray[np.float64]
     modality: Modality
+    acquired: date | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -156,7 +162,9 @@ def _open_series(files: Iterable[Path], source: Path) -> DicomSeries:
     check_alike(members, modality, source)
     slices = _slices(members, modality, source)
     ordered, affine = stack_geometry(slices, source)
-    return DicomSeries(tuple(ordered), affine, modality)
+    days = {acquisition_day(header) for header in members.values()}
+    acquired = days.pop() if len(days) == 1 else None
+    return DicomSeries(tuple(ordered), affine, modality, acquired)
 
 
 def _read_header(path: Path) -> pydicom.Dataset:

@@ -85,6 +85,9 @@ def test_every_part_of_an_analysis_is_done_there(tmp_path: Path, database: Datab
         def content_hash(self, _: object) -> str:
             return "content"
 
+        def verify(self, _: object) -> None:
+            pass
+
         def volume(self, _: object) -> Volume:
             return Volume(np.zeros((4, 4, 4), np.float32), np.eye(4), Modality.MR, "study")
 

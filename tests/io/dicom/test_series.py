@@ -1,6 +1,7 @@
 """DICOM series become volumes of exact geometry, or are refused with the reason."""
 
 import io
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,31 @@ def test_a_name_in_the_series_description_is_not_repeated(tmp_path: Path) -> Non
     assert "number 3, 6 files" in message
     assert "number 4 'T2', 6 files" in message
     assert "jane" not in message.lower()
+
+
+@pytest.mark.parametrize(
+    ("dates", "acquired"),
+    [
+        ({"AcquisitionDate": "20260301", "StudyDate": "20260228"}, date(2026, 3, 1)),
+        ({"AcquisitionDate": "", "SeriesDate": "20260301"}, date(2026, 3, 1)),
+        ({"AcquisitionDate": "March", "StudyDate": "20260301"}, date(2026, 3, 1)),
+        ({"StudyDate": "20261301"}, None),
+        ({}, None),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Invalid value for VR DA")
+def test_the_day_of_a_series(
+    dates: dict[str, str], acquired: date | None, tmp_path: Path
+) -> None:
+    for path in write_series(tmp_path, pixels(), AXIAL):
+        change(path, **dates)
+    assert read_volume(tmp_path).acquired == acquired
+
+
+def test_a_series_of_two_days_has_none(tmp_path: Path) -> None:
+    for number, path in enumerate(write_series(tmp_path, pixels(), AXIAL)):
+        change(path, AcquisitionDate=f"2026030{1 + number // 3}")
+    assert read_volume(tmp_path).acquired is None
 
 
 def compress(path: Path, kind: str) -> None:
