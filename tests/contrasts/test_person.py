@@ -11,7 +11,7 @@ from tests.detection.small_studies import study
 
 
 def person(number: int, *contrasts: str, others: frozenset[str] = frozenset()) -> Person:
-    scans = {name: study(number + 20 * len(name)) for name in contrasts}
+    scans = {name: study(number + 20 * place) for place, name in enumerate(contrasts)}
     return Person(f"person-{number}", scans, others)
 
 

@@ -198,37 +198,39 @@ def test_a_changed_byte_of_unpacked_voxels_makes_another_study(
     write: Callable[..., Path], tmp_path: Path
 ) -> None:
     """What is kept is found by the bytes: it is never that of the study before the change."""
-    study = write(tmp_path, voxels(), AFFINE)
+    values = voxels()[:, :, :4]
+    study = write(tmp_path, values, AFFINE)
     known = KnownStudies(tmp_path / "cache")
-    whole = known.open(study)
+    whole = volume_of(known.open(study))
     files = sorted(study.iterdir()) if study.is_dir() else [study]
-    count = CHANGES // len(files) + 1
     for path in files:
-        content = path.read_bytes()
-        places = range(len(content) - 2 * voxels().size // len(files), len(content))
-        for what in changed(path, places, count):
-            other = known.open(study)
-            assert isinstance(other, Volume), what
+        length = len(path.read_bytes())
+        places = range(length - values.nbytes // len(files), length)
+        for number, what in enumerate(changed(path, places, CHANGES // len(files))):
+            other = read_volume(study)
             assert other.content_hash != whole.content_hash, what
-            assert (other.array != volume_of(whole).array).sum() == 1, what
+            assert (other.array != whole.array).sum() == 1, what
+            np.testing.assert_array_equal(other.affine, whole.affine)
+            if number % 20 == 0:
+                assert known.open(study).content_hash == other.content_hash, what
     assert isinstance(known.open(study), KnownStudy)
     assert known.open(study).content_hash == whole.content_hash
 
 
-@pytest.mark.parametrize("kind", ["JPEGLossless", "JPEG-LS", "JPEG2000"])
+@pytest.mark.parametrize("kind", ["JPEG", "JPEG2000", "JPEG-LS"])
 def test_a_changed_byte_of_packed_pixels_is_refused_or_makes_another_study(
     kind: str, tmp_path: Path
 ) -> None:
-    paths = write_series(tmp_path / "study", voxels()[:, :, :3], AFFINE)
+    paths = write_series(tmp_path, voxels()[:, :, :2], AFFINE)
     for path in paths:
         compress(path, kind)
-    whole = read_volume(tmp_path / "study")
+    whole = read_volume(tmp_path)
     refused = 0
     for path in paths:
         content = path.read_bytes()
         pixels = range(content.rindex(b"\xe0\x7f\x10\x00"), len(content))
-        for what in changed(path, pixels, CHANGES // 3):
-            volume = read_or_refusal(tmp_path / "study", None)
+        for what in changed(path, pixels, CHANGES // 6):
+            volume = read_or_refusal(tmp_path, None)
             refused += volume is None
             if volume is not None:
                 same = np.array_equal(volume.array, whole.array)
