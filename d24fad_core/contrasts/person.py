@@ -62,7 +62,8 @@ def usable_scans(contrasts: Sequence[str], normals: Sequence[Person]) -> UsableS
             "are better."
         )
     for person in normals:
-        check_different({name: person.scans[name].content_hash for name in person.scans}, person.name)
+        hashes = {contrast: scan.content_hash for contrast, scan in person.scans.items()}
+        check_different(hashes, person.name)
     fewest = max(MINIMUM_STUDIES, _LEAST_SHARE * len(normals))
     numbers = {name: sum(name in person.scans for person in normals) for name in contrasts}
     usable = tuple(name for name in contrasts if numbers[name] >= fewest)

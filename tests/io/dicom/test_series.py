@@ -125,9 +125,7 @@ def test_a_name_in_the_series_description_is_not_repeated(tmp_path: Path) -> Non
     ],
 )
 @pytest.mark.filterwarnings("ignore:Invalid value for VR DA")
-def test_the_day_of_a_series(
-    dates: dict[str, str], acquired: date | None, tmp_path: Path
-) -> None:
+def test_the_day_of_a_series(dates: dict[str, str], acquired: date | None, tmp_path: Path) -> None:
     for path in write_series(tmp_path, pixels(), AXIAL):
         change(path, **dates)
     assert read_volume(tmp_path).acquired == acquired
