@@ -54,14 +54,15 @@ class RowFolder:
         with whole_file(self._folder / f"{number:08d}.parquet") as temporary:
             pq.write_table(table, temporary)
 
-    def finished(self) -> set[str]:
-        """Identifiers of studies that have a row without error.
+    def finished(self) -> dict[str, float]:
+        """The studies that have a row without error, and when its file was written.
 
         Raises:
             InputError: a file of the folder is no table of a scan.
         """
-        done: set[str] = set()
+        done: dict[str, float] = {}
         for path in self._files():
+            written = path.stat().st_mtime
             try:
                 table = pq.read_table(path, columns=["identifier", "error"])
             except (OSError, pa.ArrowException) as error:
@@ -70,7 +71,9 @@ class RowFolder:
                     "delete the file and its studies are analysed again."
                 ) from error
             for identifier, error_text in zip(*table.to_pydict().values(), strict=True):
-                done.discard(identifier) if error_text else done.add(identifier)
+                done.pop(identifier, None)
+                if not error_text:
+                    done[identifier] = written
         return done
 
     def _files(self) -> list[Path]:

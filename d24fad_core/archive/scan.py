@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 from d24fad_core.archive.study_row import RowStore, StudyRow
@@ -73,7 +74,7 @@ def scan(
     options: ScanOptions,
     progress: Progress = silent,
 ) -> ScanSummary:
-    """Analyse every study that has no row yet.
+    """Analyse every study that is `unfinished`.
 
     A study whose worker dies (out of memory, say) or whose disk fails is begun again, on a new
     worker; after the last attempt it gets a row with the reason. Rows are written every minute, so
@@ -89,8 +90,7 @@ def scan(
     Raises:
         ConfigurationError: Ray is not installed, or the workers cannot start.
     """
-    finished = rows.finished()
-    waiting = deque((study, 1) for study in studies if study.identifier not in finished)
+    waiting = deque((study, 1) for study in unfinished(studies, rows))
     skipped, total = len(studies) - len(waiting), len(waiting)
     analysed = failed = 0
     if not waiting:
@@ -110,7 +110,7 @@ def scan_here(
     rows: RowStore,
     progress: Progress = silent,
 ) -> ScanSummary:
-    """Analyse every study that has no row yet, one after the other in this process.
+    """Analyse every study that is `unfinished`, one after the other in this process.
 
     Each row is kept at once, so that a stopped run goes on where it was. Needs no Ray.
 
@@ -123,8 +123,7 @@ def scan_here(
     Raises:
         OSError: a disk failed.
     """
-    finished = rows.finished()
-    waiting = [study for study in studies if study.identifier not in finished]
+    waiting = unfinished(studies, rows)
     failed = 0
     skipped = len(studies) - len(waiting)
     if not waiting:
@@ -136,6 +135,30 @@ def scan_here(
         rows.append([row])
         failed += bool(row.error)
     return ScanSummary(len(waiting) - failed, failed, skipped)
+
+
+def unfinished(studies: Sequence[ListedStudy], rows: RowStore) -> list[ListedStudy]:
+    """The studies without a row, and those whose files are newer: they were replaced.
+
+    Args:
+        studies: the worklist.
+        rows: what is there already.
+    """
+    finished = rows.finished()
+    return [
+        study
+        for study in studies
+        if study.identifier not in finished
+        or _changed_after(study.path, finished[study.identifier])
+    ]
+
+
+def _changed_after(path: Path, time_s: float) -> bool:
+    try:
+        files = [path, *path.iterdir()] if path.is_dir() else [path]
+        return any(file.stat().st_mtime > time_s for file in files)
+    except OSError:
+        return False  # what is gone was not replaced
 
 
 @contextmanager

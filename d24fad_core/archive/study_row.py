@@ -74,5 +74,7 @@ class RowStore(Protocol):
     def append(self, rows: Sequence[StudyRow]) -> None:
         """Keep more rows."""
 
-    def finished(self) -> set[str]:
-        """Identifiers of studies that need no analysis."""
+    def finished(self) -> dict[str, float]:
+        """When the studies were finished that need no analysis: seconds since 1970 by
+        identifier.
+        """

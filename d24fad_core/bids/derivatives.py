@@ -186,17 +186,18 @@ class DerivativeRows:
         """Note the failures; the results of the others are files already."""
         self.failures.extend(row for row in rows if row.error)
 
-    def finished(self) -> set[str]:
-        """Identifiers of the scans that have a report.
+    def finished(self) -> dict[str, float]:
+        """The scans that have a report, and when it was written.
 
         Raises:
             InputError: where a report would lie, there is one of another scan.
         """
-        done = set()
+        done = {}
         for study in self._studies:
+            path = report_path(self._out, study.entry)
             if report_of(self._out, study.entry) is not None:
-                done.add(study.identifier)
-            elif (path := report_path(self._out, study.entry)).exists():
+                done[study.identifier] = path.stat().st_mtime
+            elif path.exists():
                 raise InputError(
                     f"{path}: is of another scan than {study.entry}; a derivative holds one kind "
                     "of scan, so give another folder for OUT."

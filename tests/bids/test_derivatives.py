@@ -39,7 +39,8 @@ def derivative(tmp_path: Path) -> Path:
 def test_a_scan_with_a_report_is_finished(derivative: Path) -> None:
     other = T1W.replace("ses-1", "ses-2")
     rows = DerivativeRows(derivative, [listed(T1W), listed(other)])
-    assert rows.finished() == {T1W}
+    report = report_path(derivative, T1W)
+    assert rows.finished() == {T1W: report.stat().st_mtime}
 
 
 def test_another_kind_of_scan_is_not_taken_for_done(derivative: Path) -> None:
