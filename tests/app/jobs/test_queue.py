@@ -30,7 +30,7 @@ class Work:
         while not self.gate.wait(0.01):
             progress("Working", 0.25)
         if job.request["image"] == "bad":
-            raise InputError("bad: cannot be read; give another file.")
+            raise InputError("bad: cannot be read", "give another file.")
         if job.request["image"] == "broken":
             raise ZeroDivisionError
         return f"result-of-{job.request['image']}"
