@@ -1,11 +1,34 @@
-"""The errors that reach a user: one sentence with the value, the cause and the remedy."""
+"""The errors that reach a user: what is wrong, with the value, and what to do about it."""
+
+_SENTENCE_ENDS = (".", "?", "!")
 
 
 class D24FADError(Exception):
-    """Base of every error whose message is written for the user.
+    """Base of every error that is written for the user.
 
-    The command line prints it as one line with status 2; the server answers 4xx with it.
+    `str(error)` is both parts as one text. The command line prints that as one line with status 2;
+    the server answers 4xx with the parts apart.
+
+    Args:
+        cause: what is wrong, with the value: a sentence, or a clause that the remedy follows.
+        remedy: what to do about it; empty where nothing can be done.
     """
+
+    def __init__(self, cause: str, remedy: str) -> None:
+        super().__init__(cause, remedy)
+        self.cause = cause
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        if not self.remedy:
+            return self.cause
+        joint = " " if self.cause.endswith(_SENTENCE_ENDS) else "; "
+        return f"{self.cause}{joint}{self.remedy}"
+
+    def sentences(self) -> tuple[str, str]:
+        """Cause and remedy as sentences of their own, for those who show them apart."""
+        ending = "" if self.cause.endswith(_SENTENCE_ENDS) else "."
+        return f"{self.cause}{ending}", f"{self.remedy[:1].upper()}{self.remedy[1:]}"
 
 
 class InputError(D24FADError):
@@ -25,4 +48,12 @@ class ConfigurationError(D24FADError):
 
 
 class CancelledError(D24FADError):
-    """The caller asked to stop; the message says what had been written."""
+    """The caller asked to stop; the cause says what had been written.
+
+    Args:
+        cause: that it stopped.
+        remedy: how to go on, where that is possible.
+    """
+
+    def __init__(self, cause: str, remedy: str = "") -> None:
+        super().__init__(cause, remedy)

@@ -23,6 +23,6 @@ def extra(name: str, purpose: str) -> Iterator[None]:
         if error.name is None or error.name.partition(".")[0] == "d24fad_core":
             raise
         raise ConfigurationError(
-            f"{purpose} needs {error.name.partition('.')[0]}, which is not installed; "
-            f"pip install 'd24fad[{name}]'."
+            f"{purpose} needs {error.name.partition('.')[0]}, which is not installed",
+            f"pip install 'd24fad[{name}]'.",
         ) from error

@@ -40,11 +40,12 @@ def read_safetensors(path: Path, remedy: str) -> dict[str, Tensor]:
         CheckpointError: it is absent or damaged.
     """
     if not path.is_file():
-        raise CheckpointError(f"there is no file {path}; {remedy}.")
+        raise CheckpointError(f"there is no file {path}", f"{remedy}.")
     try:
         tensors: dict[str, Tensor] = load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(
-            f"{path} cannot be read ({type(error).__name__}); {remedy}."
+            f"{path} cannot be read ({type(error).__name__})",
+            f"{remedy}.",
         ) from error
     return tensors

@@ -19,12 +19,13 @@ def read_torch_file(path: Path, remedy: str) -> Any:
         CheckpointError: it is absent, damaged, or needs code to be read.
     """
     if not path.is_file():
-        raise CheckpointError(f"there is no file {path}; {remedy}.")
+        raise CheckpointError(f"there is no file {path}", f"{remedy}.")
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         # torch raises many kinds here: pickling, zip and end-of-file errors among them.
         raise CheckpointError(
             f"{path} cannot be read ({type(error).__name__}; files that need code to be read are "
-            f"refused); {remedy}."
+            "refused)",
+            f"{remedy}.",
         ) from error

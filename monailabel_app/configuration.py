@@ -50,8 +50,9 @@ class ServerConfiguration:
         unknown = sorted(set(conf) - known - {"server_mode", "models"})
         if unknown:
             raise ConfigurationError(
-                f"--conf {unknown[0]}: there is no such setting; "
-                f"known are {', '.join(sorted(known))}."
+                f"--conf {unknown[0]}: there is no such setting; known are "
+                f"{', '.join(sorted(known))}.",
+                "Correct the name.",
             )
         checkpoint = conf.get("checkpoint", "")
         return cls(
@@ -76,11 +77,17 @@ class ServerConfiguration:
 def _boolean(name: str, text: str) -> bool:
     values = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
     if text.strip().lower() not in values:
-        raise ConfigurationError(f"--conf {name} {text}: the value must be true or false.")
+        raise ConfigurationError(
+            f"--conf {name} {text}: the value must be true or false.",
+            "Give one of the two.",
+        )
     return values[text.strip().lower()]
 
 
 def _positive(name: str, text: str) -> int:
     if not text.strip().isdigit() or int(text) < 1:
-        raise ConfigurationError(f"--conf {name} {text}: the value must be a whole number above 0.")
+        raise ConfigurationError(
+            f"--conf {name} {text}: the value must be a whole number above 0.",
+            "Give such a number.",
+        )
     return int(text)

@@ -80,29 +80,30 @@ _CODE_OF_ERROR: tuple[tuple[type[D24FADError], str], ...] = (
 )
 
 
-class RequestError(Exception):
+class RequestError(D24FADError):
     """A request that is refused.
 
     Args:
         code: one of `STATUS_OF_CODE`; it decides the HTTP status.
-        message: what is wrong, with the value.
-        remedy: what to do about it.
+        cause: what is wrong, with the value: a sentence.
+        remedy: what to do about it: a sentence.
         extra: further members of the answer's body (e.g. the current review).
     """
 
     def __init__(
-        self, code: str, message: str, remedy: str, extra: dict[str, Any] | None = None
+        self, code: str, cause: str, remedy: str, extra: dict[str, Any] | None = None
     ) -> None:
-        super().__init__(f"{message} {remedy}".strip())
+        super().__init__(cause, remedy)
         self.code = code
         self.status = STATUS_OF_CODE[code]
-        self.message = message
-        self.remedy = remedy
         self.extra = extra or {}
+
+    def __str__(self) -> str:
+        return f"{self.cause} {self.remedy}".strip()
 
     def document(self) -> dict[str, str]:
         """The error object of an answer or of a failed job."""
-        return {"code": self.code, "message": self.message, "remedy": self.remedy}
+        return {"code": self.code, "message": self.cause, "remedy": self.remedy}
 
 
 def refusal(error: Exception) -> RequestError:
@@ -111,7 +112,7 @@ def refusal(error: Exception) -> RequestError:
         return error
     if isinstance(error, D24FADError):
         code = next((c for kind, c in _CODE_OF_ERROR if isinstance(error, kind)), "bad_request")
-        return RequestError(code, *sentence_and_remedy(str(error)))
+        return RequestError(code, *error.sentences())
     if isinstance(error, requests.RequestException):
         return RequestError(
             "pacs_unreachable",
@@ -167,12 +168,3 @@ def refusal_of_status(status: int, detail: str) -> RequestError:
 def body(failure: RequestError) -> dict[str, Any]:
     """The JSON body of an error answer; `detail` is for clients that show only that."""
     return {"error": failure.document(), "detail": str(failure), **failure.extra}
-
-
-def sentence_and_remedy(text: str) -> tuple[str, str]:
-    """Split the core's one-sentence errors ("cause; remedy" or "Cause. Remedy.") into the two."""
-    for separator in (". ", "; "):
-        cause, mark, remedy = text.rpartition(separator)
-        if mark:
-            return cause.rstrip(".") + ".", remedy[:1].upper() + remedy[1:]
-    return text, ""

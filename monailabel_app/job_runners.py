@@ -9,8 +9,10 @@ from monailabel_app.analysis.analyses import Analyses, part
 from monailabel_app.analysis.model_names import HEATMAP_MODEL, MASK_MODEL
 from monailabel_app.analysis.results import StoredResult
 from monailabel_app.failures import RequestError
-from monailabel_app.jobs.job import Job, JobKind
+from monailabel_app.jobs.job import Job
+from monailabel_app.jobs.kind import JobKind
 from monailabel_app.jobs.queue import Runner
+from monailabel_app.jobs.requests import DetectionRequest, QualityRequest, ScoringRequest
 from monailabel_app.jobs.resolver import AnalysisResolver
 from monailabel_app.normals.quality import QualityControl
 from monailabel_app.studies.images import ImageCatalogue
@@ -55,15 +57,13 @@ class Detection:
 
     def __call__(self, job: Job, progress: Progress) -> str:
         """Analyse the image of a job; the result's id."""
-        document = job.request
-        request = self._resolve(
-            {**document["options"], "image": document["image"], "support": document["support"]}
-        )
+        request = job.request_as(DetectionRequest)
         # The studies stay those of the moment the job was asked for; the set's name goes on record.
-        parameters = replace(request.parameters, support_set=document["support_set"])
-        if document["support_set"]:
+        analysis = self._resolve.analysis(request.image, request.parameters)
+        parameters = analysis.parameters
+        if parameters.support_set:
             parameters = replace(parameters, support=None)
-        stored = self._analyses.run(replace(request, parameters=parameters), progress)
+        stored = self._analyses.run(replace(analysis, parameters=parameters), progress)
         self._labels.keep(stored)
         return stored.record.id
 
@@ -95,8 +95,9 @@ class ManyDetections:
 
     def __call__(self, job: Job, progress: Progress) -> None:
         """Score the images of a job, all where it names none."""
-        options = {**job.request["options"], "support_set": job.request["support_set"]}
-        images = job.request["images"] or self._images.identifiers()
+        request = job.request_as(ScoringRequest)
+        parameters = replace(request.parameters, support_set=request.support_set, support=None)
+        images = request.images or self._images.identifiers()
         for number, image in enumerate(images):
             fraction = number / len(images)
             while self._people_wait():
@@ -105,7 +106,7 @@ class ManyDetections:
             progress(f"Scoring image {number + 1} of {len(images)}", fraction)
             try:
                 stored = self._analyses.run(
-                    self._resolve({**options, "image": image}), part(progress, fraction, fraction)
+                    self._resolve.analysis(image, parameters), part(progress, fraction, fraction)
                 )
             except RequestError:
                 continue  # an image of another kind: it gets no score with this set
@@ -118,7 +119,7 @@ def job_runners(
     """What does each kind of job."""
 
     def check(job: Job, progress: Progress) -> None:
-        quality.check(job.request["support_set"], progress)
+        quality.check(job.request_as(QualityRequest).support_set, progress)
 
     return {
         JobKind.DETECT: detect,

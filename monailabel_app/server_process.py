@@ -98,13 +98,13 @@ class ServerProcess:
                 waited = time.monotonic() - begin
                 if self._process.poll() is not None:
                     raise ServerError(
-                        f"The server ended with status {self._process.returncode} while starting; "
-                        f"the end of its log {self.log}:\n{self.last_lines()}"
+                        f"The server ended with status {self._process.returncode} while starting",
+                        f"see the end of its log {self.log}:\n{self.last_lines()}",
                     )
                 if waited > self._start_seconds:
                     raise ServerError(
-                        f"The server did not answer within {self._start_seconds:.0f} s; "
-                        f"the end of its log {self.log}:\n{self.last_lines()}"
+                        f"The server did not answer within {self._start_seconds:.0f} s",
+                        f"see the end of its log {self.log}:\n{self.last_lines()}",
                     )
                 waiting(waited)
                 time.sleep(0.25)
@@ -132,7 +132,7 @@ class ServerProcess:
             ServerError: it was not started.
         """
         if self._process is None:
-            raise ServerError("The server was not started; call start() first.")
+            raise ServerError("The server was not started", "call start() first.")
         return self._process.pid
 
     def last_lines(self, count: int = 20) -> str:

@@ -16,7 +16,8 @@ from monailabel_app.failures import STATE_FOLDER
 from monailabel_app.former_reviews import import_former_reviews
 from monailabel_app.former_state import import_former_state
 from monailabel_app.job_runners import Detection, LabelKeeper, ManyDetections, job_runners
-from monailabel_app.jobs.job import JobKind, JobStore
+from monailabel_app.jobs.job import JobStore
+from monailabel_app.jobs.kind import JobKind
 from monailabel_app.jobs.queue import JobQueue, Runner
 from monailabel_app.jobs.resolver import AnalysisResolver
 from monailabel_app.jobs.scoring import Scoring

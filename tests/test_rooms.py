@@ -159,7 +159,7 @@ BARE_PARTICIPLES = {
     *("asked", "chosen", "found", "given", "held", "kept", "made", "offered"),
     *("refused", "said", "shown", "taken", "told", "wanted"),
 }
-# Still to be renamed; only the last, a field of stored records, keeps its name.
+# Still to be renamed; the last three, fields of stored records and of answers, keep their names.
 NAMED_OTHERWISE = {
     ("d24fad_core/cli/detect.py", "kept"),
     ("d24fad_core/comparison/support_decoding.py", "shown"),
@@ -172,6 +172,8 @@ NAMED_OTHERWISE = {
     ("monailabel_app/analysis/parameters.py", "given"),
     ("monailabel_app/analysis/parameters.py", "wanted"),
     ("monailabel_app/training/checkpoints.py", "kept"),
+    ("monailabel_app/api/answers/checkpoints.py", "kept"),
+    ("monailabel_app/api/answers/server.py", "kept"),
 }
 
 

@@ -75,8 +75,8 @@ class Draw:
         """The people who are normals, where `shots` are wanted."""
         if not 2 <= shots <= len(self.order) - 2:
             raise ConfigurationError(
-                f"{shots} normals of {len(self.order)} people leave nobody to test; give 2 to "
-                f"{len(self.order) - 2}."
+                f"{shots} normals of {len(self.order)} people leave nobody to test",
+                f"give 2 to {len(self.order) - 2}.",
             )
         return self.order[:shots]
 
@@ -170,8 +170,8 @@ def find_brain(cohort: Cohort, volume: Volume, masks: Path | None) -> NDArray[np
         return brain
     if masks is None:
         raise ConfigurationError(
-            f"the people of {cohort.name} have heads; give --masks, a folder with brain masks "
-            f"{cohort.name}/NAME.nii.gz."
+            f"the people of {cohort.name} have heads",
+            f"give --masks, a folder with brain masks {cohort.name}/NAME.nii.gz.",
         )
     return read_mask(masks / cohort.name / f"{volume.name.split('.')[0]}.nii.gz", volume)
 
@@ -194,8 +194,8 @@ def read_labels(path: Path, volume: Volume) -> NDArray[np.int32]:
     mask = read_volume(path, Modality.MR)
     if mask.shape != volume.shape or not np.allclose(mask.affine, volume.affine, atol=1e-2):
         raise InputError(
-            f"{path} does not lie on the grid of {volume.name}; write the mask on the study's own "
-            "grid."
+            f"{path} does not lie on the grid of {volume.name}",
+            "write the mask on the study's own grid.",
         )
     return np.round(mask.array).astype(np.int32)
 

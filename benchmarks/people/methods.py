@@ -153,8 +153,9 @@ def make_method(name: str) -> Method:
         nearest = Detector(detector.model, detector.card, scoring=scoring)
         return DetectorMethod(name, nearest, window)
     raise ConfigurationError(
-        f"no method '{name}'; give brightness, z, nearest, default, window, three-planes, "
-        f"translate, learned or {CHECKPOINT_PREFIX}FOLDER."
+        f"no method '{name}'",
+        "give brightness, z, nearest, default, window, three-planes, translate, learned or "
+        f"{CHECKPOINT_PREFIX}FOLDER.",
     )
 
 

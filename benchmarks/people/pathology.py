@@ -91,8 +91,8 @@ def plant_pathology(
         if planted.mask.sum() * anatomy.voxel_ml >= _SMALLEST_ML:
             return planted
     raise InputError(
-        f"{study.volume.name}: {_ATTEMPTS} attempts gave no {kind.value} inside the brain; check "
-        "that the mask is a brain."
+        f"{study.volume.name}: {_ATTEMPTS} attempts gave no {kind.value} inside the brain",
+        "check that the mask is a brain.",
     )
 
 

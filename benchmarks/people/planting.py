@@ -164,8 +164,9 @@ def _plant_study(
             if wanted is Lesions.ANY or is_clear(lesions):
                 return planted, lesions
     raise InputError(
-        f"{study.volume.name}: {_ATTEMPTS} attempts with each kind gave no clear lesion; check "
-        f"that the mask is a brain and the study a T1, or give --lesions {Lesions.ANY.value}."
+        f"{study.volume.name}: {_ATTEMPTS} attempts with each kind gave no clear lesion",
+        "check that the mask is a brain and the study a T1, or give --lesions "
+        f"{Lesions.ANY.value}.",
     )
 
 
@@ -187,8 +188,8 @@ def read_cases(folder: Path, wanted: Lesions | None = None) -> list[PlantedCase]
         if wanted is not None and case.wanted is not wanted:
             raise InputError(
                 f"{folder} has cases that were planted with --lesions {case.wanted.value}, and "
-                f"--lesions {wanted.value} is wanted; give --lesions {case.wanted.value}, or "
-                "another folder."
+                f"--lesions {wanted.value} is wanted",
+                f"give --lesions {case.wanted.value}, or another folder.",
             )
     return cases
 

@@ -60,8 +60,8 @@ def plant_plaques(
         if planted.mask.sum() * anatomy.voxel_ml >= _SMALLEST_ML:
             return planted
     raise InputError(
-        f"{study.volume.name}: no patient's lesions lie inside the brain; check that the mask is "
-        "a brain and the affine is right."
+        f"{study.volume.name}: no patient's lesions lie inside the brain",
+        "check that the mask is a brain and the affine is right.",
     )
 
 

@@ -156,10 +156,10 @@ def _people(settings: Settings, cohort: Cohort, number: int) -> list[TestCase]:
     missing = [name for name in division.planted(settings.shots) if name not in planted]
     if missing:
         raise InputError(
-            f"{folder} has no planted case of {', '.join(missing)} in draw {number}; run "
-            f"python -m benchmarks.people.planting --cohort {cohort.name} --lesions "
+            f"{folder} has no planted case of {', '.join(missing)} in draw {number}",
+            f"run python -m benchmarks.people.planting --cohort {cohort.name} --lesions "
             f"{settings.lesions.value} --out {folder} with --draws {number + 1} or more, or name "
-            "another folder with --planted."
+            "another folder with --planted.",
         )
 
     def source(person: str) -> Study:

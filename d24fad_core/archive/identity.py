@@ -35,6 +35,6 @@ def check_same_scan(path: Path, plan: AnalystPlan, folder: Path) -> None:
         write_text(path, text)
     elif path.read_text(encoding="utf-8") != text:
         raise ConfigurationError(
-            f"{folder} holds a scan with another model, support or options; give another "
-            "output folder, or the same choices to go on."
+            f"{folder} holds a scan with another model, support or options",
+            "give another output folder, or the same choices to go on.",
         )

@@ -67,8 +67,9 @@ class RowFolder:
                 table = pq.read_table(path, columns=["identifier", "error"])
             except (OSError, pa.ArrowException) as error:
                 raise InputError(
-                    f"{path}: is no table of a scan ({error}); give another --out folder, or "
-                    "delete the file and its studies are analysed again."
+                    f"{path}: is no table of a scan ({error})",
+                    "give another --out folder, or delete the file and its studies are analysed "
+                    "again.",
                 ) from error
             for identifier, error_text in zip(*table.to_pydict().values(), strict=True):
                 done.pop(identifier, None)

@@ -49,7 +49,7 @@ class ScanOptions:
     def __post_init__(self) -> None:
         for name in ("workers", "threads", "attempts"):
             if getattr(self, name) < 1:
-                raise ConfigurationError(f"{getattr(self, name)} {name}; give at least 1.")
+                raise ConfigurationError(f"{getattr(self, name)} {name}", "give at least 1.")
 
 
 @dataclass(frozen=True)
@@ -174,8 +174,8 @@ def _ray(options: ScanOptions) -> Iterator[Any]:
             ray.init(address=options.cluster, log_to_driver=False, configure_logging=False)
         except ConnectionError as error:
             raise ConfigurationError(
-                f"no Ray cluster answers at {options.cluster}; check the address, or leave it out "
-                "to work on this machine."
+                f"no Ray cluster answers at {options.cluster}",
+                "check the address, or leave it out to work on this machine.",
             ) from error
     else:
         ray.init(
@@ -245,7 +245,8 @@ def _rows(
         ray.get([worker.ready.remote() for worker in workers])
     except ray.exceptions.RayError as error:
         raise ConfigurationError(
-            f"the workers could not start ({_last_line(error)}); try fewer workers."
+            f"the workers could not start ({_last_line(error)})",
+            "try fewer workers.",
         ) from error
     for worker in workers:
         begin(worker)

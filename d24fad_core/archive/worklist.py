@@ -37,17 +37,17 @@ def read_worklist(path: Path) -> tuple[ListedStudy, ...]:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
-            f"{path}: cannot be read as a worklist ({error}); give a UTF-8 text file with the path "
-            "of one study a line."
+            f"{path}: cannot be read as a worklist ({error})",
+            "give a UTF-8 text file with the path of one study a line.",
         ) from error
     entries = [line.strip() for line in lines]
     entries = [entry for entry in entries if entry and not entry.startswith("#")]
     if not entries:
-        raise InputError(f"{path}: names no study; write the path of one study a line.")
+        raise InputError(f"{path}: names no study", "write the path of one study a line.")
     studies: dict[str, ListedStudy] = {}
     for entry in entries:
         identifier = hash_bytes(entry.encode())[:16]
         if identifier in studies:
-            raise InputError(f"{path}: names {entry} twice; remove one of the lines.")
+            raise InputError(f"{path}: names {entry} twice", "remove one of the lines.")
         studies[identifier] = ListedStudy(identifier, entry, path.parent / entry)
     return tuple(studies.values())

@@ -87,6 +87,6 @@ def _check_same_data(keys: dict[str, str], path: Path) -> None:
         write_text(path, text)
     elif path.read_text(encoding="utf-8") != text:
         raise CheckpointError(
-            f"{path.parent} holds a student trained on other images; give another --out, or "
-            "delete that folder to train it again."
+            f"{path.parent} holds a student trained on other images",
+            "give another --out, or delete that folder to train it again.",
         )

@@ -101,12 +101,13 @@ class ImageBenchmark:
             if method.training is not None and method.training not in self.trainings:
                 raise ConfigurationError(
                     f"method '{method.name}' needs a student trained with the preset "
-                    f"'{method.training}'; give --preset {method.training} too."
+                    f"'{method.training}'",
+                    f"give --preset {method.training} too.",
                 )
         if len(self.tasks) < 2 and any(method.training for method in self.methods):
             raise InputError(
-                "a held-out student is trained on the other tasks, and there is one task only; "
-                "give two or more, or methods that need no training."
+                "a held-out student is trained on the other tasks, and there is one task only",
+                "give two or more, or methods that need no training.",
             )
 
 

@@ -87,8 +87,8 @@ def draw_supports(count: int, shots: Sequence[int], seed: int, draw: int) -> NDA
     most = max(MOST_SHOTS, *shots)
     if most > count:
         raise SupportError(
-            f"a draw takes {most} support images and there are {count} normal ones; give more "
-            "images in train/good."
+            f"a draw takes {most} support images and there are {count} normal ones",
+            "give more images in train/good.",
         )
     return np.random.default_rng([seed, draw]).choice(count, most, replace=False)
 

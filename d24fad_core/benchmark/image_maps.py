@@ -164,8 +164,8 @@ class _PaperMaps:
     ) -> None:
         if not isinstance(model.weighting, ImageWeighting):
             raise ConfigurationError(
-                "the published map needs a student trained with one weight per support image; "
-                "give --preset paper."
+                "the published map needs a student trained with one weight per support image",
+                "give --preset paper.",
             )
         self._weighting, self._blur, self._image_size = model.weighting, recipe.blur, image_size
         stacked = tuple(

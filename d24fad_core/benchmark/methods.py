@@ -201,5 +201,5 @@ def choose_methods(names: Sequence[str], methods: Sequence[Method]) -> tuple[Met
     known = {method.name: method for method in methods}
     for name in names:
         if name not in known:
-            raise ConfigurationError(f"no method '{name}'; choose among {', '.join(known)}.")
+            raise ConfigurationError(f"no method '{name}'", f"choose among {', '.join(known)}.")
     return tuple(known[name] for name in dict.fromkeys(names)) if names else tuple(methods)

@@ -117,7 +117,8 @@ def official_scores(
     if whole == 0:
         raise InputError(
             f"{len(order)} images make no batch of {batch}, and the published protocol drops an "
-            "incomplete one; give more images, or use the corrected protocol."
+            "incomplete one",
+            "give more images, or use the corrected protocol.",
         )
     cases = order[:whole]
     highest = _batch_maxima(maps[cases], batch, sigma)
@@ -141,7 +142,7 @@ def choose_epoch(labels: ArrayLike, scores_by_epoch: Sequence[ArrayLike]) -> Epo
         InputError: there is no epoch, or only one class.
     """
     if not scores_by_epoch:
-        raise InputError("no epoch was scored; give the test scores of at least one epoch.")
+        raise InputError("no epoch was scored", "give the test scores of at least one epoch.")
     reached = [auroc(labels, scores) for scores in scores_by_epoch]
     best = int(np.argmax(reached))
     return EpochChoice(best, reached[best], reached[-1])
@@ -187,6 +188,9 @@ def _batch_maxima(maps: NDArray[np.floating[Any]], batch: int, sigma: float) -> 
 
 def _check_maps(maps: NDArray[np.floating[Any]], labels: Sequence[int] | None = None) -> None:
     if maps.ndim != 3:
-        raise InputError(f"maps of shape {maps.shape} are no stack; give (images, height, width).")
+        raise InputError(
+            f"maps of shape {maps.shape} are no stack",
+            "give (images, height, width).",
+        )
     if labels is not None and len(labels) != len(maps):
-        raise InputError(f"{len(labels)} labels for {len(maps)} maps; give one a map.")
+        raise InputError(f"{len(labels)} labels for {len(maps)} maps", "give one a map.")

@@ -86,13 +86,15 @@ def _pair(
     if one.names != other.names:
         raise InputError(
             f"{row.task}, {row.shots} shots: {row.method} and {other.row.method} were scored on "
-            "different images; score both again on the same data."
+            "different images",
+            "score both again on the same data.",
         )
     draws = sorted(set(one.auroc_by_draw) & set(other.auroc_by_draw))
     if not draws:
         raise InputError(
             f"{row.task}, {row.shots} shots: {row.method} and {other.row.method} have no draw of "
-            "supports in common; run both with the same --draws."
+            "supports in common",
+            "run both with the same --draws.",
         )
     resampled = np.mean([one.auroc_by_draw[d] - other.auroc_by_draw[d] for d in draws], axis=0)
     values = np.array([_at_draw(one, draw) - _at_draw(other, draw) for draw in draws])

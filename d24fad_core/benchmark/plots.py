@@ -107,7 +107,7 @@ def plot_bars(rows: Sequence[SummaryRow], methods: Sequence[str], path: Path) ->
         if row.protocol == CORRECTED and row.method in methods
     }
     if not values:
-        raise InputError(f"no figures of {', '.join(methods)} to draw; run these methods.")
+        raise InputError(f"no figures of {', '.join(methods)} to draw", "run these methods.")
     every_shots = sorted({shots for shots, _, _ in values})
     names = {task for _, task, _ in values}
     tasks = [*sorted(names - {MEAN_OF_TASKS}), *sorted(names & {MEAN_OF_TASKS})]
@@ -167,7 +167,7 @@ def plot_protocol_gap(rows: Sequence[SummaryRow], path: Path) -> None:
         {key[:2] for key in by_key if key[3] == OFFICIAL and (*key[:3], CORRECTED) in by_key}
     )
     if not both:
-        raise InputError("no method was scored by both protocols; run --protocol both.")
+        raise InputError("no method was scored by both protocols", "run --protocol both.")
     methods = sorted({method for method, _ in both})
     figure = Figure(figsize=(max(5.0, 3.9 * len(methods)), 4.6), layout="constrained")
     figure.suptitle("The same maps under both protocols")
@@ -211,8 +211,8 @@ def _select(scores: Sequence[ImageScores], methods: Sequence[str], shots: int) -
     ]
     if not selection:
         raise InputError(
-            f"no corrected scores of {', '.join(methods)} at {shots} shots to draw; run these "
-            "methods."
+            f"no corrected scores of {', '.join(methods)} at {shots} shots to draw",
+            "run these methods.",
         )
     return selection
 

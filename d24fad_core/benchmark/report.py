@@ -45,7 +45,7 @@ def write_report(
         InputError: there are no corrected scores, or some that do not fit together.
     """
     if not any(one.protocol == CORRECTED for one in scores):
-        raise InputError("there are no corrected scores to report; run --protocol corrected.")
+        raise InputError("there are no corrected scores to report", "run --protocol corrected.")
     measured = measure_runs(scores, rounds=rounds)
     rows = summarise(measured)
     main = main_methods(rows)

@@ -151,12 +151,14 @@ def _measure(runs: Sequence[ImageScores], rounds: int, seed: int) -> MeasuredRun
     if len(set(keys)) < len(keys):
         raise InputError(
             f"{first.task}, {first.method}, {first.shots} shots: a seed and draw stands there "
-            "twice; give each run once."
+            "twice",
+            "give each run once.",
         )
     if any((run.names, run.labels) != (first.names, first.labels) for run in runs):
         raise InputError(
             f"{first.task}, {first.method}, {first.shots} shots: runs were scored on different "
-            "images; score them again on the same data."
+            "images",
+            "score them again on the same data.",
         )
     by_run = {(run.seed, run.draw): run for run in runs}
     weights = draw_cases(first.labels, rounds=rounds, seed=seed)

@@ -104,7 +104,7 @@ def kept_analyses(path: Path) -> dict[str, PlaneAnalysis]:
     """
     analyses = _read(path, None)
     if analyses is None:
-        raise InputError(f"{path} is no whole analysis; run the benchmark again.")
+        raise InputError(f"{path} is no whole analysis", "run the benchmark again.")
     return analyses
 
 

@@ -99,8 +99,9 @@ def find_cohorts(root: Path) -> dict[str, Cohort]:
     folders = sorted(path.parent for path in root.glob("*/support") if path.is_dir())
     if not folders:
         raise InputError(
-            f"no cohort in {root}; the layout is ROOT/<contrast>/support, cases and masks, as "
-            "`d24fad simulate ROOT/<contrast> --contrast <contrast>` writes them."
+            f"no cohort in {root}",
+            "the layout is ROOT/<contrast>/support, cases and masks, as `d24fad simulate "
+            "ROOT/<contrast> --contrast <contrast>` writes them.",
         )
     return {folder.name: find_cohort(folder) for folder in folders}
 
@@ -139,8 +140,8 @@ def read_support(plan: VolumeBenchmark, contrast: str) -> list[Volume]:
     files = plan.cohorts[contrast].support
     if plan.shots is not None and plan.shots > len(files):
         raise SupportError(
-            f"the support of {contrast} has {len(files)} studies and {plan.shots} were asked for; "
-            "give fewer --shots, or more normal studies."
+            f"the support of {contrast} has {len(files)} studies and {plan.shots} were asked for",
+            "give fewer --shots, or more normal studies.",
         )
     studies = [read_volume(path, plan.modality) for path in files[: plan.shots]]
     check_support(studies)
@@ -174,8 +175,8 @@ def train_on_others(plan: VolumeBenchmark, contrast: str, progress: Progress = s
             sources[name] = NormalImages(source, hash_bytes(*content, plane.value.encode()))
     if not sources:
         raise InputError(
-            f"there is no other contrast than {contrast} to train on; simulate another one, or "
-            "give --checkpoint."
+            f"there is no other contrast than {contrast} to train on",
+            "simulate another one, or give --checkpoint.",
         )
     folder = plan.out / "students" / contrast
 

@@ -40,7 +40,8 @@ def acquisition_of(scan: BidsScan) -> Acquisition:
     if stated is not None and stated not in [modality.value for modality in Modality]:
         raise InputError(
             f"{scan.entry}: its sidecar says that it is {stated}, and only CT and MR can be "
-            "analysed; leave it out by --filter or --participant-label."
+            "analysed",
+            "leave it out by --filter or --participant-label.",
         )
     if stated is not None:
         modality: Modality | None = Modality(stated)
@@ -60,8 +61,8 @@ def check_normals(normals: Sequence[BidsScan]) -> None:
     for scan in normals[1:]:
         if difference := acquisition_difference(scan, normals[0]):
             raise InputError(
-                f"the normals are mixed: {difference}. Give normals of one kind; choose them by "
-                "--filter, --session-label or --normals."
+                f"the normals are mixed: {difference}.",
+                "Give normals of one kind; choose them by --filter, --session-label or --normals.",
             )
 
 

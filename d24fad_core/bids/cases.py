@@ -47,8 +47,8 @@ def find_cases(dataset: BidsDataset, selection: Selection, normals: Normals) -> 
     scans = [scan for scan in dataset.scans(selection) if scan.subject not in normals.subjects]
     if not scans:
         raise InputError(
-            f"{dataset.root}: every participant that is asked for is one of the normals; give "
-            "--participant-label of others, or other --normals."
+            f"{dataset.root}: every participant that is asked for is one of the normals",
+            "give --participant-label of others, or other --normals.",
         )
     # Where the normals are plain files, the first case stands for what is compared.
     pattern = normals.scans[0] if normals.scans else scans[0]

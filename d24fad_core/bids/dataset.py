@@ -78,8 +78,8 @@ class BidsDataset:
         self._sidecars: dict[Path, list[tuple[ScanName, Path]]] = {}
         if not is_dataset(root):
             raise InputError(
-                f"{root}: holds no {DESCRIPTION_FILE}, so it is no BIDS dataset; give the folder "
-                "that holds that file and the sub-* folders."
+                f"{root}: holds no {DESCRIPTION_FILE}, so it is no BIDS dataset",
+                "give the folder that holds that file and the sub-* folders.",
             )
 
     def subjects(self) -> list[str]:
@@ -96,7 +96,8 @@ class BidsDataset:
         if missing := sorted(set(selection.participants) - set(self.subjects())):
             raise InputError(
                 f"{self.root}: has no participant {missing[0]}; it has "
-                f"{', '.join(self.subjects()) or 'none'}."
+                f"{', '.join(self.subjects()) or 'none'}.",
+                "Name one of these.",
             )
         images = [(path, name) for path, name in self._images() if selection.includes(name)]
         suffixes = sorted({name.suffix for _, name in images})
@@ -105,15 +106,16 @@ class BidsDataset:
             anatomical = {name.suffix for path, name in images if path.parent.name == "anat"}
             if len(anatomical) > 1:
                 raise InputError(
-                    f"{self.root}: has scans of the kinds {', '.join(sorted(anatomical))}; say "
-                    "by --suffix which are to be compared."
+                    f"{self.root}: has scans of the kinds {', '.join(sorted(anatomical))}",
+                    "say by --suffix which are to be compared.",
                 )
             suffix = next(iter(anatomical), suffixes[0] if len(suffixes) == 1 else None)
         matches = [(path, name) for path, name in images if name.suffix == suffix]
         if not matches:
             raise InputError(
                 f"{self.root}: has no scan of the kind that is asked for; among the participants, "
-                f"sessions and filters that were given there are {', '.join(suffixes) or 'none'}."
+                f"sessions and filters that were given there are {', '.join(suffixes) or 'none'}.",
+                "Ask for one of these.",
             )
         return [self._scan(path, name) for path, name in matches]
 
@@ -142,9 +144,9 @@ class BidsDataset:
             with path.open(encoding="utf-8-sig", newline="") as stream:
                 rows = list(csv.DictReader(stream, delimiter="\t"))
         except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise InputError(f"{path}: cannot be read ({error}); write it as UTF-8.") from error
+            raise InputError(f"{path}: cannot be read ({error})", "write it as UTF-8.") from error
         if rows and "participant_id" not in rows[0]:
-            raise InputError(f"{path}: has no column participant_id; add it, as BIDS asks.")
+            raise InputError(f"{path}: has no column participant_id", "add it, as BIDS asks.")
         return [{key: value or "" for key, value in row.items() if key} for row in rows]
 
     def _images(self) -> Iterator[tuple[Path, ScanName]]:
@@ -189,7 +191,7 @@ def read_object(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as JSON ({error}); mend the file.") from error
+        raise InputError(f"{path}: cannot be read as JSON ({error})", "mend the file.") from error
     if not isinstance(content, dict):
-        raise InputError(f"{path}: holds no JSON object; mend the file.")
+        raise InputError(f"{path}: holds no JSON object", "mend the file.")
     return content

@@ -121,7 +121,7 @@ def start_dataset(out: Path, raw: Path) -> None:
     if path.exists():
         makers = json.loads(path.read_text(encoding="utf-8")).get("GeneratedBy") or [{}]
         if makers[0].get("Name") != "d24fad":
-            raise InputError(f"{out}: holds another dataset; give a folder of its own for OUT.")
+            raise InputError(f"{out}: holds another dataset", "give a folder of its own for OUT.")
     for place, text in (
         (path, json.dumps(description, indent=2) + "\n"),
         (out / "README.md", _README),
@@ -199,8 +199,8 @@ class DerivativeRows:
                 done[study.identifier] = path.stat().st_mtime
             elif path.exists():
                 raise InputError(
-                    f"{path}: is of another scan than {study.entry}; a derivative holds one kind "
-                    "of scan, so give another folder for OUT."
+                    f"{path}: is of another scan than {study.entry}",
+                    "a derivative holds one kind of scan, so give another folder for OUT.",
                 )
         return done
 

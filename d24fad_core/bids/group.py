@@ -48,7 +48,7 @@ def write_group(out: Path, entries: Sequence[str]) -> Path:
     reports = [(entry, report_of(out, entry)) for entry in entries]
     rows = [_row(entry, report) for entry, report in reports if report is not None]
     if not rows:
-        raise InputError(f"{out}: holds no results; run the level participant first.")
+        raise InputError(f"{out}: holds no results", "run the level participant first.")
     stream = io.StringIO()
     table = csv.DictWriter(stream, COLUMNS, delimiter="\t", lineterminator="\n")
     table.writeheader()

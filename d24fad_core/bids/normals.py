@@ -61,8 +61,9 @@ def find_normals(dataset: BidsDataset, choices: Sequence[str], selection: Select
         else:
             raise InputError(
                 f"--normals {choice}: is neither a participant of {dataset.root} nor a file or "
-                "folder; give labels, COLUMN=VALUE of participants.tsv, another BIDS dataset, or a "
-                "folder of studies."
+                "folder",
+                "give labels, COLUMN=VALUE of participants.tsv, another BIDS dataset, or a folder "
+                "of studies.",
             )
     if labels:
         own = dataset.scans(replace(selection, participants=tuple(dict.fromkeys(labels))))
@@ -89,7 +90,8 @@ def _group(dataset: BidsDataset, choice: str) -> list[str]:
         columns = ", ".join(rows[0]) if rows else "no rows"
         raise InputError(
             f"--normals {choice}: participants.tsv of {dataset.root} has no column {column}; it "
-            f"has {columns}."
+            f"has {columns}.",
+            "Name one of these.",
         )
     members = [row["participant_id"].removeprefix("sub-") for row in rows if row[column] == value]
     present = set(dataset.subjects())
@@ -98,7 +100,8 @@ def _group(dataset: BidsDataset, choice: str) -> list[str]:
         values = sorted({row[column] for row in rows})
         raise InputError(
             f"--normals {choice}: no participant with a folder has {column} {value}; there are "
-            f"{', '.join(values)}."
+            f"{', '.join(values)}.",
+            "Name one of these.",
         )
     return members
 
@@ -108,5 +111,8 @@ def _studies(place: Path) -> list[Path]:
         return [place]
     studies = [path for path in find_studies(place) if not is_own_result(path)]
     if not studies:
-        raise InputError(f"--normals {place}: no study lies directly in this folder.")
+        raise InputError(
+            f"--normals {place}: no study lies directly in this folder.",
+            "Give the folder that holds the normal studies.",
+        )
     return studies

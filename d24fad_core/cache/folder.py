@@ -71,7 +71,8 @@ def size_limit() -> int:
         limit = 0.0
     if not 0 < limit < float("inf"):
         raise ConfigurationError(
-            f"{LIMIT_VARIABLE} is '{text}'; give the size of the cache in GB, such as 20."
+            f"{LIMIT_VARIABLE} is '{text}'",
+            "give the size of the cache in GB, such as 20.",
         )
     return int(limit * 1e9)
 

@@ -31,18 +31,20 @@ def check_kind(case: Volume, prior: Volume) -> None:
     for study in (case, prior):
         if study.reduction is not None:
             raise InputError(
-                f"{study.name} was reduced while it was read, and small changes are lost by that; "
-                "crop it, or raise --reduce-above."
+                f"{study.name} was reduced while it was read, and small changes are lost by that",
+                "crop it, or raise --reduce-above.",
             )
     if prior.source_hash == case.source_hash:
         raise InputError(
-            f"the prior {prior.name} is the case itself; give an earlier study of the patient."
+            f"the prior {prior.name} is the case itself",
+            "give an earlier study of the patient.",
         )
     if prior.modality is not case.modality:
         raise InputError(
             f"{case.name} is {case.modality.value} but its prior {prior.name} is "
-            f"{prior.modality.value}; give an earlier study of the same kind, or correct the "
-            "modality if it was guessed wrongly."
+            f"{prior.modality.value}",
+            "give an earlier study of the same kind, or correct the modality if it was guessed "
+            "wrongly.",
         )
 
 
@@ -74,9 +76,8 @@ def check_pair(
     if alike < UNRELATED:
         raise InputError(
             f"the prior {prior.name} does not fit {case.name}: laid on each other, their likeness "
-            f"is {alike:.2f}, where one patient in the same kind of scan reaches "
-            f"{SAME_PERSON:.2f}; give an earlier study of the same patient, part of the body and "
-            "sequence."
+            f"is {alike:.2f}, where one patient in the same kind of scan reaches {SAME_PERSON:.2f}",
+            "give an earlier study of the same patient, part of the body and sequence.",
         )
     return (
         *_later(case, prior),

@@ -29,9 +29,11 @@ class ChangeOptions:
     def __post_init__(self) -> None:
         if not self.threshold > 0:
             raise ConfigurationError(
-                f"A threshold of {self.threshold} z cannot mark changes; give more than 0."
+                f"A threshold of {self.threshold} z cannot mark changes",
+                "give more than 0.",
             )
         if not self.minimum_volume_ml >= 0:
             raise ConfigurationError(
-                f"A minimum volume of {self.minimum_volume_ml} ml has no meaning; give 0 or more."
+                f"A minimum volume of {self.minimum_volume_ml} ml has no meaning",
+                "give 0 or more.",
             )

@@ -71,8 +71,8 @@ def register_pair(case: Volume, prior: Volume) -> RegisteredPair:
     inside &= _on_case(prior_share, prior, case, to_prior) > _WHOLE
     if np.count_nonzero(inside) * case.voxel_ml < _LEAST_ML:
         raise InputError(
-            f"{case.name} and its prior {prior.name} share next to nothing; check that both show "
-            "the same part of the same patient."
+            f"{case.name} and its prior {prior.name} share next to nothing",
+            "check that both show the same part of the same patient.",
         )
     box = box_around(inside, (1.0, 1.0, 1.0), _MARGIN)
     corner = np.array([part.start for part in box], dtype=np.float64)

@@ -41,8 +41,8 @@ def register_prior(case: Volume, prior: Volume, inside: NDArray[np.bool_]) -> si
             tries.append((correlation(fixed, moving, transform) ** 2, transform))
     if not tries:
         raise InputError(
-            f"the prior {prior.name} could not be laid on {case.name}: they nowhere overlap; check "
-            "that both show the same part of the same patient."
+            f"the prior {prior.name} could not be laid on {case.name}: they nowhere overlap",
+            "check that both show the same part of the same patient.",
         )
     placed = max(tries, key=lambda one: one[0])[1]
     region = _shrunk_mask(inside, case, _FINE_MM)

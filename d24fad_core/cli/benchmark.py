@@ -169,7 +169,10 @@ def _shots(texts: list[str]) -> tuple[int, ...]:
     counts = []
     for value in texts or ["2", "4", "8"]:
         if not value.isdecimal() or int(value) < 2:
-            raise ConfigurationError(f"--shots {value} cannot be used; give whole numbers from 2.")
+            raise ConfigurationError(
+                f"--shots {value} cannot be used",
+                "give whole numbers from 2.",
+            )
         counts.append(int(value))
     return tuple(sorted(set(counts)))
 
@@ -178,10 +181,11 @@ def _held_out(data: Path, present: list[str], names: list[str]) -> tuple[str, ..
     for name in names:
         if name not in present:
             raise InputError(
-                f"no task '{name}' under {data}; there are {', '.join(present) or 'none'}."
+                f"no task '{name}' under {data}; there are {', '.join(present) or 'none'}.",
+                "Name one of these.",
             )
     if not present:
-        raise InputError(f"no task under {data}; the layout is ROOT/TASK/train/good and so on.")
+        raise InputError(f"no task under {data}", "the layout is ROOT/TASK/train/good and so on.")
     return tuple(dict.fromkeys(names or present))
 
 

@@ -118,7 +118,10 @@ def benchmark_volumes(
 
     own = case is not None
     if own == (data is not None):
-        raise ConfigurationError("give either --data, or --case with --mask and --support.")
+        raise ConfigurationError(
+            "--data and --case exclude each other, and one is needed",
+            "give either --data, or --case with --mask and --support.",
+        )
     cohorts = _own_case(case, mask, support) if case else _cohorts(data, mask, support)
     plan = VolumeBenchmark(
         cohorts=cohorts,
@@ -152,9 +155,12 @@ def _own_case(case: Path, mask: Path | None, support: Path | None) -> "dict[str,
     from d24fad_core.io.reading import find_studies, study_name
 
     if mask is None or support is None:
-        raise ConfigurationError("--case needs its lesions (--mask) and normals (--support).")
+        raise ConfigurationError(
+            "--case needs its lesions (--mask) and normals (--support).",
+            "Give both.",
+        )
     if not support.is_dir():
-        raise InputError(f"no folder {support}; give --support a folder of normal studies.")
+        raise InputError(f"no folder {support}", "give --support a folder of normal studies.")
     cohort = Cohort(tuple(find_studies(support)), (Case(case.name, case, mask),))
     return {study_name(case): cohort}
 
@@ -163,16 +169,19 @@ def _cohorts(data: Path | None, mask: Path | None, support: Path | None) -> "dic
     from d24fad_core.benchmark.volumes import find_cohorts
 
     if mask is not None or support is not None:
-        raise ConfigurationError("--mask and --support belong to --case; give it too.")
+        raise ConfigurationError("--mask and --support belong to --case", "give it too.")
     if data is None or not data.is_dir():
-        raise InputError(f"no folder {data}; give --data the folder that holds the contrasts.")
+        raise InputError(f"no folder {data}", "give --data the folder that holds the contrasts.")
     return find_cohorts(data)
 
 
 def _tested(cohorts: "dict[str, Cohort]", names: list[str] | None) -> tuple[str, ...]:
     for name in names or []:
         if name not in cohorts:
-            raise InputError(f"no contrast '{name}'; there are {', '.join(cohorts)}.")
+            raise InputError(
+                f"no contrast '{name}'; there are {', '.join(cohorts)}.",
+                "Name one of these.",
+            )
     return tuple(dict.fromkeys(names or cohorts))
 
 

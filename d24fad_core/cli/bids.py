@@ -179,9 +179,9 @@ def bids(
     if not normals:
         columns = ", ".join(dataset.participants()[0]) if dataset.participants() else "none"
         raise ConfigurationError(
-            "there is nothing to compare the scans with; name the normals by --normals: "
-            f"participants, COLUMN=VALUE of participants.tsv (columns: {columns}), another BIDS "
-            "dataset or a folder of studies."
+            "there is nothing to compare the scans with",
+            "name the normals by --normals: participants, COLUMN=VALUE of participants.tsv "
+            f"(columns: {columns}), another BIDS dataset or a folder of studies.",
         )
     from d24fad_core.archive.analyst import AnalystPlan
     from d24fad_core.archive.identity import check_same_scan
@@ -227,7 +227,8 @@ def bids(
                     summary = scan(cases.studies, plan.load, rows, spread, progress)
     except KeyboardInterrupt:
         raise CancelledError(
-            "stopped; repeat the command to go on with the scans that have no result yet"
+            "stopped",
+            "repeat the command to go on with the scans that have no result yet",
         ) from None
     for row in rows.failures:
         warn(f"not analysed: {row.study}: {row.error}")
@@ -240,11 +241,15 @@ def _entities(filters: "tuple[str, ...] | list[str]") -> dict[str, list[str]]:
         entity, sign, value = text.partition("=")
         if not sign or not entity.isalpha():
             raise ConfigurationError(
-                f"--filter {text}: is not of the form ENTITY=VALUE; give acq=highres, say."
+                f"--filter {text}: is not of the form ENTITY=VALUE",
+                "give acq=highres, say.",
             )
         if entity in ("sub", "ses"):
             option = {"sub": "--participant-label", "ses": "--session-label"}[entity]
-            raise ConfigurationError(f"--filter {text}: use {option} {value or 'LABEL'} instead.")
+            raise ConfigurationError(
+                f"--filter {text}: this has an option of its own",
+                f"use {option} {value or 'LABEL'} instead.",
+            )
         entities.setdefault(entity, []).append(value)
     return entities
 
@@ -267,7 +272,7 @@ def _tell(summary: "ScanSummary", out: Path, refusals: int, *, quiet: bool) -> N
         typer.echo(RESEARCH_USE_ONLY)
     if summary.failed or refusals:
         raise InputError(
-            f"{summary.failed + refusals} scans could not be analysed, for the reasons above; "
+            f"{summary.failed + refusals} scans could not be analysed, for the reasons above",
             "choose others by --participant-label, --session-label or --filter, or mend them and "
-            "repeat the command."
+            "repeat the command.",
         )

@@ -30,8 +30,8 @@ def read_config(ctx: typer.Context, path: Path | None) -> Path | None:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigurationError(
-            f"{path}: cannot be read as TOML ({error}); write one option a line, as in "
-            'plane = ["axial", "coronal"].'
+            f"{path}: cannot be read as TOML ({error})",
+            'write one option a line, as in plane = ["axial", "coronal"].',
         ) from error
     known = {
         option.removeprefix("--"): parameter
@@ -43,14 +43,15 @@ def read_config(ctx: typer.Context, path: Path | None) -> Path | None:
     if unknown := sorted(set(content) - set(known)):
         raise ConfigurationError(
             f"{path}: {unknown[0]} is no option of {ctx.info_name}; there are "
-            f"{', '.join(sorted(known))}."
+            f"{', '.join(sorted(known))}.",
+            "Correct the name.",
         )
     defaults: dict[str, Any] = {}
     for name, value in content.items():
         parameter = known[name]
         several = getattr(parameter, "multiple", False)
         if isinstance(value, dict) or (isinstance(value, list) and not several):
-            raise ConfigurationError(f"{path}: {name} = {value} is not one value; give one.")
+            raise ConfigurationError(f"{path}: {name} = {value} is not one value", "give one.")
         wrapped = several and not isinstance(value, list)
         defaults[str(parameter.name)] = [value] if wrapped else value
     ctx.default_map = {**(ctx.default_map or {}), **defaults}

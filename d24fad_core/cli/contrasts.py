@@ -88,18 +88,19 @@ def check_contrasts(
     paths = named_paths(contrasts)
     if images:
         raise ConfigurationError(
-            f"{images[0]} and --image: give one study, or each contrast as --image NAME=FILE."
+            f"{images[0]} and --image: a single study is no contrast",
+            "give one study, or each contrast as --image NAME=FILE.",
         )
     for name, value in unsupported.items():
         if value:
             raise ConfigurationError(
-                f"{name} goes with a single study; leave it out, or give one contrast without "
-                "--image."
+                f"{name} goes with a single study",
+                "leave it out, or give one contrast without --image.",
             )
     if not support:
         raise ConfigurationError(
-            "there is nothing to compare the contrasts with; give the folder of normal people "
-            "(--support)."
+            "there is nothing to compare the contrasts with",
+            "give the folder of normal people (--support).",
         )
     check_exists(*paths.values(), *support)
     check_output(out, list(paths.values()), support)

@@ -140,8 +140,8 @@ def detect(
     images = images or list(by_contrast.values())[:1]
     if not images:
         raise ConfigurationError(
-            "there is no study to analyse; name one, or each contrast of a person as --image "
-            "NAME=FILE."
+            "there is no study to analyse",
+            "name one, or each contrast of a person as --image NAME=FILE.",
         )
     check_exists(*images, prior, mask, support_mask, regions, decoder, *(support or ()))
     check_checkpoint(checkpoint)
@@ -150,7 +150,8 @@ def detect(
         for option, value in (("--prior", prior), ("--mask", mask), ("--regions", regions)):
             if value is not None:
                 raise ConfigurationError(
-                    f"{option} is of one study, and {len(images)} are given; analyse it alone."
+                    f"{option} is of one study, and {len(images)} are given",
+                    "analyse it alone.",
                 )
     inputs = [*images, *(path for path in (prior, mask, regions) if path is not None)]
     for folder in folders:
@@ -161,8 +162,9 @@ def detect(
     if not support:
         if earlier is None:
             raise ConfigurationError(
-                "there is nothing to compare the study with; give normal studies (--support), an "
-                "earlier study of the patient (--prior), or both."
+                "there is nothing to compare the study with",
+                "give normal studies (--support), an earlier study of the patient (--prior), or "
+                "both.",
             )
         outputs = ChangeOutputs(page=html, dicom=dicom, stow=stow, json=json)
         detect_changes(earlier, images[0], out, kept, telling, outputs)
@@ -236,8 +238,9 @@ def _folders(images: Sequence[Path], out: Path) -> list[Path]:
     for name in names:
         if names.count(name) > 1:
             raise ConfigurationError(
-                f"{names.count(name)} studies are called {name}, and so would the folders of their "
-                "results; analyse them in several calls, each with its own --out."
+                f"{names.count(name)} studies are called {name}, and so would the folders of "
+                "their results",
+                "analyse them in several calls, each with its own --out.",
             )
     return [out / name for name in names]
 
@@ -282,7 +285,8 @@ def _analyse_all(
     if failed:
         raise InputError(
             f"{failed} of {len(images)} studies could not be analysed, for the reasons above; the "
-            "results of the others are written."
+            "results of the others are written.",
+            "Mend those, or leave them out.",
         )
 
 

@@ -54,13 +54,13 @@ class DicomOutbox:
         """
         if not image.is_dir():
             raise ConfigurationError(
-                f"{image}: is no folder with a DICOM series, so there can be no DICOM results; "
-                "leave out --dicom and --stow."
+                f"{image}: is no folder with a DICOM series, so there can be no DICOM results",
+                "leave out --dicom and --stow.",
             )
         if query.reduction is not None:
             raise ConfigurationError(
-                f"{image}: was reduced while it was read, so its results are on no DICOM image; "
-                "leave out --dicom and --stow, or raise --reduce-above."
+                f"{image}: was reduced while it was read, so its results are on no DICOM image",
+                "leave out --dicom and --stow, or raise --reduce-above.",
             )
         with extra("dicom", "writing DICOM results"):
             import highdicom  # noqa: F401 - the writers need it

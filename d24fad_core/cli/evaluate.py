@@ -85,11 +85,14 @@ def evaluate(
     same teacher, which needs no training.
     """
     if (data is None) == (volumes is None):
-        raise ConfigurationError("give either --data with --task, or --volumes.")
+        raise ConfigurationError(
+            "--data and --volumes exclude each other, and one is needed",
+            "give either --data with --task, or --volumes.",
+        )
     if data is not None and task is None:
-        raise ConfigurationError(f"which task of {data}? Name it with --task.")
+        raise ConfigurationError(f"which task of {data}?", "Name it with --task.")
     if json_file is not None and json_file.is_dir():
-        raise ConfigurationError(f"{json_file} is a folder; give --json the name of a file.")
+        raise ConfigurationError(f"{json_file} is a folder", "give --json the name of a file.")
     check_exists(data, volumes)
     check_checkpoint(checkpoint)
     from d24fad_core.models.checkpoint import checkpoint_hash, load_checkpoint
@@ -133,7 +136,10 @@ def _images(
 
     tasks = list_tasks(root)
     if task not in tasks:
-        raise InputError(f"no task '{task}' under {root}; there are {', '.join(tasks) or 'none'}.")
+        raise InputError(
+            f"no task '{task}' under {root}; there are {', '.join(tasks) or 'none'}.",
+            "Name one of these.",
+        )
     scoring = ImageScoringConfig.from_dict(card.image_scoring)
     methods = {DEFAULT: scoring, NEAREST_NEIGHBOUR: nearest_neighbour_images(scoring)}
     results = evaluate_images(

@@ -38,7 +38,7 @@ def export(
     check_checkpoint(checkpoint)
     check_exists(teacher_weights)
     if out.suffix.lower() != ".onnx":
-        raise ConfigurationError(f"{out}: no name of an ONNX file; give one that ends in .onnx.")
+        raise ConfigurationError(f"{out}: no name of an ONNX file", "give one that ends in .onnx.")
     from d24fad_core.models.checkpoint import load_checkpoint
     from d24fad_core.networks.export import export_onnx
 

@@ -47,13 +47,15 @@ def import_official(
         differing = sorted(official ^ own)
         raise CheckpointError(
             f"{checkpoint} does not hold the published architecture: {len(differing)} parameters "
-            f"differ (first: {differing[0]})."
+            f"differ (first: {differing[0]}).",
+            "Give a checkpoint of the published network.",
         )
     try:
         model.load_trained(state)
     except RuntimeError as error:
         raise CheckpointError(
-            f"{checkpoint} does not hold the published architecture: {error}"
+            f"{checkpoint} does not hold the published architecture: {error}",
+            "give a checkpoint of the published network.",
         ) from error
     scoring = paper_scoring()
     card = ModelCard(

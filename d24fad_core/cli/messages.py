@@ -61,7 +61,7 @@ class Telling(Enum):
             ConfigurationError: both are given.
         """
         if quiet and verbose:
-            raise ConfigurationError("--quiet and --verbose contradict each other; give one.")
+            raise ConfigurationError("--quiet and --verbose contradict each other", "give one.")
         return cls.STEPS if verbose else cls.QUIET if quiet else cls.BAR
 
 

@@ -16,7 +16,7 @@ def check_exists(*paths: Path | None) -> None:
     """
     for path in paths:
         if path is not None and not path.exists():
-            raise InputError(f"{path}: no such file or folder; check the path.")
+            raise InputError(f"{path}: no such file or folder", "check the path.")
 
 
 def check_checkpoint(folder: Path | None) -> None:
@@ -27,8 +27,8 @@ def check_checkpoint(folder: Path | None) -> None:
     """
     if folder is not None and not folder.is_dir():
         raise CheckpointError(
-            f"no checkpoint at {folder}: give the folder that `d24fad train` or "
-            "`d24fad import-official` wrote."
+            f"no checkpoint at {folder}",
+            "give the folder that `d24fad train` or `d24fad import-official` wrote.",
         )
 
 
@@ -50,14 +50,15 @@ def check_output(out: Path, inputs: Sequence[Path], support: Sequence[Path]) -> 
         if folder.is_dir() and folder.resolve() in (place, *place.parents):
             raise ConfigurationError(
                 f"{out}: lies in the support folder {folder}, whose next analysis would take the "
-                "results for normal patients; give an --out folder outside of it."
+                "results for normal patients",
+                "give an --out folder outside of it.",
             )
     results = {place / name for name in RESULT_FILES}
     for path in (*inputs, *support):
         if path.resolve() in results:
             raise ConfigurationError(
-                f"{path}: would be overwritten by the result of the same name; give another --out "
-                "folder."
+                f"{path}: would be overwritten by the result of the same name",
+                "give another --out folder.",
             )
 
 
@@ -72,9 +73,11 @@ def check_writable(out: Path) -> None:
             break
         if place.exists():
             raise ConfigurationError(
-                f"{place}: is a file, so nothing can be written into it; give another --out folder."
+                f"{place}: is a file, so nothing can be written into it",
+                "give another --out folder.",
             )
     if not os.access(place, os.W_OK | os.X_OK):
         raise ConfigurationError(
-            f"{place}: may not be written to; check your rights or give another --out folder."
+            f"{place}: may not be written to",
+            "check your rights or give another --out folder.",
         )

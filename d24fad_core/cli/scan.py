@@ -156,7 +156,8 @@ def scan(
             summary = scan_archive(studies, plan.load, rows, options, progress)
     except KeyboardInterrupt:
         raise CancelledError(
-            "stopped; repeat the command to go on with the studies that have no row yet"
+            "stopped",
+            "repeat the command to go on with the studies that have no row yet",
         ) from None
     page = write_overview(read_rows(out / "rows"), out) if html else None
     if summary.failed:

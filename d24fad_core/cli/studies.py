@@ -37,7 +37,10 @@ def read_studies(
 
     for path in paths:
         if is_own_result(path):
-            raise InputError(f"{path}: is a result of this program, no scan; give the scan itself.")
+            raise InputError(
+                f"{path}: is a result of this program, no scan",
+                "give the scan itself.",
+            )
     return _opened(paths, lambda path: read_volume(path, modality, largest))
 
 
@@ -75,8 +78,8 @@ class OpenSupport:
         if left_out and len(others) < MINIMUM_STUDIES:
             raise SupportError(
                 f"of {count} support studies {left_out} had to be left out (the case itself, or "
-                f"copies) and {len(others)} remain; give at least {MINIMUM_STUDIES} normal studies "
-                "of other patients."
+                f"copies) and {len(others)} remain",
+                f"give at least {MINIMUM_STUDIES} normal studies of other patients.",
             )
         return others
 
@@ -141,8 +144,8 @@ def support_paths(paths: Sequence[Path]) -> list[Path]:
             candidates.extend(studies)
         else:
             raise InputError(
-                f"{path}: an empty support, no study lies directly in this folder; give the folder "
-                f"that holds normal studies and no others ({FORMATS} each)."
+                f"{path}: an empty support, no study lies directly in this folder",
+                f"give the folder that holds normal studies and no others ({FORMATS} each).",
             )
     results = [path for path in candidates if is_own_result(path)]
     for path in results:

@@ -195,13 +195,14 @@ def _tasks(
 
     if images is None:
         if task or leave_out:
-            raise ConfigurationError("--task and --leave-out choose among --images; give it too.")
+            raise ConfigurationError("--task and --leave-out choose among --images", "give it too.")
         return []
     present = list_tasks(images)
     for task_name in [*(task or []), *(leave_out or [])]:
         if task_name not in present:
             raise InputError(
-                f"no task '{task_name}' under {images}; there are {', '.join(present) or 'none'}."
+                f"no task '{task_name}' under {images}; there are {', '.join(present) or 'none'}.",
+                "Name one of these.",
             )
     selection = [name for name in (task or present) if name not in (leave_out or [])]
     return [(name, list_normals(images, name)) for name in selection]

@@ -96,7 +96,8 @@ def place_study(volume: Volume, ct_window: str) -> PlacedStudy:
     if count == 0:
         raise InputError(
             f"{volume.name}: no foreground found (values {float(volume.array.min()):g} to "
-            f"{float(volume.array.max()):g}); check the file and its mask."
+            f"{float(volume.array.max()):g})",
+            "check the file and its mask.",
         )
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0

@@ -105,8 +105,8 @@ class ScoringConfig:
         unknown = set(values) - set(cls.__dataclass_fields__)
         if unknown:
             raise CheckpointError(
-                f"the model card has unknown scoring options ({', '.join(sorted(unknown))}); "
-                "install the library version that wrote it."
+                f"the model card has unknown scoring options ({', '.join(sorted(unknown))})",
+                "install the library version that wrote it.",
             )
         fields = dict(values)
         try:
@@ -118,7 +118,8 @@ class ScoringConfig:
                 fields["search_radius"] = tuple(fields["search_radius"])
         except (ValueError, TypeError, AttributeError) as error:
             raise CheckpointError(
-                f"the scoring on the model card cannot be read ({error}); copy the card again."
+                f"the scoring on the model card cannot be read ({error})",
+                "copy the card again.",
             ) from error
         return cls(**fields)
 
@@ -151,7 +152,8 @@ class ImageScoringConfig:
         if not self.aligned < self.unaligned:
             raise ConfigurationError(
                 f"images cannot count as aligned up to {self.aligned} and as unaligned from "
-                f"{self.unaligned}; give a larger second value."
+                f"{self.unaligned}",
+                "give a larger second value.",
             )
 
     @property
@@ -191,8 +193,8 @@ class ImageScoringConfig:
             faults = [f"lacks {name}" for name in sorted(missing)]
             faults += [f"has an unknown {name}" for name in sorted(unknown)]
             raise CheckpointError(
-                f"the image scoring on the model card {', '.join(faults)}; install the library "
-                "version that wrote it, or copy the card again."
+                f"the image scoring on the model card {', '.join(faults)}",
+                "install the library version that wrote it, or copy the card again.",
             )
         in_place = values["in_place"]
         return cls(

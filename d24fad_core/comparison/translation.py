@@ -47,7 +47,8 @@ def translated_scoring(scoring: ScoringConfig) -> ScoringConfig:
     if not any(weights):
         raise ConfigurationError(
             "this model's scoring does not compare the teacher with the support, so its normals "
-            "cannot be translated; leave --translate out, or use the shipped model."
+            "cannot be translated",
+            "leave --translate out, or use the shipped model.",
         )
     return replace(scoring, fusion={MapKind.TEACHER_SUPPORT: weights})
 

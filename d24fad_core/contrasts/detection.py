@@ -194,8 +194,8 @@ def _scans(case: Mapping[str, Volume], support: ContrastSupport) -> list[Volume]
     missing = [contrast for contrast in support.contrasts if contrast not in case]
     if missing:
         raise SupportError(
-            f"the case lacks {', '.join(missing)}, which the support was prepared for; prepare it "
-            "for the contrasts that the case has."
+            f"the case lacks {', '.join(missing)}, which the support was prepared for",
+            "prepare it for the contrasts that the case has.",
         )
     scans = [case[contrast] for contrast in support.contrasts]
     hashes = dict(zip(support.contrasts, (scan.source_hash for scan in scans), strict=True))
@@ -204,7 +204,8 @@ def _scans(case: Mapping[str, Volume], support: ContrastSupport) -> list[Volume]
         if scan.reduction is not None:
             raise InputError(
                 f"the {contrast} of {scan.name} was reduced while it was read, and several "
-                "contrasts cannot be fused then; crop it, or raise --reduce-above."
+                "contrasts cannot be fused then",
+                "crop it, or raise --reduce-above.",
             )
     return scans
 

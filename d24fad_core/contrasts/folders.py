@@ -40,11 +40,14 @@ def named_paths(texts: Sequence[str]) -> dict[str, Path]:
         contrast = contrast_name(name)
         if not (mark and path and contrast.replace("-", "").replace("_", "").isalnum()):
             raise ConfigurationError(
-                f"--image {text}: give a name of the contrast and a file, such as "
-                "--image flair=case/flair.nii.gz."
+                f"--image {text}: a contrast needs a name and a file",
+                "give both, such as --image flair=case/flair.nii.gz.",
             )
         if contrast in paths:
-            raise ConfigurationError(f"--image {text}: the contrast {contrast} was named before.")
+            raise ConfigurationError(
+                f"--image {text}: the contrast {contrast} was named before.",
+                "Name each contrast once.",
+            )
         paths[contrast] = Path(path)
     return paths
 
@@ -73,15 +76,17 @@ def find_people(folders: Sequence[Path], contrasts: Sequence[str]) -> list[Perso
     for folder in folders:
         if not folder.is_dir():
             raise InputError(
-                f"{folder}: no folder; with several contrasts give the folder of the normal "
-                f"people, such as NORMALS/person01/{contrasts[0]}.nii.gz."
+                f"{folder}: no folder",
+                "with several contrasts give the folder of the normal people, such as "
+                f"NORMALS/person01/{contrasts[0]}.nii.gz.",
             )
         own = _person(folder, contrasts)
         inside = [own] if own else _people_inside(folder, contrasts)
         if not inside:
             raise InputError(
-                f"{folder}: nobody with a scan named {' or '.join(contrasts)} here; give a folder "
-                f"for each person, such as {folder.name}/person01/{contrasts[0]}.nii.gz."
+                f"{folder}: nobody with a scan named {' or '.join(contrasts)} here",
+                "give a folder for each person, such as "
+                f"{folder.name}/person01/{contrasts[0]}.nii.gz.",
             )
         people.extend(inside)
     return people
@@ -103,8 +108,8 @@ def _person(folder: Path, contrasts: Sequence[str]) -> PersonFolder | None:
             contrast = contrast_name(study_name(path)).rpartition("_")[2]
             if contrast in contrasts and contrast in scans:
                 raise InputError(
-                    f"{folder}: {scans[contrast].name} and {path.name} are both {contrast}; leave "
-                    "one of them, such as one session a folder."
+                    f"{folder}: {scans[contrast].name} and {path.name} are both {contrast}",
+                    "leave one of them, such as one session a folder.",
                 )
             scans.setdefault(contrast, path)
     if not any(contrast in scans for contrast in contrasts):

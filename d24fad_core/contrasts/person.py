@@ -58,8 +58,8 @@ def usable_scans(contrasts: Sequence[str], normals: Sequence[Person]) -> UsableS
     """
     if len(normals) < MINIMUM_STUDIES:
         raise SupportError(
-            f"{len(normals)} normal people given; at least {MINIMUM_STUDIES} are needed, 4 to 8 "
-            "are better."
+            f"{len(normals)} normal people given",
+            f"at least {MINIMUM_STUDIES} are needed, 4 to 8 are better.",
         )
     for person in normals:
         hashes = {contrast: scan.content_hash for contrast, scan in person.scans.items()}
@@ -70,15 +70,15 @@ def usable_scans(contrasts: Sequence[str], normals: Sequence[Person]) -> UsableS
     if not usable:
         have = ", ".join(f"{name} {numbers[name]}" for name in contrasts)
         raise SupportError(
-            f"of {len(normals)} normal people too few have a contrast of the case ({have}); name "
-            f"the scans of at least {MINIMUM_STUDIES} of them as those of the case, such as "
-            f"PERSON/{contrasts[0]}.nii.gz."
+            f"of {len(normals)} normal people too few have a contrast of the case ({have})",
+            f"name the scans of at least {MINIMUM_STUDIES} of them as those of the case, such as "
+            f"PERSON/{contrasts[0]}.nii.gz.",
         )
     complete = tuple(person for person in normals if all(name in person.scans for name in usable))
     if len(complete) < MINIMUM_STUDIES:
         raise SupportError(
-            f"only {len(complete)} of {len(normals)} normal people have all of "
-            f"{', '.join(usable)}; give at least {MINIMUM_STUDIES}, or fewer contrasts."
+            f"only {len(complete)} of {len(normals)} normal people have all of {', '.join(usable)}",
+            f"give at least {MINIMUM_STUDIES}, or fewer contrasts.",
         )
     warnings = [
         _of_case(name, numbers[name], len(normals)) for name in contrasts if name not in usable

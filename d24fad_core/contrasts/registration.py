@@ -54,8 +54,8 @@ def lay_contrast(reference: Volume, other: Volume) -> LaidContrast:
             tries.append((method.GetMetricValue(), transform))
     if not tries:
         raise InputError(
-            f"{other.name} could not be laid on {reference.name}: they nowhere overlap; check that "
-            "both show the same part of the same person."
+            f"{other.name} could not be laid on {reference.name}: they nowhere overlap",
+            "check that both show the same part of the same person.",
         )
     placed = min(tries, key=lambda one: one[0])[1]
     fixed, moving = shrunk(reference, _FINE_MM), shrunk(other, _FINE_MM)

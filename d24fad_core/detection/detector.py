@@ -164,8 +164,9 @@ class Detector:
         if query.modality is not support.modality:
             raise SupportError(
                 f"{query.name} is {query.modality.value} but the support is "
-                f"{support.modality.value}; give normal studies of the same kind, or correct the "
-                "modality if it was guessed wrongly."
+                f"{support.modality.value}",
+                "give normal studies of the same kind, or correct the modality if it was guessed "
+                "wrongly.",
             )
         check_prepared(support, options)
         progress("aligning with the support", 0.0)

@@ -37,11 +37,13 @@ def find_findings(
     """
     if not mask_threshold >= 0:
         raise ConfigurationError(
-            f"A threshold of {mask_threshold} z cannot mark findings; give 0 or more."
+            f"A threshold of {mask_threshold} z cannot mark findings",
+            "give 0 or more.",
         )
     if not minimum_volume_ml >= 0:
         raise ConfigurationError(
-            f"A minimum volume of {minimum_volume_ml} ml has no meaning; give 0 or more."
+            f"A minimum volume of {minimum_volume_ml} ml has no meaning",
+            "give 0 or more.",
         )
     mask = np.zeros_like(heatmap, dtype=np.uint8)
     candidates = heatmap > mask_threshold

@@ -275,7 +275,8 @@ def _stacks(support: SupportSet) -> tuple[NormalStack, NormalStack]:
     if support.stack is None or support.in_one_shape is None:
         raise SupportError(
             f"the support was prepared for the comparison {support.comparison.value}, not for a "
-            "learned one; prepare it with the same options."
+            "learned one",
+            "prepare it with the same options.",
         )
     return support.stack, support.in_one_shape
 

@@ -36,20 +36,23 @@ class DetectionOptions:
 
     def __post_init__(self) -> None:
         if not self.planes:
-            raise ConfigurationError("no plane given; choose axial, coronal or sagittal.")
+            raise ConfigurationError("no plane given", "choose axial, coronal or sagittal.")
         if len(set(self.planes)) != len(self.planes):
-            raise ConfigurationError("a plane is given twice; name each one once.")
+            raise ConfigurationError("a plane is given twice", "name each one once.")
         if self.threshold is not None and not 0 <= self.threshold < float("inf"):
             raise ConfigurationError(
-                f"a threshold of {self.threshold} makes no sense in z units; give 0 or more."
+                f"a threshold of {self.threshold} makes no sense in z units",
+                "give 0 or more.",
             )
         if not 0 <= self.minimum_volume_ml < float("inf"):
             raise ConfigurationError(
-                f"a minimum volume of {self.minimum_volume_ml} ml has no meaning; give 0 or more."
+                f"a minimum volume of {self.minimum_volume_ml} ml has no meaning",
+                "give 0 or more.",
             )
         if self.ct_window not in CT_WINDOWS:
             raise ConfigurationError(
-                f"unknown CT window '{self.ct_window}'; choose one of {', '.join(CT_WINDOWS)}."
+                f"unknown CT window '{self.ct_window}'",
+                f"choose one of {', '.join(CT_WINDOWS)}.",
             )
 
     @property
@@ -66,21 +69,22 @@ def check_support(studies: Sequence[StudySource]) -> None:
     """
     if len(studies) < MINIMUM_STUDIES:
         raise SupportError(
-            f"{len(studies)} support study given; at least {MINIMUM_STUDIES} normal studies are "
-            "needed, 4 to 8 are better."
+            f"{len(studies)} support study given",
+            f"at least {MINIMUM_STUDIES} normal studies are needed, 4 to 8 are better.",
         )
     seen: dict[str, str] = {}
     for study in studies:
         if study.content_hash in seen:
             raise SupportError(
-                f"support studies {seen[study.content_hash]} and {study.name} are the same scan; "
-                "give different patients."
+                f"support studies {seen[study.content_hash]} and {study.name} are the same scan",
+                "give different patients.",
             )
         seen[study.content_hash] = study.name
     modalities = sorted({study.modality.value for study in studies})
     if len(modalities) > 1:
         raise SupportError(
-            f"the support mixes {' and '.join(modalities)}; give normal studies of one modality."
+            f"the support mixes {' and '.join(modalities)}",
+            "give normal studies of one modality.",
         )
 
 
@@ -104,5 +108,6 @@ def check_prepared(support: SupportSet, options: DetectionOptions) -> None:
             f"window {support.ct_window}, registration {support.register}, comparison "
             f"{support.comparison.value}; the analysis asks for "
             f"{', '.join(p.value for p in options.planes)}, {options.ct_window}, "
-            f"{options.register}, {comparison.value}. Prepare it with the same options."
+            f"{options.register}, {comparison.value}.",
+            "Prepare it with the same options.",
         )

@@ -49,8 +49,9 @@ def find_cohort(root: Path) -> Cohort:
     for part in ("support", "cases", "masks"):
         if not (root / part).is_dir():
             raise InputError(
-                f"no folder {root / part}; the layout is ROOT/support, ROOT/cases and "
-                "ROOT/masks/<case>.nii.gz for the cases with lesions."
+                f"no folder {root / part}",
+                "the layout is ROOT/support, ROOT/cases and ROOT/masks/<case>.nii.gz for the "
+                "cases with lesions.",
             )
     masks = {study_name(path): path for path in find_studies(root / "masks")}
     cases = tuple(
@@ -60,12 +61,14 @@ def find_cohort(root: Path) -> Cohort:
     if masks:
         raise InputError(
             f"{next(iter(masks.values()))} belongs to no case: {root / 'cases'} has none of that "
-            "name. A case whose mask is not found would count as normal; rename it."
+            "name. A case whose mask is not found would count as normal",
+            "rename it.",
         )
     if not any(case.mask for case in cases):
         raise InputError(
             f"no case under {root / 'cases'} has a mask of its own name in {root / 'masks'}; "
-            "nothing can be measured without one."
+            "nothing can be measured without one.",
+            "Name each mask as its case.",
         )
     return Cohort(tuple(find_studies(root / "support")), cases)
 
@@ -84,7 +87,8 @@ def check_case(case: Case, support: Sequence[Volume], modality: Modality | None)
         if study.content_hash == volume.content_hash:
             raise InputError(
                 f"{case.path} is the support study '{study.name}' too, and would find itself "
-                "normal; take it out of one of the two folders."
+                "normal",
+                "take it out of one of the two folders.",
             )
 
 
@@ -100,7 +104,9 @@ def read_lesions(case: Case, volume: Volume) -> NDArray[np.bool_]:
     mask = read_volume(case.mask, Modality.MR)
     if mask.shape != volume.shape:
         raise InputError(
-            f"mask {case.mask} has shape {mask.shape}, its case {volume.shape}; both need one grid."
+            f"mask {case.mask} has shape {mask.shape}, its case {volume.shape}; both need one "
+            "grid.",
+            "Resample one of them to the grid of the other.",
         )
     corners = np.array([(*corner, 1) for corner in np.ndindex(2, 2, 2)])
     corners[:, :3] *= np.array(volume.shape) - 1
@@ -108,6 +114,7 @@ def read_lesions(case: Case, volume: Volume) -> NDArray[np.bool_]:
     if apart > min(volume.spacing) / 2:
         raise InputError(
             f"mask {case.mask} lies up to {apart:.1f} mm away from its case in the patient; both "
-            "need one grid."
+            "need one grid.",
+            "Resample one of them to the grid of the other.",
         )
     return mask.array > 0

@@ -67,7 +67,8 @@ def evaluate_images(
     if shots > len(task.train_good):
         raise SupportError(
             f"task '{task.name}' has {len(task.train_good)} images in train/good; {shots} shots "
-            "need as many. Give fewer shots."
+            "need as many.",
+            "Give fewer shots.",
         )
     support_draws = [
         np.random.default_rng([seed, draw]).choice(len(task.train_good), shots, replace=False)

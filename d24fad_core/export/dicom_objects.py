@@ -82,8 +82,8 @@ def write_dicom(objects: DicomObjects | ChangeObjects, folder: Path) -> None:
     """
     if folder.exists() and not any((folder / name).is_file() for name in _SEGMENTATIONS):
         raise ConfigurationError(
-            f"{folder}: holds no DICOM results and would be replaced; move it, or give another "
-            "--out folder."
+            f"{folder}: holds no DICOM results and would be replaced",
+            "move it, or give another --out folder.",
         )
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder.parent))

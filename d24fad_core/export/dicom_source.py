@@ -71,11 +71,12 @@ def read_source(folder: Path, shape: Sequence[int], affine: NDArray[np.float64])
     """
     images = read_headers(folder)
     if not images:
-        raise InputError(f"{folder}: no CT or MR image; give the folder of the analysed series.")
+        raise InputError(f"{folder}: no CT or MR image", "give the folder of the analysed series.")
     if any(int(image.get("NumberOfFrames", 1) or 1) > 1 for image in images):
         raise InputError(
             f"{folder}: a multi-frame image; DICOM results are written for series with one image "
-            "a slice only. Use the NIfTI results."
+            "a slice only.",
+            "Use the NIfTI results.",
         )
     first = images[0]
     normal = np.cross(first.ImageOrientationPatient[:3], first.ImageOrientationPatient[3:])
@@ -84,7 +85,8 @@ def read_source(folder: Path, shape: Sequence[int], affine: NDArray[np.float64])
     if len({str(image.get("FrameOfReferenceUID", "")) for image in images} - {""}) != 1:
         raise InputError(
             f"{folder}: the images do not share one FrameOfReferenceUID, so nothing can be placed "
-            "on them in DICOM; use the NIfTI results."
+            "on them in DICOM",
+            "use the NIfTI results.",
         )
     distance = float(np.linalg.norm(affine[:3, 2]))
     for image in images:
@@ -123,8 +125,8 @@ def _check_grid(
     grid = (int(images[0].Columns), int(images[0].Rows), len(images))
     if grid != tuple(shape):
         raise InputError(
-            f"{folder}: a series of shape {grid}, but the result has {tuple(shape)}; give the "
-            "series that was analysed."
+            f"{folder}: a series of shape {grid}, but the result has {tuple(shape)}",
+            "give the series that was analysed.",
         )
     lps = _LPS_TO_RAS @ affine
     for index, image in enumerate(images):
@@ -133,6 +135,6 @@ def _check_grid(
         # A scanner rounds positions; half a slice off would be another slice.
         if distance > max(_AFFINE_TOLERANCE_MM, 0.1 * float(np.linalg.norm(lps[:3, 2]))):
             raise InputError(
-                f"{folder}: slice {index + 1} lies {distance:.2f} mm from where the result has it; "
-                "give the series that was analysed."
+                f"{folder}: slice {index + 1} lies {distance:.2f} mm from where the result has it",
+                "give the series that was analysed.",
             )

@@ -22,8 +22,8 @@ def stow_client(url: str) -> DICOMwebClient:
         return DICOMwebClient(url)
     except ValueError as error:
         raise ConfigurationError(
-            f"{url}: is no address of a DICOMweb service ({error}); give one such as "
-            "http://pacs:8042/dicom-web."
+            f"{url}: is no address of a DICOMweb service ({error})",
+            "give one such as http://pacs:8042/dicom-web.",
         ) from error
 
 
@@ -37,11 +37,12 @@ def send(client: DICOMwebClient, objects: Iterable[Dataset]) -> None:
         answer = client.store_instances(list(objects))
     except (requests.RequestException, OSError) as error:
         raise InputError(
-            f"{client.base_url}: did not take the results ({type(error).__name__}: {error}); check "
-            "the address and whether it accepts STOW-RS."
+            f"{client.base_url}: did not take the results ({type(error).__name__}: {error})",
+            "check the address and whether it accepts STOW-RS.",
         ) from error
     refusals = len(answer.get("FailedSOPSequence", []))
     if refusals:
         raise InputError(
-            f"{client.base_url}: refused {refusals} of the objects; ask whoever runs the archive."
+            f"{client.base_url}: refused {refusals} of the objects",
+            "ask whoever runs the archive.",
         )

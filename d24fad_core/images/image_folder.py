@@ -58,8 +58,8 @@ def _list_images(folder: Path, task: str) -> tuple[Path, ...]:
     files = tuple(sorted(path for path in folder.glob("*") if path.suffix.lower() in _SUFFIXES))
     if not files:
         raise InputError(
-            f"task '{task}': no JPEG or PNG image in {folder}; the layout is "
-            "ROOT/TASK/train/good, ROOT/TASK/test/good and ROOT/TASK/test/ungood."
+            f"task '{task}': no JPEG or PNG image in {folder}",
+            "the layout is ROOT/TASK/train/good, ROOT/TASK/test/good and ROOT/TASK/test/ungood.",
         )
     return files
 
@@ -67,7 +67,7 @@ def _list_images(folder: Path, task: str) -> tuple[Path, ...]:
 def list_tasks(root: Path) -> list[str]:
     """Names of the folders under `root` that hold a train/good folder, sorted."""
     if not root.is_dir():
-        raise InputError(f"no folder {root}; give the folder that holds the tasks.")
+        raise InputError(f"no folder {root}", "give the folder that holds the tasks.")
     return sorted(path.name for path in root.iterdir() if (path / "train" / "good").is_dir())
 
 

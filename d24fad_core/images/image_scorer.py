@@ -64,7 +64,8 @@ class ImageScorer:
     ) -> None:
         if len(support) < MINIMUM_STUDIES:
             raise SupportError(
-                f"{len(support)} support image given; at least {MINIMUM_STUDIES} are needed."
+                f"{len(support)} support image given",
+                f"at least {MINIMUM_STUDIES} are needed.",
             )
         self._model, self._scoring, self._support = model, scoring, tuple(support)
         self._image_size = image_size

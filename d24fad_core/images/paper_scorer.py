@@ -37,7 +37,8 @@ class PaperScorer:
         if not isinstance(model.weighting, ImageWeighting):
             raise ConfigurationError(
                 "this network weighs positions, not images, so the paper's score is not defined "
-                "for it; score with ImageScorer, or build it with weighting 'image'."
+                "for it",
+                "score with ImageScorer, or build it with weighting 'image'.",
             )
         ready = for_inference if precision is torch.float32 else with_folded_normalisations
         self._model = ready(model)

@@ -36,6 +36,6 @@ def reporting_damage(path: Path, what: str) -> Iterator[None]:
 
 def _damage(path: Path, what: str) -> InputError:
     return InputError(
-        f"{path}: not a whole {what} (damaged, cut off or of another format); copy or convert it "
-        "again from its source."
+        f"{path}: not a whole {what} (damaged, cut off or of another format)",
+        "copy or convert it again from its source.",
     )

@@ -41,7 +41,8 @@ def open_itk(path: Path) -> StoredScan:
     if header.GetNumberOfComponents() > 1 or "complex" in pixels:
         raise InputError(
             f"{path}: values of type {pixels} with {header.GetNumberOfComponents()} components "
-            "(colour, vectors or complex numbers); give a grey-value image."
+            "(colour, vectors or complex numbers)",
+            "give a grey-value image.",
         )
     affine = _affine(header)
     _check_axes(affine, path)
@@ -73,7 +74,8 @@ def _check_axes(affine: NDArray[np.float64], path: Path) -> None:
         tilt = float(np.degrees(np.arcsin(min(1.0, cosines.max()))))
         raise InputError(
             f"{path}: its axes are not perpendicular (off by {tilt:.1f} degrees: a tilted gantry, "
-            "or a damaged header); resample it to a rectangular grid first."
+            "or a damaged header)",
+            "resample it to a rectangular grid first.",
         )
 
 

@@ -50,7 +50,7 @@ class KnownStudy:
         """
         volume = self.reader()
         if volume.content_hash != self.content_hash:
-            raise InputError(f"{self.name}: the scan changed while it was in use; start again.")
+            raise InputError(f"{self.name}: the scan changed while it was in use", "start again.")
         return volume
 
 

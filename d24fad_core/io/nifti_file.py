@@ -32,7 +32,8 @@ def open_nifti(path: Path) -> StoredScan:
         if stored.kind not in "iuf":
             raise InputError(
                 f"{path}: values of type {'RGB' if stored.names else stored} (colour or complex "
-                "numbers); give a grey-value image."
+                "numbers)",
+                "give a grey-value image.",
             )
         affine = np.array(image.affine, dtype=np.float64)
         affine[:3] *= _UNITS_IN_MM.get(image.header.get_xyzt_units()[0], 1.0)

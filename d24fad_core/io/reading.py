@@ -74,16 +74,17 @@ def read_volume_and_doubt(
     name = study_name(path)
     try:
         if not path.exists():
-            raise InputError(f"{path}: no such file or folder; check the path.")
+            raise InputError(f"{path}: no such file or folder", "check the path.")
         if path.is_dir() and not holds_dicom(path) and (studies := find_studies(path)):
             raise InputError(
-                f"{path}: a folder of {len(studies)} studies; give one, such as {studies[0]}."
+                f"{path}: a folder of {len(studies)} studies",
+                f"give one, such as {studies[0]}.",
             )
         scan = _open(path)
         if scan.modality is not None and modality not in (None, scan.modality):
             raise InputError(
-                f"{path}: the DICOM header says {scan.modality.value}, not "
-                f"{modality.value}; leave the modality out."
+                f"{path}: the DICOM header says {scan.modality.value}, not {modality.value}",
+                "leave the modality out.",
             )
         check_voxel_size(scan.affine, path)
         if largest is not None and math.prod(scan.shape) > largest:
@@ -92,12 +93,13 @@ def read_volume_and_doubt(
             volume = _read_whole(scan, path, name, modality)
     except OSError as error:
         raise InputError(
-            f"{error.filename or path}: cannot be read ({error.strerror or error}); check the path "
-            "and its rights."
+            f"{error.filename or path}: cannot be read ({error.strerror or error})",
+            "check the path and its rights.",
         ) from error
     except MemoryError as error:
         raise InputError(
-            f"{path}: too large for the memory of this computer; crop or resample it first."
+            f"{path}: too large for the memory of this computer",
+            "crop or resample it first.",
         ) from error
     return volume, scan.doubt
 
@@ -127,7 +129,7 @@ def find_studies(folder: Path) -> list[Path]:
         InputError: the folder does not exist or is a file.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; check the path.")
+        raise InputError(f"{folder}: no such folder", "check the path.")
     return sorted(
         path
         for path in folder.iterdir()
@@ -159,7 +161,7 @@ def _open(path: Path) -> StoredScan:
         return _stored_series(open_dicom_folder(path) if path.is_dir() else open_dicom_file(path))
     suffix = image_suffix(path)
     if suffix is None:
-        raise InputError(f"{path}: not a format that can be read; give {FORMATS}.")
+        raise InputError(f"{path}: not a format that can be read", f"give {FORMATS}.")
     return open_nifti(path) if suffix.lower() in NIFTI_SUFFIXES else open_itk(path)
 
 

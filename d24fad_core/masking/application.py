@@ -32,14 +32,15 @@ def apply_mask(volume: Volume, inside: NDArray[np.bool_], kind: MaskKind) -> Vol
     if inside.shape != volume.shape:
         raise InputError(
             f"{volume.name}: a mask of {_times(inside.shape)} voxels does not fit a scan of "
-            f"{_times(volume.shape)}; give a mask on the scan's own grid."
+            f"{_times(volume.shape)}",
+            "give a mask on the scan's own grid.",
         )
     if volume.mask is not None:
         inside = inside & volume.mask.inside
     if np.count_nonzero(inside) < _LEAST_VOXELS:
         raise InputError(
-            f"{volume.name}: the mask leaves {np.count_nonzero(inside)} voxels of the scan; give "
-            "one that covers the organ to be analysed."
+            f"{volume.name}: the mask leaves {np.count_nonzero(inside)} voxels of the scan",
+            "give one that covers the organ to be analysed.",
         )
     array = np.where(inside, volume.array, background_value(volume)).astype(np.float32, copy=False)
     return replace(

@@ -23,8 +23,8 @@ def brain_mask_kind(choice: BrainMask) -> MaskKind:
     installed = deepbet_version() is not None
     if choice is BrainMask.DEEPBET and not installed:
         raise ConfigurationError(
-            "brain mask 'deepbet': deepbet is not installed; pip install 'd24fad[brain]', or "
-            "choose 'template'."
+            "brain mask 'deepbet': deepbet is not installed",
+            "pip install 'd24fad[brain]', or choose 'template'.",
         )
     by_network = choice is not BrainMask.TEMPLATE and installed
     return MaskKind.DEEPBET if by_network else MaskKind.TEMPLATE
@@ -56,7 +56,7 @@ def brain_mask(volume: Volume, kind: MaskKind) -> NDArray[np.bool_]:
     if not BRAIN_ML[0] <= volume_ml <= BRAIN_ML[1]:
         raise InputError(
             f"{volume.name}: the brain mask by {kind.value} holds {volume_ml:.0f} ml, and brains "
-            f"have {BRAIN_ML[0]:.0f} to {BRAIN_ML[1]:.0f} ml; give a mask file, or leave brain "
-            "masks out."
+            f"have {BRAIN_ML[0]:.0f} to {BRAIN_ML[1]:.0f} ml",
+            "give a mask file, or leave brain masks out.",
         )
     return inside

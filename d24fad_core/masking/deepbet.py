@@ -60,8 +60,8 @@ def deepbet_brain(volume: Volume) -> NDArray[np.bool_]:
     labels, count = ndimage.label(chances.numpy() > _THRESHOLD)
     if count == 0:
         raise InputError(
-            f"{volume.name}: deepbet sees no brain in this scan; give a mask file, or leave brain "
-            "masks out."
+            f"{volume.name}: deepbet sees no brain in this scan",
+            "give a mask file, or leave brain masks out.",
         )
     largest = labels == np.bincount(labels.ravel())[1:].argmax() + 1
     other = torch.from_numpy((labels > 0) & ~largest)

@@ -34,7 +34,8 @@ def read_mask(path: Path, study: Volume, largest: int | None = None) -> NDArray[
     if mask.shape != study.shape:
         raise InputError(
             f"{path}: a mask of {_times(mask.shape)} voxels is not on the grid of {study.name}, "
-            f"which has {_times(study.shape)}; resample it to the study's grid (nearest neighbour)."
+            f"which has {_times(study.shape)}",
+            "resample it to the study's grid (nearest neighbour).",
         )
     corners = _corners(study.shape)
     distance = np.abs(
@@ -43,9 +44,9 @@ def read_mask(path: Path, study: Volume, largest: int | None = None) -> NDArray[
     ).max()
     if distance > _TOLERANCE_MM:
         raise InputError(
-            f"{path}: the mask lies up to {distance:.1f} mm off the grid of {study.name}; resample "
-            "it to the study's grid (nearest neighbour), or copy the study's header to it where "
-            "only the header is wrong."
+            f"{path}: the mask lies up to {distance:.1f} mm off the grid of {study.name}",
+            "resample it to the study's grid (nearest neighbour), or copy the study's header to "
+            "it where only the header is wrong.",
         )
     inside: NDArray[np.bool_] = mask.array > 0
     return inside
@@ -62,8 +63,9 @@ def find_support_masks(folder: Path, normals: Sequence[StudySource]) -> list[Pat
     missing = [study.name for study, path in zip(normals, paths, strict=True) if path is None]
     if missing:
         raise InputError(
-            f"{folder}: no mask of {', '.join(missing)}; name each mask as its normal study, such "
-            f"as {missing[0]}.nii.gz or {missing[0]}{_SUFFIX}.nii.gz."
+            f"{folder}: no mask of {', '.join(missing)}",
+            f"name each mask as its normal study, such as {missing[0]}.nii.gz or "
+            f"{missing[0]}{_SUFFIX}.nii.gz.",
         )
     return [path for path in paths if path is not None]
 

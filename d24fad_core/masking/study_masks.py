@@ -110,8 +110,8 @@ class StudyMasks:
         if study.modality is Modality.CT:
             if self._brain is not BrainMask.AUTO:
                 raise ConfigurationError(
-                    f"{study.name} is a CT, and brain masks by '{self._brain.value}' are for MR; "
-                    "choose 'auto' or 'none', or give a mask file."
+                    f"{study.name} is a CT, and brain masks by '{self._brain.value}' are for MR",
+                    "choose 'auto' or 'none', or give a mask file.",
                 )
             return self._restricted(study, MaskKind.BODY, str(BODY_VERSION), body_mask)
         if not (self._always or brains) or self._coverage(study) is not Coverage.HEAD:

@@ -77,8 +77,8 @@ def template_brain(volume: Volume) -> NDArray[np.bool_]:
     to_head = _register(model, head, _start(model, head))
     if to_head is None:
         raise InputError(
-            f"{volume.name}: the average brain could not be registered to this head; give a mask "
-            "file, or leave brain masks out."
+            f"{volume.name}: the average brain could not be registered to this head",
+            "give a mask file, or leave brain masks out.",
         )
     grid = to_simpleitk(np.zeros(volume.shape, np.float32), volume.affine)
     depth = sitk.Resample(model.depth, grid, to_head.GetInverse(), sitk.sitkLinear, -100.0)

@@ -73,14 +73,14 @@ class ModelCard:
         version = values.get("card_version")
         if version != CARD_VERSION:
             raise CheckpointError(
-                f"the model card is of version {version!r}, this library reads {CARD_VERSION}; "
-                "install the library version that wrote it."
+                f"the model card is of version {version!r}, this library reads {CARD_VERSION}",
+                "install the library version that wrote it.",
             )
         unknown = set(values) - set(cls.__dataclass_fields__) - {"card_version"}
         if unknown:
             raise CheckpointError(
-                f"the model card has unknown fields ({', '.join(sorted(unknown))}); "
-                "install the library version that wrote it."
+                f"the model card has unknown fields ({', '.join(sorted(unknown))})",
+                "install the library version that wrote it.",
             )
         try:
             fields = {key: value for key, value in values.items() if key != "card_version"}
@@ -88,7 +88,8 @@ class ModelCard:
             return cls(**fields)
         except (KeyError, TypeError, ConfigurationError) as error:
             raise CheckpointError(
-                f"the model card cannot be read ({type(error).__name__}: {error}); copy it again."
+                f"the model card cannot be read ({type(error).__name__}: {error})",
+                "copy it again.",
             ) from error
 
 
@@ -133,14 +134,21 @@ def read_card(folder: Path) -> ModelCard:
     if not path.is_file():
         raise CheckpointError(
             f"no checkpoint at {folder}: a checkpoint is a folder with {WEIGHTS_FILE} and "
-            f"{CARD_FILE}; `d24fad train` and `d24fad import-official` write one."
+            f"{CARD_FILE}",
+            "`d24fad train` and `d24fad import-official` write one.",
         )
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path} is no JSON model card ({error}).") from error
+        raise CheckpointError(
+            f"{path} is no JSON model card ({error}).",
+            "Copy the card again.",
+        ) from error
     if not isinstance(values, dict):
-        raise CheckpointError(f"{path} is no JSON model card (it holds no object).")
+        raise CheckpointError(
+            f"{path} is no JSON model card (it holds no object).",
+            "Copy the card again.",
+        )
     return ModelCard.from_dict(values)
 
 
@@ -154,8 +162,9 @@ def check_weights(folder: Path, card: ModelCard) -> None:
     weights = folder / WEIGHTS_FILE
     if card.weights_hash and hash_file(weights) != card.weights_hash:
         raise CheckpointError(
-            f"{weights} is not the file that its model card describes (SHA-256 differs); "
-            "the download is damaged or the two belong to different models."
+            f"{weights} is not the file that its model card describes (SHA-256 differs); the "
+            "download is damaged or the two belong to different models.",
+            "Copy both again, from the same place.",
         )
 
 
@@ -175,18 +184,18 @@ def load_checkpoint(
     card = read_card(folder)
     weights = folder / WEIGHTS_FILE
     if not weights.is_file():
-        raise CheckpointError(f"{folder} has a model card but no {WEIGHTS_FILE}; copy both.")
+        raise CheckpointError(f"{folder} has a model card but no {WEIGHTS_FILE}", "copy both.")
     check_weights(folder, card)
     try:
         state = load_file(weights)
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{weights} cannot be read ({error}); copy it again.") from error
+        raise CheckpointError(f"{weights} cannot be read ({error})", "copy it again.") from error
     teacher = build_teacher(card.network.teacher, teacher_weights)
     if card.teacher_hash and state_hash(teacher) != card.teacher_hash:
         raise CheckpointError(
             f"teacher '{card.network.teacher}' has other weights here than when {folder} was "
-            f"trained (expected {card.teacher_hash[:12]}…); scores would mean nothing. Give the "
-            "original weights with --teacher-weights."
+            f"trained (expected {card.teacher_hash[:12]}…); scores would mean nothing.",
+            "Give the original weights with --teacher-weights.",
         )
     model = D24FAD(card.network, teacher)
     names = {name for name in model.state_dict() if not name.startswith("teacher.")}
@@ -194,12 +203,16 @@ def load_checkpoint(
         differing = sorted(set(state) ^ names)
         raise CheckpointError(
             f"{weights} does not fit the architecture on its card: {len(differing)} parameters "
-            f"differ (first: {differing[0]})."
+            f"differ (first: {differing[0]}).",
+            "Copy weights and card again, both from the same checkpoint.",
         )
     try:
         model.load_trained(state)
     except RuntimeError as error:
-        raise CheckpointError(f"{weights} does not fit its card's architecture: {error}") from error
+        raise CheckpointError(
+            f"{weights} does not fit its card's architecture: {error}",
+            "copy weights and card again, both from the same checkpoint.",
+        ) from error
     model.eval()
     model.requires_grad_(False)
     return model, card

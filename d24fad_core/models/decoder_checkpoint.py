@@ -62,8 +62,8 @@ class DecoderCard:
         version = values.get("card_version")
         if version != CARD_VERSION:
             raise CheckpointError(
-                f"the decoder's card is of version {version!r}, this library reads "
-                f"{CARD_VERSION}; install the library version that wrote it."
+                f"the decoder's card is of version {version!r}, this library reads {CARD_VERSION}",
+                "install the library version that wrote it.",
             )
         fields = {key: value for key, value in values.items() if key != "card_version"}
         try:
@@ -73,8 +73,8 @@ class DecoderCard:
             return cls(**fields)
         except (KeyError, TypeError, ConfigurationError) as error:
             raise CheckpointError(
-                f"the decoder's card cannot be read ({type(error).__name__}: {error}); "
-                "copy it again."
+                f"the decoder's card cannot be read ({type(error).__name__}: {error})",
+                "copy it again.",
             ) from error
 
 
@@ -103,8 +103,8 @@ def load_decoder(folder: Path | None = None) -> tuple[TwofoldDecoder, DecoderCar
         values = json.loads((folder / CARD_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise CheckpointError(
-            f"{folder / CARD_FILE} is no decoder's card ({error}); give a folder that "
-            "`d24fad train-decoder` wrote."
+            f"{folder / CARD_FILE} is no decoder's card ({error})",
+            "give a folder that `d24fad train-decoder` wrote.",
         ) from error
     card = DecoderCard.from_dict(values if isinstance(values, dict) else {})
     weights = folder / WEIGHTS_FILE
@@ -112,16 +112,20 @@ def load_decoder(folder: Path | None = None) -> tuple[TwofoldDecoder, DecoderCar
         digest = hash_file(weights)
         state = load_file(weights)
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{weights} cannot be read ({error}); copy it again.") from error
+        raise CheckpointError(f"{weights} cannot be read ({error})", "copy it again.") from error
     if card.weights_hash != digest:
         raise CheckpointError(
             f"{weights} is not the file that its card describes (SHA-256 differs); the download "
-            "is damaged or the two belong to different decoders."
+            "is damaged or the two belong to different decoders.",
+            "Copy both again, from the same place.",
         )
     decoder = TwofoldDecoder(card.network)
     try:
         decoder.load_state_dict(state)
     except RuntimeError as error:
-        raise CheckpointError(f"{weights} does not fit its card's architecture: {error}") from error
+        raise CheckpointError(
+            f"{weights} does not fit its card's architecture: {error}",
+            "copy weights and card again, both from the same checkpoint.",
+        ) from error
     decoder.eval().requires_grad_(False)
     return decoder, card

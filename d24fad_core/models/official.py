@@ -35,8 +35,9 @@ def official_state(
         match = re.fullmatch(r"proj_in([123])\.(weight|bias)", name)
         if match is None:
             raise CheckpointError(
-                f"'{name}' is no learn-to-weight parameter of an official checkpoint "
-                "(proj_in1 to proj_in3); is this a D²4FAD checkpoint?"
+                f"'{name}' is no learn-to-weight parameter of an official checkpoint (proj_in1 to "
+                "proj_in3)",
+                "is this a D²4FAD checkpoint?",
             )
         state[f"weighting.keys.{int(match[1]) - 1}.{match[2]}"] = value
     for name, value in (encoder or {}).items():
@@ -54,13 +55,14 @@ def read_official(path: Path) -> dict[str, dict[str, Tensor]]:
     stored = read_torch_file(path, "give the official checkpoint (.pth)")
     if not isinstance(stored, dict) or not {"decoder", "weight"} <= set(stored):
         raise CheckpointError(
-            f"{path} has no parts 'decoder' and 'weight'; is this an official D²4FAD checkpoint?"
+            f"{path} has no parts 'decoder' and 'weight'",
+            "is this an official D²4FAD checkpoint?",
         )
     parts = {part: stored[part] for part in ("decoder", "weight", "encoder") if part in stored}
     for part, values in parts.items():
         if not isinstance(values, dict) or not all(isinstance(v, Tensor) for v in values.values()):
             raise CheckpointError(
-                f"{path}: '{part}' holds something else than named parameters; is this an official "
-                "D²4FAD checkpoint?"
+                f"{path}: '{part}' holds something else than named parameters",
+                "is this an official D²4FAD checkpoint?",
             )
     return parts

@@ -40,11 +40,13 @@ class NetworkConfig:
     def __post_init__(self) -> None:
         if self.teacher not in TEACHERS:
             raise ConfigurationError(
-                f"unknown teacher '{self.teacher}'; choose one of {', '.join(TEACHERS)}."
+                f"unknown teacher '{self.teacher}'",
+                f"choose one of {', '.join(TEACHERS)}.",
             )
         if self.weighting not in ("image", "position"):
             raise ConfigurationError(
-                f"unknown weighting '{self.weighting}'; choose 'image' or 'position'."
+                f"unknown weighting '{self.weighting}'",
+                "choose 'image' or 'position'.",
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -183,8 +185,8 @@ class D24FAD(nn.Module):
         """
         if not isinstance(self.weighting, ImageWeighting):
             raise ConfigurationError(
-                "this network weighs positions, not images; compare its features instead, or "
-                "build it with weighting 'image'."
+                "this network weighs positions, not images",
+                "compare its features instead, or build it with weighting 'image'.",
             )
         student = self.student(query)
         supports = [self.student(embedding) for embedding in support]

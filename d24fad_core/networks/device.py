@@ -26,5 +26,6 @@ def check_device(name: str) -> None:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).partition("\n")[0].rstrip(".")
         raise ConfigurationError(
-            f"device '{name}' cannot be used here ({reason}); give 'cpu', or install torch for it."
+            f"device '{name}' cannot be used here ({reason})",
+            "give 'cpu', or install torch for it.",
         ) from error

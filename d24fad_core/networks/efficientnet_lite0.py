@@ -157,6 +157,6 @@ def shipped_weights() -> dict[str, Tensor]:
     except (OSError, SafetensorError) as error:
         reason = str(error)
     raise CheckpointError(
-        f"{SHIPPED_WEIGHTS} is not the file that comes with this library ({reason}); install "
-        "d24fad again, or give a file with --teacher-weights."
+        f"{SHIPPED_WEIGHTS} is not the file that comes with this library ({reason})",
+        "install d24fad again, or give a file with --teacher-weights.",
     )

@@ -33,7 +33,8 @@ class SupportDecoderConfig:
         if self.channels < 1 or len(self.widths) != 4 or min(self.widths) < 1:
             raise ConfigurationError(
                 f"a decoder with {self.channels} input channels and widths {self.widths} cannot "
-                "be built; give at least one channel and four positive widths."
+                "be built",
+                "give at least one channel and four positive widths.",
             )
 
     def to_dict(self) -> dict[str, Any]:

@@ -140,12 +140,13 @@ def _torchvision_weights(name: str) -> Callable[[], StateDict]:
         except (OSError, RuntimeError) as error:
             raise CheckpointError(
                 f"the ImageNet weights of teacher '{name}' are not in torch's cache and could not "
-                f"be fetched from {url} ({error}); give a file with --teacher-weights."
+                f"be fetched from {url} ({error})",
+                "give a file with --teacher-weights.",
             ) from error
         if not hash_file(path).startswith(beginning):
             raise CheckpointError(
-                f"{path} is not the file that torchvision names so (SHA-256 differs); delete it, "
-                "so that it is fetched again, or give a file with --teacher-weights."
+                f"{path} is not the file that torchvision names so (SHA-256 differs)",
+                "delete it, so that it is fetched again, or give a file with --teacher-weights.",
             )
         return _read_state_file(path)
 
@@ -212,7 +213,8 @@ def _read_state_file(path: Path) -> StateDict:
         isinstance(value, Tensor) for value in state.values()
     ):
         raise CheckpointError(
-            f"{path} holds no plain state dict (names with tensors); save one with torch."
+            f"{path} holds no plain state dict (names with tensors)",
+            "save one with torch.",
         )
     return state
 
@@ -230,7 +232,10 @@ def build_teacher(name: str, weights: Path | None = None, *, pretrained: bool = 
         CheckpointError: the weights cannot be had or do not fit.
     """
     if name not in _ENTRIES:
-        raise ConfigurationError(f"unknown teacher '{name}'; choose one of {', '.join(_ENTRIES)}.")
+        raise ConfigurationError(
+            f"unknown teacher '{name}'",
+            f"choose one of {', '.join(_ENTRIES)}.",
+        )
     entry = _ENTRIES[name]
     encoder = entry.build()
     if pretrained:
@@ -247,13 +252,15 @@ def build_teacher(name: str, weights: Path | None = None, *, pretrained: bool = 
         if missing:
             raise CheckpointError(
                 f"the weights given for teacher '{name}' lack {len(missing)} of its parameters "
-                f"(first: {missing[0]}); they belong to another network, give those of {name}."
+                f"(first: {missing[0]})",
+                f"they belong to another network, give those of {name}.",
             )
         wrong = [key for key in own if key in state and state[key].shape != own[key].shape]
         if wrong:
             raise CheckpointError(
                 f"the weights given for teacher '{name}' have another shape for {wrong[0]}: "
-                f"{tuple(state[wrong[0]].shape)} instead of {tuple(own[wrong[0]].shape)}."
+                f"{tuple(state[wrong[0]].shape)} instead of {tuple(own[wrong[0]].shape)}.",
+                f"Give those of {name}.",
             )
         encoder.load_state_dict({**own, **{k: v for k, v in state.items() if k in own}})
     return Teacher(entry.info, encoder)

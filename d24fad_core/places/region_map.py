@@ -69,11 +69,14 @@ def read_region_map(path: Path) -> RegionMap:
     labels = np.rint(volume.array).astype(np.int32)
     if (labels != volume.array).any() or (labels < 0).any():
         raise InputError(
-            f"{path}: a label map has whole numbers from 0 up; give the segmentation itself, not "
-            "an image or probabilities."
+            f"{path}: a label map has whole numbers from 0 up",
+            "give the segmentation itself, not an image or probabilities.",
         )
     if not labels.any():
-        raise InputError(f"{path}: the label map holds no region; every voxel is 0.")
+        raise InputError(
+            f"{path}: the label map holds no region; every voxel is 0.",
+            "Give the segmentation itself.",
+        )
     return RegionMap(labels, volume.affine, _read_names(path), study_name(path))
 
 
@@ -96,8 +99,9 @@ def _read_names(path: Path) -> dict[int, str]:
                 return read(file.read_text(encoding="utf-8"))
             except (ValueError, TypeError, AttributeError, UnicodeDecodeError) as error:
                 raise InputError(
-                    f"{file}: not a list of region names ({error}); give numbers and names, as "
-                    '{"1": "liver"} in JSON or as columns index and name in a table.'
+                    f"{file}: not a list of region names ({error})",
+                    'give numbers and names, as {"1": "liver"} in JSON or as columns index and '
+                    "name in a table.",
                 ) from error
     return {}
 

@@ -66,15 +66,17 @@ class SimulationOptions:
         for name in ("support", "normals", "lesions", "seed"):
             if getattr(self, name) < 0:
                 raise ConfigurationError(
-                    f"{name} is {getattr(self, name)}; give a whole number of at least 0."
+                    f"{name} is {getattr(self, name)}",
+                    "give a whole number of at least 0.",
                 )
         if len(self.spacing) != 3 or not all(0.5 <= size <= 10 for size in self.spacing):
             raise ConfigurationError(
-                f"spacing is {self.spacing}; give three sizes between 0.5 and 10 mm."
+                f"spacing is {self.spacing}",
+                "give three sizes between 0.5 and 10 mm.",
             )
 
         if len({self.contrast, *self.others}) <= len(self.others):
-            raise ConfigurationError("a contrast is given twice; name each one once.")
+            raise ConfigurationError("a contrast is given twice", "name each one once.")
 
     @property
     def contrasts(self) -> tuple[Contrast, ...]:
@@ -208,8 +210,8 @@ def _check_folder(folder: Path, options: SimulationOptions) -> None:
     if foreign := sorted(present - names):
         raise ConfigurationError(
             f"{folder} holds {len(foreign)} image(s) that are not of this cohort, such as "
-            f"{foreign[0].relative_to(folder)}; choose another folder, or ask for at least as "
-            "many subjects as it holds."
+            f"{foreign[0].relative_to(folder)}",
+            "choose another folder, or ask for at least as many subjects as it holds.",
         )
     if not present:
         return
@@ -219,12 +221,13 @@ def _check_folder(folder: Path, options: SimulationOptions) -> None:
         other = json.loads(path.read_text(encoding="utf-8"))["identity"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(
-            f"{path} does not say which cohort {folder} holds ({error}); choose another folder."
+            f"{path} does not say which cohort {folder} holds ({error})",
+            "choose another folder.",
         ) from error
     if other != identity:
         raise ConfigurationError(
-            f"{folder} holds another cohort ({other}) than the one asked for ({identity}); "
-            "choose another folder."
+            f"{folder} holds another cohort ({other}) than the one asked for ({identity})",
+            "choose another folder.",
         )
 
 

@@ -59,20 +59,21 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         if self.image_size < 32 or self.image_size % 32:
             raise ConfigurationError(
-                f"an image size of {self.image_size} pixels does not fit the network; give a "
-                "multiple of 32, such as 128."
+                f"an image size of {self.image_size} pixels does not fit the network",
+                "give a multiple of 32, such as 128.",
             )
         for name in ("epochs", "steps", "queries", "shots"):
             if getattr(self, name) < 1:
-                raise ConfigurationError(f"{name} is {getattr(self, name)}; give 1 or more.")
+                raise ConfigurationError(f"{name} is {getattr(self, name)}", "give 1 or more.")
         if not self.learning_rate > 0:
             raise ConfigurationError(
-                f"a learning rate of {self.learning_rate} cannot train; give more than 0."
+                f"a learning rate of {self.learning_rate} cannot train",
+                "give more than 0.",
             )
         if not 0.0 <= self.tsd_warm_up <= 1.0:
             raise ConfigurationError(
-                f"a teacher-student warm-up of {self.tsd_warm_up} is no share of the steps; give "
-                "0 to 1."
+                f"a teacher-student warm-up of {self.tsd_warm_up} is no share of the steps",
+                "give 0 to 1.",
             )
 
     def to_dict(self) -> dict[str, Any]:

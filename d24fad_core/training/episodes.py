@@ -143,7 +143,8 @@ def draw_images(
     if count < queries + shots:
         raise InputError(
             f"task '{name}' has {count} normal images; {queries} queries and {shots} supports "
-            f"need {queries + shots}."
+            f"need {queries + shots}.",
+            "Give more images, or ask for fewer.",
         )
     if needed <= count:
         indices = generator.choice(count, needed, replace=False)
@@ -221,8 +222,9 @@ class VolumeEpisodes:
         """
         if len(studies) < 3:
             raise InputError(
-                f"task '{name}' has {len(studies)} volumes; training needs at least 3 normal "
-                "studies, so that one can be query while others are support."
+                f"task '{name}' has {len(studies)} volumes",
+                "training needs at least 3 normal studies, so that one can be query while others "
+                "are support.",
             )
         frame = make_frame(studies[0], image_size, ct_window)
         stacks = []

@@ -39,8 +39,8 @@ class FeatureEpisodes:
         images = self._mirrored if mirrored else self._images
         if images is None:
             raise ConfigurationError(
-                f"the features of task '{self.name}' hold no mirrored images; compute them too, "
-                "or train without horizontal flips."
+                f"the features of task '{self.name}' hold no mirrored images",
+                "compute them too, or train without horizontal flips.",
             )
         query, support = draw_images(
             self.name, len(images.embedding), generator, queries, shots, shared=shared

@@ -85,7 +85,7 @@ def train(
         CancelledError: Ctrl-C; the epochs that were done are kept.
     """
     if not sources:
-        raise InputError("no training data given; name image tasks or folders of normal volumes.")
+        raise InputError("no training data given", "name image tasks or folders of normal volumes.")
     check_device(device)
     begun_with = None if initial is None else _check_initial(initial, config)
     shared = config.network.weighting == "position"
@@ -235,7 +235,8 @@ def _run(
             trainer.run()
         except KeyboardInterrupt as interrupt:
             raise CancelledError(
-                f"stopped after epoch {saved}; repeat the command to go on"
+                f"stopped after epoch {saved}",
+                "repeat the command to go on",
             ) from interrupt
 
 
@@ -253,8 +254,8 @@ def _check_initial(initial: D24FAD, config: TrainingConfig) -> str:
     """The hash of the weights that training begins with."""
     if initial.config != config.network:
         raise ConfigurationError(
-            "the model to begin with has another architecture than the configuration asks for; "
-            "take the configuration's network from its model card."
+            "the model to begin with has another architecture than the configuration asks for",
+            "take the configuration's network from its model card.",
         )
     return state_hash(initial)
 
@@ -265,8 +266,8 @@ def _check_same_run(run: dict[str, Any], folder: Path) -> None:
     if path.is_file():
         if path.read_bytes() != text.encode():
             raise CheckpointError(
-                f"{folder} holds a run with other settings or tasks; give another --out, or the "
-                "settings in its training_config.json to go on with it."
+                f"{folder} holds a run with other settings or tasks",
+                "give another --out, or the settings in its training_config.json to go on with it.",
             )
     else:
         write_text(path, text)
@@ -313,5 +314,6 @@ def _load_state(
         return int(state["epoch"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(
-            f"{path} does not fit this run ({type(error).__name__}: {error}); {remedy}."
+            f"{path} does not fit this run ({type(error).__name__}: {error})",
+            f"{remedy}.",
         ) from error

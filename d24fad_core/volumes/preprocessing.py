@@ -72,7 +72,8 @@ def find_foreground(
     if count == 0:
         raise InputError(
             f"{name}: no foreground found (modality {modality.value}, values "
-            f"{float(array.min()):g} to {float(array.max()):g}); check the modality and the file."
+            f"{float(array.min()):g} to {float(array.max()):g})",
+            "check the modality and the file.",
         )
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
@@ -101,7 +102,8 @@ def intensity_range(
     if modality is Modality.CT:
         if ct_window not in CT_WINDOWS:
             raise ConfigurationError(
-                f"unknown CT window '{ct_window}'; choose one of {', '.join(CT_WINDOWS)}."
+                f"unknown CT window '{ct_window}'",
+                f"choose one of {', '.join(CT_WINDOWS)}.",
             )
         return CT_WINDOWS[ct_window]
     step = foreground.step

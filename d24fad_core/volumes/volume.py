@@ -86,16 +86,18 @@ class Volume:
         if self.array.ndim != 3:
             raise InputError(
                 f"{self.name}: an image of {self.array.ndim} dimensions, shape "
-                f"{self.array.shape}; a volume has 3. Give one 3-D series."
+                f"{self.array.shape}; a volume has 3.",
+                "Give one 3-D series.",
             )
         if self.affine.shape != (4, 4) or not np.isfinite(self.affine).all():
             raise InputError(
-                f"{self.name}: the affine is not a finite 4x4 matrix; rewrite the file."
+                f"{self.name}: the affine is not a finite 4x4 matrix",
+                "rewrite the file.",
             )
         if abs(np.linalg.det(self.affine[:3, :3])) < 1e-9:
             raise InputError(
-                f"{self.name}: the affine is singular (voxels without volume); "
-                "convert the scan again from its source."
+                f"{self.name}: the affine is singular (voxels without volume)",
+                "convert the scan again from its source.",
             )
 
     @property

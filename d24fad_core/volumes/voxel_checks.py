@@ -23,13 +23,13 @@ def checked_shape(shape: tuple[int, ...], path: Path) -> tuple[int, int, int]:
     named = " x ".join(str(n) for n in shape)
     if len(shape) > 3:
         raise InputError(
-            f"{path}: {named} is a series of 3-D images (time points, echoes or directions); give "
-            "one of them as a 3-D image."
+            f"{path}: {named} is a series of 3-D images (time points, echoes or directions)",
+            "give one of them as a 3-D image.",
         )
     if len(shape) < 3 or min(shape) < 2:
         raise InputError(
-            f"{path}: {named} is one slice; a volume needs at least 2 slices along every axis. "
-            "Give the whole 3-D series."
+            f"{path}: {named} is one slice; a volume needs at least 2 slices along every axis.",
+            "Give the whole 3-D series.",
         )
     return shape[0], shape[1], shape[2]
 
@@ -44,8 +44,9 @@ def check_voxel_size(affine: NDArray[np.float64], path: Path) -> None:
     if min(spacing) > 0 and not (_EDGE_MM[0] <= min(spacing) and max(spacing) <= _EDGE_MM[1]):
         edges = " x ".join(f"{edge:.3g}" for edge in spacing)
         raise InputError(
-            f"{path}: voxels of {edges} mm, which no scan of a person has; correct the unit or the "
-            "voxel size in the header (xyzt_units and pixdim of NIfTI, spacing of other formats)."
+            f"{path}: voxels of {edges} mm, which no scan of a person has",
+            "correct the unit or the voxel size in the header (xyzt_units and pixdim of NIfTI, "
+            "spacing of other formats).",
         )
 
 
@@ -77,10 +78,11 @@ class VoxelCheck:
         """
         if self.wrong:
             raise InputError(
-                f"{path}: {self.wrong} voxel{'s are' if self.wrong > 1 else ' is'} NaN or "
-                "infinite; replace them (for example by the background value) and give it again."
+                f"{path}: {self.wrong} voxel{'s are' if self.wrong > 1 else ' is'} NaN or infinite",
+                "replace them (for example by the background value) and give it again.",
             )
         if self.lowest == self.highest:
             raise InputError(
-                f"{path}: every voxel is {self.lowest:g}; the image is empty. Export it again."
+                f"{path}: every voxel is {self.lowest:g}; the image is empty.",
+                "Export it again.",
             )

@@ -26,7 +26,7 @@ from d24fad_core.volumes.volume import Volume
 from monailabel_app.analysis.analysis_thread import AnalysisThread
 from monailabel_app.analysis.parameters import AnalysisParameters
 from monailabel_app.analysis.results import ResultRecord, ResultStore, StoredResult
-from monailabel_app.failures import RequestError, sentence_and_remedy
+from monailabel_app.failures import RequestError
 from monailabel_app.studies.images import ImageCatalogue, Study
 from monailabel_app.times import now
 
@@ -164,9 +164,7 @@ class Analyses:
                 case, normals.support, request.parameters.options, part(progress, 0.35, share)
             )
         except SupportError as error:
-            raise RequestError(
-                "support_mismatch", str(error), "Choose normal studies like this one."
-            ) from error
+            raise RequestError("support_mismatch", *error.sentences()) from error
         progress("Naming places", share)
         result = with_places(result, case)
         change = None
@@ -230,7 +228,7 @@ class Analyses:
                 lambda study: masks.mask_case(study, brains=True),
             )
         except (InputError, SupportError) as error:
-            raise RequestError("prior_mismatch", *sentence_and_remedy(str(error))) from error
+            raise RequestError("prior_mismatch", *error.sentences()) from error
 
     def _prepare(
         self, request: AnalysisRequest, masks: StudyMasks, progress: Progress
@@ -249,9 +247,7 @@ class Analyses:
                 studies, request.parameters.options, part(progress, 0.5, 1.0)
             )
         except SupportError as error:
-            raise RequestError(
-                "support_mismatch", str(error), "Choose normal studies of one kind."
-            ) from error
+            raise RequestError("support_mismatch", *error.sentences()) from error
         prepared = PreparedNormals(support, masks.show_brains(studies))
         self._prepared[key] = prepared
         while len(self._prepared) > _PREPARED_SETS_KEPT:

@@ -19,7 +19,7 @@ from d24fad_core.export.dicom_source import DicomSource, read_headers, read_sour
 from monailabel_app.analysis.encodings import read_mask
 from monailabel_app.analysis.results import StoredResult, load_result
 from monailabel_app.analysis.stored_change import load_change, no_prior
-from monailabel_app.failures import RequestError, refusal, sentence_and_remedy
+from monailabel_app.failures import RequestError, refusal
 from monailabel_app.studies.images import ImageCatalogue
 from monailabel_app.studies.study_store import Pacs, StudyStore
 
@@ -119,7 +119,7 @@ class DicomResults:
         try:
             objects = self.reviewed(stored, mask, reviewer)
             self.publish(objects)
-        except (RequestError, D24FADError) as error:
+        except D24FADError as error:
             return {"stored": False, "error": refusal(error).document()}
         return {
             "stored": True,
@@ -165,8 +165,9 @@ class DicomResults:
         try:
             return read_source(study.path, result_grid.shape, affine)
         except InputError as error:
+            cause, remedy = error.sentences()
             raise RequestError(
-                "unsuitable_image", *sentence_and_remedy(study.without_path(str(error)))
+                "unsuitable_image", study.without_path(cause), study.without_path(remedy)
             ) from error
 
 

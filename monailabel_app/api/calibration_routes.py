@@ -1,10 +1,10 @@
 """`/d24fad/v1/calibration`: what the scores mean against normal patients."""
 
-from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from monailabel_app.api.answers.calibration import CalibrationAnswer, PValueAnswer, ThresholdAnswer
 from monailabel_app.api.prefix import PREFIX
 from monailabel_app.calibration.normal_scale import Calibration
 from monailabel_app.calibration.normal_scores import Quantity
@@ -25,7 +25,7 @@ def router(services: Services) -> APIRouter:
     @routes.get("", summary="The normal patients and what they can certify")
     def describe(
         support_set: str | None = None, quantity: Quantity = Quantity.CASE_SCORE
-    ) -> dict[str, Any]:
+    ) -> CalibrationAnswer:
         name, scores = calibration(support_set, quantity)
         return {
             "support_set": name,
@@ -33,7 +33,10 @@ def router(services: Services) -> APIRouter:
             "checkpoint_hash": services.analyses.detector.checkpoint_hash,
             "quantity": quantity.value,
             "normal_patients": scores.patients,
-            "normals": [asdict(normal) for normal in scores.normals],
+            "normals": [
+                {"patient": normal.patient, "image": normal.image, "score": normal.score}
+                for normal in scores.normals
+            ],
             "smallest_p_value": scores.smallest,
             "smallest_false_positive_rate": scores.smallest,
             "statement": scores.statement(),
@@ -48,7 +51,7 @@ def router(services: Services) -> APIRouter:
         false_positive_rate: _Rate,
         support_set: str | None = None,
         quantity: Quantity = Quantity.CASE_SCORE,
-    ) -> dict[str, Any]:
+    ) -> ThresholdAnswer:
         _, scores = calibration(support_set, quantity)
         return {
             "threshold": scores.threshold(false_positive_rate),
@@ -63,7 +66,7 @@ def router(services: Services) -> APIRouter:
         score: _Score,
         support_set: str | None = None,
         quantity: Quantity = Quantity.CASE_SCORE,
-    ) -> dict[str, Any]:
+    ) -> PValueAnswer:
         _, scores = calibration(support_set, quantity)
         return {
             "p_value": scores.p_value(score),

@@ -1,14 +1,14 @@
 """`/d24fad/v1/images`, `/uploads` and `/next`: the studies, sending one, and which is next."""
 
 import re
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
+from monailabel_app.api.answers.images import ImageAnswer, ImageList, NextCase, UploadAnswer
 from monailabel_app.api.prefix import PREFIX
 from monailabel_app.failures import RequestError
 from monailabel_app.review.worklist import Entry, Strategy
@@ -26,7 +26,7 @@ def router(services: Services) -> APIRouter:
     routes = APIRouter(prefix=PREFIX, tags=["D24FAD images"])
 
     @routes.get("/images", summary="Every image with its review state")
-    def list_images(state: str | None = None, support_set: str | None = None) -> dict[str, Any]:
+    def list_images(state: str | None = None, support_set: str | None = None) -> ImageList:
         entries = services.worklist.entries(_set_name(services, support_set))
         return {
             "items": [
@@ -35,7 +35,7 @@ def router(services: Services) -> APIRouter:
         }
 
     @routes.get("/images/{image}", summary="An image with its review state")
-    def get_image(image: str, support_set: str | None = None) -> dict[str, Any]:
+    def get_image(image: str, support_set: str | None = None) -> ImageAnswer:
         services.images.study(image)
         entries = services.worklist.entries(_set_name(services, support_set))
         return next(_document(services, entry) for entry in entries if entry.image == image)
@@ -55,7 +55,7 @@ def router(services: Services) -> APIRouter:
     @routes.head("/uploads/{sha256}", summary="Is a file with this hash here?", operation_id="has")
     def find_upload(
         sha256: str, length: Annotated[int | None, Query(alias="bytes", ge=0)] = None
-    ) -> dict[str, Any]:
+    ) -> UploadAnswer:
         _check_hash(sha256)
         image = services.images.holder(sha256, length)
         if image is None:
@@ -69,7 +69,7 @@ def router(services: Services) -> APIRouter:
     @routes.put("/uploads/{sha256}", status_code=201, summary="Send an image")
     async def upload(
         sha256: str, request: Request, response: Response, name: str | None = None
-    ) -> dict[str, Any]:
+    ) -> UploadAnswer:
         _check_hash(sha256)
         if services.studies_kind != "folder":
             raise RequestError(
@@ -104,7 +104,7 @@ def router(services: Services) -> APIRouter:
         strategy: Strategy = Strategy.MOST_ANOMALOUS,
         support_set: str | None = None,
         exclude: Annotated[list[str] | None, Query()] = None,
-    ) -> dict[str, Any]:
+    ) -> NextCase:
         choice = services.worklist.next(strategy, _set_name(services, support_set), exclude or ())
         if choice is None:
             raise RequestError(
@@ -127,9 +127,16 @@ def _set_name(services: Services, name: str | None) -> str:
     return services.support_sets.get(name or services.support_sets.default_name).name
 
 
-def _document(services: Services, entry: Entry) -> dict[str, Any]:
+def _document(services: Services, entry: Entry) -> ImageAnswer:
     return {
-        **asdict(entry),
+        "image": entry.image,
+        "state": entry.state,
+        "labels": list(entry.labels),
+        "result": entry.result,
+        "case_score": entry.case_score,
+        "threshold": entry.threshold,
+        "support_sets": list(entry.support_sets),
+        "confirmed_normal": entry.confirmed_normal,
         "title": services.images.title(entry.image),
         "sha256": services.images.hash_if_known(entry.image),
     }
@@ -141,13 +148,13 @@ def _accept(services: Services, study: Study, sha256: str) -> None:
     services.images.uploads.add(study.name, sha256)
 
 
-def _register(services: Services, image: str, path: Path) -> dict[str, Any]:
+def _register(services: Services, image: str, path: Path) -> UploadAnswer:
     """Make a file in the studies folder an image of the server."""
     services.datastore.add_image(image, str(path), {})
     return _upload_document(services, image, services.images.content_hash(Study(image, path)))
 
 
-def _upload_document(services: Services, image: str, sha256: str) -> dict[str, Any]:
+def _upload_document(services: Services, image: str, sha256: str) -> UploadAnswer:
     return {
         "image": image,
         "sha256": sha256,

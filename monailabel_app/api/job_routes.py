@@ -2,19 +2,27 @@
 
 import asyncio
 import time
-from dataclasses import asdict, fields
-from typing import Annotated, Any
+from dataclasses import fields, replace
+from typing import Annotated, cast
 
 from fastapi import APIRouter, Query, Response
 
-from monailabel_app.analysis.parameters import OPTIONS, parse_parameters, require_known_options
+from monailabel_app.analysis.parameters import (
+    OPTIONS,
+    AnalysisParameters,
+    parse_parameters,
+    require_known_options,
+)
+from monailabel_app.api.answers.jobs import JobAnswer, JobList
 from monailabel_app.api.prefix import PREFIX
 from monailabel_app.api.request_bodies import JobBody
 from monailabel_app.failures import RequestError
-from monailabel_app.jobs.job import Job, JobKind, JobState
+from monailabel_app.jobs.job import Job, JobState
+from monailabel_app.jobs.kind import JobKind
+from monailabel_app.jobs.requests import DetectionRequest, QualityRequest, ScoringRequest
+from monailabel_app.jobs.training_options import TrainingOptions
 from monailabel_app.services import Services
 from monailabel_app.times import now
-from monailabel_app.training.plan import TrainingOptions
 
 _POLL_SECONDS = 0.1
 
@@ -24,7 +32,7 @@ def router(services: Services) -> APIRouter:
     routes = APIRouter(prefix=f"{PREFIX}/jobs", tags=["D24FAD jobs"])
 
     @routes.post("", status_code=202, summary="Start a job")
-    def start_job(body: JobBody, response: Response) -> dict[str, Any]:
+    def start_job(body: JobBody, response: Response) -> JobAnswer:
         if body.kind == JobKind.TRAIN.value:
             require_known_options(body.options, [field.name for field in fields(TrainingOptions)])
             job = services.planner.start(body.support_set, body.options)
@@ -35,11 +43,11 @@ def router(services: Services) -> APIRouter:
         return document
 
     @routes.get("", summary="The jobs of the last day, newest first")
-    def list_jobs(state: JobState | None = None, image: str | None = None) -> dict[str, Any]:
+    def list_jobs(state: JobState | None = None, image: str | None = None) -> JobList:
         jobs = [
             job
             for job in services.jobs.all()
-            if state in (None, job.state) and image in (None, job.request.get("image"))
+            if state in (None, job.state) and (image is None or _is_of(job, image))
         ]
         return {"items": [job_document(services, job) for job in jobs]}
 
@@ -48,7 +56,7 @@ def router(services: Services) -> APIRouter:
         job: str,
         wait: Annotated[float, Query(ge=0, le=30, allow_inf_nan=False)] = 0,
         after: Annotated[int | None, Query(ge=0)] = None,
-    ) -> dict[str, Any]:
+    ) -> JobAnswer:
         current = services.jobs.get(job)
         seen = current.version if after is None else after
         end = time.monotonic() + wait
@@ -58,71 +66,85 @@ def router(services: Services) -> APIRouter:
         return job_document(services, current)
 
     @routes.delete("/{job}", summary="Cancel a job")
-    def cancel_job(job: str) -> dict[str, Any]:
+    def cancel_job(job: str) -> JobAnswer:
         return job_document(services, services.jobs.cancel(job))
 
     return routes
 
 
-def job_document(services: Services, job: Job) -> dict[str, Any]:
+def job_document(services: Services, job: Job) -> JobAnswer:
     """A job as clients see it."""
-    document = asdict(job)
-    request = document.pop("request")
-    document.pop("attempts")
-    return {
-        **request,
-        **document,
+    answer = {
+        **job.request.document(),
+        "id": job.id,
+        "kind": job.kind,
+        "created": job.created,
+        "state": job.state,
+        "step": job.step,
+        "fraction": job.fraction,
+        "version": job.version,
+        "started": job.started,
+        "finished": job.finished,
+        "result": job.result,
+        "error": job.error,
+        "reused": job.reused,
+        "cancel_requested": job.cancel_requested,
         "queue_position": services.jobs.position(job),
         "links": {
             "self": f"{PREFIX}/jobs/{job.id}",
             "result": f"{PREFIX}/{_collection(job.kind)}/{job.result}" if job.result else None,
         },
     }
+    return cast("JobAnswer", answer)  # what a request says depends on its kind
 
 
 def _collection(kind: JobKind) -> str:
     return "checkpoints" if kind is JobKind.TRAIN else "results"
 
 
+def _is_of(job: Job, image: str) -> bool:
+    return isinstance(job.request, DetectionRequest) and job.request.image == image
+
+
 def _build(services: Services, body: JobBody) -> Job:
     """Check a request for a job and put it on record."""
-    kind = JobKind(body.kind)
     require_known_options(body.options, OPTIONS)
-    options = {**body.options, "support_set": body.support_set, "support": body.support}
-    parameters = parse_parameters(options)
-    request: dict[str, Any] = {
-        "support_set": parameters.support_set,
-        "support": body.support,
-        "options": parameters.document(),
-        "abandon_after_s": body.abandon_after_s,
-    }
-    if kind is JobKind.DETECT:
-        return _detection(services, body, request)
+    parameters = parse_parameters(
+        {**body.options, "support_set": body.support_set, "support": body.support}
+    )
+    if body.kind == JobKind.DETECT.value:
+        return _detection(services, body, parameters)
     if parameters.prior is not None:
         raise RequestError(
             "bad_request",
             "'prior' is of one image, and this job is of several.",
             "Leave it out, or start a 'detect' job for the image.",
         )
-    request["support_set"] = body.support_set or services.support_sets.default_name
-    services.support_sets.get(request["support_set"])
-    if kind is JobKind.SCORE:
-        for image in body.images or ():
-            services.images.study(image)
-        request["images"] = body.images
-    return Job.create(kind, request)
+    name = body.support_set or services.support_sets.default_name
+    services.support_sets.get(name)
+    parameters = replace(parameters, support_set=None)
+    if body.kind == JobKind.QUALITY.value:
+        request = QualityRequest(name, parameters, abandon_after_s=body.abandon_after_s)
+        return Job.create(request)
+    for image in body.images or ():
+        services.images.study(image)
+    images = None if body.images is None else tuple(body.images)
+    return Job.create(
+        ScoringRequest(name, images, parameters, abandon_after_s=body.abandon_after_s)
+    )
 
 
-def _detection(services: Services, body: JobBody, request: dict[str, Any]) -> Job:
+def _detection(services: Services, body: JobBody, parameters: AnalysisParameters) -> Job:
     if body.image is None:
         raise RequestError("bad_request", "The job names no image.", "Give 'image'.")
-    analysis = services.resolve({**body.options, "image": body.image, **_support_of(request)})
-    request.update(
-        image=body.image,
-        support=[study.name for study in analysis.support],
+    analysis = services.resolve.analysis(body.image, parameters)
+    parameters = replace(
+        analysis.parameters,
+        support=tuple(study.name for study in analysis.support),
         support_set=analysis.parameters.support_set if body.support is None else None,
     )
-    job = Job.create(JobKind.DETECT, request)
+    request = DetectionRequest(body.image, parameters, abandon_after_s=body.abandon_after_s)
+    job = Job.create(request)
     stored = services.analyses.stored(analysis)
     if stored is None:
         return job
@@ -135,7 +157,3 @@ def _detection(services: Services, body: JobBody, request: dict[str, Any]) -> Jo
         result=stored.record.id,
         reused=True,
     )
-
-
-def _support_of(request: dict[str, Any]) -> dict[str, Any]:
-    return {"support": request["support"], "support_set": request["support_set"]}

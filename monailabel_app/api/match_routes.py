@@ -1,12 +1,13 @@
 """`/d24fad/v1/results/{id}/matches`: the same place in the support studies."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 
 from d24fad_core.volumes.volume import Plane
 from monailabel_app.analysis.matches import AlignedGrid, Alignment, Point
 from monailabel_app.analysis.results import StoredResult
+from monailabel_app.api.answers.matches import MatchesAnswer, PlaceAnswer
 from monailabel_app.api.prefix import PREFIX
 from monailabel_app.failures import RequestError
 from monailabel_app.services import Services
@@ -24,7 +25,7 @@ def router(services: Services) -> APIRouter:
         ras_mm: str | None = None,
         plane: Plane | None = None,
         slice_index: Annotated[int | None, Query(alias="slice", ge=0)] = None,
-    ) -> dict[str, Any]:
+    ) -> MatchesAnswer:
         places = {"finding": finding, "voxel": voxel, "ras_mm": ras_mm, "slice": slice_index}
         names = [name for name, value in places.items() if value is not None]
         if len(names) > 1:
@@ -52,7 +53,7 @@ def router(services: Services) -> APIRouter:
 
 def _document(
     stored: StoredResult, alignment: Alignment, plane: Plane, position: Point | None
-) -> dict[str, Any]:
+) -> MatchesAnswer:
     shares = {use["name"]: use["share"] for use in stored.report["provenance"]["supports"]}
     query = alignment.query
     axis = query.axis(plane)
@@ -85,12 +86,12 @@ def _document(
     }
 
 
-def _place(grid: AlignedGrid, position: Point, plane: Plane) -> dict[str, Any]:
+def _place(grid: AlignedGrid, position: Point, plane: Plane) -> PlaceAnswer:
     """A position in a study; voxel and slice are null outside its volume."""
     index = grid.voxel(position)
     voxel = index.round().astype(int).tolist() if grid.contains(index) else None
     return {
-        "ras_mm": position,
+        "ras_mm": list(position),
         "voxel": voxel,
         "slice": None if voxel is None else voxel[grid.axis(plane)],
     }

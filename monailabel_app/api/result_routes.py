@@ -1,10 +1,9 @@
 """`/d24fad/v1/results`: stored analyses and their files."""
 
 import tempfile
-from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, cast
 from urllib.parse import quote
 
 from fastapi import APIRouter
@@ -21,6 +20,13 @@ from monailabel_app.analysis.encodings import (
 )
 from monailabel_app.analysis.results import ResultRecord, StoredResult
 from monailabel_app.analysis.stored_change import no_prior
+from monailabel_app.api.answers.results import (
+    Report,
+    ResultAnswer,
+    ResultList,
+    StoredObject,
+    StoredObjects,
+)
 from monailabel_app.api.prefix import PREFIX
 from monailabel_app.failures import RequestError
 from monailabel_app.services import Services
@@ -42,16 +48,16 @@ def router(services: Services) -> APIRouter:
     routes = APIRouter(prefix=f"{PREFIX}/results", tags=["D24FAD results"])
 
     @routes.get("", summary="Stored results, newest first")
-    def list_results(image: str | None = None) -> dict[str, Any]:
+    def list_results(image: str | None = None) -> ResultList:
         return {"items": [record_document(record) for record in services.results.records(image)]}
 
     @routes.get("/{result}", summary="A result with its report")
-    def get_result(result: str) -> dict[str, Any]:
+    def get_result(result: str) -> ResultAnswer:
         stored = services.results.get(result)
         return {**record_document(stored.record), "report": stored.report}
 
     @routes.get("/{result}/report", summary="The report alone")
-    def get_report(result: str) -> dict[str, Any]:
+    def get_report(result: str) -> Report:
         return services.results.get(result).report
 
     @routes.get("/{result}/heatmap", summary="The heatmap, .nii.gz")
@@ -101,10 +107,10 @@ def router(services: Services) -> APIRouter:
         )
 
     @routes.post("/{result}/dicom", status_code=201, summary="Send the DICOM objects to the PACS")
-    def publish(result: str) -> dict[str, Any]:
+    def publish(result: str) -> StoredObjects:
         objects = services.dicom_results.objects(services.results.get(result))
         services.dicom_results.publish(objects)
-        return {"items": stored_objects(objects)}
+        return {"items": cast("list[StoredObject]", stored_objects(objects))}
 
     @routes.delete("/{result}", status_code=204, summary="Remove a result")
     def remove(result: str) -> None:
@@ -118,16 +124,37 @@ def router(services: Services) -> APIRouter:
     return routes
 
 
-def record_document(record: ResultRecord) -> dict[str, Any]:
+def record_document(record: ResultRecord) -> ResultAnswer:
     """What clients are told of a result, without its report."""
     address = f"{PREFIX}/results/{record.id}"
-    parts = ("report", "heatmap", "mask", "overlay", "review")
     return {
-        **asdict(record),
+        "id": record.id,
+        "image": record.image,
+        "image_sha256": record.image_sha256,
+        "support_set": record.support_set,
+        "support": list(record.support),
+        "support_hash": record.support_hash,
+        "checkpoint_hash": record.checkpoint_hash,
+        "options": record.options,
+        "case_score": record.case_score,
+        "peak_score": record.peak_score,
+        "threshold": record.threshold,
+        "finding_count": record.finding_count,
+        "created": record.created,
+        "version": record.version,
+        "schema": record.schema,
+        "warnings": [
+            {"code": warning.code, "sentence": warning.sentence, "remedy": warning.remedy}
+            for warning in record.warnings
+        ],
         "notice": RESEARCH_USE_ONLY,
         "links": {
             "self": address,
-            **{part: f"{address}/{part}" for part in parts},
+            "report": f"{address}/report",
+            "heatmap": f"{address}/heatmap",
+            "mask": f"{address}/mask",
+            "overlay": f"{address}/overlay",
+            "review": f"{address}/review",
             "image": f"{PREFIX}/images/{quote(record.image, safe='')}",
         },
     }

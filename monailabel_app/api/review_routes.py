@@ -4,17 +4,24 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
-from typing import Any, Literal
+from typing import Literal, cast
 
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 
 from monailabel_app.analysis.results import StoredResult
+from monailabel_app.api.answers.reviews import (
+    EventAnswer,
+    FindingState,
+    MaskAnswer,
+    PacsAnswer,
+    ReviewAnswer,
+    StateBefore,
+)
 from monailabel_app.api.prefix import PREFIX
 from monailabel_app.api.request_bodies import EventBody, FinalBody
 from monailabel_app.failures import RequestError
-from monailabel_app.review.states import Review, ReviewEvent
+from monailabel_app.review.states import Before, FindingReview, Review, ReviewEvent
 from monailabel_app.services import Services
 
 _CSV_COLUMNS = (
@@ -37,12 +44,12 @@ def router(services: Services) -> APIRouter:
     routes = APIRouter(prefix=PREFIX, tags=["D24FAD reviews"])
 
     @routes.get("/results/{result}/review", summary="The review of a result")
-    def get_review(result: str) -> dict[str, Any]:
+    def get_review(result: str) -> ReviewAnswer:
         stored = services.results.get(result)
         return _document(services, stored, services.reviews.review(stored.record))
 
     @routes.post("/results/{result}/review/events", status_code=201, summary="Append an event")
-    def append_event(result: str, body: EventBody) -> dict[str, Any]:
+    def append_event(result: str, body: EventBody) -> ReviewAnswer:
         stored = services.results.get(result)
         if body.action in ("edit", "add") and body.mask is None:
             raise RequestError(
@@ -64,7 +71,7 @@ def router(services: Services) -> APIRouter:
         return _document(services, stored, review)
 
     @routes.put("/results/{result}/review/masks/{sha256}", status_code=201, summary="Send a mask")
-    async def send_mask(result: str, sha256: str, request: Request) -> dict[str, Any]:
+    async def send_mask(result: str, sha256: str, request: Request) -> MaskAnswer:
         stored = services.results.get(result)
         limit = services.configuration.upload_mb << 20
         path = await services.reviews.masks.receive(sha256, stored, request.stream(), limit)
@@ -76,7 +83,7 @@ def router(services: Services) -> APIRouter:
         return FileResponse(services.reviews.masks.get(sha256), media_type="application/gzip")
 
     @routes.put("/results/{result}/review/final", summary="Make and store the final label")
-    def store_final(result: str, body: FinalBody) -> dict[str, Any]:
+    def store_final(result: str, body: FinalBody) -> ReviewAnswer:
         stored = services.results.get(result)
         if body.expected_version is None:
             raise RequestError(
@@ -87,9 +94,10 @@ def router(services: Services) -> APIRouter:
         event = ReviewEvent("final", body.reviewer, note=body.note, mask=body.mask, key=body.key)
         with _telling_the_review(services, stored):
             final = services.reviews.store_final(stored, event, body.expected_version)
+        pacs = services.dicom_results.publish_final(stored, final.mask, body.reviewer)
         return {
             **_document(services, stored, final.review),
-            "pacs": services.dicom_results.publish_final(stored, final.mask, body.reviewer),
+            "pacs": cast("PacsAnswer | None", pacs),
         }
 
     @routes.get("/results/{result}/review/final", summary="The final label")
@@ -135,14 +143,14 @@ def _telling_the_review(services: Services, stored: StoredResult) -> Iterator[No
         raise
 
 
-def _document(services: Services, stored: StoredResult, review: Review) -> dict[str, Any]:
+def _document(services: Services, stored: StoredResult, review: Review) -> ReviewAnswer:
     lost = services.reviews.log.lost(stored.record.id)
     return review_document(stored.record.id, stored.record.image, review, lost)
 
 
 def review_document(
     result: str, image: str, review: Review, lost: Sequence[int] = ()
-) -> dict[str, Any]:
+) -> ReviewAnswer:
     """A review as clients see it; `lost` are the numbers of events that were damaged."""
     address = f"{PREFIX}/results/{result}/review"
     final = review.final
@@ -153,9 +161,10 @@ def review_document(
         "state": review.state,
         "confirmed_normal": review.confirmed_normal,
         "note": review.note,
-        "findings": [asdict(finding) for finding in review.findings],
-        "final": final
-        and {
+        "findings": [_finding_document(finding) for finding in review.findings],
+        "final": None
+        if final is None
+        else {
             "time": final.time,
             "reviewer": final.reviewer,
             "note": final.note,
@@ -167,12 +176,41 @@ def review_document(
     }
 
 
-def _event_document(review: Review, event: ReviewEvent) -> dict[str, Any]:
+def _finding_document(finding: FindingReview) -> FindingState:
+    return {
+        "finding": finding.finding,
+        "state": finding.state,
+        "reviewer": finding.reviewer,
+        "time": finding.time,
+        "note": finding.note,
+        "mask": finding.mask,
+        "added": finding.added,
+    }
+
+
+def _event_document(review: Review, event: ReviewEvent) -> EventAnswer:
     before = review.before.get(event.event)
     return {
-        **asdict(event),
+        "action": event.action,
+        "reviewer": event.reviewer,
+        "event": event.event,
+        "time": event.time,
+        "finding": event.finding,
+        "note": event.note,
+        "mask": event.mask,
+        "undoes": event.undoes,
+        "marked": event.marked,
+        "key": event.key,
         "undone": event.event in review.undone,
-        "before": None if before is None else asdict(before),
+        "before": None if before is None else _before_document(before),
+    }
+
+
+def _before_document(before: Before) -> StateBefore:
+    finding = before.finding
+    return {
+        "finding": None if finding is None else _finding_document(finding),
+        "note": before.note,
     }
 
 

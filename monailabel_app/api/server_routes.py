@@ -1,13 +1,12 @@
 """`GET /d24fad/v1/`: what this server is; a client's connection test."""
 
-from typing import Any
-
 from fastapi import APIRouter
 
 from d24fad_core import RESEARCH_USE_ONLY, __version__
 from d24fad_core.volumes.volume import Plane
 from monailabel_app.analysis.model_names import HEATMAP_MODEL, MASK_MODEL
 from monailabel_app.analysis.parameters import MAXIMUM_SUPPORTS, MINIMUM_SUPPORTS
+from monailabel_app.api.answers.server import CheckpointIdentity, ServerAnswer, StatusAnswer
 from monailabel_app.api.prefix import API_VERSION, PREFIX
 from monailabel_app.services import Services
 from monailabel_app.store.schema import MIGRATIONS
@@ -19,7 +18,7 @@ def router(services: Services) -> APIRouter:
 
     # `async`: answered by the event loop itself, whatever the worker threads are doing.
     @routes.get("/", summary="What this server is")
-    async def describe() -> dict[str, Any]:
+    async def describe() -> ServerAnswer:
         return {
             "name": "D24FAD",
             "version": __version__,
@@ -41,7 +40,7 @@ def router(services: Services) -> APIRouter:
         }
 
     @routes.get("/status", summary="What is damaged or amiss, for the operator")
-    def report_status() -> dict[str, Any]:
+    def report_status() -> StatusAnswer:
         aside = services.database.all_set_aside()
         return {
             "set_aside": [
@@ -57,7 +56,7 @@ def router(services: Services) -> APIRouter:
     return routes
 
 
-def _checkpoint_document(services: Services) -> dict[str, str]:
+def _checkpoint_document(services: Services) -> CheckpointIdentity:
     """What is known of the weights."""
     detector = services.analyses.detector
     return {

@@ -1,15 +1,20 @@
 """`/d24fad/v1/support-sets`: named lists of normal studies."""
 
-from dataclasses import asdict
-from typing import Any
-
 from fastapi import APIRouter
 
 from monailabel_app.analysis.parameters import MINIMUM_SUPPORTS
+from monailabel_app.api.answers.jobs import JobAnswer
+from monailabel_app.api.answers.support_sets import (
+    MemberAnswer,
+    SetQualityAnswer,
+    SupportSetAnswer,
+    SupportSetList,
+)
 from monailabel_app.api.job_routes import job_document
 from monailabel_app.api.prefix import PREFIX
 from monailabel_app.api.request_bodies import MemberBody, SupportSetBody, SupportSetChange
-from monailabel_app.jobs.job import Job, JobKind
+from monailabel_app.jobs.job import Job
+from monailabel_app.jobs.requests import QualityRequest
 from monailabel_app.normals.quality import Check, SetQuality, StudyQuality
 from monailabel_app.normals.support_sets import DEFAULT_SET, Member, SupportSetRecord
 from monailabel_app.services import Services
@@ -20,7 +25,7 @@ def router(services: Services) -> APIRouter:
     routes = APIRouter(prefix=f"{PREFIX}/support-sets", tags=["D24FAD support sets"])
 
     @routes.get("", summary="All support sets")
-    def list_sets() -> dict[str, Any]:
+    def list_sets() -> SupportSetList:
         items = []
         for name in services.support_sets.names():
             document = _document(services, services.support_sets.get(name))
@@ -30,7 +35,7 @@ def router(services: Services) -> APIRouter:
         return {"items": items}
 
     @routes.post("", status_code=201, summary="Create a support set")
-    def create_set(body: SupportSetBody) -> dict[str, Any]:
+    def create_set(body: SupportSetBody) -> SupportSetAnswer:
         members = tuple(Member(image, reviewer=body.reviewer) for image in body.studies)
         record = services.support_sets.create(
             SupportSetRecord(body.name, body.title, body.body_part, body.protocol, members=members)
@@ -39,11 +44,11 @@ def router(services: Services) -> APIRouter:
         return _document(services, record)
 
     @routes.get("/{name}", summary="A support set with the quality of each study")
-    def get_set(name: str) -> dict[str, Any]:
+    def get_set(name: str) -> SupportSetAnswer:
         return _document(services, services.support_sets.get(name))
 
     @routes.patch("/{name}", summary="Change the words about a support set")
-    def change_set(name: str, body: SupportSetChange) -> dict[str, Any]:
+    def change_set(name: str, body: SupportSetChange) -> SupportSetAnswer:
         record = services.support_sets.describe(name, body.title, body.body_part, body.protocol)
         return _document(services, record)
 
@@ -52,7 +57,7 @@ def router(services: Services) -> APIRouter:
         services.support_sets.delete(name)
 
     @routes.post("/{name}/studies", status_code=201, summary="Add a study")
-    def add_study(name: str, body: MemberBody) -> dict[str, Any]:
+    def add_study(name: str, body: MemberBody) -> SupportSetAnswer:
         member = Member(
             body.image,
             reviewer=body.reviewer,
@@ -71,20 +76,20 @@ def router(services: Services) -> APIRouter:
         return _document(services, record)
 
     @routes.delete("/{name}/studies/{image}", summary="Remove a study from the set")
-    def remove_study(name: str, image: str) -> dict[str, Any]:
+    def remove_study(name: str, image: str) -> SupportSetAnswer:
         record = services.support_sets.remove(name, image)
         _start_check(services, record)
         return _document(services, record)
 
     @routes.post("/{name}/quality", status_code=202, summary="Check the set's quality again")
-    def check_quality(name: str) -> dict[str, Any]:
+    def check_quality(name: str) -> JobAnswer:
         services.support_sets.get(name)
         return job_document(services, services.jobs.submit(_quality_job(name)))
 
     return routes
 
 
-def _document(services: Services, record: SupportSetRecord) -> dict[str, Any]:
+def _document(services: Services, record: SupportSetRecord) -> SupportSetAnswer:
     """A support set as clients see it."""
     known = services.quality.known(record.name)
     states = known.studies if known else {}
@@ -111,29 +116,38 @@ def _document(services: Services, record: SupportSetRecord) -> dict[str, Any]:
 
 def _member_document(
     services: Services, member: Member, quality: StudyQuality | None
-) -> dict[str, Any]:
+) -> MemberAnswer:
     study = services.images.find(member.image)
     if study is None:
         gone = Check("readable", False, "The study is not on this server any more.")
         quality = StudyQuality("failed", None, (gone,))
-    known = asdict(member)
-    known.pop("sha256")
+    quality = quality or StudyQuality()
     return {
-        **known,
+        "image": member.image,
         "added": member.added or None,
+        "reviewer": member.reviewer,
+        "note": member.note,
+        "confirmed_normal": member.confirmed_normal,
         "content_hash": services.images.content_hash(study) if study else None,
-        "quality": asdict(quality or StudyQuality()),
+        "quality": {
+            "state": quality.state,
+            "leave_one_out_score": quality.leave_one_out_score,
+            "checks": [
+                {"name": check.name, "passed": check.passed, "message": check.message}
+                for check in quality.checks
+            ],
+        },
     }
 
 
-def _quality_document(services: Services, name: str, known: SetQuality | None) -> dict[str, Any]:
+def _quality_document(services: Services, name: str, known: SetQuality | None) -> SetQualityAnswer:
     running = next(
         (
             job
             for job in services.jobs.all()
-            if job.kind is JobKind.QUALITY
+            if isinstance(job.request, QualityRequest)
             and not job.state.finished
-            and job.request["support_set"] == name
+            and job.request.support_set == name
         ),
         None,
     )
@@ -151,4 +165,4 @@ def _start_check(services: Services, record: SupportSetRecord) -> None:
 
 
 def _quality_job(name: str) -> Job:
-    return Job.create(JobKind.QUALITY, {"support_set": name})
+    return Job.create(QualityRequest(name))

@@ -4,8 +4,12 @@ import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from enum import Enum
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
+from pydantic import PlainSerializer, PlainValidator
+
+from monailabel_app.jobs.kind import JobKind
+from monailabel_app.jobs.requests import JobRequest, parse_request, request_document
 from monailabel_app.store.database import Database
 from monailabel_app.store.records import Records
 from monailabel_app.store.schema import JOBS
@@ -13,28 +17,7 @@ from monailabel_app.times import now
 
 KEPT = timedelta(days=1)
 
-
-class Lane(str, Enum):
-    """Jobs of one lane run one after the other, lanes beside each other."""
-
-    PEOPLE = "people"
-    BACKGROUND = "background"
-    TRAINING = "training"
-
-
-class JobKind(str, Enum):
-    """What a job does."""
-
-    DETECT = "detect"
-    QUALITY = "quality"
-    SCORE = "score"
-    TRAIN = "train"
-
-    @property
-    def lane(self) -> Lane:
-        """What it waits for: scoring gives way to people, and training holds up neither."""
-        lanes = {JobKind.SCORE: Lane.BACKGROUND, JobKind.TRAIN: Lane.TRAINING}
-        return lanes.get(self, Lane.PEOPLE)
+_Request = TypeVar("_Request", bound=JobRequest)
 
 
 class JobState(str, Enum):
@@ -59,7 +42,7 @@ class Job:
     Attributes:
         id: its identifier.
         kind: what it does.
-        request: what the client asked for, with defaults written out.
+        request: what the client asked for, checked, with defaults written out.
         created: when, ISO 8601, UTC.
         state: where it stands.
         step: what it is doing, for people.
@@ -76,7 +59,7 @@ class Job:
 
     id: str
     kind: JobKind
-    request: dict[str, Any]
+    request: Annotated[JobRequest, PlainValidator(parse_request), PlainSerializer(request_document)]
     created: str
     state: JobState = JobState.QUEUED
     step: str = ""
@@ -91,11 +74,21 @@ class Job:
     attempts: int = 0
 
     @classmethod
-    def create(cls, kind: JobKind, request: dict[str, Any]) -> "Job":
+    def create(cls, request: JobRequest) -> "Job":
         """A new job, waiting."""
         moment = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S-%f")
         # Ids sort by time; the random part tells apart what came in the same microsecond.
-        return cls(f"j-{moment}-{secrets.token_hex(2)}", kind, request, now())
+        return cls(f"j-{moment}-{secrets.token_hex(2)}", request.kind, request, now())
+
+    def request_as(self, kind: type[_Request]) -> _Request:
+        """The request, for those who do this kind of job alone.
+
+        Raises:
+            TypeError: it is of another kind.
+        """
+        if not isinstance(self.request, kind):
+            raise TypeError(f"Job {self.id} is of the kind {self.kind.value}.")
+        return self.request
 
     @property
     def outdated(self) -> bool:

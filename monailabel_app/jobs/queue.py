@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from d24fad_core.errors import CancelledError
 from d24fad_core.progress import Progress
 from monailabel_app.failures import RequestError, refusal
-from monailabel_app.jobs.job import Job, JobKind, JobState, JobStore, Lane
+from monailabel_app.jobs.job import Job, JobState, JobStore
+from monailabel_app.jobs.kind import JobKind, Lane
 from monailabel_app.times import now
 
 logger = logging.getLogger(__name__)
@@ -180,11 +181,11 @@ class JobQueue:
         return report
 
     def _abandoned(self, job: Job) -> bool:
-        patience = job.request.get("abandon_after_s")
+        patience = job.request.abandon_after_s
         if patience is None:
             return False
         last = self._last_asked.setdefault(job.id, time.monotonic())
-        return time.monotonic() - last > float(patience)
+        return time.monotonic() - last > patience
 
     def _keep(self, job: Job) -> None:
         """As `_put`, for the workers: a full disk must not end them."""

@@ -6,7 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from monailabel_app.analysis.analyses import AnalysisRequest
-from monailabel_app.analysis.parameters import MINIMUM_SUPPORTS, parse_parameters
+from monailabel_app.analysis.parameters import (
+    MINIMUM_SUPPORTS,
+    AnalysisParameters,
+    parse_parameters,
+)
 from monailabel_app.failures import RequestError
 from monailabel_app.normals.support_sets import DEFAULT_SET, SupportSets
 from monailabel_app.studies.images import ImageCatalogue, Study
@@ -25,7 +29,7 @@ class AnalysisResolver:
         self._support_sets = support_sets
 
     def __call__(self, options: Mapping[str, Any]) -> AnalysisRequest:
-        """Resolve a request.
+        """Resolve what a client of MONAI Label sent.
 
         Args:
             options: `image`, an image id, or `uploaded`, the path of a file that came with the
@@ -38,13 +42,24 @@ class AnalysisResolver:
         uploaded = options.get("uploaded")
         image = options.get("image")
         if isinstance(uploaded, Path):
-            query = Study("uploaded image", uploaded)
-        elif isinstance(image, str) and image:
-            query = self._images.study(image)
-        else:
-            raise RequestError(
-                "bad_request", "The request names no image.", "Give the id of an image."
-            )
+            return self._analysis(Study("uploaded image", uploaded), parameters)
+        if isinstance(image, str) and image:
+            return self.analysis(image, parameters)
+        raise RequestError("bad_request", "The request names no image.", "Give the id of an image.")
+
+    def analysis(self, image: str, parameters: AnalysisParameters) -> AnalysisRequest:
+        """The analysis of an image of the server.
+
+        Args:
+            image: its id.
+            parameters: checked.
+
+        Raises:
+            RequestError: an image or support set is unknown, or the set too small.
+        """
+        return self._analysis(self._images.study(image), parameters)
+
+    def _analysis(self, query: Study, parameters: AnalysisParameters) -> AnalysisRequest:
         if parameters.support is None:
             parameters = replace(
                 parameters, support_set=parameters.support_set or self._support_sets.default_name

@@ -1,12 +1,11 @@
 """Starting the jobs that fill the case scores."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from monailabel_app.analysis.parameters import AnalysisParameters
 from monailabel_app.analysis.results import ResultStore
-from monailabel_app.jobs.job import Job, JobKind
+from monailabel_app.jobs.job import Job
 from monailabel_app.jobs.queue import JobQueue
+from monailabel_app.jobs.requests import QualityRequest, ScoringRequest
 from monailabel_app.normals.support_sets import SupportSets
 from monailabel_app.studies.images import ImageCatalogue
 
@@ -38,13 +37,11 @@ class Scoring:
 
         A job that does the same and has not ended is taken instead of a new one.
         """
-        names = None if images is None else list(images)
-        request = _request(self._support_sets.default_name, names)
+        request = _request(self._support_sets.default_name, images)
         for job in self._jobs.all():
-            same = job.kind is JobKind.SCORE and job.request == request
-            if same and not job.state.finished:
+            if job.request == request and not job.state.finished:
                 return job
-        return self._jobs.submit(Job.create(JobKind.SCORE, request))
+        return self._jobs.submit(Job.create(request))
 
     def again(self, support_set: str) -> None:
         """Score again the images that have a score with a set, and no others."""
@@ -52,17 +49,13 @@ class Scoring:
         if not scored:
             return
         request = _request(support_set, sorted(scored & set(self._images.identifiers())))
-        self._jobs.submit(Job.create(JobKind.SCORE, request))
+        self._jobs.submit(Job.create(request))
 
     def with_another_checkpoint(self, support_set: str) -> None:
         """Scores of two checkpoints do not compare: make those of a set anew."""
-        self._jobs.submit(Job.create(JobKind.QUALITY, {"support_set": support_set}))
+        self._jobs.submit(Job.create(QualityRequest(support_set)))
         self.again(support_set)
 
 
-def _request(support_set: str, images: list[str] | None) -> dict[str, Any]:
-    return {
-        "support_set": support_set,
-        "images": images,
-        "options": AnalysisParameters().document(),
-    }
+def _request(support_set: str, images: Sequence[str] | None) -> ScoringRequest:
+    return ScoringRequest(support_set, None if images is None else tuple(images))

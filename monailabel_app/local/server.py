@@ -50,11 +50,11 @@ class LocalServer(uvicorn.Server):
     ) -> None:
         if not studies.is_dir():
             raise ConfigurationError(
-                f"--studies {studies}: there is no such folder. Give the one with the studies, or "
-                "make it first for a server that starts empty."
+                f"--studies {studies}: there is no such folder.",
+                "Give the one with the studies, or make it first for a server that starts empty.",
             )
         if not configuration.token:
-            raise ConfigurationError("A local server needs a token: give --token-file.")
+            raise ConfigurationError("A local server needs a token", "give --token-file.")
         state = studies / STATE_FOLDER
         self._lock = claim(state)
         remove_leftovers(studies, state)
@@ -111,7 +111,8 @@ def listen(port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         listening.close()
         raise ConfigurationError(
-            f"--port {port}: it cannot be used ({error}). Give another one, or 0 for a free one."
+            f"--port {port}: it cannot be used ({error}).",
+            "Give another one, or 0 for a free one.",
         ) from error
     listening.listen(128)
     return listening

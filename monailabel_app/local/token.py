@@ -26,12 +26,12 @@ def read_token(path: Path) -> str:
                 stream.write(f"{token}\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(
-            f"--token-file {path}: it cannot be read ({type(error).__name__}). "
-            "Give a file of your own, or the path of one to make."
+            f"--token-file {path}: it cannot be read ({type(error).__name__}).",
+            "Give a file of your own, or the path of one to make.",
         ) from error
     if len(token) < _SHORTEST:
         raise ConfigurationError(
-            f"--token-file {path}: the token has {len(token)} characters, and needs {_SHORTEST}. "
-            "Remove the file to have a token made."
+            f"--token-file {path}: the token has {len(token)} characters, and needs {_SHORTEST}.",
+            "Remove the file to have a token made.",
         )
     return token

@@ -6,7 +6,7 @@ from typing import Any
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.train import TrainTask
 
-from monailabel_app.training.plan import TrainingOptions
+from monailabel_app.jobs.training_options import TrainingOptions
 
 
 class MetaTrainingTask(TrainTask):

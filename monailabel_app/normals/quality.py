@@ -146,7 +146,7 @@ class QualityControl:
             try:
                 geometries[study.name] = Geometry.of(study.volume())
             except RequestError as error:
-                unreadable[study.name] = error.message
+                unreadable[study.name] = error.cause
         alike = [s for s in studies if s.name in geometries]
         modality = _majority([geometries[s.name].modality for s in alike])
         alike = [s for s in alike if geometries[s.name].modality is modality]

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -54,11 +53,11 @@ class Records(Generic[Record]):
     def put(self, key: str, record: Record) -> None:
         """Store a record, in the place of one with the same key."""
         with self._database.transaction() as connection:
-            insert(connection, self._table, key, _document(record))
+            insert(connection, self._table, key, self._document(record))
 
     def add(self, key: str, record: Record) -> bool:
         """Store a record unless there is one with this key; tells whether it did."""
-        document = _document(record)
+        document = self._document(record)
         with self._database.transaction() as connection:
             added = connection.execute(
                 f"INSERT OR IGNORE INTO {self._table} (key, document, digest) VALUES (?, ?, ?)",
@@ -97,6 +96,5 @@ class Records(Generic[Record]):
             self.remove(key)
             return None
 
-
-def _document(record: Any) -> str:
-    return json.dumps(asdict(record), allow_nan=False)
+    def _document(self, record: Record) -> str:
+        return json.dumps(self._adapter.dump_python(record, warnings=False), allow_nan=False)

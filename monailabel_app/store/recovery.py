@@ -92,7 +92,8 @@ def _damage(path: Path) -> str | None:
             if version > len(MIGRATIONS):
                 raise ConfigurationError(
                     f"{path}: its tables are of version {version}, and this server knows "
-                    f"{len(MIGRATIONS)}. Start the version of the server that wrote it."
+                    f"{len(MIGRATIONS)}.",
+                    "Start the version of the server that wrote it.",
                 )
             return _fault(connection, version)
     except UnicodeDecodeError:

@@ -18,7 +18,7 @@ from d24fad_core.io.known_studies import KnownStudies, StudySource
 from d24fad_core.io.reading import ITK_SUFFIXES, read_volume
 from d24fad_core.volumes.reduction import LARGEST_WHOLE_SCAN
 from d24fad_core.volumes.volume import Modality, Volume
-from monailabel_app.failures import RequestError, sentence_and_remedy
+from monailabel_app.failures import RequestError
 from monailabel_app.studies.file_hashes import FileHashes
 from monailabel_app.studies.study_store import Pacs, StudyStore
 from monailabel_app.studies.uploads import Uploads
@@ -83,8 +83,9 @@ class Study:
         try:
             yield
         except InputError as error:
+            cause, remedy = error.sentences()
             raise RequestError(
-                "unreadable_image", *sentence_and_remedy(self.without_path(str(error)))
+                "unreadable_image", self.without_path(cause), self.without_path(remedy)
             ) from error
 
 

@@ -35,8 +35,8 @@ def claim(state: Path) -> FileLock:
     except Timeout as error:
         other = process.read_text(encoding="utf-8").strip() if process.is_file() else "unknown"
         raise ConfigurationError(
-            f"{state.parent} is served already, by process {other}. "
-            "Stop that server first, or give this one another --studies folder."
+            f"{state.parent} is served already, by process {other}.",
+            "Stop that server first, or give this one another --studies folder.",
         ) from error
     write_text(process, f"{os.getpid()}\n")
     return lock
@@ -52,8 +52,8 @@ def refuse_mistyped(studies: Path) -> None:
         return
     studies.rmdir()
     raise ConfigurationError(
-        f"--studies {studies}: there is no such folder. Give the one with the studies, or make it "
-        "first (mkdir) for a server that starts empty."
+        f"--studies {studies}: there is no such folder.",
+        "Give the one with the studies, or make it first (mkdir) for a server that starts empty.",
     )
 
 

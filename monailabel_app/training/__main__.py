@@ -76,7 +76,10 @@ class StudiesOnDisk(Sequence[Volume]):
             volume = read_volume(Path(study.path))
         except InputError as error:
             # The server's folders are no business of a client, who sees this in the job.
-            raise InputError(str(error).replace(study.path, study.image)) from error
+            raise InputError(
+                error.cause.replace(study.path, study.image),
+                error.remedy.replace(study.path, study.image),
+            ) from error
         return Volume(
             volume.array, volume.affine, volume.modality, study.image, volume.modality_source
         )
@@ -198,7 +201,8 @@ def main() -> int:
             lambda step, fraction: _say({"step": step, "fraction": fraction}),
         )
     except D24FADError as error:
-        _say({"error": str(error)})
+        cause, remedy = error.sentences()
+        _say({"error": {"cause": cause, "remedy": remedy}})
         return ERROR_STATUS
     return 0
 

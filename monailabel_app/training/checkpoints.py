@@ -189,6 +189,7 @@ def _hash(card: ModelCard) -> str:
     """The hash that a detector of this card goes by."""
     if not card.weights_hash:
         raise CheckpointError(
-            f"the model card of '{card.name}' has no hash of its weights; save it again."
+            f"the model card of '{card.name}' has no hash of its weights",
+            "save it again.",
         )
     return checkpoint_hash(replace(card, scoring=ScoringConfig.from_dict(card.scoring).to_dict()))

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from d24fad_core.progress import Progress
 from monailabel_app.jobs.job import Job
+from monailabel_app.jobs.requests import TrainingRequest
 from monailabel_app.training.checkpoints import Checkpoints
-from monailabel_app.training.plan import RUN_FOLDER, TrainingOptions, TrainingPlan
+from monailabel_app.training.plan import RUN_FOLDER, TrainingPlan
 from monailabel_app.training.planning import TrainingPlanner
 from monailabel_app.training.process import run_training
 
@@ -46,15 +47,14 @@ class MetaTraining:
             CancelledError: `progress` raised it.
         """
         run = self._folder / job.id
-        name = job.request["support_set"]
+        request = job.request_as(TrainingRequest)
+        name = request.support_set
         for former in self._folder.iterdir():
             if former != run:
                 shutil.rmtree(former, ignore_errors=True)
         try:
             progress("Choosing the normals", 0.0)
-            plan = TrainingPlan.read_stopped(run) or self._planner.plan(
-                name, TrainingOptions.parse(job.request["options"])
-            )
+            plan = TrainingPlan.read_stopped(run) or self._planner.plan(name, request.options)
             verdict = run_training(run, plan, progress)
             record = self._checkpoints.add(
                 run / RUN_FOLDER / "checkpoint", plan.checkpoint_hash, name, verdict

@@ -2,14 +2,13 @@
 
 import json
 import math
-from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from d24fad_core.files import hash_bytes
-from d24fad_core.volumes.preprocessing import CT_WINDOWS
 from monailabel_app.failures import RequestError
+from monailabel_app.jobs.training_options import TrainingOptions
 
 PLAN_FILE = "plan.json"
 VERDICT_FILE = "verdict.json"
@@ -19,44 +18,6 @@ MINIMUM_TRAINING = 3
 """Patients to learn from; an episode needs a query and several supports."""
 MINIMUM_HELD_OUT = 3
 """Patients to judge by."""
-
-
-@dataclass(frozen=True)
-class TrainingOptions:
-    """How to go on training.
-
-    Attributes:
-        epochs: epochs in all.
-        steps: episodes an epoch.
-        learning_rate: of Adam at its peak, well below that of a training from nothing.
-        seed: seed of the episodes.
-        ct_window: window that CT is seen in.
-    """
-
-    epochs: int = 5
-    steps: int = 50
-    learning_rate: float = 2e-4
-    seed: int = 0
-    ct_window: str = "body"
-
-    @classmethod
-    def parse(cls, options: Mapping[str, Any]) -> "TrainingOptions":
-        """Read what a client sent; names that are not ours are left alone.
-
-        Raises:
-            RequestError: a value is of a wrong type or out of range.
-        """
-        known = {field.name: options[field.name] for field in fields(cls) if field.name in options}
-        for name, low, high in (("epochs", 1, 1000), ("steps", 1, 10_000), ("seed", 0, 2**31)):
-            value = known.get(name, low)
-            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-                raise _wrong(name, value, f"a whole number from {low} to {high}")
-        rate = known.get("learning_rate", cls.learning_rate)
-        if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate <= 1:
-            raise _wrong("learning_rate", rate, "above 0 and at most 1")
-        if known.get("ct_window", cls.ct_window) not in CT_WINDOWS:
-            raise _wrong("ct_window", known["ct_window"], f"one of {', '.join(CT_WINDOWS)}")
-        return cls(**known)
 
 
 @dataclass(frozen=True)
@@ -159,7 +120,3 @@ def hold_out(patients: Collection[str], learned_from: Collection[str]) -> frozen
         )
     count = max(MINIMUM_HELD_OUT, math.floor(len(patients) / 3))
     return frozenset(unseen[:count])
-
-
-def _wrong(name: str, value: object, rule: str) -> RequestError:
-    return RequestError("bad_request", f"'{name}' is {str(value)[:100]!r}.", f"It must be {rule}.")

@@ -1,19 +1,20 @@
 """Planning a training, and starting its job."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from d24fad_core.models.checkpoint import read_card
 from monailabel_app.analysis.parameters import MINIMUM_SUPPORTS
 from monailabel_app.configuration import ServerConfiguration
 from monailabel_app.failures import RequestError
-from monailabel_app.jobs.job import Job, JobKind
+from monailabel_app.jobs.job import Job
 from monailabel_app.jobs.queue import JobQueue
+from monailabel_app.jobs.requests import TrainingRequest
+from monailabel_app.jobs.training_options import TrainingOptions
 from monailabel_app.normals.support_sets import SupportSets
 from monailabel_app.training.checkpoints import Checkpoints
 from monailabel_app.training.normal_studies import NormalStudies
-from monailabel_app.training.plan import TrainingOptions, TrainingPlan, hold_out
+from monailabel_app.training.plan import TrainingPlan, hold_out
 
 
 class TrainingPlanner:
@@ -50,13 +51,13 @@ class TrainingPlanner:
         name = support_set or self._support_sets.default_name
         parsed = TrainingOptions.parse(options)
         plan = self.plan(name, parsed)
-        request = {
-            "support_set": name,
-            "options": asdict(parsed),
-            "images": [study.image for study in plan.training],
-            "held_out": [study.image for study in plan.held_out],
-        }
-        return self._jobs.submit(Job.create(JobKind.TRAIN, request))
+        request = TrainingRequest(
+            support_set=name,
+            options=parsed,
+            images=tuple(study.image for study in plan.training),
+            held_out=tuple(study.image for study in plan.held_out),
+        )
+        return self._jobs.submit(Job.create(request))
 
     def plan(self, support_set: str, options: TrainingOptions) -> TrainingPlan:
         """Divide the confirmed normals into those to learn from and those to judge by.

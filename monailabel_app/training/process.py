@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from d24fad_core.files import write_text
 from d24fad_core.progress import Progress
-from monailabel_app.failures import RequestError, sentence_and_remedy
+from monailabel_app.failures import RequestError
 from monailabel_app.training.plan import PLAN_FILE, VERDICT_FILE, TrainingPlan
 
 _LOG_FILE = "log.txt"
@@ -62,7 +62,7 @@ def run_training(folder: Path, plan: TrainingPlan, progress: Progress) -> dict[s
         verdict: dict[str, Any] = json.loads((folder / VERDICT_FILE).read_text(encoding="utf-8"))
         return verdict
     if failure is not None:
-        raise RequestError("unsuitable_image", *sentence_and_remedy(failure))
+        raise RequestError("unsuitable_image", *failure)
     if process.returncode == _KILLED:
         raise RequestError(
             "out_of_memory",
@@ -78,13 +78,16 @@ def run_training(folder: Path, plan: TrainingPlan, progress: Progress) -> dict[s
     )
 
 
-def _follow(process: "subprocess.Popen[bytes]", progress: Progress) -> str | None:
-    """Hand on what the process says until it ends; returns its error, if it named one."""
+def _follow(process: "subprocess.Popen[bytes]", progress: Progress) -> tuple[str, str] | None:
+    """Hand on what the process says until it ends; returns cause and remedy of its error, if it
+    named one.
+    """
     lines: queue.Queue[bytes | None] = queue.Queue()
     if process.stdout is None:
         raise ValueError("The process was started without a pipe.")
     threading.Thread(target=_listen, args=(process.stdout, lines), daemon=True).start()
-    step, fraction, failure = "Starting", 0.0, None
+    step, fraction = "Starting", 0.0
+    failure: tuple[str, str] | None = None
     while True:
         progress(step, fraction)
         try:
@@ -98,7 +101,8 @@ def _follow(process: "subprocess.Popen[bytes]", progress: Progress) -> str | Non
         with contextlib.suppress(json.JSONDecodeError, TypeError, KeyError):
             document = json.loads(line)
             if "error" in document:
-                failure = str(document["error"])
+                error = document["error"]
+                failure = str(error["cause"]), str(error["remedy"])
             else:
                 step, fraction = document["step"], document["fraction"]
 

@@ -18,8 +18,8 @@ def test_a_full_disk_is_507_with_the_place_and_without_the_operators_folders(
         raise OSError(errno.ENOSPC, "No space left on device")
     refused = refusal(full.value)
     assert (refused.code, refused.status) == ("disk_full", 507)
-    assert "'DIR/.d24fad/features'" in refused.message
-    assert "secret" not in refused.message
+    assert "'DIR/.d24fad/features'" in refused.cause
+    assert "secret" not in refused.cause
 
 
 def test_features_on_a_full_disk_too() -> None:

@@ -54,7 +54,7 @@ class NoAnalyst:
     """Cannot be loaded."""
 
     def __init__(self) -> None:
-        raise InputError("no model at all; give one.")
+        raise InputError("no model at all", "give one.")
 
 
 def listed(*names: str) -> list[ListedStudy]:

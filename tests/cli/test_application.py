@@ -60,8 +60,8 @@ def test_the_package_can_be_run_as_a_module() -> None:
 @pytest.mark.parametrize(
     ("fault", "status", "line"),
     [
-        (InputError("x.nii: is no scan; give one."), 2, "error: x.nii: is no scan; give one."),
-        (InputError("two\n  lines; say so."), 2, "error: two lines; say so."),
+        (InputError("x.nii: is no scan", "give one."), 2, "error: x.nii: is no scan; give one."),
+        (InputError("two\n  lines", "say so."), 2, "error: two lines; say so."),
         (
             OSError(errno.ENOSPC, "No space left on device", "/disk/out"),
             1,

@@ -78,7 +78,8 @@ def scan_lesions(
     """
     if len(spacing) != image.scores.ndim:
         raise InputError(
-            f"{len(spacing)} spacings for a map of {image.scores.ndim} axes; give one an axis."
+            f"{len(spacing)} spacings for a map of {image.scores.ndim} axes",
+            "give one an axis.",
         )
     considered = image.considered
     scores = image.scores.astype(np.float64)
@@ -132,13 +133,14 @@ def measure_lesions(
     """
     if not rates or min(rates) < 0:
         raise ConfigurationError(
-            f"false positives a scan of {tuple(rates)} cannot be; give 0 or more."
+            f"false positives a scan of {tuple(rates)} cannot be",
+            "give 0 or more.",
         )
     lesions = sum(len(scan.hits) for scan in scans)
     if lesions == 0:
         raise InputError(
-            f"none of {len(scans)} scans has a lesion, so no sensitivity can be measured; give "
-            "scans with lesion masks."
+            f"none of {len(scans)} scans has a lesion, so no sensitivity can be measured",
+            "give scans with lesion masks.",
         )
     drawn = draw_cases([bool(scan.hits) for scan in scans], rounds=rounds, seed=seed)
     measured = _sensitivities(scans, np.ones((1, len(scans))), rates)[0]

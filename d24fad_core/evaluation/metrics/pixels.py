@@ -213,7 +213,8 @@ class _Curves:
     def aupro(self, drawn: NDArray[np.float64], limit: float) -> NDArray[np.float64]:
         if not 0.0 < limit <= 1.0:
             raise ConfigurationError(
-                f"a false-positive rate of {limit} bounds no area; give more than 0, up to 1."
+                f"a false-positive rate of {limit} bounds no area",
+                "give more than 0, up to 1.",
             )
         false = drawn @ self.false
         overlap = (drawn @ self.overlap) / (drawn @ self.lesions)[:, None]
@@ -273,12 +274,12 @@ def _once(images: Sequence[ScoredImage]) -> NDArray[np.float64]:
 
 def _pooled(images: Sequence[ScoredImage]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     if not images:
-        raise InputError("no image was given, so nothing can be measured; give at least one.")
+        raise InputError("no image was given, so nothing can be measured", "give at least one.")
     truth = np.concatenate([image.counted_truth for image in images])
     if truth.all() or not truth.any():
         what = "lesion" if truth.any() else "normal"
         raise InputError(
-            f"all {truth.size} pixels are {what}, so nothing can be measured; give images with "
-            "both, with their lesion masks."
+            f"all {truth.size} pixels are {what}, so nothing can be measured",
+            "give images with both, with their lesion masks.",
         )
     return truth, np.concatenate([image.counted_scores for image in images]).astype(np.float64)

@@ -156,21 +156,23 @@ def _checked(labels: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.int64], N
     if truth.shape != values.shape or truth.ndim != 1:
         raise InputError(
             f"labels of shape {truth.shape} and scores of shape {values.shape} do not belong "
-            "together; give one score a label."
+            "together",
+            "give one score a label.",
         )
     if len(np.unique(truth)) < 2:
         raise InputError(
-            "all cases are of one class, so no AUROC can be measured; give normal and abnormal "
-            "ones."
+            "all cases are of one class, so no AUROC can be measured",
+            "give normal and abnormal ones.",
         )
     if not np.isfinite(values).all():
         raise InputError(
             f"{np.count_nonzero(~np.isfinite(values))} of {len(values)} scores are not finite "
-            "numbers; score these cases again or leave them out."
+            "numbers",
+            "score these cases again or leave them out.",
         )
     return truth, values
 
 
 def _check_share(what: str, value: float) -> None:
     if not 0.0 <= value <= 1.0:
-        raise ConfigurationError(f"{what} of {value} makes no sense; give 0 to 1.")
+        raise ConfigurationError(f"{what} of {value} makes no sense", "give 0 to 1.")

@@ -28,21 +28,23 @@ class ScoredImage:
     def __post_init__(self) -> None:
         if self.scores.ndim not in (2, 3):
             raise InputError(
-                f"a map of shape {self.scores.shape} is no image; give (H, W) or (X, Y, Z)."
+                f"a map of shape {self.scores.shape} is no image",
+                "give (H, W) or (X, Y, Z).",
             )
         for part, name in ((self.truth, "lesion mask"), (self.considered, "mask of what counts")):
             if part is not None and part.shape != self.scores.shape:
                 raise InputError(
                     f"the {name} has shape {part.shape}, the map {self.scores.shape}; both need "
-                    "one grid."
+                    "one grid.",
+                    "Resample one of them to the grid of the other.",
                 )
         if self.considered is not None and (self.truth & ~self.considered).any():
             raise InputError(
-                "lesion pixels lie outside of what counts and would be forgotten; count them too, "
-                "with the lowest score."
+                "lesion pixels lie outside of what counts and would be forgotten",
+                "count them too, with the lowest score.",
             )
         if not np.isfinite(self.counted_scores).all():
-            raise InputError("a map has values that are not finite; compute it again.")
+            raise InputError("a map has values that are not finite", "compute it again.")
 
     @classmethod
     def from_heatmap(cls, heatmap: NDArray[np.float32], truth: NDArray[np.bool_]) -> "ScoredImage":

@@ -56,8 +56,8 @@ def stack_geometry(
     """
     if len(slices) < 2:
         raise InputError(
-            f"{source}: one slice; a volume needs at least 2. Give the folder with all slices of "
-            "the series."
+            f"{source}: one slice; a volume needs at least 2.",
+            "Give the folder with all slices of the series.",
         )
     first = slices[0]
     # Of medians, a damaged number in one of the headers takes nothing away.
@@ -66,24 +66,25 @@ def stack_geometry(
     for each in slices:
         if each.size != first.size or not np.allclose(each.pixel_spacing, first.pixel_spacing):
             raise InputError(
-                f"{source}: slices of {_pixels(first)} and of {_pixels(each)} in one series; give "
-                "a series of one size."
+                f"{source}: slices of {_pixels(first)} and of {_pixels(each)} in one series",
+                "give a series of one size.",
             )
         if not np.allclose(each.orientation, orientation, atol=1e-3):
             raise InputError(
-                f"{source}: slices of several orientations in one series (a scout?); give a series "
-                "of parallel slices."
+                f"{source}: slices of several orientations in one series (a scout?)",
+                "give a series of parallel slices.",
             )
     if not (pixel_spacing > 0).all():
         raise InputError(
-            f"{source}: PixelSpacing {pixel_spacing.tolist()} mm; convert the series again "
-            "from its source."
+            f"{source}: PixelSpacing {pixel_spacing.tolist()} mm",
+            "convert the series again from its source.",
         )
     row, column = orientation[:3], orientation[3:]
     if not np.allclose([row @ row, column @ column, row @ column], [1, 1, 0], atol=1e-3):
         raise InputError(
-            f"{source}: ImageOrientationPatient {orientation.tolist()} is not two "
-            "perpendicular unit vectors; convert the series again from its source."
+            f"{source}: ImageOrientationPatient {orientation.tolist()} is not two perpendicular "
+            "unit vectors",
+            "convert the series again from its source.",
         )
     row, column = row / np.linalg.norm(row), column / np.linalg.norm(column)
     normal = np.cross(row, column)
@@ -100,8 +101,8 @@ def stack_geometry(
     stray = float(np.linalg.norm(positions - expected, axis=1).max())
     if stray > max(POSITION_TOLERANCE * distance, POSITION_TOLERANCE_MM):
         raise InputError(
-            f"{source}: a slice lies {stray:.2f} mm off the straight stack; convert the series to "
-            "a regular volume first."
+            f"{source}: a slice lies {stray:.2f} mm off the straight stack",
+            "convert the series to a regular volume first.",
         )
     rows_spacing, columns_spacing = pixel_spacing
     affine = np.eye(4)
@@ -121,9 +122,9 @@ def _check_distances(places: NDArray[np.float64], source: Path) -> None:
     gaps = np.diff(places)
     if (same := int((gaps < POSITION_TOLERANCE_MM / 2).sum())) > 0:
         raise InputError(
-            f"{source}: {same} slice{'s lie' if same > 1 else ' lies'} at the place of another one "
-            f"({len(places)} slices; copies, or several echoes or time points); give one image for "
-            "each place."
+            f"{source}: {same} slice{'s lie' if same > 1 else ' lies'} at the place of another "
+            f"one ({len(places)} slices; copies, or several echoes or time points)",
+            "give one image for each place.",
         )
     usual = float(np.median(gaps))
     tolerance = max(POSITION_TOLERANCE * usual, POSITION_TOLERANCE_MM)
@@ -136,11 +137,12 @@ def _check_distances(places: NDArray[np.float64], source: Path) -> None:
         raise InputError(
             f"{source}: {missing} slice{'s are' if missing > 1 else ' is'} missing (a gap of "
             f"{gaps[widest]:.2f} mm after slice {widest + 1} of {len(places)}, where slices are "
-            f"{usual:.2f} mm apart); copy the whole series."
+            f"{usual:.2f} mm apart)",
+            "copy the whole series.",
         )
     raise InputError(
-        f"{source}: distances between slices vary from {gaps.min():.2f} to {gaps.max():.2f} mm; "
-        "resample the series to even slices first."
+        f"{source}: distances between slices vary from {gaps.min():.2f} to {gaps.max():.2f} mm",
+        "resample the series to even slices first.",
     )
 
 
@@ -150,5 +152,6 @@ def _check_tilt(step: NDArray[np.float64], normal: NDArray[np.float64], source: 
     if tilt > MAXIMUM_TILT_DEGREES:
         raise InputError(
             f"{source}: the gantry was tilted by {tilt:.1f} degrees, so the slices do not form a "
-            "rectangular volume; resample it first (dcm2niix corrects the tilt)."
+            "rectangular volume",
+            "resample it first (dcm2niix corrects the tilt).",
         )

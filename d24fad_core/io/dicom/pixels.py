@@ -35,7 +35,8 @@ def read_pixels(slices: Sequence[Slice]) -> NDArray[np.float32]:
         if frames.shape != (len(members), rows, columns):
             raise InputError(
                 f"{path}: pixels of shape {pixels.shape} where the header says {len(members)} x "
-                f"{rows} x {columns}; copy the file again from its source."
+                f"{rows} x {columns}",
+                "copy the file again from its source.",
             )
         for place, frame in members:
             array[place] = slices[place].values.apply(frames[frame])

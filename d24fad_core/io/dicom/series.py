@@ -119,15 +119,15 @@ def open_dicom_folder(folder: Path) -> DicomSeries:
     for path in visible_files(folder):
         if path.suffix.lower() in DICOM_SUFFIXES and path not in files:
             raise InputError(
-                f"{path}: is named like a DICOM image but is none (damaged or empty); copy the "
-                "series again from its source."
+                f"{path}: is named like a DICOM image but is none (damaged or empty)",
+                "copy the series again from its source.",
             )
     if not files:
         inner = sorted(each.name for each in folder.iterdir() if each.is_dir())
         where = f", such as {folder / inner[0]}" if inner else ""
         raise InputError(
-            f"{folder}: no DICOM image directly in this folder; give the folder that holds the "
-            f"files of one series{where}."
+            f"{folder}: no DICOM image directly in this folder",
+            f"give the folder that holds the files of one series{where}.",
         )
     return _open_series(files, folder)
 
@@ -154,8 +154,8 @@ def _open_series(files: Iterable[Path], source: Path) -> DicomSeries:
         photometric = code(headers[path], "PhotometricInterpretation")
         if not photometric.startswith("MONOCHROME"):
             raise InputError(
-                f"{path}: a colour image (PhotometricInterpretation {photometric}); give the "
-                "original grey-value series."
+                f"{path}: a colour image (PhotometricInterpretation {photometric})",
+                "give the original grey-value series.",
             )
     members = {path: headers[path] for path in series}
     modality = Modality(members[series[0]].Modality)
@@ -183,8 +183,8 @@ def _choose_series(headers: dict[Path, pydicom.Dataset], source: Path) -> list[P
         modality = code(header, "Modality")
         if modality == UNKNOWN:
             raise InputError(
-                f"{path}: the DICOM header does not say the modality (damaged?); copy the file "
-                "again from its source."
+                f"{path}: the DICOM header does not say the modality (damaged?)",
+                "copy the file again from its source.",
             )
         if modality in {each.value for each in Modality}:
             groups[str(header.get("SeriesInstanceUID", ""))].append(path)
@@ -192,19 +192,21 @@ def _choose_series(headers: dict[Path, pydicom.Dataset], source: Path) -> list[P
             others[modality].add(str(header.get("SeriesInstanceUID", "")))
     if not groups:
         raise InputError(
-            f"{source}: modality {', '.join(sorted(others))}; only CT and MR can be analysed."
+            f"{source}: modality {', '.join(sorted(others))}; only CT and MR can be analysed.",
+            "Give a series of one of these.",
         )
     if len(groups) > 1:
         listed = sorted(_described(headers[paths[0]], len(paths)) for paths in groups.values())
         raise InputError(
-            f"{source}: {len(groups)} series ({'; '.join(listed)}); move each series to a folder "
-            "of its own and give one of them."
+            f"{source}: {len(groups)} series ({'; '.join(listed)})",
+            "move each series to a folder of its own and give one of them.",
         )
     (series,) = groups
     if strays := [modality for modality, uids in others.items() if series in uids]:
         raise InputError(
             f"{source}: the series has images of modality {', '.join(sorted(strays))} too "
-            "(damaged?); copy it again from its source."
+            "(damaged?)",
+            "copy it again from its source.",
         )
     return groups[series]
 
@@ -239,8 +241,9 @@ def _slices(headers: dict[Path, pydicom.Dataset], modality: Modality, source: Pa
             size = (int(number(header, "Columns")), int(number(header, "Rows")))
         except AttributeFaultError as error:
             raise InputError(
-                f"{path}: the image does not say where in the patient it lies ({error}); give the "
-                "original axial, coronal or sagittal series, not a screenshot, scout or projection."
+                f"{path}: the image does not say where in the patient it lies ({error})",
+                "give the original axial, coronal or sagittal series, not a screenshot, scout or "
+                "projection.",
             ) from error
         try:
             values = value_transformations(header, frames, modality, padding)
@@ -254,8 +257,8 @@ def _slices(headers: dict[Path, pydicom.Dataset], modality: Modality, source: Pa
 
 def _damaged_values(path: Path, error: AttributeFaultError) -> InputError:
     return InputError(
-        f"{path}: the header does not say what its pixel values mean ({error}); give the original "
-        "series, or a NIfTI or NRRD file of HU."
+        f"{path}: the header does not say what its pixel values mean ({error})",
+        "give the original series, or a NIfTI or NRRD file of HU.",
     )
 
 

@@ -139,12 +139,12 @@ def check_alike(headers: dict[Path, pydicom.Dataset], modality: Modality, source
         kinds = {str(header.get(name, None)) for header in headers.values()}
         if len(kinds) > 1:
             raise InputError(
-                f"{source}: {name} differs between the images of the series; copy the series "
-                "again from its source, or give the images that belong together."
+                f"{source}: {name} differs between the images of the series",
+                "copy the series again from its source, or give the images that belong together.",
             )
     rescaled = {_RESCALE[0] in header for header in headers.values()}
     if len(rescaled) > 1:
         raise InputError(
-            f"{source}: some images of the series have a RescaleSlope and others have none; copy "
-            "the series again from its source."
+            f"{source}: some images of the series have a RescaleSlope and others have none",
+            "copy the series again from its source.",
         )

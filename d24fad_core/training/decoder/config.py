@@ -48,10 +48,11 @@ class DecoderTraining:
     def __post_init__(self) -> None:
         for name in ("steps", "cases", "episodes", "slices", "save_every", "simulated_people"):
             if getattr(self, name) < 1:
-                raise ConfigurationError(f"{name} is {getattr(self, name)}; give at least 1.")
+                raise ConfigurationError(f"{name} is {getattr(self, name)}", "give at least 1.")
         if not 0.0 <= self.people_share <= 1.0:
             raise ConfigurationError(
-                f"people_share is {self.people_share}; give a share between 0 and 1."
+                f"people_share is {self.people_share}",
+                "give a share between 0 and 1.",
             )
 
     def to_dict(self) -> dict[str, Any]:

@@ -97,8 +97,9 @@ def held_out_studies(folder: Path) -> list[Path]:
     paths = sorted(find_studies(folder))
     if len(paths) < _FEWEST_PEOPLE:
         raise InputError(
-            f"{folder} holds {len(paths)} studies; at least {_FEWEST_PEOPLE} people of one scanner "
-            "are needed, of whom a quarter is held out; 30 and more are better."
+            f"{folder} holds {len(paths)} studies",
+            f"at least {_FEWEST_PEOPLE} people of one scanner are needed, of whom a quarter is "
+            "held out; 30 and more are better.",
         )
     return paths[::_HELD_OUT_EVERY]
 

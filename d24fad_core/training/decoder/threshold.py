@@ -66,7 +66,8 @@ def choose_threshold(
     if len(people) < SHOTS + 2:
         raise ConfigurationError(
             f"{len(people)} people are held out; at least {SHOTS + 2} are needed to choose a "
-            f"threshold, each compared with {SHOTS} others: give more people."
+            f"threshold, each compared with {SHOTS} others",
+            "give more people.",
         )
     marked, dice = [], []
     for number, person in enumerate(people):

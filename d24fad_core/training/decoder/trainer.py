@@ -141,10 +141,10 @@ def _read_state(path: Path, identity: str) -> dict[str, Any]:
     remedy = "remove it to begin again, or give another --out"
     state: dict[str, Any] = read_torch_file(path, remedy)
     if not isinstance(state, dict) or "identity" not in state:
-        raise CheckpointError(f"{path} is no state of a run; {remedy}.")
+        raise CheckpointError(f"{path} is no state of a run", f"{remedy}.")
     if state["identity"] != identity:
         raise ConfigurationError(
-            f"{path} is the state of a run with other options or other people; repeat the command "
-            "that began it, or give another --out."
+            f"{path} is the state of a run with other options or other people",
+            "repeat the command that began it, or give another --out.",
         )
     return state

@@ -9,9 +9,11 @@ from typing import Any, Literal
 from fastapi import APIRouter
 
 from monailabel_app.analysis.model_names import MASK_MODEL
+from monailabel_app.api.answers.jobs import JobAnswer
 from monailabel_app.api.job_routes import job_document
 from monailabel_app.failures import RequestError
-from monailabel_app.jobs.job import Job, JobKind
+from monailabel_app.jobs.job import Job
+from monailabel_app.jobs.kind import JobKind
 from monailabel_app.monai_label.inference import Inference
 from monailabel_app.monai_label.scoring import CASE_SCORES
 from monailabel_app.services import Services
@@ -22,9 +24,7 @@ def router(services: Services, inference: Inference) -> APIRouter:
     routes = APIRouter(tags=["Tasks"])
 
     @routes.post("/batch/infer/{model}", summary="Analyse many images in the background")
-    def run_batch(
-        model: str, images: Literal["all", "labeled", "unlabeled"] = "all"
-    ) -> dict[str, Any]:
+    def run_batch(model: str, images: Literal["all", "labeled", "unlabeled"] = "all") -> JobAnswer:
         inference.require(model)
         names = {
             "all": services.images.identifiers,
@@ -35,7 +35,7 @@ def router(services: Services, inference: Inference) -> APIRouter:
 
     @routes.post("/scoring/", include_in_schema=False)
     @routes.post("/scoring/{method}", summary="Fill the case scores in the background")
-    def run_scoring(method: str = CASE_SCORES) -> dict[str, Any]:
+    def run_scoring(method: str = CASE_SCORES) -> JobAnswer:
         if method != CASE_SCORES:
             raise RequestError(
                 "unknown_model",
@@ -46,17 +46,17 @@ def router(services: Services, inference: Inference) -> APIRouter:
 
     @routes.get("/batch/infer", summary="The running or latest batch")
     @routes.get("/scoring/", summary="The running or latest scoring")
-    def describe(check_if_running: bool = False) -> dict[str, Any]:
+    def describe(check_if_running: bool = False) -> JobAnswer:
         return job_document(services, _latest(services, check_if_running))
 
     @routes.delete("/batch/infer", summary="Stop the batch")
     @routes.delete("/scoring/", summary="Stop the scoring")
-    def stop() -> dict[str, Any]:
+    def stop() -> JobAnswer:
         return job_document(services, services.jobs.cancel(_latest(services, running=True).id))
 
     @routes.post("/train/", include_in_schema=False)
     @routes.post("/train/{model}", summary="Continue meta-training on the confirmed normals")
-    def train(model: str = MASK_MODEL, params: dict[str, Any] | None = None) -> dict[str, Any]:
+    def train(model: str = MASK_MODEL, params: dict[str, Any] | None = None) -> JobAnswer:
         if model != MASK_MODEL:
             raise RequestError(
                 "unknown_model",
@@ -74,11 +74,11 @@ def router(services: Services, inference: Inference) -> APIRouter:
         return job_document(services, services.planner.start(support_set or None, options))
 
     @routes.get("/train/", summary="The running or latest training")
-    def describe_training(check_if_running: bool = False) -> dict[str, Any]:
+    def describe_training(check_if_running: bool = False) -> JobAnswer:
         return job_document(services, _latest(services, check_if_running, JobKind.TRAIN))
 
     @routes.delete("/train/", summary="Stop the training")
-    def stop_training() -> dict[str, Any]:
+    def stop_training() -> JobAnswer:
         running = _latest(services, running=True, kind=JobKind.TRAIN)
         return job_document(services, services.jobs.cancel(running.id))
 

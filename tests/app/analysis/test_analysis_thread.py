@@ -77,7 +77,7 @@ def test_every_part_of_an_analysis_is_done_there(tmp_path: Path, database: Datab
 
         def prepare_support(self, *_: object) -> None:
             places.append(threading.current_thread())
-            raise SupportError("seen enough; stop.")
+            raise SupportError("seen enough", "stop.")
 
         def identity(self, _: object) -> ModelIdentity:
             return ModelIdentity("detector", "hash")

@@ -76,7 +76,7 @@ def test_a_wrong_value_is_refused_and_named(given: dict[str, object]) -> None:
     with pytest.raises(RequestError) as refused:
         parse_parameters(given)
     assert refused.value.code == "bad_request"
-    assert next(iter(given)) in refused.value.message
+    assert next(iter(given)) in refused.value.cause
 
 
 def test_one_support_is_too_few() -> None:
@@ -116,6 +116,6 @@ def test_an_option_that_nobody_would_read_is_refused_by_its_name(
     with pytest.raises(RequestError) as refused:
         require_known_options({name: ["coronal"]}, OPTIONS)
     assert refused.value.code == "bad_request"
-    assert f"'{name}'" in refused.value.message
+    assert f"'{name}'" in refused.value.cause
     assert (f"'{meant}'" in refused.value.remedy) == (meant is not None)
     assert "minimum_volume_ml" in refused.value.remedy

@@ -23,7 +23,8 @@ from monailabel_app.configuration import ServerConfiguration
 from monailabel_app.failures import STATE_FOLDER
 from monailabel_app.former_reviews import import_former_reviews
 from monailabel_app.former_state import import_former_state
-from monailabel_app.jobs.job import Job, JobKind, JobStore
+from monailabel_app.jobs.job import Job, JobStore
+from monailabel_app.jobs.kind import JobKind
 from monailabel_app.jobs.queue import JobQueue
 from monailabel_app.jobs.resolver import AnalysisResolver
 from monailabel_app.monai_label.datastore import StudiesFolder

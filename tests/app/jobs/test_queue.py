@@ -10,9 +10,18 @@ import pytest
 
 from d24fad_core.errors import InputError
 from d24fad_core.progress import Progress
+from monailabel_app.analysis.parameters import parse_parameters
 from monailabel_app.failures import RequestError
-from monailabel_app.jobs.job import Job, JobKind, JobState, JobStore
+from monailabel_app.jobs.job import Job, JobState, JobStore
+from monailabel_app.jobs.kind import JobKind
 from monailabel_app.jobs.queue import MAXIMUM_ATTEMPTS, JobQueue
+from monailabel_app.jobs.requests import (
+    DetectionRequest,
+    JobRequest,
+    ScoringRequest,
+    TrainingRequest,
+)
+from monailabel_app.jobs.training_options import TrainingOptions
 from monailabel_app.store.database import Database
 from monailabel_app.store.recovery import open_database
 
@@ -25,15 +34,16 @@ class Work:
         self.gate = threading.Event()
 
     def __call__(self, job: Job, progress: Progress) -> str | None:
-        self.started.append(job.request["image"])
+        name = name_of(job.request)
+        self.started.append(name)
         progress("Working", 0.5)
         while not self.gate.wait(0.01):
             progress("Working", 0.25)
-        if job.request["image"] == "bad":
-            raise InputError("bad: cannot be read; give another file.")
-        if job.request["image"] == "broken":
+        if name == "bad":
+            raise InputError("bad: cannot be read", "give another file.")
+        if name == "broken":
             raise ZeroDivisionError
-        return f"result-of-{job.request['image']}"
+        return f"result-of-{name}"
 
 
 @pytest.fixture
@@ -48,8 +58,22 @@ def queue(database: Database, work: Work) -> JobQueue:
     return queue
 
 
-def job(image: str, kind: JobKind = JobKind.DETECT, **more: object) -> Job:
-    return Job.create(kind, {"image": image, **more})
+def job(name: str, kind: JobKind = JobKind.DETECT, abandon_after_s: float | None = None) -> Job:
+    if kind is JobKind.SCORE:
+        return Job.create(ScoringRequest("normals", (name,)))
+    if kind is JobKind.TRAIN:
+        return Job.create(TrainingRequest(name, TrainingOptions()))
+    return Job.create(DetectionRequest(name, parse_parameters({}), abandon_after_s=abandon_after_s))
+
+
+def name_of(request: JobRequest) -> str:
+    """What `job` was given."""
+    match request:
+        case DetectionRequest(image=name) | ScoringRequest(images=(name,)):
+            return name
+        case TrainingRequest(support_set=name):
+            return name
+    raise AssertionError(request)
 
 
 def wait_for(condition: Callable[[], object]) -> None:
@@ -224,7 +248,12 @@ def test_a_changed_byte_in_a_job_row_takes_that_job_alone(database: Database) ->
     """200 changes of any byte of the row, found while the server runs and at its next start."""
     store = JobStore(database)
     jobs = [
-        Job(f"j-{number}", JobKind.DETECT, {"image": f"bild-ö-{number}"}, "2026-11-30")
+        Job(
+            f"j-{number}",
+            JobKind.DETECT,
+            DetectionRequest(f"bild-ö-{number}", parse_parameters({})),
+            "2026-11-30",
+        )
         for number in range(3)
     ]
     for each in jobs:

@@ -16,7 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from monailabel_app.jobs.job import Job, JobKind, JobState, JobStore
+from monailabel_app.analysis.parameters import parse_parameters
+from monailabel_app.jobs.job import Job, JobState, JobStore
+from monailabel_app.jobs.kind import JobKind
+from monailabel_app.jobs.requests import DetectionRequest
 from monailabel_app.normals.support_sets import Member, SupportSetRecord
 from monailabel_app.review.log import ReviewLog
 from monailabel_app.review.states import ReviewEvent
@@ -38,7 +41,8 @@ def work(path: Path, start: int, acknowledge: Callable[[str], None]) -> None:
     number = start
     while True:
         number += 1
-        job = Job(f"j-{number:08d}", JobKind.DETECT, {"image": "x" * (number % 3000)}, "")
+        request = DetectionRequest("x" * (number % 3000), parse_parameters({}))
+        job = Job(f"j-{number:08d}", JobKind.DETECT, request, "")
         jobs.save(job)
         acknowledge(f"job {number} queued")
         jobs.save(job.changed(state=JobState.DONE, result=str(number)))

@@ -79,7 +79,7 @@ def test_a_checkpoint_that_does_not_load_changes_nothing(
     before, added = kept.served, add(kept, trained)
 
     def fail(folder: Path) -> None:
-        raise CheckpointError("it is damaged; copy it again.")
+        raise CheckpointError("it is damaged", "copy it again.")
 
     with pytest.raises(CheckpointError):
         kept.serve(added, fail)

@@ -12,13 +12,13 @@ from d24fad_core.errors import InputError
 from d24fad_core.simulation import LesionKind, Role, SimulationOptions, simulate_subject
 from d24fad_core.volumes.volume import Modality, Volume
 from monailabel_app.failures import RequestError
+from monailabel_app.jobs.training_options import TrainingOptions
 from monailabel_app.training.__main__ import StudiesOnDisk
 from monailabel_app.training.comparison import HeldOutScores, judge
 from monailabel_app.training.plan import (
     MINIMUM_HELD_OUT,
     MINIMUM_TRAINING,
     NormalStudy,
-    TrainingOptions,
     TrainingPlan,
     hold_out,
     pseudonym,
