@@ -108,8 +108,8 @@ def check_different(hashes: Mapping[str, str], name: str) -> None:
     for contrast, content in hashes.items():
         if content in contrasts:
             raise InputError(
-                f"{name}: {contrasts[content]} and {contrast} are the same scan; give the scan of "
-                "each contrast, or leave one out."
+                f"{name}: {contrasts[content]} and {contrast} are the same scan",
+                "give the scan of each contrast, or leave one out.",
             )
         contrasts[content] = contrast
 
