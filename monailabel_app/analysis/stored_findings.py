@@ -14,6 +14,8 @@ def read_finding(document: dict[str, Any]) -> Finding:
         for name in ("centroid_ras_mm", "peak_ras_mm", "peak_voxel", "slice_range")
     }
     tuples["normal_distances"] = tuple(document.get("normal_distances", ()))
+    matched = document.get("matched_ras_mm")
+    tuples["matched_ras_mm"] = None if matched is None else tuple(matched)
     tuples["contrasts"] = tuple(ContrastScore(**each) for each in document.get("contrasts", ()))
     place = _read_place(document.get("place"))
     return Finding(

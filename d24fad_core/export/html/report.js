@@ -55,6 +55,12 @@
   function writeWords() {
     byId("title").textContent = content.title;
     byId("headline").textContent = content.headline;
+    byId("summary").hidden = !content.summary.length;
+    for (const [question, answer] of content.summary) {
+      const entry = element("div");
+      entry.append(element("dt", question), element("dd", answer));
+      byId("summary").append(entry);
+    }
     byId("case-sentence").textContent = content.case_sentence;
     byId("threshold-sentence").textContent =
       `${content.threshold_sentence} ${view.note}`;
@@ -178,7 +184,7 @@
     byId("changes").hidden = false;
     byId("changes-sentence").textContent = content.change.sentence;
     const alone = content.normals.every((normal) => normal.prior);
-    byId("normal-label").textContent = `The same places in the prior${alone ? "" : " or a normal"}`;
+    byId("normal-label").textContent = `The same places in the prior${alone ? "" : " or a normal study"}`;
     for (const change of changes) {
       const row = element("tr");
       const first = element("td");
@@ -204,6 +210,7 @@
     if (finding.nearest_normal && !content.change) {
       const number = content.normals.findIndex((normal) => normal.name === finding.nearest_normal);
       if (number >= 0) showNormal(number);
+      byId("normal-note").textContent = number >= 0 ? "the one most like this study there" : `the one most like it there, ${finding.nearest_normal}, is not held in this page`;
     }
     moveTo(finding.fraction);
   }
@@ -346,7 +353,10 @@
       const from = normalView.scene.crosshairPos;
       if (Math.hypot(...[0, 1, 2].map((axis) => from[axis] - caseView.scene.crosshairPos[axis])) > 1e-6) moveTo([...from]);
     };
-    byId("normal-choice").addEventListener("change", (event) => showNormal(Number(event.target.value)));
+    byId("normal-choice").addEventListener("change", (event) => {
+      byId("normal-note").textContent = "";
+      showNormal(Number(event.target.value));
+    });
   }
 
   function showNormal(number) {
@@ -454,6 +464,7 @@
       pen.fillStyle = `rgb(${channels.join(",")})`;
       pen.fillRect(x, 0, 1, canvas.height);
     }
+    byId("legend-start").textContent = `Colour: ${content.heat}, 0 z`;
     byId("legend-end").textContent = `${view.maximum.toFixed(0)} z and more`;
   }
 
