@@ -23,7 +23,7 @@ from d24fad_core.io.own_results import RESULT_FILES
 from d24fad_core.places.region_map import read_region_map
 from d24fad_core.progress import silent
 from d24fad_core.support.support_set import SupportSet
-from d24fad_core.volumes.volume import Modality, Volume
+from d24fad_core.volumes.volume import Modality
 
 if TYPE_CHECKING:
     from d24fad_core.change.result import ChangeResult

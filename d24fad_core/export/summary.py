@@ -34,12 +34,11 @@ def summary_entries(result: AnomalyResult) -> list[tuple[str, str]]:
 
 def _what(result: AnomalyResult) -> str:
     threshold = f"{result.calibration.threshold:.1f} z"
-    unit = (
-        "z counts in standard deviations: 0 z is how much the normal studies differ from one "
-        "another on average."
-    )
+    unit = "z counts in standard deviations of how the normal studies differ from one another."
     if not result.findings:
-        return f"No region of this study differs from the normal ones by more than {threshold}. {unit}"
+        return (
+            f"No region of this study differs from the normal ones by more than {threshold}. {unit}"
+        )
     first, count = result.findings[0], len(result.findings)
     volume = sum(finding.volume_ml for finding in result.findings)
     if count == 1:
@@ -77,7 +76,9 @@ def _how_sure(result: AnomalyResult) -> str:
     sentences = []
     if result.warnings:
         reasons = count_text(len(result.warnings), "reason")
-        sentences.append(f"There {_is(len(result.warnings))} {reasons} to doubt this result, below.")
+        sentences.append(
+            f"There {_is(len(result.warnings))} {reasons} to doubt this result, below."
+        )
     rare = [f.rank for f, count in zip(result.findings, counts, strict=True) if count == 0]
     common = [f.rank for f, count in zip(result.findings, counts, strict=True) if count]
     if rare:

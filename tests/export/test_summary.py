@@ -24,7 +24,9 @@ def test_what_was_found_is_counted_and_measured() -> None:
     _, result = analysed()
     (finding,) = result.findings
     one = answers(result)["What was found"]
-    assert one.startswith("One region of this study differs from the normal ones by more than 3.0 z")
+    assert one.startswith(
+        "One region of this study differs from the normal ones by more than 3.0 z"
+    )
     assert f"at most {finding.peak_score:.1f} z" in one
     _, many = analysed(lesions=FOUR)
     first = many.findings[0]
@@ -74,8 +76,7 @@ def test_how_sure_is_said_in_words(
 ) -> None:
     _, result = analysed(lesions=FOUR)
     findings = [
-        replace(each, p_value=value)
-        for each, value in zip(result.findings, p_values, strict=True)
+        replace(each, p_value=value) for each, value in zip(result.findings, p_values, strict=True)
     ]
     sure = answers(with_findings(result, *findings))["How sure"]
     assert (rare is None) == ("rarer" not in sure) and (rare or "") in sure
