@@ -9,7 +9,7 @@ from d24fad_core.export.summary import summary_entries
 from d24fad_core.places.place import RegionShare, Side, place_of
 from tests.export.analysed_study import analysed
 
-FOUR = tuple(((4 + 5 * number, 9, 6), 8.0 - number) for number in range(4))
+FOUR = (((4, 4, 6), 8.0), ((19, 4, 6), 7.0), ((4, 23, 6), 6.0), ((19, 23, 6), 5.0))
 
 
 def answers(result: AnomalyResult) -> dict[str, str]:
