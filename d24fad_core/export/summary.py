@@ -34,7 +34,10 @@ def summary_entries(result: AnomalyResult) -> list[tuple[str, str]]:
 
 def _what(result: AnomalyResult) -> str:
     threshold = f"{result.calibration.threshold:.1f} z"
-    unit = "z counts in standard deviations of how the normal studies differ from one another."
+    unit = (
+        "z counts in standard deviations of how the normal studies differ from one another. "
+        "What differs less is not outlined: a lesion may reach further."
+    )
     if not result.findings:
         return (
             f"No region of this study differs from the normal ones by more than {threshold}. {unit}"

@@ -36,6 +36,9 @@
 
   const COLUMNS = [
     { key: "rank", label: "No.", of: (f) => f.rank },
+    ...(findings.some((f) => f.place) ? [{
+      key: "place", label: "Place", words: true, of: (f) => f.place_text, text: (f) => f.place_text || "–",
+    }] : []),
     { key: "volume", label: "Volume, ml", of: (f) => f.volume_ml, text: (f) => f.volume_text },
     { key: "peak", label: "Peak z", of: (f) => f.peak_score, text: (f) => f.peak_score.toFixed(1) },
     { key: "mean", label: "Mean z", of: (f) => f.mean_score, text: (f) => f.mean_score.toFixed(1) },
@@ -47,9 +50,6 @@
       key: "normals", label: "Normals as high", of: (f) => f.as_high ?? -1,
       text: (f) => f.as_high === null ? "–" : `${f.as_high} of ${content.calibration.normal_patients}`,
     },
-    ...(findings.some((f) => f.place) ? [{
-      key: "place", label: "Place", of: (f) => f.place_text, text: (f) => f.place_text || "–",
-    }] : []),
   ];
 
   function writeWords() {
@@ -90,7 +90,8 @@
 
   function writeNormals() {
     byId("compared").hidden = false;
-    byId("calibration").textContent = content.calibration.statement;
+    byId("calibration").textContent =
+      `Of the whole study, p is ${content.calibration.p_value.toFixed(3)}. ${content.calibration.statement}`;
     const own = content.calibration.normal_case_scores;
     content.provenance.supports.forEach((support, number) => {
       const row = element("tr");
@@ -108,7 +109,7 @@
     head.replaceChildren();
     for (const column of COLUMNS) {
       const sort = sortedBy.key !== column.key ? "none" : sortedBy.falling ? "descending" : "ascending";
-      const cell = element("th", null, { scope: "col", "aria-sort": sort });
+      const cell = element("th", null, { scope: "col", "aria-sort": sort, class: column.words ? "words" : "number" });
       const button = element("button", column.label, { type: "button" });
       button.addEventListener("click", () => {
         sortedBy = { key: column.key, falling: sortedBy.key === column.key ? !sortedBy.falling : !["rank", "place"].includes(column.key) };
@@ -139,7 +140,7 @@
     for (const finding of sortedFindings()) {
       const row = element("tr", null, { "data-rank": String(finding.rank) });
       COLUMNS.forEach((column, number) => {
-        const cell = element("td");
+        const cell = element("td", null, { class: column.words ? "words" : "number" });
         if (number === 0) {
           const button = element("button", String(finding.rank), { type: "button", "aria-label": `Show finding ${finding.rank}` });
           button.addEventListener("click", () => select(finding));
