@@ -37,7 +37,7 @@
   const COLUMNS = [
     { key: "rank", label: "No.", of: (f) => f.rank },
     ...(findings.some((f) => f.place) ? [{
-      key: "place", label: "Place", words: true, of: (f) => f.place_text, text: (f) => f.place_text || "–",
+      key: "place", label: "Place", words: true, of: (f) => f.place_text, text: (f) => f.place_text.replaceAll(" %", "\u00a0%") || "–",
     }] : []),
     { key: "volume", label: "Volume, ml", of: (f) => f.volume_ml, text: (f) => f.volume_text },
     { key: "peak", label: "Peak z", of: (f) => f.peak_score, text: (f) => f.peak_score.toFixed(1) },
