@@ -9,7 +9,7 @@ from d24fad_core.places.place import FindingPlace, RegionShare, Side
 def read_finding(document: dict[str, Any]) -> Finding:
     """A finding of a report; those of earlier versions know less of it."""
     first, last = document["bounding_box"]
-    tuples = {
+    tuples: dict[str, tuple[Any, ...] | None] = {
         name: tuple(document[name])
         for name in ("centroid_ras_mm", "peak_ras_mm", "peak_voxel", "slice_range")
     }
