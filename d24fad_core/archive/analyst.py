@@ -26,13 +26,11 @@ from d24fad_core.volumes.volume import Modality, Volume
 
 
 class ResultWriter(Protocol):
-    """Writes the files of a study's result; travels to worker processes.
+    """Writes the files of a study's result; travels to worker processes."""
 
-    Attributes:
-        pages: whether report.html is one of the files.
-    """
-
-    pages: bool
+    @property
+    def pages(self) -> bool:
+        """Whether report.html is one of the files."""
 
     def __call__(
         self,
