@@ -158,15 +158,15 @@ class Analyst:
             result = self._detector.detect(case, self._support, self._plan.options)
             result = with_places(result, case)
             result = replace(result, warnings=(*study.warnings, *result.warnings))
-            matched = self._matched(case, result)
+            normals = self._nearest(case, result)
         except D24FADError as error:
             seconds = time.perf_counter() - begin
             return StudyRow(study.identifier, study.entry, str(error), seconds)
         if self._plan.write is not None:
-            self._plan.write(study, query, with_matched_places(result, matched), matched)
+            self._plan.write(study, query, with_matched_places(result, normals), normals)
         return StudyRow.of(study.identifier, study.entry, result, time.perf_counter() - begin)
 
-    def _matched(self, case: Volume, result: AnomalyResult) -> list[MatchedNormal]:
+    def _nearest(self, case: Volume, result: AnomalyResult) -> list[MatchedNormal]:
         """The normals that a page shows beside the study."""
         if self._plan.write is None or not self._plan.write.pages:
             return []

@@ -43,18 +43,18 @@ def match_nearest(
     if not nearest:
         shares = [use.share for use in result.provenance.supports]
         nearest = [names[shares.index(max(shares))]]
-    matched = list(dict.fromkeys(nearest))[:MOST_NORMALS]
-    return [detector.match(query, normals[names.index(name)], support, options) for name in matched]
+    first = list(dict.fromkeys(nearest))[:MOST_NORMALS]
+    return [detector.match(query, normals[names.index(name)], support, options) for name in first]
 
 
-def with_matched_places(result: AnomalyResult, matched: Sequence[MatchedNormal]) -> AnomalyResult:
+def with_matched_places(result: AnomalyResult, normals: Sequence[MatchedNormal]) -> AnomalyResult:
     """Say of each finding where its peak lies in its nearest normal, as far as that was matched.
 
     Args:
         result: the analysis.
-        matched: normals laid on the study.
+        normals: some of them, laid on the study.
     """
-    by_name = {normal.study.name: normal for normal in matched}
+    by_name = {normal.study.name: normal for normal in normals}
 
     def placed(finding: Finding) -> Finding:
         normal = by_name.get(finding.nearest_normal or "")
