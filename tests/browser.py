@@ -9,6 +9,8 @@ import pytest
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 
+_PATIENCE_SECONDS = 180
+
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
 needs_browser = pytest.mark.skipif(
@@ -40,6 +42,9 @@ def headless_chromium(size: str = "1500,1200", reachable: str = "") -> Iterator[
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     running = Chrome(options=options, service=Service(DRIVER))
+    # A page that draws with software answers no script meanwhile; 30 s are not enough for one
+    # whose processor is shared.
+    running.set_script_timeout(_PATIENCE_SECONDS)
     try:
         yield running
     finally:

@@ -11,11 +11,14 @@ from pathlib import Path
 import nibabel as nib
 import pytest
 from PIL import Image
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.wait import WebDriverWait
 from sklearn.metrics import roc_auc_score
 
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.simulation import Role
 from tests.bids.dataset_of_heads import write_dataset, write_head
+from tests.browser import headless_chromium, needs_browser
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -25,6 +28,9 @@ DOCUMENTS = sorted(
         ROOT / "D24FADSlicer" / "README.md",
     ]
 )
+
+SCREENSHOT = ROOT / "Resources" / "screenshots" / "report.png"
+PATIENCE_SECONDS = 180
 
 ELSEWHERE = {
     "make demo": "test_the_demo_does_the_main_job below",
@@ -85,33 +91,61 @@ def write_bids_dataset(folder: Path) -> None:
         write_head(root, f"sub-c{number}_T1w", Role.SUPPORT, number)
 
 
-@pytest.mark.slow
-def test_the_commands_of_the_readme_run_in_order(tmp_path: Path) -> None:
-    write_bids_dataset(tmp_path)
+@pytest.fixture(scope="module")
+def readers_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where a reader has run every command of the README, in order."""
+    folder = tmp_path_factory.mktemp("reader")
+    write_bids_dataset(folder)
     ran = 0
     for language, text in steps():
         if text in ELSEWHERE:
             continue
         command = [sys.executable, "-c", text] if language == "python" else ["sh", "-c", text]
         run = subprocess.run(
-            command, cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True
+            command, cwd=folder, env=environment(folder), capture_output=True, text=True
         )
         assert run.returncode == 0, f"{text}\n{run.stdout}\n{run.stderr}"
         ran += 1
     assert ran >= 6
+    return folder
 
+
+@pytest.mark.slow
+def test_the_commands_of_the_readme_run_in_order(readers_folder: Path) -> None:
     promised = re.findall(r"^\| `([\w.]+)` \|", README, re.MULTILINE)
     assert len(promised) == 7
     for folder in ("result", "result-own", "result-python"):
-        assert sorted(path.name for path in (tmp_path / folder).iterdir()) == sorted(promised)
-    methods = json.loads((tmp_path / "figures.json").read_text())["methods"]
+        written = (path.name for path in (readers_folder / folder).iterdir())
+        assert sorted(written) == sorted(promised)
+    methods = json.loads((readers_folder / "figures.json").read_text())["methods"]
     assert methods["default"]["voxel_auroc"] > 0.85
     assert "nearest_neighbour" in methods
 
-    table = (tmp_path / "derivatives" / "group_desc-anomaly_scans.tsv").read_text()
+    table = (readers_folder / "derivatives" / "group_desc-anomaly_scans.tsv").read_text()
     header, *rows = (line.split("\t") for line in table.splitlines())
     assert [row[header.index("participant_id")] for row in rows] == ["sub-p1"]
     assert int(rows[0][header.index("findings")]) >= 1
+
+
+def show_page(page: Path, picture: Path) -> None:
+    """Open the page of a result as its reader does, and take a picture of it."""
+    with headless_chromium("1500,1300") as browser:
+        browser.get(page.as_uri())
+        WebDriverWait(browser, PATIENCE_SECONDS).until(
+            lambda it: it.execute_script("return document.documentElement.dataset.ready") == "yes"
+        )
+        questions = [each.text for each in browser.find_elements(By.CSS_SELECTOR, "#summary dt")]
+        assert questions == ["What was found", "Where", "How sure", "Compared with"]
+        where = browser.find_elements(By.CSS_SELECTOR, "#summary dd")[1].text
+        assert "Finding 1: " in where and "no name known" not in where
+        assert browser.find_element(By.CSS_SELECTOR, ".use").text == RESEARCH_USE_ONLY
+        browser.save_screenshot(str(picture))
+
+
+@pytest.mark.slow
+@needs_browser
+def test_the_readme_shows_the_page_that_its_commands_write(readers_folder: Path) -> None:
+    show_page(readers_folder / "result" / "report.html", SCREENSHOT)
 
 
 @pytest.mark.slow

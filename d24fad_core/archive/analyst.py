@@ -9,15 +9,17 @@ from typing import Protocol
 from d24fad_core.archive.study_row import StudyRow
 from d24fad_core.archive.worklist import ListedStudy
 from d24fad_core.detection.detector import Detector
+from d24fad_core.detection.nearest_normals import match_nearest, with_matched_places
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.detection.placing import with_places
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.errors import D24FADError
 from d24fad_core.export import write_result
-from d24fad_core.io.known_studies import KnownStudies
+from d24fad_core.io.known_studies import KnownStudies, StudySource
 from d24fad_core.io.reading import read_volume
 from d24fad_core.masking.choice import BrainMask
 from d24fad_core.masking.study_masks import StudyMasks
+from d24fad_core.support.matched_normal import MatchedNormal
 from d24fad_core.support.support_set import SupportSet
 from d24fad_core.volumes.reduction import LARGEST_WHOLE_SCAN
 from d24fad_core.volumes.volume import Modality, Volume
@@ -26,8 +28,18 @@ from d24fad_core.volumes.volume import Modality, Volume
 class ResultWriter(Protocol):
     """Writes the files of a study's result; travels to worker processes."""
 
-    def __call__(self, study: ListedStudy, query: Volume, result: AnomalyResult) -> None:
-        """Write them, whole or not at all."""
+    @property
+    def pages(self) -> bool:
+        """Whether report.html is one of the files."""
+
+    def __call__(
+        self,
+        study: ListedStudy,
+        query: Volume,
+        result: AnomalyResult,
+        normals: Sequence[MatchedNormal],
+    ) -> None:
+        """Write them, whole or not at all; pages show the normals beside the study."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +54,16 @@ class FolderWriter:
     folder: Path
     pages: bool = True
 
-    def __call__(self, study: ListedStudy, query: Volume, result: AnomalyResult) -> None:
+    def __call__(
+        self,
+        study: ListedStudy,
+        query: Volume,
+        result: AnomalyResult,
+        normals: Sequence[MatchedNormal],
+    ) -> None:
         """Write them."""
-        write_result(query, result, self.folder / study.identifier, page=self.pages)
+        folder = self.folder / study.identifier
+        write_result(query, result, folder, page=self.pages, normals=normals)
 
 
 @dataclass(frozen=True)
@@ -91,7 +110,9 @@ class AnalystPlan:
         studies = masks.mask_normals(studies)
         support = detector.prepare_support(studies, self.options)
         brains = masks.show_brains(studies)
-        return Analyst(self, detector, support, lambda case: masks.mask_case(case, brains=brains))
+        return Analyst(
+            self, detector, studies, support, lambda case: masks.mask_case(case, brains=brains)
+        )
 
 
 class Analyst:
@@ -100,6 +121,7 @@ class Analyst:
     Args:
         plan: what was asked for.
         detector: the loaded model.
+        normals: the studies of the support.
         support: prepared with the plan's options.
         mask: restricts a study as the normals are.
     """
@@ -108,11 +130,13 @@ class Analyst:
         self,
         plan: AnalystPlan,
         detector: Detector,
+        normals: Sequence[StudySource],
         support: SupportSet,
         mask: Callable[[Volume], Volume],
     ) -> None:
         self._plan = plan
         self._detector = detector
+        self._normals = normals
         self._support = support
         self._mask = mask
 
@@ -134,9 +158,18 @@ class Analyst:
             result = self._detector.detect(case, self._support, self._plan.options)
             result = with_places(result, case)
             result = replace(result, warnings=(*study.warnings, *result.warnings))
+            normals = self._nearest(case, result)
         except D24FADError as error:
             seconds = time.perf_counter() - begin
             return StudyRow(study.identifier, study.entry, str(error), seconds)
         if self._plan.write is not None:
-            self._plan.write(study, query, result)
+            self._plan.write(study, query, with_matched_places(result, normals), normals)
         return StudyRow.of(study.identifier, study.entry, result, time.perf_counter() - begin)
+
+    def _nearest(self, case: Volume, result: AnomalyResult) -> list[MatchedNormal]:
+        """The normals that a page shows beside the study."""
+        if self._plan.write is None or not self._plan.write.pages:
+            return []
+        return match_nearest(
+            self._detector, case, self._normals, self._support, result, self._plan.options
+        )

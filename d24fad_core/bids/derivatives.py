@@ -22,6 +22,7 @@ from d24fad_core.export import write_heatmap, write_mask, write_overlay, write_r
 from d24fad_core.export.html import write_html
 from d24fad_core.files import whole_file, write_text
 from d24fad_core.io.reading import study_name
+from d24fad_core.support.matched_normal import MatchedNormal
 from d24fad_core.volumes.volume import Volume
 
 DESCRIPTION = "anomaly"
@@ -143,7 +144,13 @@ class DerivativeWriter:
     out: Path
     pages: bool = True
 
-    def __call__(self, study: ListedStudy, query: Volume, result: AnomalyResult) -> None:
+    def __call__(
+        self,
+        study: ListedStudy,
+        query: Volume,
+        result: AnomalyResult,
+        normals: Sequence[MatchedNormal],
+    ) -> None:
         """Write them; they take their names together, the report last."""
 
         def place(suffix: str, extension: str) -> Path:
@@ -166,7 +173,7 @@ class DerivativeWriter:
             write_overlay(query, result, picture)
             if self.pages:
                 page = together.enter_context(whole_file(place("report", ".html")))
-                write_html(query, result, page)
+                write_html(query, result, page, normals)
 
 
 class DerivativeRows:

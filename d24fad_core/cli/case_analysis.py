@@ -12,6 +12,7 @@ from d24fad_core.cli.messages import Telling, progress_bar, spoken_warnings
 from d24fad_core.cli.prior import PriorStudy, changes_of_case
 from d24fad_core.cli.studies import OpenSupport, open_support, read_study
 from d24fad_core.detection.detector import Detector
+from d24fad_core.detection.nearest_normals import match_nearest, with_matched_places
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.detection.placing import with_places
 from d24fad_core.detection.result import AnomalyResult
@@ -21,14 +22,11 @@ from d24fad_core.io.known_studies import StudySource
 from d24fad_core.io.own_results import RESULT_FILES
 from d24fad_core.places.region_map import read_region_map
 from d24fad_core.progress import silent
-from d24fad_core.support.matched_normal import MatchedNormal
 from d24fad_core.support.support_set import SupportSet
-from d24fad_core.volumes.volume import Modality, Volume
+from d24fad_core.volumes.volume import Modality
 
 if TYPE_CHECKING:
     from d24fad_core.change.result import ChangeResult
-
-_NORMALS_SHOWN = 2
 
 
 @dataclass(frozen=True)
@@ -147,10 +145,11 @@ class CaseAnalysis:
             result = with_places(result, case, region_map)
             progress("writing", 1.0)
             normals = (
-                nearest_normals(detector, case, studies, support, result, options)
+                match_nearest(detector, case, studies, support, result, options)
                 if choices.page
                 else []
             )
+            result = with_matched_places(result, normals)
             change = (
                 None
                 if choices.prior is None
@@ -183,23 +182,3 @@ def _written(out: Path) -> set[tuple[str, int]]:
     """The results in a folder, and when each was written."""
     files = (out / name for name in RESULT_FILES)
     return {(file.name, file.stat().st_mtime_ns) for file in files if file.is_file()}
-
-
-def nearest_normals(
-    detector: Detector,
-    query: Volume,
-    studies: Sequence[StudySource],
-    support: SupportSet,
-    result: AnomalyResult,
-    options: DetectionOptions,
-) -> list[MatchedNormal]:
-    """The normals that are most like the first findings, laid on the study."""
-    names = [study.name for study in studies]
-    nearest = [finding.nearest_normal for finding in result.findings if finding.nearest_normal]
-    if not nearest:
-        shares = [use.share for use in result.provenance.supports]
-        nearest = [names[shares.index(max(shares))]]
-    names_shown = list(dict.fromkeys(nearest))[:_NORMALS_SHOWN]
-    return [
-        detector.match(query, studies[names.index(name)], support, options) for name in names_shown
-    ]

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from d24fad_core.detection.result import AnomalyResult
     from d24fad_core.export import WrittenFiles
     from d24fad_core.io.known_studies import StudySource
-    from d24fad_core.support.matched_normal import MatchedNormal
 
 
 @dataclass(frozen=True)
@@ -51,12 +50,10 @@ class ContrastCommands:
 
     Attributes:
         load: loads the detector.
-        nearest: chooses the normals that the page shows.
         show: prints the result.
     """
 
     load: "Callable[[], Detector]"
-    nearest: "Callable[..., list[MatchedNormal]]"
     show: "Callable[[AnomalyResult, WrittenFiles, None], None]"
 
 
@@ -135,6 +132,7 @@ def detect_contrasts(
     from d24fad_core.contrasts.detection import ContrastDetector
     from d24fad_core.contrasts.folders import case_name
     from d24fad_core.contrasts.person import usable_scans
+    from d24fad_core.detection.nearest_normals import match_nearest, with_matched_places
     from d24fad_core.detection.placing import with_places
     from d24fad_core.export import report_document, write_result
     from d24fad_core.export.report import report_text
@@ -161,10 +159,11 @@ def detect_contrasts(
         result = with_places(result, case[reference])
         studies = [person.scans[reference] for person in people]
         normals = (
-            commands.nearest(detector, case[reference], studies, support.sets[0], result, options)
+            match_nearest(detector, case[reference], studies, support.sets[0], result, options)
             if html
             else []
         )
+        result = with_matched_places(result, normals)
     files = write_result(query, result, out, page=html, normals=normals)
     for warning in result.warnings:
         warn(str(warning))

@@ -170,7 +170,7 @@ def detect(
         detect_changes(earlier, images[0], out, kept, telling, outputs)
         return
     # PyTorch takes seconds to import; `--help`, wrong options and paths need not wait for it.
-    from d24fad_core.cli.case_analysis import CaseAnalysis, CaseChoices, nearest_normals
+    from d24fad_core.cli.case_analysis import CaseAnalysis, CaseChoices
     from d24fad_core.cli.findings_text import show_result
     from d24fad_core.detection.detector import Detector
     from d24fad_core.detection.options import DetectionOptions
@@ -213,7 +213,7 @@ def detect(
             choices.options,
             out,
             kept,
-            ContrastCommands(load_detector, nearest_normals, show_result),
+            ContrastCommands(load_detector, show_result),
             telling,
             html=html,
             quiet=quiet,

@@ -46,6 +46,8 @@ class Finding:
         normal_distances: mean distance over the finding to each support study, in their order, in
             a unit that only compares them with each other; empty where it is not known.
         nearest_normal: name of the support study at the smallest distance.
+        matched_ras_mm: where the peak lies in that normal, RAS, mm of the normal; None where it was
+            not laid on the study.
         place: names of where it is; None where they are not known.
         contrasts: how it scores in each contrast; empty where the study has only one.
     """
@@ -62,6 +64,7 @@ class Finding:
     p_value: float | None = None
     normal_distances: tuple[float, ...] = ()
     nearest_normal: str | None = None
+    matched_ras_mm: tuple[float, float, float] | None = None
     place: FindingPlace | None = None
     contrasts: tuple[ContrastScore, ...] = ()
 

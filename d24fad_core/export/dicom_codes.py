@@ -6,12 +6,13 @@ from pydicom.sr.coding import Code
 
 from d24fad_core import __version__
 from d24fad_core.change.result import ChangeKind
-from d24fad_core.detection.result import Provenance
+from d24fad_core.detection.result import Provenance, SupportUse
 from d24fad_core.places.atlas import ATLAS_NAME, BrainRegion
 from d24fad_core.places.place import FindingPlace, Side
 from d24fad_core.volumes.volume import Modality
 
 PRIVATE_SCHEME = "99D24FAD"
+_CODE_LENGTH = 16  # of a short string (PS3.5)
 
 ABNORMAL_STRUCTURE = codes.SCT.MorphologicallyAbnormalStructure
 LESION = codes.SCT.Lesion
@@ -31,6 +32,7 @@ BASAL_GANGLIA = Code("D24-7", PRIVATE_SCHEME, "Basal ganglia")
 CHANGE_COUNT = Code("D24-8", PRIVATE_SCHEME, "Number of changes since the prior")
 LIKENESS = Code("D24-9", PRIVATE_SCHEME, "Likeness of study and prior")
 CHANGE_SCORE = Code("D24-10", PRIVATE_SCHEME, "Peak score of change")
+NEAREST_NORMAL = Code("D24-11", PRIVATE_SCHEME, "Normal study that is most like this finding")
 
 # Context group 6134 (difference description), and for what is new 6002, for what is gone 241.
 CHANGE_CODES = {
@@ -71,6 +73,20 @@ LATERALITY = {
 def region_code(place: FindingPlace) -> Code | None:
     """The code of a place's region; None where the map is not of the average brain."""
     return _REGIONS[BrainRegion(place.region)] if place.atlas == ATLAS_NAME else None
+
+
+def normal_code(use: SupportUse) -> Code:
+    """A normal study by its content: its name may be that of a person."""
+    return Code(use.content_hash[:_CODE_LENGTH], PRIVATE_SCHEME, f"Normal {use.content_hash[:12]}")
+
+
+def distance_code(use: SupportUse) -> Code:
+    """The distance between a finding and a normal study."""
+    return Code(
+        f"D-{use.content_hash[: _CODE_LENGTH - 2]}",
+        PRIVATE_SCHEME,
+        f"Distance to normal {use.content_hash[:12]}",
+    )
 
 
 def procedure(modality: Modality) -> Code:

@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
 from d24fad_core import RESEARCH_USE_ONLY, __version__
-from d24fad_core.detection.result import AnomalyResult, Provenance
+from d24fad_core.detection.result import AnomalyResult, Finding, Provenance
 from d24fad_core.export.dicom_codes import (
     CASE_SCORE,
     FINDING_COUNT,
@@ -17,10 +17,13 @@ from d24fad_core.export.dicom_codes import (
     LESION,
     MEAN_SCORE,
     MILLILITRE,
+    NEAREST_NORMAL,
     NO_UNITS,
     P_VALUE,
     PEAK_SCORE,
     VOLUME,
+    distance_code,
+    normal_code,
     region_code,
 )
 from d24fad_core.export.dicom_measurement_report import (
@@ -54,14 +57,13 @@ def findings_report(source: DicomSource, result: AnomalyResult, segmentation: Da
             source,
             result,
             segmentation,
-            f.rank,
-            f.volume_ml,
-            f.peak_score,
-            f.mean_score,
-            f.p_value,
-            f.place,
+            finding.rank,
+            finding.volume_ml,
+            finding.peak_score,
+            finding.mean_score,
+            finding,
         )
-        for f in result.findings
+        for finding in result.findings
     ]
     return measurement_report(
         source,
@@ -142,23 +144,43 @@ def _region(
     volume_ml: float,
     peak_score: float,
     mean_score: float,
-    p_value: float | None = None,
-    place: FindingPlace | None = None,
+    finding: Finding | None = None,
 ) -> hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations:
-    """Volume and scores of a segment."""
+    """Volume and scores of a segment, and what else is known of it as a finding."""
     return hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=segment_tracking(segmentation, number),
         referenced_segment=segment_reference(source, segmentation, number),
         finding_type=LESION,
         algorithm_id=_algorithm(result.provenance),
-        finding_sites=_sites(place),
+        finding_sites=None if finding is None else _sites(finding.place),
         measurements=[
             measurement(VOLUME, volume_ml, MILLILITRE),
             measurement(PEAK_SCORE, peak_score, NO_UNITS),
             measurement(MEAN_SCORE, mean_score, NO_UNITS),
-            *([] if p_value is None else [measurement(P_VALUE, p_value, NO_UNITS)]),
+            *([] if finding is None else _rarity(finding, result.provenance)),
         ],
+        qualitative_evaluations=None if finding is None else _nearest(finding, result.provenance),
     )
+
+
+def _rarity(finding: Finding, provenance: Provenance) -> list[hd.sr.Measurement]:
+    """The p-value, and the distance to each normal."""
+    p_value = finding.p_value
+    measurements = [] if p_value is None else [measurement(P_VALUE, p_value, NO_UNITS)]
+    if finding.normal_distances:
+        measurements += [
+            measurement(distance_code(use), distance, NO_UNITS)
+            for use, distance in zip(provenance.supports, finding.normal_distances, strict=True)
+        ]
+    return measurements
+
+
+def _nearest(finding: Finding, provenance: Provenance) -> list[hd.sr.QualitativeEvaluation] | None:
+    """The normal that is most like the study there; None where it is not known."""
+    if not finding.normal_distances:
+        return None
+    use = provenance.supports[finding.normal_distances.index(min(finding.normal_distances))]
+    return [hd.sr.QualitativeEvaluation(name=NEAREST_NORMAL, value=normal_code(use))]
 
 
 def _sites(place: FindingPlace | None) -> list[hd.sr.FindingSite] | None:

@@ -12,24 +12,27 @@ from d24fad_core.files import write_text
 from d24fad_core.places.place import FindingPlace
 
 _POINTS = ("centroid", "peak")
+_SIDES = ("right", "anterior", "superior")
 COLUMNS = (
     "study",
     "rank",
     "volume_ml",
     "peak_z",
     "mean_z",
-    *(f"{point}_{side}_mm" for point in _POINTS for side in ("right", "anterior", "superior")),
+    *(f"{point}_{side}_mm" for point in _POINTS for side in _SIDES),
     *(f"peak_voxel_{axis}" for axis in "ijk"),
     "first_slice",
     "last_slice",
     "p_value",
     "nearest_normal",
+    *(f"matched_{side}_mm" for side in _SIDES),
     "side",
     "region",
     "place",
     "notice",
 )
-"""The columns; places are RAS, so negative where the patient's left, back or feet are."""
+"""The columns; places are RAS, so negative where the patient's left, back or feet are; the
+matched one is of the nearest normal."""
 
 CONTRAST_COLUMN = "carried_by"
 """One more, before the notice, where several contrasts were fused."""
@@ -68,6 +71,11 @@ def write_findings(result: AnomalyResult, path: Path) -> None:
                 *finding.slice_range,
                 "" if finding.p_value is None else f"{finding.p_value:.3f}",
                 finding.nearest_normal or "",
+                *(
+                    ("", "", "")
+                    if finding.matched_ras_mm is None
+                    else (f"{place:.1f}" for place in finding.matched_ras_mm)
+                ),
                 *place_cells(finding.place),
                 *((finding.carried_by,) if result.contrasts else ()),
                 RESEARCH_USE_ONLY,

@@ -5,7 +5,7 @@ from typing import Any
 from d24fad_core.change.result import ChangeKind
 from d24fad_core.detection.result import WarningCode
 
-SCHEMA_VERSION = "1.3"
+SCHEMA_VERSION = "1.4"
 """Grows in its second part when fields are added, in its first when fields change or go."""
 
 _Schema = dict[str, Any]
@@ -66,6 +66,7 @@ _FINDING = _record(
     p_value={"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 1},
     normal_distances=_list({"type": "number", "minimum": 0}),
     nearest_normal={"type": ["string", "null"]},
+    matched_ras_mm={"anyOf": [{"type": "null"}, _list(_NUMBER, 3)]},
     place={"anyOf": [{"type": "null"}, _PLACE]},
     contrasts=_list(_record(contrast=_TEXT, peak_score=_NUMBER, mean_score=_NUMBER)),
 )

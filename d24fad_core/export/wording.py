@@ -77,8 +77,26 @@ def finding_sentences(finding: Finding, calibration: CalibrationSummary) -> list
     if finding.contrasts:
         sentences.append(contrast_sentence(finding))
     if finding.nearest_normal is not None:
-        sentences.append(f"Here the study is most like {finding.nearest_normal}.")
+        sentences.append(nearest_sentence(finding))
     return sentences
+
+
+def nearest_sentence(finding: Finding) -> str:
+    """Which normal is most like the study at a finding, and where in it."""
+    sentence = f"Here the study is most like {finding.nearest_normal}"
+    if finding.matched_ras_mm is None:
+        return f"{sentence}."
+    return f"{sentence}, there at {position_text(finding.matched_ras_mm)} of its own scan."
+
+
+def position_text(ras_mm: Sequence[float]) -> str:
+    """A place of the body, `"L 24, A 11, S 46 mm"`."""
+    letters = ("RL", "AP", "SI")
+    parts = (
+        f"{pair[0] if value >= 0 else pair[1]} {abs(value):.0f}"
+        for pair, value in zip(letters, ras_mm, strict=True)
+    )
+    return f"{', '.join(parts)} mm"
 
 
 def contrast_sentence(finding: Finding) -> str:

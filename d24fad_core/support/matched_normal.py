@@ -22,6 +22,12 @@ class MatchedNormal:
     study: Volume
     from_case: sitk.Transform
 
+    def place_of(self, place: tuple[float, float, float]) -> tuple[float, float, float]:
+        """Where a place of the case lies in the normal, both RAS mm."""
+        right, anterior, superior = place
+        left, posterior, upper = self.from_case.TransformPoint((-right, -anterior, superior))
+        return -left, -posterior, upper
+
     def sampled(
         self, shape: tuple[int, int, int], affine: NDArray[np.float64], outside: float
     ) -> NDArray[np.float32]:

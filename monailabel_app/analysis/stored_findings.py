@@ -9,11 +9,13 @@ from d24fad_core.places.place import FindingPlace, RegionShare, Side
 def read_finding(document: dict[str, Any]) -> Finding:
     """A finding of a report; those of earlier versions know less of it."""
     first, last = document["bounding_box"]
-    tuples = {
+    tuples: dict[str, tuple[Any, ...] | None] = {
         name: tuple(document[name])
         for name in ("centroid_ras_mm", "peak_ras_mm", "peak_voxel", "slice_range")
     }
     tuples["normal_distances"] = tuple(document.get("normal_distances", ()))
+    matched = document.get("matched_ras_mm")
+    tuples["matched_ras_mm"] = None if matched is None else tuple(matched)
     tuples["contrasts"] = tuple(ContrastScore(**each) for each in document.get("contrasts", ()))
     place = _read_place(document.get("place"))
     return Finding(

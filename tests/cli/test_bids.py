@@ -84,6 +84,8 @@ def test_results_are_named_by_the_standard(raw: Path, derivative: Path) -> None:
             }
             source = nib.load(raw / f"sub-{label}/ses-{session}/anat/{stem}_T1w.nii.gz")
             assert nib.load(folder / f"{stem}_desc-anomaly_mask.nii.gz").shape == source.shape
+            page = (folder / f"{stem}_desc-anomaly_report.html").read_text(encoding="utf-8")
+            assert 'id="normal-0"' in page
             report = json.loads((folder / f"{stem}_desc-anomaly_report.json").read_text())
             rows = read_table(folder / f"{stem}_desc-anomaly_dseg.tsv")
             assert [int(row["index"]) for row in rows] == [

@@ -1,6 +1,7 @@
 """`d24fad detect --dicom`: objects beside the files, and into an archive."""
 
 import json
+from io import BytesIO
 from pathlib import Path
 
 import highdicom as hd
@@ -9,6 +10,8 @@ import numpy as np
 import pydicom
 import pytest
 import requests
+from PIL import Image
+from pydicom.uid import SecondaryCaptureImageStorage
 from typer.testing import CliRunner, Result
 
 from d24fad_core.cli import app
@@ -132,14 +135,22 @@ def test_an_archive_takes_all_objects_and_gives_them_back(series: Path, tmp_path
         run = detect(series, "--stow", orthanc.dicomweb)
         assert run.exit_code == 0, run.output
         stored = requests.get(f"{orthanc.url}/instances", timeout=30).json()
-        found = {}
+        found, colourful = {}, 0
         for identifier in stored:
             answer = requests.get(f"{orthanc.url}/instances/{identifier}/file", timeout=30)
             (tmp_path / "back.dcm").write_bytes(answer.content)
             back = pydicom.dcmread(tmp_path / "back.dcm")
             found[str(back.SOPInstanceUID)] = str(back.SOPClassUID)
+            if back.SOPClassUID == SecondaryCaptureImageStorage:
+                # What a viewer shows that knows nothing but pictures.
+                preview = f"{orthanc.url}/instances/{identifier}/preview"
+                png = requests.get(preview, timeout=30).content
+                shown = np.asarray(Image.open(BytesIO(png)).convert("RGB"))
+                np.testing.assert_array_equal(shown, back.pixel_array)
+                colourful += int(np.ptp(shown.astype(int), axis=-1).max() > 60)
         sent = [pydicom.dcmread(path) for path in (series / "out" / "dicom").rglob("*.dcm")]
         assert found == {str(each.SOPInstanceUID): str(each.SOPClassUID) for each in sent}
         assert len(found) == 3 + 12
+        assert colourful >= 3  # the slices of the lesion
     finally:
         orthanc.stop()

@@ -41,6 +41,8 @@ def test_an_archive_ends_as_a_table(studies: Path, untrained: Path) -> None:
         "findings.nii.gz",
         "findings.csv",
     }
+    # The page shows the nearest normal beside the study.
+    assert 'id="normal-0"' in (results / "report.html").read_text(encoding="utf-8")
     overview = (studies / "out" / "index.html").read_text(encoding="utf-8")
     assert f"results/{results.name}/report.html" in overview
     assert overview.index(">case.nii.gz<") < overview.index(">missing.nii.gz<")

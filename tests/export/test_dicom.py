@@ -19,6 +19,7 @@ from d24fad_core.export.dicom_parametric_map import heatmap_parametric_map
 from d24fad_core.export.dicom_report import findings_report, reviewed_report
 from d24fad_core.export.dicom_segmentation import findings_segmentation, reviewed_segmentation
 from d24fad_core.export.dicom_source import DicomSource, read_source
+from d24fad_core.files import hash_bytes
 from d24fad_core.io.reading import read_volume
 from d24fad_core.places.atlas import ATLAS_NAME, BrainRegion
 from d24fad_core.places.place import RegionShare, Side, place_of
@@ -210,6 +211,32 @@ def test_the_report_measures_each_finding(tmp_path: Path) -> None:
     values = {m.name.meaning: m.value for m in case.get_measurements()}
     assert values["Number of findings"] == 2
     assert values["Case anomaly score"] == pytest.approx(result.case_score, rel=1e-4)
+
+
+def test_the_report_names_the_nearest_normal_by_its_content_and_no_person(tmp_path: Path) -> None:
+    source, result = series(tmp_path / "series", np.diag([1.0, 1.0, 3.0, 1.0]))
+    first, *others = result.findings
+    near = replace(first, normal_distances=(0.3, 0.2, 0.5, 0.4), nearest_normal="normal-1")
+    hashes = [hash_bytes(bytes([number])) for number in range(4)]
+    uses = tuple(
+        replace(use, content_hash=each)
+        for use, each in zip(result.provenance.supports, hashes, strict=True)
+    )
+    provenance = replace(result.provenance, supports=uses)
+    known = replace(result, findings=(near, *others), provenance=provenance)
+    segmentation = findings_segmentation(source, known)
+    report = findings_report(source, known, segmentation)
+    assert "normal-1" not in str(report)
+    content = hd.sr.ComprehensiveSR.from_dataset(read_back(report, tmp_path / "sr.dcm")).content
+    group, other = content.get_volumetric_roi_measurement_groups()
+    assert other.get_qualitative_evaluations() == []
+    (nearest,) = group.get_qualitative_evaluations()
+    assert nearest.value.value == hashes[1][:16]
+    values = {m.name.meaning: m.value for m in group.get_measurements()}
+    distances = [values[f"Distance to normal {each[:12]}"] for each in hashes]
+    assert distances == pytest.approx(near.normal_distances)
+    if shutil.which("dciodvfy"):
+        assert errors(tmp_path / "sr.dcm") == []
 
 
 @pytest.mark.parametrize("certain", [True, False])

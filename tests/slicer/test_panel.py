@@ -1024,6 +1024,28 @@ def test_compare_shows_the_matched_place_and_goes_back(driver: Driver, server: A
     assert driver.ui.comparisonLabel.text == ""
 
 
+def test_compare_shows_the_normal_that_is_most_like_the_selected_finding(
+    driver: Driver, server: Any
+) -> None:
+    server.nearest = {1: "normal_1", 2: "normal_0"}
+    driver.connect()
+    driver.load()
+    driver.analyse()
+    driver.ui.compareButton.checked = True
+
+    def shows(name: str) -> bool:
+        shown = driver.panel.comparison.shown
+        return shown is not None and shown.support.GetName() == name
+
+    for row, name in ((0, "normal_1"), (1, "normal_0"), (0, "normal_1")):
+        driver.ui.findingsTable.selectRow(row)
+        driver.until(lambda name=name: shows(name))
+        assert f"{name} (weight 50%)" in driver.ui.comparisonLabel.text
+        assert driver.ui.compareButton.checked
+    driver.ui.compareButton.checked = False
+    assert driver.panel.comparison.shown is None
+
+
 def test_compare_says_what_each_view_shows_in_like_grey_levels(driver: Driver, server: Any) -> None:
     import slicer
 

@@ -404,6 +404,32 @@ def test_a_result_is_read_with_its_warnings() -> None:
     assert Analysis.read({"id": "r", "image": "case", "report": report}).warnings == ()
 
 
+def test_beside_a_finding_its_nearest_normal_is_shown_else_the_one_with_the_highest_share() -> None:
+    finding = {"volume_ml": 1.0, "peak_score": 5.0, "peak_ras_mm": [0, 0, 0], "slice_range": [1, 1]}
+    supports = [
+        {"name": name, "content_hash": name, "share": share}
+        for name, share in (("a", 0.2), ("b", 0.5), ("c", 0.3))
+    ]
+    report: dict[str, Any] = {
+        "case_score": 1.0,
+        "slice_axis": 2,
+        "calibration": {"threshold": 4.0},
+        "geometry": {"affine": np.eye(4).tolist(), "shape": [4, 4, 4]},
+        "findings": [
+            {**finding, "rank": 1, "nearest_normal": "c"},
+            {**finding, "rank": 2, "nearest_normal": None},
+            {**finding, "rank": 3},
+        ],
+        "provenance": {"supports": supports},
+    }
+    document = {"id": "r", "image": "case", "report": report}
+    analysis = Analysis.read(document)
+    names = [share and share.name for share in map(analysis.normal_for, (1, 2, 3, None))]
+    assert names == ["c", "b", "b", "b"]
+    report["provenance"] = {}
+    assert Analysis.read(document).normal_for(1) is None
+
+
 def test_a_result_is_read_with_what_changed_since_a_prior() -> None:
     report: dict[str, Any] = {
         "case_score": 1.0,

@@ -36,6 +36,7 @@ def change_page_content(
         "title": case.name,
         "headline": f"{count_text(len(change.changes), 'change').capitalize()} since "
         f"{change.use.name}",
+        "summary": [],
         "case_sentence": f"Likeness of study and prior once they lie on each other: "
         f"{change.use.likeness:.2f}, where 1 is the same scan. No normal study was compared, so "
         "nothing is said of what was there at both times.",
@@ -44,6 +45,7 @@ def change_page_content(
         "and retest that the pair itself shows. Heat is the strength of the change, whether the "
         "study is brighter or darker than the prior.",
         "region": "change",
+        "heat": "change since the prior",
         "outlines_sentence": "Changes, their outlines and the table stay as they are.",
         "files": "changes.png and change.nii.gz",
         "findings": None,

@@ -20,6 +20,7 @@ from d24fad_core.export.html.shown_map import ShownMap
 from d24fad_core.export.html.view_grid import ViewGrid
 from d24fad_core.export.html.view_volumes import ViewVolumes
 from d24fad_core.export.report import report_document
+from d24fad_core.export.summary import summary_entries
 from d24fad_core.export.wording import (
     as_high_count,
     case_sentence,
@@ -73,11 +74,13 @@ def page_content(
         "notice": RESEARCH_USE_ONLY,
         "title": result.provenance.query_name,
         "headline": count_text(len(result.findings), "finding").capitalize(),
+        "summary": summary_entries(result),
         "case_sentence": case_sentence(result),
         "threshold_sentence": threshold_sentence(result.calibration, from_calibration=not by_hand)
         + " One z is one standard deviation of what the normals show when each is compared with "
         "the others.",
         "region": "finding",
+        "heat": "difference from the normals",
         "outlines_sentence": "Findings, their outlines and the table stay those above "
         f"{shown.threshold:.1f} z, the threshold of the analysis.",
         "files": "overlay.png and heatmap.nii.gz",

@@ -36,6 +36,9 @@
 
   const COLUMNS = [
     { key: "rank", label: "No.", of: (f) => f.rank },
+    ...(findings.some((f) => f.place) ? [{
+      key: "place", label: "Place", words: true, of: (f) => f.place_text, text: (f) => f.place_text.replaceAll(" %", "\u00a0%") || "–",
+    }] : []),
     { key: "volume", label: "Volume, ml", of: (f) => f.volume_ml, text: (f) => f.volume_text },
     { key: "peak", label: "Peak z", of: (f) => f.peak_score, text: (f) => f.peak_score.toFixed(1) },
     { key: "mean", label: "Mean z", of: (f) => f.mean_score, text: (f) => f.mean_score.toFixed(1) },
@@ -47,14 +50,17 @@
       key: "normals", label: "Normals as high", of: (f) => f.as_high ?? -1,
       text: (f) => f.as_high === null ? "–" : `${f.as_high} of ${content.calibration.normal_patients}`,
     },
-    ...(findings.some((f) => f.place) ? [{
-      key: "place", label: "Place", of: (f) => f.place_text, text: (f) => f.place_text || "–",
-    }] : []),
   ];
 
   function writeWords() {
     byId("title").textContent = content.title;
     byId("headline").textContent = content.headline;
+    byId("summary").hidden = !content.summary.length;
+    for (const [question, answer] of content.summary) {
+      const entry = element("div");
+      entry.append(element("dt", question), element("dd", answer));
+      byId("summary").append(entry);
+    }
     byId("case-sentence").textContent = content.case_sentence;
     byId("threshold-sentence").textContent =
       `${content.threshold_sentence} ${view.note}`;
@@ -84,7 +90,8 @@
 
   function writeNormals() {
     byId("compared").hidden = false;
-    byId("calibration").textContent = content.calibration.statement;
+    byId("calibration").textContent =
+      `Of the whole study, p is ${content.calibration.p_value.toFixed(3)}. ${content.calibration.statement}`;
     const own = content.calibration.normal_case_scores;
     content.provenance.supports.forEach((support, number) => {
       const row = element("tr");
@@ -102,7 +109,7 @@
     head.replaceChildren();
     for (const column of COLUMNS) {
       const sort = sortedBy.key !== column.key ? "none" : sortedBy.falling ? "descending" : "ascending";
-      const cell = element("th", null, { scope: "col", "aria-sort": sort });
+      const cell = element("th", null, { scope: "col", "aria-sort": sort, class: column.words ? "words" : "number" });
       const button = element("button", column.label, { type: "button" });
       button.addEventListener("click", () => {
         sortedBy = { key: column.key, falling: sortedBy.key === column.key ? !sortedBy.falling : !["rank", "place"].includes(column.key) };
@@ -133,7 +140,7 @@
     for (const finding of sortedFindings()) {
       const row = element("tr", null, { "data-rank": String(finding.rank) });
       COLUMNS.forEach((column, number) => {
-        const cell = element("td");
+        const cell = element("td", null, { class: column.words ? "words" : "number" });
         if (number === 0) {
           const button = element("button", String(finding.rank), { type: "button", "aria-label": `Show finding ${finding.rank}` });
           button.addEventListener("click", () => select(finding));
@@ -178,7 +185,7 @@
     byId("changes").hidden = false;
     byId("changes-sentence").textContent = content.change.sentence;
     const alone = content.normals.every((normal) => normal.prior);
-    byId("normal-label").textContent = `The same places in the prior${alone ? "" : " or a normal"}`;
+    byId("normal-label").textContent = `The same places in the prior${alone ? "" : " or a normal study"}`;
     for (const change of changes) {
       const row = element("tr");
       const first = element("td");
@@ -204,6 +211,7 @@
     if (finding.nearest_normal && !content.change) {
       const number = content.normals.findIndex((normal) => normal.name === finding.nearest_normal);
       if (number >= 0) showNormal(number);
+      byId("normal-note").textContent = number >= 0 ? "the one most like this study there" : `the one most like it there, ${finding.nearest_normal}, is not held in this page`;
     }
     moveTo(finding.fraction);
   }
@@ -346,7 +354,10 @@
       const from = normalView.scene.crosshairPos;
       if (Math.hypot(...[0, 1, 2].map((axis) => from[axis] - caseView.scene.crosshairPos[axis])) > 1e-6) moveTo([...from]);
     };
-    byId("normal-choice").addEventListener("change", (event) => showNormal(Number(event.target.value)));
+    byId("normal-choice").addEventListener("change", (event) => {
+      byId("normal-note").textContent = "";
+      showNormal(Number(event.target.value));
+    });
   }
 
   function showNormal(number) {
@@ -454,6 +465,7 @@
       pen.fillStyle = `rgb(${channels.join(",")})`;
       pen.fillRect(x, 0, 1, canvas.height);
     }
+    byId("legend-start").textContent = `Colour: ${content.heat}, 0 z`;
     byId("legend-end").textContent = `${view.maximum.toFixed(0)} z and more`;
   }
 

@@ -17,13 +17,21 @@ _HALF = (3, 3, 3)
 
 
 def with_findings(
-    query: Volume, places: tuple[tuple[tuple[int, int, int], float], ...]
+    query: Volume,
+    places: tuple[tuple[tuple[int, int, int], float], ...],
+    reach: tuple[int, int, int] = _HALF,
 ) -> tuple[Volume, AnomalyResult]:
-    """A study with blocks of even score, the middle voxel of each a little higher."""
+    """A study with blocks of even score, the middle voxel of each a little higher.
+
+    Args:
+        query: the study.
+        places: middle voxel of each block, and its score.
+        reach: voxels of a block on either side of its middle.
+    """
     _, result = analysed()
     heatmap = np.where(query.array > query.array.min(), 0.3, 0).astype(np.float32)
     for voxel, score in places:
-        box = tuple(slice(at - half, at + half + 1) for at, half in zip(voxel, _HALF, strict=True))
+        box = tuple(slice(at - half, at + half + 1) for at, half in zip(voxel, reach, strict=True))
         heatmap[box] = score
         heatmap[voxel] += 0.01
     mask, findings = find_findings(heatmap, 3.0, query.affine, result.slice_axis, 0.0)

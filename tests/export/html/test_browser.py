@@ -154,19 +154,21 @@ def test_a_click_shows_a_finding_under_the_cross_hair_in_the_colours_of_the_pict
 
 @pytest.mark.shared_data
 @pytest.mark.skipif(not CT.is_file(), reason="the real CT in ../shared is needed")
-def test_a_real_ct_opens_with_its_finding_under_the_cross_hair(
-    browser: Chrome, opened: Callable[..., Path]
+def test_a_real_ct_opens_with_its_finding_under_the_cross_hair_in_the_colours_of_the_picture(
+    browser: Chrome, opened: Callable[..., Path], tmp_path: Path
 ) -> None:
     scan = read_volume(CT)
-    middle = tuple(length // 2 for length in scan.shape)
-    query, result = with_findings(scan, (((middle[0], middle[1], middle[2]), 8.4),))
+    across, deep, high = (length // 2 for length in scan.shape)
+    reach = (17, 17, 3)
+    array = scan.array.copy()
+    # Even below the heat, so that there is one colour to compare.
+    array[
+        tuple(slice(at - n, at + n + 1) for at, n in zip((across, deep, high), reach, strict=True))
+    ] = 40.0
+    query, result = with_findings(replace(scan, array=array), (((across, deep, high), 8.4),), reach)
     path = opened(query, result)
     assert path.stat().st_size < 12e6
-    select(browser, 1)
-    for tile in tiles(browser):
-        row, column = cross_hair(tile)
-        red, _, blue = colour_at(tile, row, column)
-        assert red - blue > 60
+    check_findings(browser, result, overlay_colours(query, result, tmp_path))
     assert [line for line in browser.get_log("browser") if line["level"] == "SEVERE"] == []
 
 

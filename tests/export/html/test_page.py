@@ -152,15 +152,18 @@ def test_words_say_how_the_case_stands_and_what_the_threshold_means(tmp_path: Pa
 def test_a_finding_is_explained_in_words(tmp_path: Path) -> None:
     query, result = head()
     first, second, third = result.findings
+    near = replace(first, normal_distances=(2.0, 1.0, 3.0, 4.0), nearest_normal="b")
     known = (
-        replace(first, p_value=0.2, normal_distances=(2.0, 1.0, 3.0, 4.0), nearest_normal="b"),
+        replace(near, p_value=0.2, matched_ras_mm=(21.6, -3.0, 0.2)),
         replace(second, p_value=0.6),
         third,
     )
     write_html(query, replace(result, findings=known), tmp_path / "report.html")
     rare, common, unknown = content(tmp_path / "report.html")["findings"]
     assert rare["sentences"][0].startswith("Rarer than anything in these 4 normals")
-    assert rare["sentences"][1] == "Here the study is most like b."
+    assert rare["sentences"][1] == (
+        "Here the study is most like b, there at R 22, P 3, S 0 mm of its own scan."
+    )
     assert (rare["as_high"], common["as_high"], unknown["as_high"]) == (0, 2, None)
     assert common["sentences"][0].startswith("2 of the 4 normals score as high somewhere")
     assert unknown["sentences"] == []
@@ -257,3 +260,12 @@ def test_without_a_prior_there_is_no_change(tmp_path: Path) -> None:
     write_html(query, result, tmp_path / "report.html")
     page = content(tmp_path / "report.html")
     assert page["change"] is None and page["normals"] == []
+
+
+def test_the_head_of_the_page_answers_what_where_how_sure_and_compared_with_what(
+    tmp_path: Path,
+) -> None:
+    query, result = head()
+    write_html(query, result, tmp_path / "report.html")
+    questions = [question for question, _ in content(tmp_path / "report.html")["summary"]]
+    assert questions == ["What was found", "Where", "How sure", "Compared with"]

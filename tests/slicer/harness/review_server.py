@@ -53,6 +53,7 @@ class ReviewServer:
         job_s: how long an analysis takes.
         delay_s: how long each answer waits.
         change: what results say of a prior; None where they know none.
+        nearest: the support that is most like the case, by rank of the finding.
         token: access token asked for; empty for none.
         reviews: the reviews of its results, behind the real routes; their `pacs` says what to say
             of the PACS when a final label is stored.
@@ -67,6 +68,7 @@ class ReviewServer:
         self.job_s = 0.0
         self.delay_s = 0.0
         self.change: dict[str, Any] | None = None
+        self.nearest: dict[int, str] = {}
         self.token = ""
         self.alignment: Any = np.eye(4)
         self.uploads = True
@@ -463,7 +465,10 @@ def _analyse(store: Store, state: ReviewServer, job: dict[str, Any]) -> str:
             "case_score": float(heatmap.max()),
             "slice_axis": 2,
             "slice_scores": [float(layer.max()) for layer in heatmap],
-            "findings": stored.report["findings"],
+            "findings": [
+                {**finding, "nearest_normal": state.nearest.get(finding["rank"])}
+                for finding in stored.report["findings"]
+            ],
             "change": state.change,
             "calibration": {
                 "threshold": threshold,

@@ -21,6 +21,8 @@ class Finding:
         peak_ras_mm: where it is, RAS, mm.
         slice_range: first and last slice touched, inclusive.
         region: name of the lobe, structure or organ it is in; empty where that is not known.
+        nearest_normal: name of the support study that is most like the case there; empty where
+            that is not known.
     """
 
     rank: int
@@ -29,6 +31,7 @@ class Finding:
     peak_ras_mm: tuple[float, float, float]
     slice_range: tuple[int, int]
     region: str = ""
+    nearest_normal: str = ""
 
     @classmethod
     def read(cls, document: Document) -> Finding:
@@ -50,6 +53,7 @@ class Finding:
             peak_ras_mm=(float(peak[0]), float(peak[1]), float(peak[2])),
             slice_range=(int(first_last[0]), int(first_last[1])),
             region=_region(document.get("place")),
+            nearest_normal=str(document.get("nearest_normal") or ""),
         )
 
     @property
@@ -220,6 +224,20 @@ class Analysis:
             document=document,
             since_prior=_since_prior(report.get("change")),
         )
+
+    def normal_for(self, rank: int | None) -> SupportShare | None:
+        """The support study to see beside a finding.
+
+        Args:
+            rank: of the finding; None where none is selected.
+
+        Returns:
+            The one that is most like the case there; where that is not known, the one with the
+            highest share; None of a result that names no support study.
+        """
+        named = {finding.nearest_normal for finding in self.findings if finding.rank == rank}
+        nearest = next((share for share in self.shares if share.name in named), None)
+        return nearest or (self.shares[0] if self.shares else None)
 
     def slice_centre_ras(self, index: int) -> tuple[float, float, float]:
         """The middle of a slice, RAS, mm."""

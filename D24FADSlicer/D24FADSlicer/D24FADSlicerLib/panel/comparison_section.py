@@ -17,15 +17,17 @@ from .context import Context
 
 
 class ComparisonSection:
-    """Shows the support study with the highest share; it follows the case's view."""
+    """Shows the support study that is most like the selected finding; follows the case's view."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._shown: comparison.Comparison | None = None
+        self._normal = ""
         self._job: int | None = None
         self._cuts: tuple[float, ...] = ()
         self._caption = ""
         context.ui.compareButton.connect("toggled(bool)", self._toggled)
+        context.ui.findingsTable.connect("itemSelectionChanged()", self._finding_changed)
         context.on("case", self._case_changed)
         self._case_changed()
 
@@ -64,19 +66,39 @@ class ComparisonSection:
 
     def _stop(self) -> None:
         self._context.jobs.cancel(self._job)
-        shown, self._shown = self._shown, None
-        if shown is not None and shown.case.volume is not None and shown.case.heatmap is not None:
-            comparison.end(shown)
+        self._end()
         self._say("")
         if self._context.ui.compareButton.checked:
             self._context.ui.compareButton.checked = False
 
+    def _end(self) -> None:
+        shown, self._shown = self._shown, None
+        if shown is not None and shown.case.volume is not None and shown.case.heatmap is not None:
+            comparison.end(shown)
+
+    def _finding_changed(self) -> None:
+        """Another finding may be most like another normal study."""
+        case = self._context.case
+        if self._shown is None or case is None or case is not self._shown.case:
+            return
+        rank = self._rank()  # None while the table is filled anew
+        share = None if case.analysis is None or rank is None else case.analysis.normal_for(rank)
+        if share is not None and share.name != self._normal:
+            self._context.try_to(self._start)
+
+    def _rank(self) -> int | None:
+        table = self._context.ui.findingsTable
+        item = table.item(table.currentRow(), 0) if table.currentRow() >= 0 else None
+        return int(item.text()) if item is not None else None
+
     def _start(self) -> None:
         case = self._context.case
         analysis = case.analysis if case is not None else None
-        if case is None or analysis is None or not analysis.shares:
+        share = None if analysis is None else analysis.normal_for(self._rank())
+        if case is None or analysis is None or share is None:
             raise ExplainedError(_("The result names no normal study."), _("Press Analyse again."))
-        share, client = analysis.shares[0], self._context.client
+        self._context.jobs.cancel(self._job)
+        client = self._context.client
         found = [other.volume for other in CaseNode.all() if other.image == share.name]
         support, known = (found[0] if found else None), case.matches
         online = client is not None and self._context.info is not None
@@ -115,6 +137,8 @@ class ComparisonSection:
         matches: Matches | None,
         otherwise: str,
     ) -> None:
+        self._end()
+        self._normal = share.name
         match = matches.of(share.name) if matches is not None else None
         exact = _("the place that this one was compared with.")
         title = self._title(share)
