@@ -240,7 +240,7 @@ def test_scales_and_results_of_the_learned_comparison() -> None:
     support = learned().prepare_support(brains(3), LEARNED)
     scale = support.scale(LEARNED.planes)
     values: Values = {
-        "scale": [scale.centre, scale.spread, scale.threshold],
+        "scale": [scale.centre, scale.spread, scale.threshold, scale.lowest_outline or 0.0],
         "cases": list(scale.case_scores),
         "peaks": list(scale.peak_scores),
     }
