@@ -53,3 +53,15 @@ def box_around(
         for part, size, length in zip(bounds, spacing, mask.shape, strict=True)
     )
     return first, second, third
+
+
+def occupied_box(mask: NDArray[np.bool_]) -> tuple[slice, slice, slice] | None:
+    """The smallest box that holds every true voxel of (I, J, K); None where there is none."""
+    parts = []
+    for axis in range(3):
+        others = tuple(other for other in range(3) if other != axis)
+        occupied = np.flatnonzero(mask.any(axis=others))
+        if occupied.size == 0:
+            return None
+        parts.append(slice(int(occupied[0]), int(occupied[-1]) + 1))
+    return parts[0], parts[1], parts[2]

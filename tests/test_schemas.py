@@ -199,9 +199,9 @@ def test_references_and_results(translate: bool, monkeypatch: pytest.MonkeyPatch
 @cache
 def learned() -> Detector:
     """A detector with an untrained decoder, as small as one can be."""
-    torch.manual_seed(0)
-    card = DecoderCard("untrained", DECODER, voxel_mm=VOXEL_MM, threshold=0.4)
     model = network()
+    torch.manual_seed(0)  # after the network, which another test may have made
+    card = DecoderCard("untrained", DECODER, voxel_mm=VOXEL_MM, threshold=0.4)
     with tempfile.TemporaryDirectory() as folder:
         decoder = TwofoldDecoder(DECODER).eval()
         with torch.no_grad():
@@ -240,7 +240,7 @@ def test_scales_and_results_of_the_learned_comparison() -> None:
     support = learned().prepare_support(brains(3), LEARNED)
     scale = support.scale(LEARNED.planes)
     values: Values = {
-        "scale": [scale.centre, scale.spread, scale.threshold],
+        "scale": [scale.centre, scale.spread, scale.threshold, scale.lowest_outline or 0.0],
         "cases": list(scale.case_scores),
         "peaks": list(scale.peak_scores),
     }

@@ -21,9 +21,16 @@ _SMALLEST_SPREAD = 0.25
 LARGEST_FALL = 2.6
 """The threshold falls by at most so much: the first chosen one lay so far above even odds."""
 
+OUTLINE_FALL = 2.0
+"""Outlines reach to at most so much below the decoder's own threshold."""
+
 
 def measure_scale(
-    normals: Sequence[Tensor], threshold: float, voxel_ml: float, least: float | None = None
+    normals: Sequence[Tensor],
+    threshold: float,
+    voxel_ml: float,
+    least: float | None = None,
+    outline: float | None = None,
 ) -> ScoreScale:
     """Measure the normals against each other.
 
@@ -38,6 +45,8 @@ def measure_scale(
         threshold: the decoder's, in log-odds.
         voxel_ml: volume of a voxel.
         least: to which it may fall; None takes `LARGEST_FALL` less than the threshold.
+        outline: log-odds that outlines may fall to; None takes `OUTLINE_FALL` less than the
+            threshold.
     """
     together = torch.cat(list(normals))
     centre = float(together.mean())
@@ -52,6 +61,8 @@ def measure_scale(
         centre=centre,
         spread=spread,
         threshold=(level - centre) / spread,
+        lowest_outline=((threshold - OUTLINE_FALL if outline is None else outline) - centre)
+        / spread,
         case_scores=tuple(score_case((values - centre) / spread, voxel_ml) for values in normals),
         peak_scores=tuple((float(values.max()) - centre) / spread for values in normals),
     )

@@ -21,6 +21,8 @@ class ScoreScale:
         threshold: score that normals reach in `calibration.NORMAL_VOXEL_SHARE` of their voxels.
         case_scores: leave-one-out case score of each study.
         peak_scores: highest leave-one-out score of each study.
+        lowest_outline: score that the outline of a finding may fall to, see `detection.outlines`;
+            None leaves outlines at the threshold.
     """
 
     planes: frozenset[Plane]
@@ -29,6 +31,7 @@ class ScoreScale:
     threshold: float
     case_scores: tuple[float, ...]
     peak_scores: tuple[float, ...]
+    lowest_outline: float | None = None
 
     def z(self, values: Tensor) -> Tensor:
         """Scores of map values (mean of the planes, or log-odds)."""

@@ -207,7 +207,13 @@ class Detector:
         progress("findings", 0.9)
         slice_axis = _source_axis(query, options.planes[0])
         mask, findings = find_findings(
-            heatmap, max(threshold, 0.0), query.affine, slice_axis, options.minimum_volume_ml
+            heatmap,
+            max(threshold, 0.0),
+            query.affine,
+            slice_axis,
+            options.minimum_volume_ml,
+            # A threshold that was asked for is where outlines lie.
+            scale.lowest_outline if options.threshold is None else None,
         )
         findings = with_evidence(
             findings, mask, query, aligned, support, scale.peak_scores, compared.distances

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-import cc3d
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
+from d24fad_core.detection.outlines import outline_regions
 from d24fad_core.detection.result import Finding
 from d24fad_core.errors import ConfigurationError
-from d24fad_core.regions import label_regions
+from d24fad_core.regions import label_regions, occupied_box
 
 
 def find_findings(
@@ -18,8 +19,9 @@ def find_findings(
     affine: NDArray[np.float64],
     slice_axis: int,
     minimum_volume_ml: float,
+    lowest_outline: float | None = None,
 ) -> tuple[NDArray[np.uint8], tuple[Finding, ...]]:
-    """Find the connected regions of a heatmap above a threshold.
+    """Find the connected regions of a heatmap above a threshold, and outline them.
 
     Args:
         heatmap: score of each voxel, shape (I, J, K), z units.
@@ -27,10 +29,12 @@ def find_findings(
         affine: 4x4 matrix from voxel index to world position, RAS, mm.
         slice_axis: array axis (0, 1 or 2) along which `Finding.slice_range` counts.
         minimum_volume_ml: smaller regions are dropped.
+        lowest_outline: score that outlines may fall to, see `outlines.outline_regions`; None
+            outlines at the threshold.
 
     Returns:
-        The mask (uint8, shape of the heatmap), 1 in exactly the regions that were kept, and the
-        findings by falling peak score; where peaks are equal the larger comes first.
+        The mask (uint8, shape of the heatmap), 1 in exactly the findings, and the findings by
+        falling peak score; where peaks are equal the larger comes first.
 
     Raises:
         ConfigurationError: the threshold or the minimum volume is negative or not a number.
@@ -45,30 +49,24 @@ def find_findings(
             f"A minimum volume of {minimum_volume_ml} ml has no meaning",
             "give 0 or more.",
         )
-    mask = np.zeros_like(heatmap, dtype=np.uint8)
-    candidates = heatmap > mask_threshold
-    occupied = _occupied_box(candidates)
-    if occupied is None:
-        return mask, ()
-
-    # Everything below works on views of the occupied box, then of one region after another.
-    labels = label_regions(candidates[occupied])
-    statistics = cc3d.statistics(labels, no_slice_conversion=True)
     voxel_ml = abs(float(np.linalg.det(affine[:3, :3]))) / 1000.0
     # The tolerance keeps in a region of exactly the minimum, whatever the affine's rounding.
-    large_enough = statistics["voxel_counts"] * voxel_ml >= minimum_volume_ml * (1 - 1e-6)
-    large_enough[0] = False
-
-    offset = np.array([part.start for part in occupied])
+    least_voxels = minimum_volume_ml * (1 - 1e-6) / voxel_ml
+    inside = _large_regions(heatmap > mask_threshold, least_voxels)
+    if lowest_outline is not None:
+        inside = outline_regions(heatmap, inside, mask_threshold, lowest_outline)
+    mask = inside.astype(np.uint8)
+    box = occupied_box(inside)
+    if box is None:
+        return mask, ()
+    # Everything below works on views of the occupied box, then of one region after another.
+    offset = np.array([part.start for part in box])
+    labels = label_regions(inside[box])
     findings = []
-    for label in np.flatnonzero(large_enough):
-        bounds = statistics["bounding_boxes"][label].astype(int)
-        first, last = bounds[0::2], bounds[1::2]
-        region = tuple(slice(low, high + 1) for low, high in zip(first, last, strict=True))
-        inside = labels[region] == label
-        mask[occupied][region][inside] = 1
-        voxels = np.argwhere(inside) + (offset + first)
-        scores = heatmap[occupied][region][inside].astype(np.float64)
+    for label, region in enumerate(ndimage.find_objects(labels), start=1):
+        of_region = labels[region] == label
+        voxels = np.argwhere(of_region) + (offset + [part.start for part in region])
+        scores = heatmap[box][region][of_region].astype(np.float64)
         findings.append(_measure(voxels, scores, affine, slice_axis, voxel_ml))
 
     findings.sort(key=lambda finding: (-finding.peak_score, -finding.volume_ml, finding.peak_voxel))
@@ -111,16 +109,17 @@ def finding_voxels(finding: Finding, ranks: NDArray[np.uint16], most: int) -> ND
     return voxels[:: max(1, len(voxels) // most)]
 
 
-def _occupied_box(candidates: NDArray[np.bool_]) -> tuple[slice, slice, slice] | None:
-    """The smallest box that holds every true voxel; None where there is none."""
-    parts = []
-    for axis in range(3):
-        others = tuple(other for other in range(3) if other != axis)
-        occupied = np.flatnonzero(candidates.any(axis=others))
-        if occupied.size == 0:
-            return None
-        parts.append(slice(int(occupied[0]), int(occupied[-1]) + 1))
-    return parts[0], parts[1], parts[2]
+def _large_regions(candidates: NDArray[np.bool_], least_voxels: float) -> NDArray[np.bool_]:
+    """The regions that have so many voxels."""
+    box = occupied_box(candidates)
+    if box is None:
+        return candidates
+    large = np.zeros_like(candidates)
+    labels = label_regions(candidates[box])
+    enough = np.bincount(labels.ravel()) >= least_voxels
+    enough[0] = False
+    large[box] = enough[labels]
+    return large
 
 
 def _measure(

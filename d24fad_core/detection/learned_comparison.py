@@ -12,7 +12,12 @@ from torch import Tensor
 from d24fad_core.cache.folder import fetch_or_make, keep
 from d24fad_core.comparison.deformation import align_mutually
 from d24fad_core.comparison.kind import ComparisonKind
-from d24fad_core.comparison.log_odds_scale import LARGEST_FALL, measure_scale, score_case
+from d24fad_core.comparison.log_odds_scale import (
+    LARGEST_FALL,
+    OUTLINE_FALL,
+    measure_scale,
+    score_case,
+)
 from d24fad_core.comparison.normal_range import with_floor
 from d24fad_core.comparison.normal_stack import (
     NormalStack,
@@ -51,7 +56,7 @@ from d24fad_core.support.stack_file import STACK_SCHEMA, load_volumes, save_volu
 from d24fad_core.support.support_set import SupportSet, SupportStudy
 from d24fad_core.support.views import view_support
 
-SCALE_SCHEMA = 8
+SCALE_SCHEMA = 9
 """Raised whenever the same normals give another scale: kept ones, and results, are then void."""
 
 _Key = tuple[object, ...]
@@ -164,15 +169,17 @@ class LearnedComparison:
     ) -> ScoreScale:
         """See `Comparison.fused_scale`.
 
-        The decoder's own threshold and the least that it may fall to, which have other z in each
-        contrast, are taken at their mean, where a single contrast reaches them.
+        The decoder's own threshold, the least that it may fall to and that of outlines, which have
+        other z in each contrast, are taken at their mean, where a single contrast reaches them.
         """
         least = self._card.threshold - LARGEST_FALL
+        outline = self._card.threshold - OUTLINE_FALL
         return measure_scale(
             [torch.from_numpy(values[values != 0]) for values in maps],
             alone * fmean(scale.threshold for scale in scales),
             _voxel_ml(frame),
             least=alone * fmean(scale.z_of(least) for scale in scales),
+            outline=alone * fmean(scale.z_of(outline) for scale in scales),
         )
 
     def case_score(self, heatmap: NDArray[np.float32], frame: Frame) -> float:

@@ -15,6 +15,7 @@ def save_scale(scale: ScoreScale, path: Path) -> None:
         "threshold": scale.threshold,
         "case_scores": list(scale.case_scores),
         "peak_scores": list(scale.peak_scores),
+        "lowest_outline": scale.lowest_outline,
     }
     save_values(values, path)
 
@@ -28,6 +29,7 @@ def load_scale(path: Path, planes: frozenset[Plane] = frozenset(Plane)) -> Score
     """
     try:
         values = load_values(path)
+        outline = values["lowest_outline"]
         return ScoreScale(
             planes=planes,
             centre=float(values["centre"]),
@@ -35,6 +37,7 @@ def load_scale(path: Path, planes: frozenset[Plane] = frozenset(Plane)) -> Score
             threshold=float(values["threshold"]),
             case_scores=tuple(float(score) for score in values["case_scores"]),
             peak_scores=tuple(float(score) for score in values["peak_scores"]),
+            lowest_outline=None if outline is None else float(outline),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

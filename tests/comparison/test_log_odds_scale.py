@@ -6,6 +6,7 @@ from d24fad_core.comparison.log_odds_scale import (
     CASE_ML,
     DARK_ML,
     LARGEST_FALL,
+    OUTLINE_FALL,
     measure_scale,
     score_case,
 )
@@ -51,6 +52,14 @@ def test_it_falls_to_what_the_normals_reach() -> None:
     scale = measure_scale(normals, 3.0, VOXEL_ML)
     marked = [marked_ml(scale.z(values), scale.threshold) for values in normals]
     assert sorted(marked)[2] == pytest.approx(DARK_ML, abs=0.1)
+
+
+def test_outlines_go_by_the_decoders_threshold_wherever_the_scales_lies() -> None:
+    for normals in ([normal(seed) for seed in range(4)], [normal(seed, 2.0) for seed in range(4)]):
+        scale = measure_scale(normals, 0.5, VOXEL_ML)
+        assert scale.lowest_outline == pytest.approx(scale.z_of(0.5 - OUTLINE_FALL))
+        another = measure_scale(normals, 0.5, VOXEL_ML, outline=-3.0)
+        assert another.lowest_outline == pytest.approx(scale.z_of(-3.0))
 
 
 def test_one_abnormal_normal_does_not_raise_it() -> None:

@@ -8,12 +8,15 @@ from d24fad_core.support.scale_file import load_scale, save_scale
 from d24fad_core.volumes.volume import Plane
 from tests.byte_changes import change_bytes
 
-SCALE = ScoreScale(frozenset(Plane), 0.1 + 0.2, 1.7, 4.03, (2.5, 3.25), (8.0, 9.5))
+SCALE = ScoreScale(frozenset(Plane), 0.1 + 0.2, 1.7, 4.03, (2.5, 3.25), (8.0, 9.5), 2.1)
 
 
 def test_a_scale_comes_back_with_the_planes_that_it_is_for(tmp_path: Path) -> None:
     save_scale(SCALE, tmp_path / "scale.json")
     assert load_scale(tmp_path / "scale.json") == SCALE
+    plain = replace(SCALE, lowest_outline=None)
+    save_scale(plain, tmp_path / "plain.json")
+    assert load_scale(tmp_path / "plain.json") == plain
     axial = frozenset({Plane.AXIAL})
     assert load_scale(tmp_path / "scale.json", axial) == replace(SCALE, planes=axial)
 
