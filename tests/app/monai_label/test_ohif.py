@@ -27,6 +27,7 @@ from d24fad_core import RESEARCH_USE_ONLY
 from monailabel_app.server_process import ServerProcess
 from tests.app.pacs_series import CASE
 from tests.browser import headless_chromium, needs_browser
+from tests.pictures import replace_picture
 
 SCREENSHOT = Path(__file__).parents[3] / "Resources" / "screenshots" / "ohif.png"
 PATIENCE_SECONDS = 120
@@ -244,4 +245,4 @@ def test_a_study_is_opened_analysed_and_its_finding_painted_where_it_is(
     while min((found := overlaps()).values()) <= 0.85 and time.monotonic() < end:
         time.sleep(0.5)
     assert min(found.values()) > 0.85, found
-    browser.save_screenshot(str(SCREENSHOT))
+    replace_picture(SCREENSHOT, browser.get_screenshot_as_png())
