@@ -19,15 +19,21 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module", autouse=True)
 def ray_for_all() -> Iterator[None]:
-    """Starting Ray takes seconds; a scan takes the one that runs."""
-    ray.init(
-        num_cpus=4,
-        object_store_memory=100 * 1024**2,
-        include_dashboard=False,
-        log_to_driver=False,
-        configure_logging=False,
-        _node_ip_address="127.0.0.1",
-    )
+    """Starting Ray takes seconds; a scan takes the one that runs.
+
+    It kills no worker when other programs fill the memory: the tests count who dies.
+    """
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("RAY_memory_monitor_refresh_ms", "0")
+        ray.init(
+            address="local",
+            num_cpus=4,
+            object_store_memory=100 * 1024**2,
+            include_dashboard=False,
+            log_to_driver=False,
+            configure_logging=False,
+            _node_ip_address="127.0.0.1",
+        )
     yield
     ray.shutdown()
 

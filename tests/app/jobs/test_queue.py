@@ -53,7 +53,7 @@ def job(image: str, kind: JobKind = JobKind.DETECT, **more: object) -> Job:
 
 
 def wait_for(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < end, "it did not come about in time"
         time.sleep(0.005)
