@@ -16,15 +16,24 @@ from d24fad_core.errors import CancelledError, ConfigurationError, InputError
 ray = pytest.importorskip("ray")
 pytestmark = pytest.mark.slow
 
+STEADY = {
+    "memory_monitor_refresh_ms": "0",
+    "worker_niceness": "0",
+    "worker_register_timeout_seconds": "600",
+}
+"""Settings of Ray by which its workers stand a busy machine."""
+
 
 @pytest.fixture(scope="module", autouse=True)
 def ray_for_all() -> Iterator[None]:
     """Starting Ray takes seconds; a scan takes the one that runs.
 
-    It kills no worker when other programs fill the memory: the tests count who dies.
+    The tests count who dies: no worker is killed because other programs fill the memory, and none
+    given up because they take the processor.
     """
     with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("RAY_memory_monitor_refresh_ms", "0")
+        for name, value in STEADY.items():
+            patched.setenv(f"RAY_{name}", value)
         ray.init(
             address="local",
             num_cpus=4,
