@@ -200,7 +200,9 @@ def test_info_is_answered_while_a_study_is_analysed(
 ) -> None:
     session.get(f"{server.url}/info/", timeout=120)
     answers: list[requests.Response] = []
-    parameters = {"threshold": 3.25}  # nothing of this is stored yet
+    # Nothing of this is stored yet, and it takes a while, on a fast machine too.
+    planes = ["axial", "coronal", "sagittal"]
+    parameters = {"threshold": 3.25, "planes": planes}
     analysis = threading.Thread(
         target=lambda: answers.append(infer(server, "anomaly", "lesion-002", parameters))
     )

@@ -15,7 +15,11 @@ import pytest
 import requests
 from numpy.typing import NDArray
 from PIL import Image
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import (
+    ElementClickInterceptedException,
+    ElementNotInteractableException,
+    StaleElementReferenceException,
+)
 from selenium.webdriver import ActionChains, Chrome
 from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
 from selenium.webdriver.common.by import By
@@ -145,9 +149,13 @@ def dice(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
 
 
 def until(browser: Chrome, what: Callable[[Chrome], object]) -> None:
-    # The page puts new elements in place of old ones at any time.
-    replaced = [StaleElementReferenceException]
-    WebDriverWait(browser, PATIENCE_SECONDS, 0.5, replaced).until(what)
+    # The page puts new elements in place of old ones at any time, and others before them.
+    passing = [
+        StaleElementReferenceException,
+        ElementClickInterceptedException,
+        ElementNotInteractableException,
+    ]
+    WebDriverWait(browser, PATIENCE_SECONDS, 0.5, passing).until(what)
 
 
 def press(browser: Chrome, path: str) -> None:
@@ -165,6 +173,19 @@ def press(browser: Chrome, path: str) -> None:
 
 def says(text: str) -> Callable[[Chrome], bool]:
     return lambda page: text in page.find_element(By.TAG_NAME, "body").text
+
+
+def keep_what_is_said(browser: Chrome) -> None:
+    """Let the page remember its texts: a notice may be gone before it is looked for."""
+    browser.execute_script(
+        "window.said = '';"
+        "new MutationObserver(() => { window.said += document.body.innerText; })"
+        ".observe(document.body, {childList: true, subtree: true, characterData: true});"
+    )
+
+
+def has_said(text: str) -> Callable[[Chrome], bool]:
+    return lambda page: bool(page.execute_script("return said.includes(arguments[0])", text))
 
 
 def loaded(browser: Chrome) -> bool:
@@ -208,12 +229,13 @@ def test_a_study_is_opened_analysed_and_its_finding_painted_where_it_is(
     address.send_keys(f"{pacs_server.url}/")
     press(browser, "//table[@class='settingsTable']//button")
     until(browser, says("Auto-Segmentation"))
-    assert says(RESEARCH_USE_ONLY)(browser)
+    until(browser, says(RESEARCH_USE_ONLY))
     until(browser, lambda page: not says("Connected to MONAI Label")(page))
     before = {name: views.picture(name) for name in AXES}
 
+    keep_what_is_said(browser)
     press(browser, "//button[@title='Run Segmentation']")
-    until(browser, says("Running Segmentation - Successful"))
+    until(browser, has_said("Running Segmentation - Successful"))
     until(browser, lambda page: not says("Running Segmentation")(page))
     until(browser, lambda page: (views.picture("axial") != before["axial"]).any())
     until(browser, loaded)
