@@ -40,6 +40,7 @@ def headless_chromium(size: str = "1500,1200", reachable: str = "") -> Iterator[
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     running = Chrome(options=options, service=Service(DRIVER))
+    running.set_script_timeout(300)
     try:
         yield running
     finally:

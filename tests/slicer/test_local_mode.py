@@ -85,7 +85,7 @@ class LocalProcess:
         """Close its standard input, as the end of its parent does; its exit status."""
         assert self.process.stdin is not None
         self.process.stdin.close()
-        return self.process.wait(60)
+        return self.process.wait(START_SECONDS)
 
 
 @pytest.fixture
