@@ -44,7 +44,7 @@ class ServerProcess:
         log: Path,
         conf: Mapping[str, str] | None = None,
         environment: Mapping[str, str] | None = None,
-        start_seconds: float = 300.0,
+        start_seconds: float = 600.0,
         port: int | None = None,
     ) -> None:
         self._reserved = ReservedPort() if port is None else None
