@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,9 +14,12 @@ from types import TracebackType
 
 from d24fad_core.errors import D24FADError
 from d24fad_core.waiting_threads import brief_spinning
+from monailabel_app.reserved_port import ReservedPort
 
 APP_FOLDER = Path(__file__).parent
-_STOP_SECONDS = 15.0
+_STOP_SECONDS = 60.0
+# MONAI Label makes those that are absent; of two servers that start at once, one would fail.
+_APP_SUBFOLDERS = ("model", "lib", "logs", "bin")
 
 
 class ServerError(D24FADError):
@@ -33,7 +35,7 @@ class ServerProcess:
         conf: the operator's settings (`--conf NAME VALUE`).
         environment: further environment variables.
         start_seconds: how long it may take to start.
-        port: where to listen; a free one when left out.
+        port: where to listen; when left out, a free one that nobody else gets until `stop`.
     """
 
     def __init__(
@@ -42,10 +44,11 @@ class ServerProcess:
         log: Path,
         conf: Mapping[str, str] | None = None,
         environment: Mapping[str, str] | None = None,
-        start_seconds: float = 300.0,
+        start_seconds: float = 600.0,
         port: int | None = None,
     ) -> None:
-        self.port = port or _free_port()
+        self._reserved = ReservedPort() if port is None else None
+        self.port = self._reserved.number if self._reserved is not None else port
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = log
         self._start_seconds = start_seconds
@@ -82,6 +85,8 @@ class ServerProcess:
             ServerError: it ended, or did not answer in time.
         """
         self.log.parent.mkdir(parents=True, exist_ok=True)
+        for name in _APP_SUBFOLDERS:
+            (APP_FOLDER / name).mkdir(exist_ok=True)
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 self.command,
@@ -114,6 +119,8 @@ class ServerProcess:
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         """End it; with SIGKILL when it does not follow."""
+        if self._reserved is not None:
+            self._reserved.release()
         process = self._process
         if process is None or process.poll() is not None:
             return
@@ -167,9 +174,3 @@ def _shortest(path: Path) -> str:
     resolved = path.resolve()
     here = Path.cwd()
     return str(resolved.relative_to(here) if resolved.is_relative_to(here) else resolved)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -9,7 +9,7 @@ import pytest
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 
-_PATIENCE_SECONDS = 180
+_PATIENCE_SECONDS = 300
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 

@@ -179,6 +179,7 @@ def _ray(options: ScanOptions) -> Iterator[Any]:
             ) from error
     else:
         ray.init(
+            address="local",  # else a cluster that somebody else runs here would be taken
             num_cpus=options.workers * options.threads,
             object_store_memory=_OBJECT_STORE_BYTES,
             include_dashboard=False,

@@ -1,5 +1,7 @@
 """Registration by the correlation of intensities, the same on every run."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import numpy as np
@@ -36,8 +38,6 @@ def registration(*, step: float, least_step: float, rounds: int) -> sitk.ImageRe
     method.SetInterpolator(sitk.sitkLinear)
     method.SetOptimizerAsRegularStepGradientDescent(step, least_step, rounds)
     method.SetOptimizerScalesFromPhysicalShift()
-    # Sums over threads differ in their last bits from run to run.
-    method.SetNumberOfThreads(1)
     return method
 
 
@@ -64,10 +64,24 @@ def optimised(
     transform = type(start)(start)
     method.SetInitialTransform(transform, inPlace=True)
     try:
-        method.Execute(fixed, moving)
+        with _one_thread(method):
+            method.Execute(fixed, moving)
     except RuntimeError:
         return None
     return transform
+
+
+@contextmanager
+def _one_thread(method: sitk.ImageRegistrationMethod) -> Iterator[None]:
+    """Sums over threads differ in their last bits from run to run."""
+    method.SetNumberOfThreads(1)
+    # Mutual information takes as many as the library has by default, whatever the method has.
+    usual = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(usual)
 
 
 def correlation(fixed: sitk.Image, moving: sitk.Image, transform: sitk.Transform) -> float:

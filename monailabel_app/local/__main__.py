@@ -12,6 +12,7 @@ import typer
 from d24fad_core import RESEARCH_USE_ONLY, __version__
 from d24fad_core.errors import D24FADError
 from monailabel_app.configuration import ServerConfiguration
+from monailabel_app.local.ending import end_process
 from monailabel_app.local.server import HOST, LocalServer, listen
 from monailabel_app.local.token import read_token
 
@@ -56,6 +57,7 @@ def serve(
     if end_with_stdin:
         server.end_with(sys.stdin.buffer)
     server.run(sockets=[listening])
+    end_process(0)  # an analysis may be under way
 
 
 def _announce(port: int) -> None:

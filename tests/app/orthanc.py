@@ -96,15 +96,17 @@ class Orthanc:
     def send(self, folder: Path) -> None:
         """Store every file of a folder."""
         for path in folder.iterdir():
-            answer = self._session.post(f"{self.url}/instances", data=path.read_bytes(), timeout=30)
+            answer = self._session.post(
+                f"{self.url}/instances", data=path.read_bytes(), timeout=120
+            )
             answer.raise_for_status()
 
     def instances(self, modality: str) -> list[bytes]:
         """The files of a modality that it holds."""
         query = {"Level": "Instance", "Query": {"Modality": modality}}
-        found = self._session.post(f"{self.url}/tools/find", json=query, timeout=30).json()
+        found = self._session.post(f"{self.url}/tools/find", json=query, timeout=120).json()
         return [
-            self._session.get(f"{self.url}/instances/{name}/file", timeout=30).content
+            self._session.get(f"{self.url}/instances/{name}/file", timeout=120).content
             for name in found
         ]
 
@@ -112,7 +114,7 @@ class Orthanc:
         """End it."""
         self._process.send_signal(signal.SIGTERM)
         try:
-            self._process.wait(15)
+            self._process.wait(60)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -120,10 +122,10 @@ class Orthanc:
         self._log.close()
 
     def _wait(self) -> None:
-        end = time.monotonic() + 60
+        end = time.monotonic() + 300
         while True:
             try:
-                self._session.get(f"{self.url}/system", timeout=5).raise_for_status()
+                self._session.get(f"{self.url}/system", timeout=120).raise_for_status()
                 return
             except requests.RequestException:
                 if self._process.poll() is not None or time.monotonic() > end:

@@ -16,18 +16,33 @@ from d24fad_core.errors import CancelledError, ConfigurationError, InputError
 ray = pytest.importorskip("ray")
 pytestmark = pytest.mark.slow
 
+STEADY = {
+    "memory_monitor_refresh_ms": "0",
+    "worker_niceness": "0",
+    "worker_register_timeout_seconds": "600",
+}
+"""Settings of Ray by which its workers stand a busy machine."""
+
 
 @pytest.fixture(scope="module", autouse=True)
 def ray_for_all() -> Iterator[None]:
-    """Starting Ray takes seconds; a scan takes the one that runs."""
-    ray.init(
-        num_cpus=4,
-        object_store_memory=100 * 1024**2,
-        include_dashboard=False,
-        log_to_driver=False,
-        configure_logging=False,
-        _node_ip_address="127.0.0.1",
-    )
+    """Starting Ray takes seconds; a scan takes the one that runs.
+
+    The tests count who dies: no worker is killed because other programs fill the memory, and none
+    given up because they take the processor.
+    """
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in STEADY.items():
+            patched.setenv(f"RAY_{name}", value)
+        ray.init(
+            address="local",
+            num_cpus=4,
+            object_store_memory=100 * 1024**2,
+            include_dashboard=False,
+            log_to_driver=False,
+            configure_logging=False,
+            _node_ip_address="127.0.0.1",
+        )
     yield
     ray.shutdown()
 

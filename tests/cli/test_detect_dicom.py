@@ -134,10 +134,10 @@ def test_an_archive_takes_all_objects_and_gives_them_back(series: Path, tmp_path
     try:
         run = detect(series, "--stow", orthanc.dicomweb)
         assert run.exit_code == 0, run.output
-        stored = requests.get(f"{orthanc.url}/instances", timeout=30).json()
+        stored = requests.get(f"{orthanc.url}/instances", timeout=120).json()
         found, colourful = {}, 0
         for identifier in stored:
-            answer = requests.get(f"{orthanc.url}/instances/{identifier}/file", timeout=30)
+            answer = requests.get(f"{orthanc.url}/instances/{identifier}/file", timeout=120)
             (tmp_path / "back.dcm").write_bytes(answer.content)
             back = pydicom.dcmread(tmp_path / "back.dcm")
             found[str(back.SOPInstanceUID)] = str(back.SOPClassUID)

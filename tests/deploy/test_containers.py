@@ -21,10 +21,10 @@ import requests
 
 pytest.importorskip("compose_spec")
 
+from monailabel_app.reserved_port import ReservedPort
 from monailabel_app.server_process import ServerProcess
 from tests.app.nginx import (
     NGINX,
-    free_port,
     needs_nginx,
     user_line,
     wait_for,
@@ -112,16 +112,19 @@ def write_nginx(folder: Path, port: int, server: str) -> Path:
 
 def server_of(folder: Path, pacs: Orthanc, secrets: dict[str, str]) -> ServerProcess:
     """By the script and with the environment of the service, in front of this test's PACS."""
-    service, port = services()["server"], free_port()
+    service = services()["server"]
     environment = dict(service["environment"])
     assert environment["D24FAD_STUDIES"] == "http://orthanc:8042/dicom-web"
     environment |= {
         "D24FAD_STUDIES": pacs.dicomweb,
-        "D24FAD_PORT": str(port),
         "MONAI_LABEL_DICOMWEB_CACHE_PATH": str(folder / "cache"),
         **secrets,
     }
-    server = ServerProcess(pacs.dicomweb, folder / "server.log", environment=environment, port=port)
+    port = ReservedPort()
+    environment["D24FAD_PORT"] = str(port.number)
+    server = ServerProcess(
+        pacs.dicomweb, folder / "server.log", environment=environment, port=port.number
+    )
     server.command = ["env", "--chdir", str(ROOT), str(DEPLOY / "start-server")]
     server.command += service["command"]
     return server
@@ -155,7 +158,8 @@ def stack(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[St
         series = write_head(cohort / "studies" / f"{CASE}.nii.gz", folder / "series")
         pacs.send(folder / "series")
         with server_of(folder, pacs, secrets) as server:
-            port = free_port()
+            reserved = ReservedPort()
+            port = reserved.number
             configuration = write_nginx(folder, port, server.url)
             proxy = start_proxy(folder, configuration, secrets)
             try:
@@ -170,7 +174,8 @@ def stack(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[St
                 )
             finally:
                 proxy.terminate()
-                proxy.wait(20)
+                proxy.wait(60)
+                reserved.release()
     finally:
         pacs.stop()
 
@@ -191,8 +196,8 @@ def test_nobody_gets_in_without_a_password_or_the_token(stack: Stack) -> None:
     for path in ("/", "/ohif/", "/d24fad/v1/images", "/proxy/dicom/studies"):
         assert stack.get(path).status_code == 401
         assert stack.get(path, auth=(PEOPLE[0], "wrong")).status_code == 401
-    assert requests.get(f"{stack.server}/d24fad/v1/images", timeout=20).status_code == 401
-    assert requests.get(f"{stack.pacs}/dicom-web/studies", timeout=20).status_code == 401
+    assert requests.get(f"{stack.server}/d24fad/v1/images", timeout=120).status_code == 401
+    assert requests.get(f"{stack.pacs}/dicom-web/studies", timeout=120).status_code == 401
 
 
 def test_a_series_of_the_pacs_is_listed_and_fetched_through_the_proxy(stack: Stack) -> None:
@@ -230,4 +235,6 @@ def test_health_checks_tell_who_answers(stack: Stack) -> None:
         command, url = images()[name].health
         assert (command, url.startswith(inside)) == ("healthy", True)
         assert healthy(url.replace(inside, f"{here}/"))
-    assert not healthy(f"http://127.0.0.1:{free_port()}/")
+    nobodys = ReservedPort()
+    assert not healthy(f"http://127.0.0.1:{nobodys.number}/")
+    nobodys.release()

@@ -29,6 +29,7 @@ def execute(path: Path, folder: Path) -> nbformat.NotebookNode:
     NotebookClient(
         notebook,
         timeout=900,
+        startup_timeout=600,
         record_timing=False,
         store_widget_state=False,
         resources={"metadata": {"path": str(folder)}},

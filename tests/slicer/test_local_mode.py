@@ -85,7 +85,7 @@ class LocalProcess:
         """Close its standard input, as the end of its parent does; its exit status."""
         assert self.process.stdin is not None
         self.process.stdin.close()
-        return self.process.wait(60)
+        return self.process.wait(START_SECONDS)
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_a_case_is_reviewed_without_monai_label(started: LocalProcess, folder: P
     assert where["process"] == started.process.pid
     assert stat.S_IMODE(started.token_file.stat().st_mode) == 0o600
     with pytest.raises(urllib.error.HTTPError) as stranger:
-        urllib.request.urlopen(f"{where['url']}/d24fad/v1/images", timeout=30)
+        urllib.request.urlopen(f"{where['url']}/d24fad/v1/images", timeout=120)
     assert stranger.value.code == 401
     with pytest.raises(ExplainedError) as mistaken:
         Client(where["url"], "another").info()

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import pytest
 import volumes
+from D24FADSlicerLib.local import server
 from D24FADSlicerLib.logic.local_mode import Phase
 from local_pythons import bare_python, python_with_stand_in
 from test_panel import Driver
@@ -53,6 +54,12 @@ class LocalDriver(Driver):
         self.press(self.ui.localButton)
         self.until_phase(Phase.RUNNING)
         self.until(lambda: self.panel.context.info is not None, "the connection", 120)
+
+
+@pytest.fixture(autouse=True)
+def patient_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server may end by itself, however busy this machine is."""
+    monkeypatch.setattr(server, "_END_S", 120.0)
 
 
 @pytest.fixture(autouse=True)

@@ -231,6 +231,7 @@ def stand_in(
     control: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Environment]:
     """A server that starts at once; its secrets lie in a folder of this test."""
+    monkeypatch.setattr(server, "_END_S", 120.0)  # however busy this machine is
     monkeypatch.setattr(server.tempfile, "tempdir", str(tmp_path / "secrets"))
     (tmp_path / "secrets").mkdir()
     yield Environment(Python.chosen(str(python_with_stand_in(tmp_path, control)), os.environ), None)

@@ -57,7 +57,7 @@ def test_two_processes_end_with_one_model(tmp_path: Path) -> None:
         ],
         check=True,
         env={**os.environ, "PYTHONPATH": str(Path.cwd()), "OMP_NUM_THREADS": "1"},
-        timeout=300,
+        timeout=900,
     )
     hashes = {(together / f"hash-{rank}").read_text() for rank in range(2)}
     assert len(hashes) == 1

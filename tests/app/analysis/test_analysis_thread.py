@@ -60,7 +60,7 @@ def test_a_result_is_not_kept_until_the_next_work() -> None:
     held = weakref.ref(study)
     del study
     # The thread lets go just after it has handed the result over.
-    for _ in range(200):
+    for _ in range(6000):
         if held() is None:
             break
         threading.Event().wait(0.01)

@@ -30,6 +30,7 @@ from monailabel_app.jobs.resolver import AnalysisResolver
 from monailabel_app.monai_label.datastore import StudiesFolder
 from monailabel_app.normals.quality import QualityControl
 from monailabel_app.normals.support_sets import SupportSets
+from monailabel_app.reserved_port import ReservedPort
 from monailabel_app.review.log import ReviewLog
 from monailabel_app.review.reviewed_masks import ReviewedMasks
 from monailabel_app.review.reviews import Reviews
@@ -67,9 +68,8 @@ class ForkedServer:
         log: Path,
         serve: Callable[[str, int, str], None],
     ) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self._reserved = ReservedPort()
+        self.port = self._reserved.number
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = log
         self._process: ForkServerProcess = context.Process(
@@ -101,6 +101,7 @@ class ForkedServer:
         if self._process.pid is not None and self._process.is_alive():
             os.kill(self._process.pid, signal.SIGKILL)
         self._process.join()
+        self._reserved.release()
 
 
 def whole_server(studies: str, port: int, log: str) -> None:

@@ -104,7 +104,7 @@ def test_a_token_is_needed_where_the_operator_set_one(studies: Path, tmp_path: P
     with server:
         headers = {"Authorization": "Bearer secret-of-the-operator"}
         for path in ("/info/", "/d24fad/v1/", "/datastore/", "/logs/", "/ohif/"):
-            assert requests.get(server.url + path, timeout=30).status_code == 401, path
+            assert requests.get(server.url + path, timeout=120).status_code == 401, path
         for path in ("/info/", "/d24fad/v1/images"):
-            assert requests.get(server.url + path, headers=headers, timeout=30).ok, path
+            assert requests.get(server.url + path, headers=headers, timeout=120).ok, path
     assert "secret-of-the-operator" not in server.log.read_text()

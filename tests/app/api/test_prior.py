@@ -133,7 +133,7 @@ def test_a_prior_makes_another_result_that_is_found_again(api: Api, result: str)
     ],
 )
 def test_a_wrong_prior_is_refused_at_once(api: Api, request_: dict[str, Any], code: str) -> None:
-    answer = requests.post(f"{api.url}/jobs", json=request_, timeout=30)
+    answer = requests.post(f"{api.url}/jobs", json=request_, timeout=120)
     assert answer.json()["error"]["code"] == code
     assert 400 <= answer.status_code < 500
 

@@ -16,10 +16,10 @@ import pytest
 import requests
 
 from monailabel_app.configuration import TOKEN_VARIABLE
+from monailabel_app.reserved_port import ReservedPort
 from monailabel_app.server_process import ServerProcess
 from tests.app.nginx import (
     NGINX,
-    free_port,
     needs_nginx,
     user_line,
     wait_for,
@@ -80,7 +80,8 @@ def proxy(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pr
     (folder / "d24fad.users").write_text(user_line(*USER))
     (folder / "d24fad.token").write_text(f'default "Bearer {TOKEN}";\n')
     conf = {"allow_remote": "true", "upload_mb": "64"}
-    port = free_port()
+    reserved = ReservedPort()
+    port = reserved.number
     with ServerProcess(studies, folder / "server.log", conf, {TOKEN_VARIABLE: TOKEN}) as server:
         main = configure(folder, port, server)
         assert NGINX is not None
@@ -90,7 +91,8 @@ def proxy(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pr
             yield Proxy(f"https://localhost:{port}", certificate, server)
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(60)
+            reserved.release()
 
 
 @pytest.mark.parametrize("path", ["/", "/info/", "/d24fad/v1/", "/ohif/", "/datastore/"])
@@ -113,7 +115,7 @@ def test_a_wrong_token_is_refused_by_the_server_itself(proxy: Proxy, scheme: str
 
 
 def test_the_server_is_closed_beside_the_proxy(proxy: Proxy) -> None:
-    assert requests.get(f"{proxy.server.url}/info/", timeout=20).status_code == 401
+    assert requests.get(f"{proxy.server.url}/info/", timeout=120).status_code == 401
 
 
 @pytest.mark.parametrize("by", ["password", "token"])

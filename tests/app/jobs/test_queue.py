@@ -77,7 +77,7 @@ def name_of(request: JobRequest) -> str:
 
 
 def wait_for(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < end, "it did not come about in time"
         time.sleep(0.005)

@@ -15,7 +15,11 @@ import pytest
 import requests
 from numpy.typing import NDArray
 from PIL import Image
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import (
+    ElementClickInterceptedException,
+    ElementNotInteractableException,
+    StaleElementReferenceException,
+)
 from selenium.webdriver import ActionChains, Chrome
 from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
 from selenium.webdriver.common.by import By
@@ -27,9 +31,10 @@ from d24fad_core import RESEARCH_USE_ONLY
 from monailabel_app.server_process import ServerProcess
 from tests.app.pacs_series import CASE
 from tests.browser import headless_chromium, needs_browser
+from tests.pictures import replace_picture
 
 SCREENSHOT = Path(__file__).parents[3] / "Resources" / "screenshots" / "ohif.png"
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 600
 # The order of OHIF's views, each by the axis of the volume that it shows slices along.
 AXES = {"axial": 2, "sagittal": 0, "coronal": 1}
 
@@ -144,9 +149,13 @@ def dice(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
 
 
 def until(browser: Chrome, what: Callable[[Chrome], object]) -> None:
-    # The page puts new elements in place of old ones at any time.
-    replaced = [StaleElementReferenceException]
-    WebDriverWait(browser, PATIENCE_SECONDS, 0.5, replaced).until(what)
+    # The page puts new elements in place of old ones at any time, and others before them.
+    passing = [
+        StaleElementReferenceException,
+        ElementClickInterceptedException,
+        ElementNotInteractableException,
+    ]
+    WebDriverWait(browser, PATIENCE_SECONDS, 0.5, passing).until(what)
 
 
 def press(browser: Chrome, path: str) -> None:
@@ -207,7 +216,7 @@ def test_a_study_is_opened_analysed_and_its_finding_painted_where_it_is(
     address.send_keys(f"{pacs_server.url}/")
     press(browser, "//table[@class='settingsTable']//button")
     until(browser, says("Auto-Segmentation"))
-    assert says(RESEARCH_USE_ONLY)(browser)
+    until(browser, says(RESEARCH_USE_ONLY))
     until(browser, lambda page: not says("Connected to MONAI Label")(page))
     before = {name: views.picture(name) for name in AXES}
 
@@ -244,4 +253,4 @@ def test_a_study_is_opened_analysed_and_its_finding_painted_where_it_is(
     while min((found := overlaps()).values()) <= 0.85 and time.monotonic() < end:
         time.sleep(0.5)
     assert min(found.values()) > 0.85, found
-    browser.save_screenshot(str(SCREENSHOT))
+    replace_picture(SCREENSHOT, browser.get_screenshot_as_png())

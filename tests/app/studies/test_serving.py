@@ -17,11 +17,14 @@ from monailabel_app.studies.serving import claim, is_writable, refuse_mistyped
 def holder(state: Path) -> "subprocess.Popen[str]":
     """Another process that serves the folder."""
     code = (
-        "import pathlib, sys, time; from monailabel_app.studies.serving import claim; "
-        "lock = claim(pathlib.Path(sys.argv[1])); print('claimed', flush=True); time.sleep(60)"
+        "import pathlib, sys; from monailabel_app.studies.serving import claim; "
+        "lock = claim(pathlib.Path(sys.argv[1])); print('claimed', flush=True); sys.stdin.read()"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", code, str(state)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, str(state)],
+        stdin=subprocess.PIPE,  # it serves until it is killed
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None and process.stdout.readline() == "claimed\n"
     return process

@@ -1,6 +1,5 @@
 """The page in a real browser: what is drawn where, by pixels, and what assistive tools find."""
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from io import BytesIO
@@ -109,7 +108,14 @@ def colour_at(tile: Picture, row: int, column: int) -> NDArray[np.int16]:
 
 def select(browser: Chrome, rank: int) -> None:
     browser.find_element(By.CSS_SELECTOR, f"tr[data-rank='{rank}'] button").click()
-    time.sleep(0.5)
+    wait_for_frames(browser)
+
+
+def wait_for_frames(browser: Chrome) -> None:
+    """Wait until what the page has drawn is on the screen."""
+    browser.execute_async_script(
+        "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(done));"
+    )
 
 
 def overlay_colours(query: Volume, result: AnomalyResult, folder: Path) -> NDArray[np.int16]:
@@ -213,7 +219,7 @@ def test_a_higher_threshold_leaves_only_the_hottest_findings_coloured(
         "const slider = document.getElementById('threshold'); slider.value = '7';"
         "slider.dispatchEvent(new Event('input'));"
     )
-    time.sleep(0.5)
+    wait_for_frames(browser)
     assert np.ptp(colour_at(tiles(browser)[0], *place)) < 12
     words = browser.find_element(By.ID, "shown-sentence").text
     assert "above 7.0 z" in words and "3.0 z, the threshold of the analysis" in words

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from vtk.util.numpy_support import vtk_to_numpy
 
 from harness.graphics import offscreen_window
+from tests.pictures import replace_picture
 
 _MANAGERS = (
     "vtkMRMLSegmentationsDisplayableManager2D",
@@ -139,8 +141,9 @@ def save_png(pixels: NDArray[np.uint8], path: Path) -> None:
     """Write a picture."""
     from PIL import Image
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path, optimize=True)
+    content = BytesIO()
+    Image.fromarray(pixels).save(content, format="PNG", optimize=True)
+    replace_picture(path, content.getvalue())
 
 
 def count(pixels: NDArray[np.uint8], condition: Any) -> int:

@@ -51,7 +51,7 @@ class ReviewServer:
     Attributes:
         store: what it keeps.
         job_s: how long an analysis takes.
-        delay_s: how long each answer waits.
+        answers: while this is cleared, requests arrive and none is answered.
         change: what results say of a prior; None where they know none.
         nearest: the support that is most like the case, by rank of the finding.
         token: access token asked for; empty for none.
@@ -66,7 +66,8 @@ class ReviewServer:
     def __init__(self) -> None:
         self.store = Store()
         self.job_s = 0.0
-        self.delay_s = 0.0
+        self.answers = threading.Event()
+        self.answers.set()
         self.change: dict[str, Any] | None = None
         self.nearest: dict[int, str] = {}
         self.token = ""
@@ -92,7 +93,7 @@ class ReviewServer:
     @property
     def events(self) -> dict[str, list[dict[str, Any]]]:
         """The events of every review, by result."""
-        found = {result: self.reviews.review(result) for result in self.store.results}
+        found = {result: self.reviews.review(result) for result in list(self.store.results)}
         return {result: review["events"] for result, review in found.items() if review["events"]}
 
     @property
@@ -205,7 +206,7 @@ class _Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(length)
         state.calls.append(f"{self.command} {self.path}")
-        time.sleep(state.delay_s)
+        state.answers.wait()
         parts = urlsplit(self.path)
         query = dict(parse_qs(parts.query))
         path = [unquote(part) for part in parts.path.removeprefix(API).strip("/").split("/")]
@@ -323,7 +324,7 @@ def _answer(
         case "GET", ["next"]:
             taken = set(query.get("exclude", []))
             taken |= {s["image"] for studies in store.sets.values() for s in studies}
-            taken |= {r["image"] for r in store.results.values() if _is_reviewed(state, r)}
+            taken |= {r["image"] for r in list(store.results.values()) if _is_reviewed(state, r)}
             left = [name for name in sorted(store.files) if name not in taken]
             if not left:
                 raise Refusal(404, "nothing_left", "Every case is reviewed.", "Add studies.")
@@ -419,11 +420,12 @@ def _follow_job(
 ) -> dict[str, Any]:
     job = store.jobs[name]
     wait = float(query.get("wait", ["0"])[0])
-    remaining = job["began"] + state.job_s - time.monotonic()
+    job_s = state.job_s  # a test may change it meanwhile
+    remaining = job["began"] + job_s - time.monotonic()
     if job["state"] == "running" and remaining > 0:
         time.sleep(min(wait, remaining, 0.05))
         job["version"] += 1
-        job["fraction"] = min((time.monotonic() - job["began"]) / state.job_s, 0.99)
+        job["fraction"] = min((time.monotonic() - job["began"]) / job_s, 0.99)
     elif job["state"] == "running":
         job.update(state="done", fraction=1.0, version=job["version"] + 1)
         job["result"] = _analyse(store, state, job)

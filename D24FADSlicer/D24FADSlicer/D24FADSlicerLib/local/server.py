@@ -69,7 +69,7 @@ class LocalServer:
 
     def problem_of_death(self) -> ExplainedError:
         """What there is to say of a server that has ended by itself."""
-        _log(self._last_lines)
+        _log(self._last_lines.copy())
         return ExplainedError(
             _("The server on this computer has ended by itself ({how}).").format(
                 how=_how(self._process.wait())
@@ -138,7 +138,7 @@ def start_server(
         line = announcements.get()
         task.cancellation.check()
         if not line:
-            raise _problem_of_start(process, last_lines)
+            raise _problem_of_start(process, last_lines.copy())  # another thread may still write
         announcement = json.loads(line)
         spot = Spot(spot.folder, int(announcement["port"]))
         return LocalServer(process, spot, str(announcement["url"]), last_lines)
