@@ -1,10 +1,15 @@
-"""The heatmap as a DICOM Parametric Map (PS3.3, A.75), float, content qualification RESEARCH."""
+"""The heatmap as a DICOM Parametric Map (PS3.3, A.75), float, content qualification RESEARCH.
+
+The stored values are shares of the colour scale, 1 at its bright end; the real world value mapping
+makes z of them. OHIF shows stored values from 0 to 1 in full colour and leaves the mapping out.
+"""
 
 import highdicom as hd
 import numpy as np
 from pydicom.dataset import Dataset
 
 from d24fad_core.detection.result import AnomalyResult
+from d24fad_core.export.colour_scale import ColourScale
 from d24fad_core.export.dicom_codes import ANOMALY_SCORE, NO_UNITS
 from d24fad_core.export.dicom_source import (
     MANUFACTURER,
@@ -19,26 +24,27 @@ _SERIES_NUMBER = 9002
 
 
 def heatmap_parametric_map(source: DicomSource, result: AnomalyResult) -> Dataset:
-    """The score of every voxel.
+    """The score of every voxel: stored value times slope is z.
 
     Args:
         source: the series that was analysed.
         result: its analysis.
     """
-    scores = source.frames(result.heatmap.astype(np.float32, copy=False))
+    threshold = result.calibration.threshold
+    maximum = ColourScale.above(threshold).maximum
+    shares = source.frames((result.heatmap / maximum).astype(np.float32))
     mapping = hd.pm.RealWorldValueMapping(
         lut_label="ANOMALY_Z",
         lut_explanation="Anomaly score in standard deviations of normals",
         unit=NO_UNITS,
-        value_range=(float(scores.min()), float(scores.max())),
-        slope=1.0,
+        value_range=(float(shares.min()), float(shares.max())),
+        slope=maximum,
         intercept=0.0,
         quantity_definition=ANOMALY_SCORE,
     )
-    threshold = result.calibration.threshold
     heatmap = hd.pm.ParametricMap(
         source_images=list(source.images),
-        pixel_array=scores,
+        pixel_array=shares,
         series_instance_uid=hd.UID(),
         series_number=_SERIES_NUMBER,
         sop_instance_uid=hd.UID(),
@@ -50,13 +56,16 @@ def heatmap_parametric_map(source: DicomSource, result: AnomalyResult) -> Datase
         contains_recognizable_visual_features=False,
         real_world_value_mappings=[mapping],
         # From nothing to twice the threshold, which stands in the middle.
-        window_center=threshold,
-        window_width=max(2.0 * threshold, 1.0),
+        window_center=threshold / maximum,
+        window_width=max(2.0 * threshold, 1.0) / maximum,
         content_label="ANOMALY",
         content_description="Research use only. Not for clinical use.",
         content_qualification=hd.ContentQualificationValues.RESEARCH,
         series_description="D24FAD heatmap (research use only)",
     )
+    # The only one of a width below 1 (PS3.3, C.11.2.1.3.2).
+    (shared,) = heatmap.SharedFunctionalGroupsSequence
+    shared.FrameVOILUTSequence[0].VOILUTFunction = "LINEAR_EXACT"
     # Type 2C of the General Series module (PS3.3, C.7.3.1): there, but not known.
     heatmap.Laterality = ""
     return in_unicode(heatmap)

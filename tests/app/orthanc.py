@@ -103,12 +103,15 @@ class Orthanc:
 
     def instances(self, modality: str) -> list[bytes]:
         """The files of a modality that it holds."""
-        query = {"Level": "Instance", "Query": {"Modality": modality}}
-        found = self._session.post(f"{self.url}/tools/find", json=query, timeout=120).json()
         return [
             self._session.get(f"{self.url}/instances/{name}/file", timeout=120).content
-            for name in found
+            for name in self._names(modality)
         ]
+
+    def remove(self, modality: str) -> None:
+        """Remove the files of a modality."""
+        for name in self._names(modality):
+            self._session.delete(f"{self.url}/instances/{name}", timeout=120).raise_for_status()
 
     def stop(self) -> None:
         """End it."""
@@ -120,6 +123,11 @@ class Orthanc:
             self._process.wait()
         self._session.close()
         self._log.close()
+
+    def _names(self, modality: str) -> list[str]:
+        query = {"Level": "Instance", "Query": {"Modality": modality}}
+        found = self._session.post(f"{self.url}/tools/find", json=query, timeout=120)
+        return list(found.json())
 
     def _wait(self) -> None:
         end = time.monotonic() + 300

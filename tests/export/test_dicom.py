@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset
 from d24fad_core.detection.findings import label_findings
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.errors import InputError
+from d24fad_core.export.colour_scale import ColourScale
 from d24fad_core.export.dicom_parametric_map import heatmap_parametric_map
 from d24fad_core.export.dicom_report import findings_report, reviewed_report
 from d24fad_core.export.dicom_segmentation import findings_segmentation, reviewed_segmentation
@@ -176,10 +177,20 @@ def test_nothing_found_is_a_valid_segmentation_and_report(tmp_path: Path) -> Non
     assert reviewed.SegmentSequence[0].SegmentLabel == "Reviewed, no finding"
 
 
+def slope_of(heatmap: Dataset) -> float:
+    """By what stored values become scores; nothing is added."""
+    (shared,) = heatmap.SharedFunctionalGroupsSequence
+    (mapping,) = shared.RealWorldValueMappingSequence
+    assert mapping.RealWorldValueIntercept == 0.0
+    return float(mapping.RealWorldValueSlope)
+
+
 def test_the_parametric_map_holds_the_scores(tmp_path: Path) -> None:
     source, result = series(tmp_path, orthogonal(OBLIQUE))
     heatmap = heatmap_parametric_map(source, result)
     assert heatmap.ContentQualification == "RESEARCH"
+    slope = slope_of(heatmap)
+    assert slope == ColourScale.above(result.calibration.threshold).maximum
     frames = np.frombuffer(heatmap.FloatPixelData, "<f4").reshape(
         heatmap.NumberOfFrames, heatmap.Rows, heatmap.Columns
     )
@@ -191,7 +202,8 @@ def test_the_parametric_map_holds_the_scores(tmp_path: Path) -> None:
         voxel = np.linalg.inv(result.affine) @ [*(place * [-1, -1, 1]), 1.0]
         index = int(np.rint(voxel[2]))
         np.testing.assert_allclose(voxel[:3], [0, 0, index], atol=1e-2)
-        np.testing.assert_array_equal(frame, result.heatmap[:, :, index].T)
+        z = frame * slope
+        np.testing.assert_allclose(z, result.heatmap[:, :, index].T, rtol=1e-6, atol=1e-6)
 
 
 def test_the_report_measures_each_finding(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import highdicom as hd
 import numpy as np
 import pydicom
 import pytest
+from session_checks import segmented
 from test_panel import Driver
 
 from monailabel_app.server_process import ServerProcess
@@ -32,22 +33,6 @@ def accepted_voxels(case: Any) -> np.ndarray:
     inside = slicer.util.arrayFromSegmentBinaryLabelmap(case.segmentation, segment, case.volume)
     voxels = np.argwhere(inside)[:, ::-1]
     return np.sort(voxels @ affine_of(case.volume)[:3, :3].T + affine_of(case.volume)[:3, 3], 0)
-
-
-def segmented_voxels(segmentation: pydicom.Dataset) -> np.ndarray:
-    """The same of a DICOM segmentation, frame by frame; DICOM has LPS."""
-    (shared,) = segmentation.SharedFunctionalGroupsSequence
-    orientation = shared.PlaneOrientationSequence[0].ImageOrientationPatient
-    along_row, along_column = np.reshape(np.array(orientation, float), (2, 3))
-    between_rows, between_columns = shared.PixelMeasuresSequence[0].PixelSpacing
-    found = []
-    frames = segmentation.pixel_array.reshape(-1, segmentation.Rows, segmentation.Columns)
-    for frame, groups in zip(frames, segmentation.PerFrameFunctionalGroupsSequence, strict=True):
-        corner = np.array(groups.PlanePositionSequence[0].ImagePositionPatient, float)
-        rows, columns = np.nonzero(frame)
-        lps = corner + np.outer(columns * float(between_columns), along_row)
-        found.append(lps + np.outer(rows * float(between_rows), along_column))
-    return np.sort(np.concatenate(found) * (-1.0, -1.0, 1.0), axis=0)
 
 
 def test_what_is_saved_in_the_panel_is_in_the_pacs(
@@ -88,7 +73,7 @@ def test_what_is_saved_in_the_panel_is_in_the_pacs(
         (report,) = stored(orthanc, "SR")
         assert written.ReferencedSeriesSequence[0].SeriesInstanceUID == mr_series[CASE]
         assert len(written.SegmentSequence) == 1
-        np.testing.assert_allclose(segmented_voxels(written), accepted_voxels(case), atol=0.02)
+        np.testing.assert_allclose(np.sort(segmented(written), 0), accepted_voxels(case), atol=0.02)
         content = hd.sr.ComprehensiveSR.from_dataset(report).content
         (group,) = content.get_volumetric_roi_measurement_groups()
         assert group.tracking_uid == written.SegmentSequence[0].TrackingUID

@@ -72,6 +72,7 @@ class Drawn:
         array[1 + number // 30 % 4, 2 + number % 30 // 7 % 4, number % 7] = 1
         self.volume = VolumeData(array, AFFINE)
         self.action, self.finding = action, finding
+        self.key = f"outline-{number}"
 
 
 class Reviewer:

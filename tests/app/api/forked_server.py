@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from types import SimpleNamespace, TracebackType
@@ -56,15 +56,15 @@ class ForkedServer:
 
     Args:
         context: of `forking`.
-        studies: folder of studies.
+        studies: folder of studies, or the address of a PACS.
         log: file for what it says.
-        serve: what the fork does with folder, port and log: `whole_server` or `routes_alone`.
+        serve: what the fork does with studies, port and log: `whole_server` or `routes_alone`.
     """
 
     def __init__(
         self,
         context: ForkServerContext,
-        studies: Path,
+        studies: Path | str,
         log: Path,
         serve: Callable[[str, int, str], None],
     ) -> None:
@@ -104,15 +104,26 @@ class ForkedServer:
         self._reserved.release()
 
 
-def whole_server(studies: str, port: int, log: str) -> None:
-    """MONAI Label with this app, as `monailabel start_server` has it."""
+def whole_server(
+    studies: str, port: int, log: str, conf: Mapping[str, str] | None = None, cache: str = ""
+) -> None:
+    """MONAI Label with this app, as `monailabel start_server` has it.
+
+    Args:
+        studies: folder of studies, or the address of a PACS.
+        port: where it listens.
+        log: file for what it says.
+        conf: the operator's settings.
+        cache: folder for the series of a PACS.
+    """
     import monailabel.app
     from monailabel.config import settings
 
     _say_into(log)
     settings.MONAI_LABEL_APP_DIR = str(APP_FOLDER)
     settings.MONAI_LABEL_STUDIES = studies
-    settings.MONAI_LABEL_APP_CONF = {"queue_length": "1000"}
+    settings.MONAI_LABEL_APP_CONF = {"queue_length": "1000", **(conf or {})}
+    settings.MONAI_LABEL_DICOMWEB_CACHE_PATH = cache
     settings.MONAI_LABEL_AUTO_UPDATE_SCORING = False
     uvicorn.run(monailabel.app.app, host="127.0.0.1", port=port, log_level="warning")
 

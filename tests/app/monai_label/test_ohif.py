@@ -1,9 +1,11 @@
-"""OHIF as MONAI Label serves it, in a real browser: a study is opened and `anomaly` is run.
+"""OHIF as MONAI Label serves it, in a real browser: `anomaly` is run, and a heatmap is opened.
 
-What it paints is checked by pixels: in each of its three views the head is found first, which tells
-where each voxel is on the screen, and the fill is compared with the mask that the server made.
+What it paints is checked by pixels: in each view the head is found first, which tells where each
+voxel is on the screen, and the fill is compared with the mask that the server made, the colours
+with its heatmap.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from io import BytesIO
@@ -13,8 +15,11 @@ import nibabel
 import numpy as np
 import pytest
 import requests
+from matplotlib.colors import rgb_to_hsv
 from numpy.typing import NDArray
 from PIL import Image
+from scipy import ndimage
+from scipy.stats import spearmanr
 from selenium.common.exceptions import (
     ElementClickInterceptedException,
     ElementNotInteractableException,
@@ -28,13 +33,17 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
 from d24fad_core import RESEARCH_USE_ONLY
+from d24fad_core.export.colour_scale import SCALE_MAXIMUM
 from monailabel_app.server_process import ServerProcess
-from tests.app.pacs_series import CASE
+from tests.app.http_client import Api
+from tests.app.orthanc import Orthanc
+from tests.app.pacs_series import CASE, write_head
 from tests.browser import headless_chromium, needs_browser
 from tests.pictures import replace_picture
 
-SCREENSHOT = Path(__file__).parents[3] / "Resources" / "screenshots" / "ohif.png"
+SCREENSHOTS = Path(__file__).parents[3] / "Resources" / "screenshots"
 PATIENCE_SECONDS = 600
+REPEAT_SECONDS = 15.0
 # The order of OHIF's views, each by the axis of the volume that it shows slices along.
 AXES = {"axial": 2, "sagittal": 0, "coronal": 1}
 
@@ -253,4 +262,145 @@ def test_a_study_is_opened_analysed_and_its_finding_painted_where_it_is(
     while min((found := overlaps()).values()) <= 0.85 and time.monotonic() < end:
         time.sleep(0.5)
     assert min(found.values()) > 0.85, found
-    replace_picture(SCREENSHOT, browser.get_screenshot_as_png())
+    replace_picture(SCREENSHOTS / "ohif.png", browser.get_screenshot_as_png())
+
+
+EVEN = "lesion-even"
+
+
+@pytest.fixture
+def even_series(orthanc: Orthanc, cohort: Path, tmp_path: Path) -> tuple[str, Path]:
+    """The case in the PACS, with an even number of rows and columns as scanners have; its file.
+
+    OHIF 3.9 reads a Parametric Map only where its slices have a multiple of four pixels.
+    """
+    image = nibabel.load(cohort / "studies" / f"{CASE}.nii.gz")
+    rows, columns = (size // 2 * 2 for size in image.shape[:2])
+    file = tmp_path / f"{EVEN}.nii.gz"
+    nibabel.save(image.slicer[:rows, :columns], file)
+    series = write_head(file, tmp_path / EVEN)
+    orthanc.send(tmp_path / EVEN)
+    return series, file
+
+
+def numbers_shown(browser: Chrome, pattern: str) -> tuple[int, ...]:
+    """The numbers in the first text of the page that looks like this; none where none does."""
+    page = re.search(pattern, browser.find_element(By.TAG_NAME, "body").text)
+    return () if page is None else tuple(map(int, page.groups()))
+
+
+def open_heatmap(browser: Chrome) -> None:
+    """Double-click on it until OHIF has read it, which shows by the window that OHIF gives it."""
+    entry = (By.XPATH, "//*[text()='PMAP']")
+    until(browser, lambda page: page.find_elements(*entry))
+    last = -REPEAT_SECONDS
+
+    def opened(page: Chrome) -> bool:
+        nonlocal last
+        if numbers_shown(page, r"W:\s*(\d+)\s*L:\s*(\d+)") == (100, 50):
+            return True
+        if time.monotonic() - last > REPEAT_SECONDS and not says("Loading Parametric Map")(page):
+            ActionChains(page).double_click(page.find_element(*entry)).perform()
+            last = time.monotonic()
+        return False
+
+    until(browser, opened)
+
+
+def scroll_to(browser: Chrome, view: WebElement, number: int) -> None:
+    """Turn the wheel, a notch at a time, until the page says that it shows a slice."""
+    origin = ScrollOrigin.from_element(view)
+
+    def shown(page: Chrome) -> bool:
+        (now,) = numbers_shown(page, r"I:\s*(\d+)") or (number,)
+        if now != number:
+            away = 100 if now < number else -100
+            ActionChains(page).scroll_from_origin(origin, 0, away).perform()
+        return now == number
+
+    until(browser, shown)
+
+
+COLOURED_FROM = 0.085
+"""Share of OHIF's scale from which its colours stand out; below they are a darker grey."""
+
+
+def likeness(
+    picture: NDArray[np.int16], study: NDArray[np.float32], shares: NDArray[np.float32], number: int
+) -> tuple[float, float]:
+    """How well a slice of a heatmap explains the colours of a picture.
+
+    Args:
+        picture: of a view.
+        study: its voxels along right, anterior and superior.
+        shares: the heatmap, as shares of the colour scale.
+        number: of the slice.
+
+    Returns:
+        How well what is coloured covers the scores from `COLOURED_FROM`, and how well the order of
+        the hues, from violet to red, follows that of the scores.
+    """
+    picture = picture[6:-6, 6:-6]  # without the frame of the view
+    # Letters and bars are small parts of their own.
+    parts, _ = ndimage.label(picture.max(axis=2) > 0.2 * 255)
+    rows, columns = extent((parts > 0) & (np.bincount(parts.ravel())[parts] > 2000))
+    visible = (study[:, :, number] > 0.2 * study.max()) | (shares[:, :, number] > 0.05)
+    if not visible.any():
+        return 0.0, 0.0
+    # As the series is stored: posterior is at the top, left is on the left.
+    part = shares[:, :, number].T[extent(visible.T)]
+    size = (columns.stop - columns.start, rows.stop - rows.start)
+    drawn = np.asarray(Image.fromarray(part).resize(size, Image.Resampling.BILINEAR))
+    shown = picture[rows, columns]
+    painted, expected = np.ptp(shown, axis=2) > 60, drawn > COLOURED_FROM
+    both = painted & expected
+    hue = rgb_to_hsv(shown / 255.0)[..., 0]
+    if not both.any() or np.ptp(drawn[both]) == 0 or np.ptp(hue[both]) == 0:
+        return 0.0, 0.0
+    order = spearmanr(-hue[both], drawn[both]).statistic
+    return dice(painted, expected), float(order)
+
+
+def test_the_heatmap_is_opened_and_its_colours_are_the_scores(
+    browser: Chrome,
+    pacs_server: ServerProcess,
+    even_series: tuple[str, Path],
+    tmp_path: Path,
+) -> None:
+    series, file = even_series
+    api = Api(pacs_server.url)
+    # The server asks the PACS for its series now and then.
+    until(browser, lambda page: series in {e["image"] for e in api.get("/images")["items"]})
+    result = api.analysed(series, options={"planes": ["axial"]})
+    api.post(f"/results/{result}/dicom", {})
+    (tmp_path / "heatmap.nii.gz").write_bytes(
+        api.ask("GET", f"/results/{result}/heatmap?encoding=float32", 200).content
+    )
+    shares, study = canonical(tmp_path / "heatmap.nii.gz") / SCALE_MAXIMUM, canonical(file)
+    number = int(np.argmax(shares.max(axis=(0, 1))))
+
+    browser.get(f"{pacs_server.url}/ohif/")
+    press(browser, "//button[text()='Confirm and Hide']")
+    press(browser, f"//*[text()='{EVEN}']")
+    press(browser, "//button[contains(., 'Basic Viewer')]")
+    # A window is shown once the study is.
+    until(browser, lambda page: numbers_shown(page, r"W:\s*(\d+)\s*L:\s*(\d+)"))
+    open_heatmap(browser)
+    view = browser.find_element(By.CSS_SELECTOR, "canvas.cornerstone-canvas")
+    scroll_to(browser, view, shares.shape[2] - number)  # OHIF counts from the top of the head
+
+    def picture() -> NDArray[np.int16]:
+        content = Image.open(BytesIO(view.screenshot_as_png))
+        return np.asarray(content.convert("RGB")).astype(np.int16)
+
+    end = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        seen = picture()
+        coverage, order = likeness(seen, study, shares, number)
+        if coverage > 0.85 and order > 0.95:
+            break
+        assert time.monotonic() < end, (coverage, order)
+        time.sleep(0.5)
+    orders = [likeness(seen, study, shares, each)[1] for each in range(shares.shape[2])]
+    assert int(np.argmax(orders)) == number
+    replace_picture(SCREENSHOTS / "ohif-heatmap.png", browser.get_screenshot_as_png())

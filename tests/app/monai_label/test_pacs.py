@@ -131,7 +131,9 @@ def test_results_are_stored_in_the_pacs_and_read_back(
     uid = stored["parametric_map"]["sop_instance_uid"]
     maps = objects(orthanc, "OT") + objects(orthanc, "MR") + objects(orthanc, "CT")
     (heatmap,) = [o for o in maps if o.SOPInstanceUID == uid]
-    scores = np.frombuffer(heatmap.FloatPixelData, "<f4")
+    (shared,) = heatmap.SharedFunctionalGroupsSequence
+    slope = float(shared.RealWorldValueMappingSequence[0].RealWorldValueSlope)
+    scores = np.frombuffer(heatmap.FloatPixelData, "<f4") * slope
     if report["findings"]:
         assert scores.max() == pytest.approx(report["findings"][0]["peak_score"], abs=0.01)
     for kind in stored:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,10 +43,18 @@ class ReviewCalls(Calls):
         """The review of a result as the server has it."""
         return ServerReview.read(self._get(_address(result), task.cancellation))
 
-    def send_events(self, result: str, review: Review, task: Task) -> Sent:
+    def send_events(
+        self, result: str, review: Review, task: Task, own: Collection[str] = ()
+    ) -> Sent:
         """Send what waits, in its order, on the review that the reviewer saw.
 
         An event whose answer was lost is sent again with its key, by which the server knows it.
+
+        Args:
+            result: the result under review.
+            review: the review as the panel shows it.
+            task: for progress and cancelling.
+            own: keys of events that this reviewer may have sent, besides those that wait.
         """
         sent = Sent(review)
         total = len(review.waiting)
@@ -55,8 +64,8 @@ class ReviewCalls(Calls):
                 server = self._send_event(result, sent.review, event, task)
             except ExplainedError as problem:
                 return Sent(sent.review, sent.keys, sent.refused, sent.others, problem)
-            others = sent.review.others(server)
-            rebased, refused = sent.review.rebased(server)
+            others = sent.review.others(server, own)
+            rebased, refused = sent.review.rebased(server, own)
             keys = sent.keys | ({event.key} & {entry.key for entry in server.entries})
             sent = Sent(rebased, keys, sent.refused + refused, sent.others + others)
             task.report(_("Saving the review"), 1 - len(rebased.waiting) / total)

@@ -31,6 +31,10 @@ class Outline(Protocol):
     def volume(self) -> VolumeData:
         """The mask on the volume's grid."""
 
+    @property
+    def key(self) -> str:
+        """Names its event; the same at each attempt to send it."""
+
 
 AnyOutline = TypeVar("AnyOutline", bound=Outline)
 
@@ -77,8 +81,8 @@ def save_review(
     for outline in drawn:
         task.report(_("Sending outlines"))
         digest = client.send_mask(result, outline.volume, task)
-        review = review.append(outline.action, outline.finding, reviewer, "", digest)
-        outlines[review.waiting[-1].key] = (outline, digest)
+        review = review.append(outline.action, outline.finding, reviewer, "", digest, outline.key)
+        outlines[outline.key] = (outline, digest)
     sent = client.send_events(result, review, task)
     numbers = {entry.key: entry.finding for entry in sent.review.server.entries}
     taken = tuple(

@@ -92,6 +92,7 @@ class Entry:
         stands: whether `undo` can take it back.
         before: where its finding stood before it; None for an added one and for the study.
         note_before: the remark on the study before it.
+        mask: SHA-256 of the outline that came with it.
     """
 
     number: int
@@ -102,6 +103,7 @@ class Entry:
     stands: bool
     before: FindingReview | None
     note_before: str
+    mask: str | None = None
 
     @classmethod
     def read(cls, document: Document) -> Entry:
@@ -117,6 +119,7 @@ class Entry:
             stands=before is not None,
             before=None if finding is None else FindingReview.read(finding),
             note_before=str((before or {}).get("note") or ""),
+            mask=document.get("mask"),
         )
 
 
@@ -480,6 +483,7 @@ def _entry_document(entry: Entry) -> dict[str, Any]:
         "finding": entry.finding,
         "reviewer": entry.reviewer,
         "undoes": entry.undoes,
+        "mask": entry.mask,
         "before": {"finding": finding, "note": entry.note_before} if entry.stands else None,
     }
 

@@ -50,6 +50,7 @@ class ReviewSection:
             State.REJECTED: _("✗ rejected"),
         }
         self._unloaded = False
+        self._refused_results: set[str] = set()
         self._progress_text = ""
         ui = context.ui
         table = ui.findingsTable
@@ -86,6 +87,7 @@ class ReviewSection:
 
     def _connected(self) -> None:
         self._unloaded = True
+        self._refused_results.clear()
         self.send()
 
     def update(self) -> None:
@@ -204,6 +206,7 @@ class ReviewSection:
         if case is None or review == case.review:
             return
         case.review = review
+        self._refused_results.clear()
         self.update()
         self._context.fire("review")
         self.send()
@@ -260,18 +263,25 @@ class ReviewSection:
         offline = client is None or self._context.info is None
         if offline or self._context.jobs.is_live(self._sending):
             return
-        case = next((found for found in CaseNode.all() if found.review.waiting), None)
-        if client is None or case is None or case.analysis is None:
+        unsent = self._next_unsent()
+        if client is None or unsent is None:
             self._load()
             return
-        analysis, review = case.analysis, case.review
+        case, result, review = unsent
+        own = _outline_keys(case)
 
         def work(task: Task) -> Sent:
-            return client.send_events(analysis.result, review, task)
+            return client.send_events(result, review, task, own)
 
-        self._sending = self._start(
-            case, work, lambda sent: self._sent(case, analysis.result, sent)
-        )
+        self._sending = self._start(case, work, lambda sent: self._sent(case, result, sent))
+
+    def _next_unsent(self) -> tuple[CaseNode, str, Review] | None:
+        """A review with decisions that wait; none of those that the server would not take."""
+        for case in CaseNode.all():
+            for result, review in case.unsent.items():
+                if result not in self._refused_results:
+                    return case, result, review
+        return None
 
     def _load(self) -> None:
         """Load the review of the case that was opened, which others may have changed."""
@@ -295,14 +305,21 @@ class ReviewSection:
         self._context.ui.saveLabel.text = progress.step
 
     def _sent(self, case: CaseNode, result: str, sent: Sent, fetch: bool = True) -> None:
-        if case.analysis is None or case.analysis.result != result:
+        if case.analysis is None:
             return
-        seen, server = case.review, sent.review.server
+        current = case.analysis.result == result
+        seen = case.review if current else case.former_reviews.get(result, Review())
+        server, own = sent.review.server, sent.keys | _outline_keys(case)
         # What was decided while the worker sent stays waiting, unless others touched it too.
-        review, refused = seen.without(sent.refused).rebased(server, sent.keys)
-        case.review = review
+        review, refused = seen.without(sent.refused).rebased(server, own)
+        if current:
+            case.review = review
+            if case.segmentation is not None:
+                segments.recognise_sent(case.segmentation, server)
+        else:
+            case.former_reviews = {**case.former_reviews, result: review}
         refused = (*sent.refused, *refused)
-        others = seen.others(server, sent.keys)
+        others = seen.others(server, own)
         label = self._context.ui.saveLabel
         if sent.keys:
             label.text = self._all_sent()
@@ -313,10 +330,13 @@ class ReviewSection:
             self._context.tell(problem_of_refused(refused, others))
         if sent.problem is not None:
             self._context.failed(sent.problem)
+            self._refused_results.add(result)
             if sent.problem.code == "review_changed":
                 self._connected()
+            elif not sent.problem.server_is_away:
+                self.send()  # what waits in other reviews
             return
-        if fetch:
+        if fetch and current:
             self._fetch_outlines(case)
         self.send()
 
@@ -344,7 +364,8 @@ class ReviewSection:
             raise ExplainedError(_("There is no result to save."), _("Press Analyse first."))
         if self._context.jobs.is_live(self._sending):
             self._context.jobs.cancel(self._sending)
-        drawn = segments.drawn_masks(case.segmentation, case.volume, case.review)
+        reviewer, note = self._context.reviewer, case.review.study_note
+        drawn = segments.drawn_masks(case.segmentation, case.volume, case.review, reviewer)
         outlines = [_as_analysed(mask, case.analysis) for mask in drawn]
         edited = {mask.finding for mask in drawn}
         still_open = _open_findings(case, edited)
@@ -365,7 +386,6 @@ class ReviewSection:
                 _("Look at them, then save again."),
             )
         review, result = case.review, case.analysis.result
-        reviewer, note = self._context.reviewer, case.review.study_note
 
         def work(task: Task) -> SavedReview:
             return save_review(client, result, review, outlines, reviewer, note, task)
@@ -435,6 +455,10 @@ def _open_findings(case: CaseNode, edited: set[int | None]) -> tuple[int, ...]:
     ranks = {found.rank for found in analysis.findings} if analysis is not None else set()
     ranks |= set(case.review.findings())
     return case.review.open_findings([rank for rank in sorted(ranks) if rank not in edited])
+
+
+def _outline_keys(case: CaseNode) -> frozenset[str]:
+    return frozenset() if case.segmentation is None else segments.outline_keys(case.segmentation)
 
 
 def _outdated(case: CaseNode) -> tuple[int, ...]:

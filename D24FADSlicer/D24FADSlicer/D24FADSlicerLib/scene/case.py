@@ -52,10 +52,15 @@ def receive(case: CaseNode, delivery: Delivery, reviewer: str, opacity: float) -
     former, former_review = case.analysis, case.review
     case.heatmap = heatmap.show_heatmap(volume, delivery.heatmap, analysis, case.heatmap)
     same = former is not None and former.result == analysis.result
-    review, refused = (former_review if same else Review()).rebased(delivery.review)
     if case.segmentation is None:
         case.segmentation = segments.new_segmentation(volume)
         case.segmentation.SetName(slicer.mrmlScene.GenerateUniqueName("Findings"))
+    if same:
+        base, own = former_review, segments.outline_keys(case.segmentation)
+        segments.recognise_sent(case.segmentation, delivery.review)
+    else:
+        base, own = _change_review(case, former, former_review, analysis), frozenset()
+    review, refused = base.rebased(delivery.review, own)
     if not (same and _has_all(case.segmentation, analysis)):
         carried = segments.show_findings(
             case.segmentation, volume, delivery.regions, analysis, former_review
@@ -74,6 +79,18 @@ def receive(case: CaseNode, delivery: Delivery, reviewer: str, opacity: float) -
     views.show_case(volume, case.heatmap, opacity)
     heatmap.show_legend(case.heatmap)
     return refused
+
+
+def _change_review(
+    case: CaseNode, former: Analysis | None, former_review: Review, analysis: Analysis
+) -> Review:
+    """What is known of the review of another result; what waits in the former one is kept."""
+    reviews = case.former_reviews
+    if former is not None:
+        reviews[former.result] = former_review
+    known = reviews.pop(analysis.result, Review())
+    case.former_reviews = reviews
+    return known
 
 
 def show_outlines(case: CaseNode, delivery: Delivery) -> None:

@@ -141,6 +141,26 @@ class CaseNode:
         self.node.SetParameter("Review", json.dumps(review.document()))
 
     @property
+    def former_reviews(self) -> dict[str, Review]:
+        """Reviews of earlier analyses with decisions that wait to be sent, by result."""
+        document = self.node.GetParameter("FormerReviews")
+        reviews = json.loads(document) if document else {}
+        return {result: Review.read(review) for result, review in reviews.items()}
+
+    @former_reviews.setter
+    def former_reviews(self, reviews: dict[str, Review]) -> None:
+        waiting = {name: review.document() for name, review in reviews.items() if review.waiting}
+        self.node.SetParameter("FormerReviews", json.dumps(waiting))
+
+    @property
+    def unsent(self) -> dict[str, Review]:
+        """Every review of the case with decisions that wait to be sent, by result, oldest first."""
+        reviews, analysis = self.former_reviews, self.analysis
+        if analysis is not None and self.review.waiting:
+            reviews[analysis.result] = self.review
+        return reviews
+
+    @property
     def threshold(self) -> float | None:
         """The threshold of the display, z units; None for that of the analysis."""
         value = self.node.GetParameter("Threshold")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,12 +22,13 @@ from ..logic.volume_file import VolumeData
 from .heatmap import affine_of
 from .hierarchy import place_beside
 
-_FINDING, _RESULT, _ORIGINAL, _SENT, _MASK = (
+_FINDING, _RESULT, _ORIGINAL, _SENT, _MASK, _KEY = (
     "D24FAD.Finding",
     "D24FAD.Result",
     "D24FAD.Original",
     "D24FAD.Sent",
     "D24FAD.Mask",
+    "D24FAD.Key",
 )
 _STATE = "D24FAD.State"
 _COLORS = {
@@ -335,6 +337,7 @@ class DrawnMask:
         segment: the segment's id.
         digest: fingerprint of the outline, for `mark_sent`.
         volume: the mask on the volume's grid.
+        key: names the event that it is sent with; the same at each attempt to send it.
     """
 
     action: Action
@@ -342,10 +345,17 @@ class DrawnMask:
     segment: str
     digest: str
     volume: VolumeData
+    key: str
 
 
-def drawn_masks(node: Any, volume: Any, review: Review) -> list[DrawnMask]:
+def drawn_masks(node: Any, volume: Any, review: Review, reviewer: str = "") -> list[DrawnMask]:
     """The outlines that differ from what the server has; rejected findings have none.
+
+    Args:
+        node: the segmentation node.
+        volume: the volume node.
+        review: the review as the panel shows it.
+        reviewer: who is about to send them.
 
     Raises:
         ExplainedError: nothing is left of the outline of a finding that is not rejected.
@@ -371,16 +381,55 @@ def drawn_masks(node: Any, volume: Any, review: Review) -> list[DrawnMask]:
             )
         array = np.zeros(shape, np.uint8)
         array[tuple(voxels[:, ::-1].T)] = 1
+        digest = _digest_of(segment, volume)
         found.append(
             DrawnMask(
                 Action.EDIT if rank else Action.ADD,
                 int(rank) if rank else None,
                 identifier,
-                _digest_of(segment, volume),
+                digest,
                 VolumeData(array, affine),
+                _key_for(segment, digest, reviewer),
             )
         )
     return found
+
+
+def _key_for(segment: Any, digest: str, reviewer: str) -> str:
+    """The key of the event by which a reviewer sends an outline; it stays with the segment."""
+    drawn = f"{digest}\n{reviewer}"
+    former, _newline, key = _tag(segment, _KEY).rpartition("\n")
+    if former != drawn:
+        key = uuid.uuid4().hex
+        segment.SetTag(_KEY, f"{drawn}\n{key}")
+    return key
+
+
+def outline_keys(node: Any) -> frozenset[str]:
+    """Keys of the events by which outlines of the scene were sent, with or without an answer."""
+    tags = [_tag(segment, _KEY) for _identifier, segment in _segments(node)]
+    return frozenset(tag.rpartition("\n")[2] for tag in tags if tag)
+
+
+def recognise_sent(node: Any, review: ServerReview) -> None:
+    """Find the outlines that the server has taken although its answer never came.
+
+    Args:
+        node: the segmentation node.
+        review: the review as the server has it now.
+    """
+    entries = {entry.key: entry for entry in review.entries}
+    for _identifier, segment in _segments(node):
+        drawn, _newline, key = _tag(segment, _KEY).rpartition("\n")
+        entry = entries.get(key)
+        if entry is None or not drawn:
+            continue
+        segment.RemoveTag(_KEY)
+        if not entry.stands or entry.finding is None or entry.mask is None:
+            continue  # taken back: what is drawn here is sent under another name, if at all
+        segment.SetTag(_FINDING, str(entry.finding))
+        segment.SetTag(_SENT, drawn.partition("\n")[0])
+        segment.SetTag(_MASK, entry.mask)
 
 
 def show_drawn(node: Any, volume: Any, finding: int, mask: VolumeData, digest: str) -> None:
@@ -427,10 +476,11 @@ def mark_sent(node: Any, mask: DrawnMask, finding: int, digest: str) -> None:
     segment.SetTag(_FINDING, str(finding))
     segment.SetTag(_SENT, mask.digest)
     segment.SetTag(_MASK, digest)
+    segment.RemoveTag(_KEY)
     if mask.action is Action.ADD:
         segment.SetName(f"Added {finding}")
 
 
 def _forget_sent(segment: Any) -> None:
-    for tag in (_SENT, _MASK):
+    for tag in (_SENT, _MASK, _KEY):
         segment.RemoveTag(tag)
