@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.detection.calibration import NORMAL_VOXEL_SHARE
 from d24fad_core.detection.result import AnomalyResult, CalibrationSummary, Finding
 from d24fad_core.places.place import FindingPlace
@@ -114,17 +115,20 @@ def place_sentence(place: FindingPlace) -> str:
     return f"Place uncertain, the map fits this study badly: perhaps {shares} (by {place.atlas})."
 
 
-def threshold_sentence(calibration: CalibrationSummary, *, from_calibration: bool) -> str:
-    """What the threshold of the findings means.
-
-    Args:
-        calibration: of the result.
-        from_calibration: whether the threshold is the default one.
-    """
-    if from_calibration:
-        voxels = round(1 / NORMAL_VOXEL_SHARE)
+def threshold_sentence(result: AnomalyResult) -> str:
+    """What the threshold of the findings means."""
+    threshold = f"{result.calibration.threshold:.1f} z"
+    parameters = result.provenance.parameters
+    if parameters.get("threshold") is not None:
+        return f"Findings are regions above {threshold}, a threshold set by hand."
+    if parameters.get("comparison") == ComparisonKind.LEARNED.value:
         return (
-            f"Findings are regions above {calibration.threshold:.1f} z, which 1 voxel in {voxels} "
-            "of the normals exceeds when each is compared with the others."
+            f"Findings are regions that reach above {threshold}, the decoder's own threshold as "
+            "far as these normals bear it out; the higher a peak, the further below it the outline "
+            "lies."
         )
-    return f"Findings are regions above {calibration.threshold:.1f} z, a threshold set by hand."
+    voxels = round(1 / NORMAL_VOXEL_SHARE)
+    return (
+        f"Findings are regions above {threshold}, which 1 voxel in {voxels} of the normals exceeds "
+        "when each is compared with the others."
+    )

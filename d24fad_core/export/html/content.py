@@ -69,20 +69,19 @@ def page_content(
     """
     document = report_document(result, change=change)
     document.pop("slice_scores")
-    by_hand = result.provenance.parameters.get("threshold") is not None
     return document | {
         "notice": RESEARCH_USE_ONLY,
         "title": result.provenance.query_name,
         "headline": count_text(len(result.findings), "finding").capitalize(),
         "summary": summary_entries(result),
         "case_sentence": case_sentence(result),
-        "threshold_sentence": threshold_sentence(result.calibration, from_calibration=not by_hand)
+        "threshold_sentence": threshold_sentence(result)
         + " One z is one standard deviation of what the normals show when each is compared with "
         "the others.",
         "region": "finding",
         "heat": "difference from the normals",
-        "outlines_sentence": "Findings, their outlines and the table stay those above "
-        f"{shown.threshold:.1f} z, the threshold of the analysis.",
+        "outlines_sentence": "Findings, their outlines and the table stay those of the analysis, "
+        f"whose threshold is {shown.threshold:.1f} z.",
         "files": "overlay.png and heatmap.nii.gz",
         "findings": _findings(document["findings"], result, grid),
         "normals": normal_entries(normals, grid, prior_first=change is not None),

@@ -222,7 +222,7 @@ def test_a_higher_threshold_leaves_only_the_hottest_findings_coloured(
     wait_for_frames(browser)
     assert np.ptp(colour_at(tiles(browser)[0], *place)) < 12
     words = browser.find_element(By.ID, "shown-sentence").text
-    assert "above 7.0 z" in words and "3.0 z, the threshold of the analysis" in words
+    assert "above 7.0 z" in words and "those of the analysis, whose threshold is 3.0 z" in words
 
 
 def test_the_page_connects_to_nothing_and_runs_no_script_but_its_own(

@@ -19,6 +19,7 @@ from d24fad_core.export.html.page import VIEWER
 from d24fad_core.export.html.shown_map import ShownMap
 from d24fad_core.export.html.view_grid import ViewGrid
 from d24fad_core.export.html.view_volumes import view_volumes
+from d24fad_core.export.wording import threshold_sentence
 from d24fad_core.places.place import RegionShare, Side, place_of
 from d24fad_core.volumes.volume import Modality, Plane
 from tests.export.analysed_study import analysed, reduced_study
@@ -147,6 +148,23 @@ def test_words_say_how_the_case_stands_and_what_the_threshold_means(tmp_path: Pa
     assert "higher than all 4 normals" in document["case_sentence"]
     assert "1 voxel in 2000 of the normals" in document["threshold_sentence"]
     assert document["warnings"][0]["remedy"] == "Look at the original."
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"threshold": 4.0, "comparison": "learned"}, "set by hand"),
+        ({"threshold": None, "comparison": "learned"}, "the decoder's own threshold"),
+    ],
+)
+def test_a_threshold_is_explained_by_where_it_comes_from(
+    parameters: dict[str, str | int | float | bool | None], words: str
+) -> None:
+    _, result = head()
+    provenance = replace(result.provenance, parameters=parameters)
+    sentence = threshold_sentence(replace(result, provenance=provenance))
+    assert words in sentence
+    assert "1 voxel in" not in sentence
 
 
 def test_a_finding_is_explained_in_words(tmp_path: Path) -> None:
