@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from d24fad_core.change.checks import check_kind, check_pair, likeness_of
-from d24fad_core.change.kinds import Abnormality, measure_change
+from d24fad_core.change.kinds import Abnormality, ChangeMeasure, measure_change
 from d24fad_core.change.options import ChangeOptions
+from d24fad_core.change.other_side import other_side
 from d24fad_core.change.pair import RegisteredPair, register_pair, shown_region
 from d24fad_core.change.regions import ChangedRegion, find_regions
 from d24fad_core.change.resolution import resampled
@@ -64,7 +65,12 @@ def compare_with_prior(
     scored = score_pair(pair)
     regions = find_regions(pair, scored, choices.threshold, choices.minimum_volume_ml)
     abnormality = None if analysed is None else _abnormality(pair, case, analysed)
-    changes = [_change(pair, region, case, abnormality) for region in regions]
+    asks_other_side = bool(regions) and abnormality is None
+    mirrored = other_side(pair) if asks_other_side else None
+    changes = [
+        _change(pair, region, case, measure_change(pair, region, abnormality, mirrored))
+        for region in regions
+    ]
     heatmap, laid_prior = np.zeros((2, *case.shape), dtype=np.float32)
     heatmap[pair.box] = scored.scores
     laid_prior[pair.box] = np.where(pair.inside, pair.prior, np.float32(0.0))
@@ -92,9 +98,8 @@ def compare_with_prior(
 
 
 def _change(
-    pair: RegisteredPair, region: ChangedRegion, case: Volume, abnormality: Abnormality | None
+    pair: RegisteredPair, region: ChangedRegion, case: Volume, measure: ChangeMeasure
 ) -> Change:
-    measure = measure_change(pair, region, abnormality)
     corner = np.array([part.start for part in pair.box])
     voxels = np.argwhere(region.inside) + [part.start for part in region.box] + corner
     peak = np.array(region.peak) + corner

@@ -2,7 +2,8 @@
 
 Nobody says what the patient's tissue should look like; its surroundings do. A lesion differs from
 them, so what changed appeared where the case differs from the tissue around it more than the prior
-did, and vanished otherwise. Where normals are at hand, how abnormal each study is there decides.
+did, and vanished otherwise. The other side of a head knows more: the study that resembles it is the
+normal one. Where normals are at hand, how abnormal each study is there decides.
 A compact part that adjoins and looks alike in both studies is the lesion that was there before.
 """
 
@@ -24,6 +25,8 @@ _LARGEST_CORE = 8.0
 _SMALLEST_CORE = 0.2
 _GAP_VOXELS = 2
 _SMALLEST_CORE_ML = 0.014
+_MIRRORED = 0.5
+"""Of a region, the least share that has another side."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +58,10 @@ class ChangeMeasure:
 
 
 def measure_change(
-    pair: RegisteredPair, region: ChangedRegion, abnormality: Abnormality | None
+    pair: RegisteredPair,
+    region: ChangedRegion,
+    abnormality: Abnormality | None,
+    mirrored: NDArray[np.float32] | None,
 ) -> ChangeMeasure:
     """Say what became of a region.
 
@@ -63,8 +69,14 @@ def measure_change(
         pair: case and prior.
         region: what changed.
         abnormality: against normals; None where there are none.
+        mirrored: see `other_side`; None where the sides are not alike.
     """
-    appeared = _appeared(pair, region, abnormality)
+    if abnormality is not None:
+        appeared = _more_abnormal(region, abnormality)
+    elif mirrored is not None and (mirrored[region.box][region.inside] > 0).mean() >= _MIRRORED:
+        appeared = _less_like_the_other_side(pair, region, mirrored)
+    else:
+        appeared = _differs_more_from_its_surroundings(pair, region)
     changed = np.count_nonzero(region.inside) * pair.voxel_ml
     now, before = _with_core(pair, region, appeared=appeared)
     core = min(now, before)
@@ -75,13 +87,28 @@ def measure_change(
     return ChangeMeasure(ChangeKind.GROWN if appeared else ChangeKind.SHRUNK, now, before)
 
 
-def _appeared(pair: RegisteredPair, region: ChangedRegion, abnormality: Abnormality | None) -> bool:
-    """Whether the case is the abnormal one of the two."""
+def _more_abnormal(region: ChangedRegion, abnormality: Abnormality) -> bool:
+    """Whether the case is more abnormal than the prior, against normals."""
+    maps = (abnormality.case, abnormality.prior)
+    now, before = (float(part[region.box][region.inside].mean()) for part in maps)
+    return now >= before
+
+
+def _less_like_the_other_side(
+    pair: RegisteredPair, region: ChangedRegion, mirrored: NDArray[np.float32]
+) -> bool:
+    """Whether the case resembles the other side less than the prior does."""
+    there = region.inside & (mirrored[region.box] > 0)
+    normal = float(np.median(mirrored[region.box][there]))
+    now, before = (
+        abs(float(np.median(part[region.box][there])) - normal) for part in (pair.case, pair.prior)
+    )
+    return now >= before
+
+
+def _differs_more_from_its_surroundings(pair: RegisteredPair, region: ChangedRegion) -> bool:
+    """Whether the case differs more from the tissue around the region than the prior does."""
     inside = region.inside
-    if abnormality is not None:
-        maps = (abnormality.case, abnormality.prior)
-        abnormal_now, abnormal_before = (float(part[region.box][inside].mean()) for part in maps)
-        return abnormal_now >= abnormal_before
     filled = ndimage.binary_fill_holes(inside)
     outwards = ndimage.distance_transform_edt(~filled, sampling=pair.spacing)
     inwards = ndimage.distance_transform_edt(filled, sampling=pair.spacing)
