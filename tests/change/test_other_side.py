@@ -67,7 +67,7 @@ def test_the_mirror_image_lies_on_the_study_whatever_its_grid(name: str) -> None
     assert mirrored is not None
     both = pair.inside & (mirrored > 0)
     assert both.sum() > 0.9 * pair.inside.sum()
-    assert np.corrcoef(mirrored[both], pair.case[both])[0, 1] > 0.8
+    assert np.corrcoef(mirrored[both], pair.case[both])[0, 1] > 0.7
 
 
 def test_where_sides_differ_nothing_is_mirrored() -> None:
