@@ -39,8 +39,15 @@ def other_side(pair: RegisteredPair) -> NDArray[np.float32] | None:
     identity = sitk.Transform(3, sitk.sitkIdentity)
     small = resampled(together, pair.affine, shape, upright, identity, outside=0.0, smooth=False)
     mirrored = mirror_image(torch.from_numpy(np.ascontiguousarray(small))).numpy()
+    length, width, height = pair.case.shape
     laid = resampled(
-        mirrored, upright, pair.case.shape, pair.affine, identity, outside=0.0, smooth=False
+        mirrored,
+        upright,
+        (length, width, height),
+        pair.affine,
+        identity,
+        outside=0.0,
+        smooth=False,
     )
     both = pair.inside & (laid > 0)
     if not both.any() or np.corrcoef(together[both], laid[both])[0, 1] < LEAST_SYMMETRY:
