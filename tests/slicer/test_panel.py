@@ -565,12 +565,14 @@ def test_an_outline_with_nothing_left_is_not_saved(driver: Driver, server: Any) 
     assert "outline of finding 1 is empty" in driver.ui.messageLabel.text
 
 
+PACS_ERROR = {"code": "pacs_unreachable", "message": "It is full.", "remedy": "Make room."}
+
+
 @pytest.mark.parametrize(
     ("pacs", "words"),
     [
         ({"stored": True, "sop_instance_uid": "1.2"}, "as DICOM, in the PACS"),
-        ({"stored": False, "error": "it does not answer"}, "(it does not answer). Save again"),
-        ({"stored": False, "error": {"code": "x", "message": "It is full."}}, "(It is full.)"),
+        ({"stored": False, "error": PACS_ERROR}, "(It is full.). Save again"),
     ],
 )
 def test_saving_says_what_the_pacs_has(
