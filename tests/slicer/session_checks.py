@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 import tempfile
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 import pydicom
 from D24FADSlicerLib.logic.review import Action, Event, Review, ServerReview, State
 from hospital import Hospital
+from review_overlay import check_overlay, shown
 
 from monailabel_app.review import states as reducer
 
@@ -195,39 +195,6 @@ class Witness:
             assert last in in_pacs, "the final label is not in the PACS"
         for voxels in in_pacs:
             assert voxels in stored, "the PACS holds a label that nobody stored"
-
-
-def check_overlay(review: Review, log: list[reducer.ReviewEvent], count: int) -> None:
-    """The panel shows the log up to what it has seen, and behind it what waits."""
-    seen = review.server
-    events = list(log[: seen.version])
-    numbers = {event.key: event.event for event in events}
-    highest = max([count, *(event.finding or 0 for event in events)])
-    for waiting in review.waiting:
-        number, finding = len(events) + 1, waiting.finding
-        if waiting.action is Action.ADD:
-            highest = finding = highest + 1
-        numbers[waiting.key] = number
-        events.append(
-            reducer.ReviewEvent(
-                waiting.action.value,
-                waiting.reviewer,
-                event=number,
-                finding=finding,
-                note=waiting.note,
-                mask=waiting.mask,
-                undoes=numbers.get(waiting.target),
-            )
-        )
-    expected = reducer.review_of(count, events)
-    own = {n: (f.state.value, f.mask, f.note) for n, f in review.findings().items()}
-    assert own == shown(expected.findings)
-    assert review.study_note == expected.note
-
-
-def shown(findings: Iterable[reducer.FindingReview]) -> dict[int, tuple[str, str | None, str]]:
-    """What the list of findings shows."""
-    return {f.finding: (f.state, f.mask, f.note) for f in findings}
 
 
 def read(content: bytes) -> tuple[np.ndarray, np.ndarray]:

@@ -38,8 +38,12 @@ def line(server: Any) -> Iterator[Proxy]:
 
 @pytest.fixture
 def driver(qt: Any, scene: Any, line: Proxy) -> Iterator[Driver]:
+    """A panel with a case that was analysed."""
     opened = Driver(qt, None)
     opened.ui.addressEdit.text = line.url
+    opened.connect()
+    opened.load()
+    opened.analyse()
     yield opened
     opened.close()
 
@@ -87,9 +91,6 @@ def test_an_outline_whose_answer_was_lost_is_on_the_server_once(
     from test_scene import edit
 
     ui = driver.ui
-    driver.connect()
-    driver.load()
-    driver.analyse()
     case = driver.panel.context.case
     for _ in range(2):
         driver.press(ui.rejectButton)
@@ -118,9 +119,6 @@ def test_decisions_on_an_earlier_analysis_reach_the_server(
     driver: Driver, server: Any, line: Proxy
 ) -> None:
     ui = driver.ui
-    driver.connect()
-    driver.load()
-    driver.analyse()
     case = driver.panel.context.case
     former = case.analysis.result
     line.faults.append(refuses(former))
@@ -140,9 +138,6 @@ def test_a_review_that_is_refused_does_not_hold_back_another(
     driver: Driver, server: Any, line: Proxy
 ) -> None:
     ui = driver.ui
-    driver.connect()
-    driver.load()
-    driver.analyse()
     first = driver.panel.context.case
     line.faults.append(refuses(first.analysis.result))
     driver.press(ui.acceptButton)

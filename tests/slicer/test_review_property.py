@@ -21,8 +21,9 @@ from D24FADSlicerLib.logic.review import Action, FindingReview, Review, ServerRe
 from D24FADSlicerLib.logic.volume_file import VolumeData
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from review_overlay import check_overlay
 
-from monailabel_app.review.states import MARKED_STATES, ReviewEvent, review_of
+from monailabel_app.review.states import MARKED_STATES, review_of
 from tests.app.review.served import ServedReviews
 
 SHAPE = (7, 6, 5)
@@ -135,40 +136,10 @@ def label_of(served: ServedReviews, findings: dict[int, FindingReview]) -> np.nd
     return label
 
 
-def shown(findings: Any) -> dict[int, tuple[str, str | None, str]]:
-    return {n: (found.state.value, found.mask, found.note) for n, found in findings.items()}
-
-
 def check(served: ServedReviews, reviewers: list[Reviewer]) -> None:
     log = served.reviews.log.events(RESULT)
     for reviewer in reviewers:
-        seen = reviewer.review.server
-        # The log up to what this panel has seen, and behind it what waits here.
-        events = list(log[: seen.version])
-        numbers = {event.key: event.event for event in events}
-        highest = max([FINDINGS, *(event.finding or 0 for event in events)])
-        for waiting in reviewer.review.waiting:
-            number = len(events) + 1
-            finding = waiting.finding
-            if waiting.action is Action.ADD:
-                highest = finding = highest + 1
-            numbers[waiting.key] = number
-            events.append(
-                ReviewEvent(
-                    waiting.action.value,
-                    reviewer.name,
-                    event=number,
-                    finding=finding,
-                    note=waiting.note,
-                    mask=waiting.mask,
-                    undoes=numbers.get(waiting.target),
-                )
-            )
-        expected = review_of(FINDINGS, events)
-        assert shown(reviewer.review.findings()) == {
-            f.finding: (f.state, f.mask, f.note) for f in expected.findings
-        }
-        assert reviewer.review.study_note == expected.note
+        check_overlay(reviewer.review, log, FINDINGS)
     # An outline is the finding's until its event is taken back or another is drawn.
     review = review_of(FINDINGS, log)
     for finding in review.findings:
