@@ -40,7 +40,7 @@ def other_side(pair: RegisteredPair) -> NDArray[np.float32] | None:
     small = resampled(together, pair.affine, shape, upright, identity, outside=0.0, smooth=False)
     mirrored = mirror_image(torch.from_numpy(np.ascontiguousarray(small))).numpy()
     length, width, height = pair.case.shape
-    laid = resampled(
+    counterpart = resampled(
         mirrored,
         upright,
         (length, width, height),
@@ -49,10 +49,10 @@ def other_side(pair: RegisteredPair) -> NDArray[np.float32] | None:
         outside=0.0,
         smooth=False,
     )
-    both = pair.inside & (laid > 0)
-    if not both.any() or np.corrcoef(together[both], laid[both])[0, 1] < LEAST_SYMMETRY:
+    both = pair.inside & (counterpart > 0)
+    if not both.any() or np.corrcoef(together[both], counterpart[both])[0, 1] < LEAST_SYMMETRY:
         return None
-    return np.where(laid > 0, laid + (lowest - 1.0), 0.0).astype(np.float32)
+    return np.where(counterpart > 0, counterpart + (lowest - 1.0), 0.0).astype(np.float32)
 
 
 def _upright_grid(pair: RegisteredPair) -> tuple[tuple[int, int, int], NDArray[np.float64]]:

@@ -36,7 +36,7 @@ def _what(result: AnomalyResult) -> str:
     threshold = f"{result.calibration.threshold:.1f} z"
     unit = (
         "z counts in standard deviations of how the normal studies differ from one another. "
-        "What differs less is not outlined: a lesion may reach further."
+        "A lesion may reach further than its outline, where it differs less."
     )
     if not result.findings:
         return (

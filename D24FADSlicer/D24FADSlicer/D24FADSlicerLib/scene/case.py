@@ -88,9 +88,9 @@ def _change_review(
     reviews = case.former_reviews
     if former is not None:
         reviews[former.result] = former_review
-    known = reviews.pop(analysis.result, Review())
+    review = reviews.pop(analysis.result, Review())
     case.former_reviews = reviews
-    return known
+    return review
 
 
 def show_outlines(case: CaseNode, delivery: Delivery) -> None:
