@@ -3,7 +3,7 @@
 Nobody says what the patient's tissue should look like; its surroundings do. A lesion differs from
 them, so what changed appeared where the case differs from the tissue around it more than the prior
 did, and vanished otherwise. The other side of a head knows more: the study that resembles it is the
-normal one. Where normals are at hand, how abnormal each study is there decides.
+normal one (`counterpart`). Where normals are at hand, how abnormal each study is there decides.
 A compact part that adjoins and looks alike in both studies is the lesion that was there before.
 """
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from d24fad_core.change.counterpart import counterpart
 from d24fad_core.change.pair import RegisteredPair
 from d24fad_core.change.regions import ChangedRegion
 from d24fad_core.change.result import ChangeKind
@@ -22,11 +23,10 @@ _RIM_MM = 2.0
 _AROUND_MM = (0.8, 3.0)
 _LARGEST_CORE = 8.0
 """Volumes of the change: what adjoins and is larger is anatomy, not a lesion."""
-_SMALLEST_CORE = 0.2
+_SMALLEST_CORE = 0.3
+"""Volumes of the change: less than this adjoins by chance."""
 _GAP_VOXELS = 2
 _SMALLEST_CORE_ML = 0.014
-_MIRRORED = 0.5
-"""Of a region, the least share that has another side."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,10 +73,13 @@ def measure_change(
     """
     if abnormality is not None:
         appeared = _more_abnormal(region, abnormality)
-    elif mirrored is not None and (mirrored[region.box][region.inside] > 0).mean() >= _MIRRORED:
-        appeared = _less_like_the_other_side(pair, region, mirrored)
     else:
-        appeared = _differs_more_from_its_surroundings(pair, region)
+        there = None if mirrored is None else counterpart(pair, region, mirrored)
+        appeared = (
+            _differs_more_from_its_surroundings(pair, region)
+            if there is None
+            else _less_like_the_other_side(pair, region, *there)
+        )
     changed = np.count_nonzero(region.inside) * pair.voxel_ml
     now, before = _with_core(pair, region, appeared=appeared)
     core = min(now, before)
@@ -84,7 +87,13 @@ def measure_change(
         if appeared:
             return ChangeMeasure(ChangeKind.NEW, changed, 0.0)
         return ChangeMeasure(ChangeKind.GONE, 0.0, changed)
-    return ChangeMeasure(ChangeKind.GROWN if appeared else ChangeKind.SHRUNK, now, before)
+    whole = max(now, before)
+    # What shows at the time of the smaller lesion includes some tissue that looks like it, and
+    # what the change leaves of the larger one lacks some: the mean errs least.
+    rest = (core + max(whole - changed, 0.0)) / 2.0
+    if appeared:
+        return ChangeMeasure(ChangeKind.GROWN, whole, rest)
+    return ChangeMeasure(ChangeKind.SHRUNK, rest, whole)
 
 
 def _more_abnormal(region: ChangedRegion, abnormality: Abnormality) -> bool:
@@ -95,13 +104,12 @@ def _more_abnormal(region: ChangedRegion, abnormality: Abnormality) -> bool:
 
 
 def _less_like_the_other_side(
-    pair: RegisteredPair, region: ChangedRegion, mirrored: NDArray[np.float32]
+    pair: RegisteredPair, region: ChangedRegion, there: NDArray[np.bool_], normal: float
 ) -> bool:
     """Whether the case resembles the other side less than the prior does."""
-    there = region.inside & (mirrored[region.box] > 0)
-    normal = float(np.median(mirrored[region.box][there]))
     now, before = (
-        abs(float(np.median(part[region.box][there])) - normal) for part in (pair.case, pair.prior)
+        abs(float(np.median(part[region.box][region.inside][there])) - normal)
+        for part in (pair.case, pair.prior)
     )
     return now >= before
 
