@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from d24fad_core.change.pair import RegisteredPair
 from d24fad_core.change.score import ScoredPair
@@ -52,8 +51,7 @@ def find_regions(
         scores = scored.scores * np.float32(sign)
         seeds = label_regions(scores > threshold)
         covered = np.zeros(scores.shape, dtype=bool)
-        peaks = ndimage.maximum_position(scores, seeds, np.arange(1, int(seeds.max()) + 1))
-        for peak in sorted(peaks, key=lambda place: -scores[place]):
+        for peak in _peaks(scores, seeds):
             if covered[peak]:
                 continue
             region = _grow(pair, scored, seeds, peak, sign)
@@ -62,6 +60,16 @@ def find_regions(
             if np.count_nonzero(region.inside) * pair.voxel_ml >= minimum_ml:
                 regions.append(region)
     return sorted(regions, key=lambda region: -abs(region.score))
+
+
+def _peaks(scores: NDArray[np.float32], seeds: NDArray[np.uint32]) -> list[tuple[int, ...]]:
+    """Index of the highest score of each seed, by falling score."""
+    # The seeds alone are sorted, where `scipy.ndimage.maximum_position` sorts all voxels.
+    places = np.flatnonzero(seeds)
+    falling = places[np.argsort(-scores.ravel()[places], kind="stable")]
+    _, firsts = np.unique(seeds.ravel()[falling], return_index=True)
+    highest = np.unravel_index(falling[np.sort(firsts)], scores.shape)
+    return [tuple(int(each) for each in place) for place in zip(*highest, strict=True)]
 
 
 def _grow(
