@@ -9,7 +9,9 @@ from rich.table import Table
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.cli.contrasts import show_contrasts
 from d24fad_core.cli.prior import show_changes
+from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.detection.result import AnomalyResult
+from d24fad_core.volumes.volume import Modality
 
 if TYPE_CHECKING:
     from d24fad_core.change.result import ChangeResult
@@ -72,6 +74,20 @@ def show_result(
         console.print(f"No finding above {calibration.threshold:.2f} z.")
     if change is not None:
         show_changes(change, console)
+    if _is_window_in_mr(result):
+        console.print(
+            "If this is a brain: --comparison learned finds more in brains in MR (BENCHMARK.md).",
+            style="dim",
+        )
     for path in files.paths():
         typer.echo(path)
     console.print(RESEARCH_USE_ONLY, style="bold")
+
+
+def _is_window_in_mr(result: AnomalyResult) -> bool:
+    """Whether the comparison that is weak on real brains was used where they may be."""
+    parameters = result.provenance.parameters
+    return (parameters.get("modality"), parameters.get("comparison")) == (
+        Modality.MR.value,
+        ComparisonKind.WINDOW.value,
+    )
