@@ -7,6 +7,10 @@ translated normals are what this patient would look like if nothing were wrong. 
 measured in units of how far the case is from its translation anyway (Mahalanobis distance), so that
 directions that no normal explains count little.
 
+The fit is a few lines of linear algebra here, not scikit-learn's `Ridge` and `ShrunkCovariance`: an
+analysis loads no scikit-learn, the penalty goes with each column's own size, and the constant is
+free of it.
+
 Every constant was chosen on simulated cases whose acquisition differs from their normals', see
 BENCHMARK.md.
 """

@@ -2,6 +2,9 @@
 
 Each draws episodes of its own; gradients are averaged before every step, so that all keep the same
 weights. Only the first writes files.
+
+Not `DistributedDataParallel`: it averages where the forward pass of the module that it wraps was
+called, and an episode calls the parts of the network one by one, the student twice.
 """
 
 import os
