@@ -276,8 +276,10 @@ def main() -> None:
         support = detector.prepare_support(normals, _OPTIONS)
         plantings += measure_copies(detector, normals, support, held_out, number)
         untouched += measure_untouched(detector, support, held_out, number)
-        rows = {"untouched": untouched, "plantings": plantings}
-        document = {name: [asdict(each) for each in part] for name, part in rows.items()}
+        document = {
+            "untouched": [asdict(each) for each in untouched],
+            "plantings": [asdict(each) for each in plantings],
+        }
         write_text(arguments.out / "evidence.json", json.dumps(document, indent=1) + "\n")
         draw_picture(untouched, plantings, arguments.out / "evidence.png")
         print(report(untouched, plantings), flush=True)

@@ -3,13 +3,14 @@
 import platform
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 Measured = dict[str, Any]
+_Name = TypeVar("_Name")
 
 _GEMM_SIZE = 2048
 
@@ -40,8 +41,8 @@ def best_seconds(work: Callable[[], object], repeats: int = 3) -> float:
 
 
 def alternating_seconds(
-    works: dict[str, Callable[[], object]], repeats: int = 3
-) -> dict[str, float]:
+    works: Mapping[_Name, Callable[[], object]], repeats: int = 3
+) -> dict[_Name, float]:
     """Least seconds of each of several pieces of work, run by turns.
 
     What slows the machine down for a while then slows all of them, so that ratios hold.

@@ -54,7 +54,8 @@ def other_acquisition(
     noise = rng.uniform(0.02, 0.05)
     real, imaginary = noise * rng.standard_normal((2, *array.shape))
     signal = np.hypot(signal + real, imaginary)
-    return (rng.uniform(300.0, 900.0) * signal * inside).astype(np.float32)
+    recorded: NDArray[np.float32] = (rng.uniform(300.0, 900.0) * signal * inside).astype(np.float32)
+    return recorded
 
 
 def _field(

@@ -1,6 +1,7 @@
 """This project's path against a plain loop, and against what the machine's arithmetic allows."""
 
 import copy
+from functools import partial
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -9,6 +10,7 @@ from benchmarks.machine import Measured, alternating_seconds, best_seconds, gemm
 from benchmarks.networks import BATCH, images, paper_network
 from benchmarks.plain_loop import plain_scores
 from d24fad_core.images.paper_scorer import PaperScorer
+from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.networks.inference import for_inference
 
 SHOTS = (2, 4, 8)
@@ -25,8 +27,8 @@ def measure() -> Measured:
         scorer = scorers[shots] = PaperScorer(model, support)
         seconds = alternating_seconds(
             {
-                "plain": lambda support=support: plain_scores(model, queries, support),
-                "ours": lambda scorer=scorer: scorer.scores(queries),
+                "plain": partial(plain_scores, model, queries, support),
+                "ours": partial(scorer.scores, queries),
             },
             repeats=2,
         )
@@ -41,7 +43,7 @@ def measure() -> Measured:
             }
         )
     cached = alternating_seconds(
-        {str(shots): lambda s=scorers[shots]: s.scores(queries) for shots in (2, 8)}, repeats=5
+        {str(shots): partial(scorers[shots].scores, queries) for shots in (2, 8)}, repeats=5
     )
     return {
         "rows": rows,
@@ -50,7 +52,7 @@ def measure() -> Measured:
     }
 
 
-def _limit(model: torch.nn.Module, queries: torch.Tensor) -> Measured:
+def _limit(model: D24FAD, queries: torch.Tensor) -> Measured:
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         model.encode(queries[:1])
     gflop = counter.get_total_flops() / 1e9

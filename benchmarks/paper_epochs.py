@@ -7,7 +7,7 @@ by the test set, the honest one the last. Repeat the command to go on.
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -128,7 +128,7 @@ def _aurocs(model: D24FAD, task: HeldOutTask, config: TrainingConfig) -> Aurocs:
     return {one.protocol: auroc(one.labels, one.scores) for one in scored["paper"]}
 
 
-def table(found: dict[str, Sequence[Aurocs]], config: TrainingConfig) -> str:
+def table(found: Mapping[str, Sequence[Aurocs]], config: TrainingConfig) -> str:
     """As Markdown.
 
     Args:

@@ -145,7 +145,8 @@ def _bfloat16(work: Callable[[], torch.Tensor]) -> Callable[[], torch.Tensor]:
 def _gflop(work: Callable[[], object]) -> float:
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         work()
-    return counter.get_total_flops() / BATCH / 1e9
+    operations: int = counter.get_total_flops()
+    return operations / BATCH / 1e9
 
 
 if __name__ == "__main__":

@@ -140,7 +140,8 @@ def _bias_field(raw: Array, brain: NDArray[np.bool_], spacing: NDArray[np.float6
     correction.SetNumberOfThreads(1)
     correction.Execute(sitk.Shrink(image, factors), sitk.Shrink(mask, factors))
     log = sitk.GetArrayFromImage(correction.GetLogBiasFieldAsImage(image)).transpose(2, 1, 0)
-    return np.exp(log - log[brain].mean()).astype(np.float32)
+    field: Array = np.exp(log - log[brain].mean()).astype(np.float32)
+    return field
 
 
 def _levels(values: Array) -> tuple[float, float, float]:

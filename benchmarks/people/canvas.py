@@ -73,14 +73,16 @@ class Canvas:
     def distance(self, place: NDArray[np.float64]) -> Array:
         """Distance to a place, mm."""
         squares = [(axis - at) ** 2 for axis, at in zip(self._axes, place, strict=True)]
-        return np.sqrt(squares[0] + squares[1] + squares[2]).astype(np.float32)
+        distance: Array = np.sqrt(squares[0] + squares[1] + squares[2]).astype(np.float32)
+        return distance
 
     def along(self, place: NDArray[np.float64], direction: NDArray[np.float64]) -> Array:
         """Signed distance from a place along a direction, mm."""
         parts = [
             (axis - at) * step for axis, at, step in zip(self._axes, place, direction, strict=True)
         ]
-        return (parts[0] + parts[1] + parts[2]).astype(np.float32)
+        distance: Array = (parts[0] + parts[1] + parts[2]).astype(np.float32)
+        return distance
 
     def ellipsoid(
         self,
@@ -113,7 +115,8 @@ class Canvas:
         mean = float(np.mean(radii))
         uneven = 1 + roughness * self.unevenness(max(0.8 * mean, 3.0))
         norm = np.sqrt(squares[0] + squares[1] + squares[2])
-        return ((uneven - norm) * mean).astype(np.float32)
+        inside: Array = ((uneven - norm) * mean).astype(np.float32)
+        return inside
 
     def unevenness(self, correlation: float) -> Array:
         """A smooth random field of deviation 1, the same for the same length within a lesion set.
@@ -146,7 +149,8 @@ class Canvas:
         """Share of each voxel inside a shape whose edge is `edge` mm wide, 0 to 1."""
         # A voxel is never sharper than its own size.
         width = max(edge, float(self.anatomy.spacing.mean()))
-        return np.clip(0.5 + inside / width, 0, 1) * self.anatomy.brain
+        share: Array = np.clip(0.5 + inside / width, 0, 1)
+        return share * self.anatomy.brain
 
     def paint(
         self,

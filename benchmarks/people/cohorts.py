@@ -200,7 +200,9 @@ def read_labels(path: Path, volume: Volume) -> NDArray[np.int32]:
     return np.round(mask.array).astype(np.int32)
 
 
-def resample(volume: Volume, mask: NDArray[np.bool_], spacing: float) -> tuple[Volume, NDArray]:
+def resample(
+    volume: Volume, mask: NDArray[np.bool_], spacing: float
+) -> tuple[Volume, NDArray[np.bool_]]:
     """A study and a mask of it at another voxel size, where that is coarser than its own.
 
     Args:

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.people.scores import CaseFigures, ScoredCase
 from benchmarks.people.strata import CLEAR, list_lesions, measure_stratum
@@ -103,7 +105,7 @@ def measure(cases: Sequence[ScoredCase], *, rounds: int = ROUNDS) -> Measures:
     def over(
         people: Sequence[CaseFigures],
         value: Callable[[CaseFigures], float],
-        summary: Callable[..., np.ndarray] = np.mean,
+        summary: Callable[[NDArray[np.float64]], np.floating[Any]] = np.mean,
     ) -> Estimate:
         values = np.array([value(person) for person in people])
         drawn = draw_cases(np.zeros(len(values)), rounds=rounds).astype(int)
@@ -130,7 +132,7 @@ def mean_of_draws(draws: Sequence[Measures]) -> Measures:
 
     Draws share people, so the bounds are those of one draw: wider than the mean's own.
     """
-    means: dict[str, Estimate | None] = {}
+    means: dict[str, Any] = {}
     for field in fields(Measures):
         values: list[Estimate | None] = [getattr(draw, field.name) for draw in draws]
         parts = [value for value in values if value is not None]
@@ -140,7 +142,7 @@ def mean_of_draws(draws: Sequence[Measures]) -> Measures:
         bounds = [part.interval for part in parts if part.interval is not None]
         interval = tuple(np.mean(bounds, axis=0).tolist()) if bounds else None
         means[field.name] = Estimate(float(np.mean([part.value for part in parts])), interval)
-    return Measures(**means)  # type: ignore[arg-type]
+    return Measures(**means)
 
 
 def measure_kinds(cases: Sequence[ScoredCase]) -> list[KindMeasures]:

@@ -49,9 +49,11 @@ class _Slices:
         ]
         beside = tuple(axis for axis in range(3) if axis != _AXIAL)
         wanted = stacks[1].sum(axis=beside) if scored.truth.any() else stacks[2].max(axis=beside)
-        slices = [np.take(stack, int(wanted.argmax()), axis=_AXIAL).T for stack in stacks]
+        brain, truth_there, heat_there, marked = (
+            np.take(stack, int(wanted.argmax()), axis=_AXIAL).T for stack in stacks
+        )
         darkest, brightest = np.percentile(signal[inside], (0.5, 99.5))
-        return cls(*slices, float(darkest), float(brightest), middle)
+        return cls(brain, truth_there, heat_there, marked, float(darkest), float(brightest), middle)
 
 
 def draw_people(settings: Settings, method: str) -> Path | None:

@@ -68,7 +68,8 @@ def plant_plaques(
 def _darken(canvas: Canvas, anatomy: Anatomy, share: Array) -> None:
     """Bring the signal of each lesion toward that of fluid by a depth of its own."""
     fluid, _, white = anatomy.levels
-    inside = share * (1 - anatomy.fluid) * anatomy.brain
+    tissue: Array = share * (1 - anatomy.fluid)
+    inside = tissue * anatomy.brain
     labels = label_regions(inside > 0.05)
     depth = float(canvas.rng.uniform(*_DEPTH))
     own = np.clip(depth * canvas.rng.uniform(0.6, 1.4, int(labels.max()) + 1), 0.1, 0.95)
