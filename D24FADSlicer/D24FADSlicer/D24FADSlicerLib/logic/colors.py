@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -56,7 +58,7 @@ def color_points(threshold: float) -> list[tuple[float, float, float, float]]:
     return [(float(scores[i]), *color) for i, color in enumerate(_INFERNO)]
 
 
-def rgb_of(scores: NDArray, threshold: float) -> NDArray[np.uint8]:
+def rgb_of(scores: NDArray[Any], threshold: float) -> NDArray[np.uint8]:
     """The colour of scores in z units, shape (..., 3)."""
     places = np.linspace(0.0, scale_maximum(threshold), len(_INFERNO))
     channels = [np.interp(scores, places, [c[i] for c in _INFERNO]) for i in range(3)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -267,7 +268,7 @@ class Analysis:
         return int(np.clip(round(float(voxel[self.slice_axis])), 0, last))
 
 
-def regions_of(labels: NDArray) -> dict[int, NDArray[np.int64]]:
+def regions_of(labels: NDArray[Any]) -> dict[int, NDArray[np.int64]]:
     """The voxels of each finding.
 
     Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,13 +28,13 @@ class Reordering:
     flipped: tuple[bool, bool, bool]
     shape: tuple[int, int, int]
 
-    def array(self, array: NDArray) -> NDArray:
+    def array(self, array: NDArray[Any]) -> NDArray[Any]:
         """An array of shape (K, J, I) in the target's order."""
         moved = array.transpose(2, 1, 0).transpose(self.source_axes)
         steps = tuple(slice(None, None, -1 if flipped else 1) for flipped in self.flipped)
         return np.ascontiguousarray(moved[steps].transpose(2, 1, 0))
 
-    def voxels(self, voxels: NDArray) -> NDArray[np.int64]:
+    def voxels(self, voxels: NDArray[Any]) -> NDArray[np.int64]:
         """Voxels (k, j, i) of the source as those of the target, in the order of its array."""
         moved = np.asarray(voxels)[:, ::-1][:, list(self.source_axes)]
         ends = np.asarray(self.shape) - 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,7 +83,7 @@ class Matches:
         raise malformed(f"the matches do not name {image!r}")
 
 
-def foreground_range(array: NDArray, axis: int) -> tuple[int, int]:
+def foreground_range(array: NDArray[Any], axis: int) -> tuple[int, int]:
     """The first and last slice that show the body.
 
     Args:

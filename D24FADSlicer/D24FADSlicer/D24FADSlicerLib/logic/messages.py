@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import ssl
+from typing import Any
 
 from .language import tr as _
 
@@ -151,7 +152,7 @@ def problem_of_answer(status: int, body: bytes, address: str) -> ExplainedError:
     )
 
 
-def _error_object(body: bytes) -> dict | None:
+def _error_object(body: bytes) -> dict[str, Any] | None:
     try:
         document = json.loads(body.decode("utf-8"))
     except ValueError:

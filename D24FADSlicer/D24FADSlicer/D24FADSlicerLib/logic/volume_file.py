@@ -8,6 +8,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from .language import tr as _
 from .messages import ExplainedError
 
 _HEADER_BYTES = 348
-_CODES = {
+_CODES: dict[int, np.dtype[Any]] = {
     2: np.dtype(np.uint8),
     4: np.dtype(np.int16),
     8: np.dtype(np.int32),
@@ -38,7 +39,7 @@ class VolumeData:
         affine: 4x4 matrix from voxel index (i, j, k) to RAS mm.
     """
 
-    array: NDArray
+    array: NDArray[Any]
     affine: NDArray[np.float64]
 
 
@@ -59,7 +60,7 @@ def write_nifti(path: Path, volume: VolumeData) -> str:
     array = np.ascontiguousarray(array)
     with path.open("wb") as raw, gzip.GzipFile("", "wb", 1, raw, mtime=0) as file:
         file.write(_header(array, volume.affine, code) + b"\0\0\0\0")
-        flat = memoryview(array).cast("B")
+        flat = array.data.cast("B")
         for start in range(0, len(flat), _PIECE_BYTES):
             file.write(flat[start : start + _PIECE_BYTES])
     return hash_file(path)
@@ -69,7 +70,7 @@ def content_of(volume: VolumeData) -> str:
     """A fingerprint of voxels and place, to know a volume again without writing it."""
     digest = hashlib.sha256(repr((volume.array.dtype.str, volume.array.shape)).encode())
     digest.update(np.round(volume.affine, 5).tobytes())
-    digest.update(memoryview(np.ascontiguousarray(volume.array)).cast("B"))
+    digest.update(np.ascontiguousarray(volume.array).data.cast("B"))
     return digest.hexdigest()
 
 
@@ -82,7 +83,7 @@ def hash_file(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _header(array: NDArray, affine: NDArray[np.float64], code: int) -> bytes:
+def _header(array: NDArray[Any], affine: NDArray[np.float64], code: int) -> bytes:
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     depth, rows, columns = array.shape
     header = bytearray(_HEADER_BYTES)
@@ -119,7 +120,7 @@ def read_nifti(path: Path) -> VolumeData:
 
 
 def _parse(content: bytes) -> VolumeData:
-    order = "<" if struct.unpack_from("<i", content)[0] == _HEADER_BYTES else ">"
+    order: Literal["<", ">"] = "<" if struct.unpack_from("<i", content)[0] == _HEADER_BYTES else ">"
     if struct.unpack_from(f"{order}i", content)[0] != _HEADER_BYTES:
         raise ValueError("not a NIfTI header")
     dimensions = struct.unpack_from(f"{order}8h", content, 40)

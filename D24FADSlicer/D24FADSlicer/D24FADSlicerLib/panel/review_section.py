@@ -387,10 +387,10 @@ class ReviewSection:
             )
         review, result = case.review, case.analysis.result
 
-        def work(task: Task) -> SavedReview:
+        def work(task: Task) -> SavedReview[segments.DrawnMask]:
             return save_review(client, result, review, outlines, reviewer, note, task)
 
-        def done(saved: SavedReview) -> None:
+        def done(saved: SavedReview[segments.DrawnMask]) -> None:
             for mask, finding, digest in saved.outlines:
                 segments.mark_sent(case.segmentation, mask, finding, digest)
             self._sent(case, result, saved.sent)

@@ -7,6 +7,7 @@ from typing import Any
 import qt
 import slicer
 
+from ..client.api import Client
 from ..client.uploads import Stored, ensure_stored
 from ..logic.jobs import Progress, Task
 from ..logic.language import tr as _
@@ -187,7 +188,7 @@ class SupportSection:
 
         self._context.jobs.start("", work, self._changed, self._context.failed)
 
-    def _prepare(self) -> tuple[Any, str, str]:
+    def _prepare(self) -> tuple[Client, str, str]:
         return self._context.require_client(), self._set_name(), self._context.reviewer
 
     def _confirm_normal(self) -> None:

@@ -32,7 +32,7 @@ class Delivery:
 
     analysis: Analysis
     heatmap: VolumeData
-    regions: Mapping[int, NDArray]
+    regions: Mapping[int, NDArray[Any]]
     review: ServerReview = field(default_factory=ServerReview)
     masks: Mapping[int, VolumeData] = field(default_factory=dict)
 

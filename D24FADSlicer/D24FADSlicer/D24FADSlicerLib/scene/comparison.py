@@ -140,8 +140,10 @@ def cuts() -> tuple[float, ...]:
 def end(comparison: Comparison) -> None:
     """Show what was shown before."""
     former, node = comparison.former, slice_node(_SUPPORT_VIEW)
-    for shown in (*comparison.captions, *comparison.cursors):
-        shown.remove()
+    for caption in comparison.captions:
+        caption.remove()
+    for cursor in comparison.cursors:
+        cursor.remove()
     for display in _displays_of(comparison.case):
         display.RemoveAllViewNodeIDs()
     manager = slicer.app.layoutManager()
@@ -177,6 +179,8 @@ def _matched_back(
 def _relative(case: CaseNode, support: Any) -> Callable[[Position], Position]:
     """The same relative place along the body, and the same offset from the slice's middle."""
     analysis, volume = case.analysis, case.volume
+    if analysis is None:
+        raise ValueError("the case has not been analysed")
     axis = _axis_of(np.asarray(analysis.affine)[:3, analysis.slice_axis], volume)
     support_axis = _axis_of(_direction(volume, axis), support)
     query_range = foreground_range(_in_ijk(volume), axis)

@@ -91,7 +91,7 @@ def new_segmentation(volume: Any) -> Any:
 
 
 def show_findings(
-    node: Any, volume: Any, regions: Mapping[int, NDArray], analysis: Analysis, review: Review
+    node: Any, volume: Any, regions: Mapping[int, NDArray[Any]], analysis: Analysis, review: Review
 ) -> list[CarriedDecision]:
     """Make a segment for each finding; nothing that the reviewer touched is overwritten.
 
@@ -169,7 +169,7 @@ def _keep_touched(node: Any, volume: Any, analysis: Analysis, review: Review) ->
     return kept
 
 
-def _owner_of(region: NDArray, kept: dict[str, _Kept]) -> str | None:
+def _owner_of(region: NDArray[Any], kept: dict[str, _Kept]) -> str | None:
     """The kept segment that shares half of the smaller of the two regions."""
     if not kept or not len(region):
         return None
@@ -181,7 +181,7 @@ def _owner_of(region: NDArray, kept: dict[str, _Kept]) -> str | None:
     return None
 
 
-def _add_segment(node: Any, volume: Any, region: NDArray, rank: int, result: str) -> None:
+def _add_segment(node: Any, volume: Any, region: NDArray[Any], rank: int, result: str) -> None:
     low, high = region.min(axis=0), region.max(axis=0)
     image = slicer.vtkOrientedImageData()
     image.SetExtent(*[int(v) for axis in (2, 1, 0) for v in (low[axis], high[axis])])
@@ -222,9 +222,9 @@ def _voxels(segment: Any, affine: NDArray[np.float64]) -> NDArray[np.int64]:
     inside = np.argwhere(array == segment.GetLabelValue())[:, ::-1]
     inside = inside + np.asarray([extent[0], extent[2], extent[4]])
     if np.allclose(to_grid[:3, :3], np.eye(3), atol=1e-4):
-        return inside + np.round(to_grid[:3, 3]).astype(np.int64)
+        return np.asarray(inside + np.round(to_grid[:3, 3]).astype(np.int64), np.int64)
     placed = np.round(inside @ to_grid[:3, :3].T + to_grid[:3, 3]).astype(np.int64)
-    return placed[np.lexsort(placed.T)]
+    return np.asarray(placed[np.lexsort(placed.T)], np.int64)
 
 
 def _digest(voxels: NDArray[np.int64]) -> str:
@@ -281,7 +281,7 @@ def outdated(node: Any, volume: Any, review: ServerReview) -> tuple[int, ...]:
     return tuple(sorted((stale | gone) - drawn))
 
 
-def show_original(node: Any, volume: Any, finding: int, region: NDArray | None) -> None:
+def show_original(node: Any, volume: Any, finding: int, region: NDArray[Any] | None) -> None:
     """Show the detector's outline of a finding; without one its segment goes.
 
     Args:
