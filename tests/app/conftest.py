@@ -3,10 +3,12 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import requests
+from numpy.typing import NDArray
 
 from monailabel_app.server_process import ServerProcess
 from monailabel_app.store.database import Database
@@ -53,7 +55,7 @@ def session() -> Iterator[requests.Session]:
         yield opened
 
 
-def _write_nifti(path: Path, array: np.ndarray) -> None:
+def _write_nifti(path: Path, array: NDArray[Any]) -> None:
     import nibabel
 
     nibabel.save(nibabel.Nifti1Image(array, np.diag([3.0, 3.0, 3.0, 1.0])), path)

@@ -6,6 +6,7 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+from numpy.typing import NDArray
 
 from d24fad_core.simulation import Contrast, Role, SimulationOptions, simulate_subject
 
@@ -47,7 +48,7 @@ def write_dataset(root: Path, groups: dict[str, str]) -> None:
 
 
 def write_scan(
-    root: Path, stem: str, array: np.ndarray, spacing: float = 4.0, **sidecar: Any
+    root: Path, stem: str, array: NDArray[Any], spacing: float = 4.0, **sidecar: Any
 ) -> Path:
     """Write an image of a dataset, with a sidecar of its own where fields are given."""
     subject, *rest = stem.split("_")
@@ -69,7 +70,7 @@ def write_head(root: Path, stem: str, role: Role, index: int, **sidecar: Any) ->
     return write_scan(root, stem, simulate_subject(options, role, index).image.array, **sidecar)
 
 
-def small_scan(seed: int) -> np.ndarray:
+def small_scan(seed: int) -> NDArray[Any]:
     """A noisy box, for what needs no head."""
     array = np.zeros((12, 12, 12))
     array[2:10, 2:10, 2:10] = np.random.default_rng(seed).normal(100, 6, (8, 8, 8))

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +29,7 @@ def network(seed: int = 0) -> D24FAD:
 
 
 def detector(
-    cache: Path | None = None, scoring: ScoringConfig = EVERY_MAP, **card: object
+    cache: Path | None = None, scoring: ScoringConfig = EVERY_MAP, **card: Any
 ) -> Detector:
     """A detector; further arguments change its card."""
     model = network()

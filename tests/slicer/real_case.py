@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from D24FADSlicerLib.logic.findings import Analysis, regions_of
 from D24FADSlicerLib.logic.volume_file import VolumeData
+from numpy.typing import NDArray
 
 
 def read_nrrd(path: Path) -> VolumeData:
@@ -21,13 +22,16 @@ def read_nrrd(path: Path) -> VolumeData:
     return VolumeData(sitk.GetArrayFromImage(image), np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine)
 
 
-def soft_scores(mask: np.ndarray) -> np.ndarray:
+def soft_scores(mask: NDArray[Any]) -> NDArray[np.float32]:
     """Scores that fall off around a region, with a little noise elsewhere, z units."""
     from scipy import ndimage
 
     soft = ndimage.gaussian_filter((mask > 0).astype(np.float32), (0.6, 5, 5))
     noise = ndimage.gaussian_filter(np.random.default_rng(3).normal(size=mask.shape), (0, 6, 6))
-    return np.clip(9.0 * soft / soft.max() + 8 * np.abs(noise), 0, None).astype(np.float32)
+    scores: NDArray[np.float32] = np.clip(
+        9.0 * soft / soft.max() + 8 * np.abs(noise), 0, None
+    ).astype(np.float32)
+    return scores
 
 
 def real_delivery(folder: Path) -> tuple[VolumeData, Any]:

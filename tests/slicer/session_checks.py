@@ -14,6 +14,7 @@ import numpy as np
 import pydicom
 from D24FADSlicerLib.logic.review import Action, Event, Review, ServerReview, State
 from hospital import Hospital
+from numpy.typing import NDArray
 from review_overlay import check_overlay, shown
 
 from monailabel_app.review import states as reducer
@@ -40,8 +41,8 @@ class Witness:
     result: str
     waited: dict[tuple[str, str], tuple[Event, int]] = field(default_factory=dict)
     _views: dict[str, int] = field(default_factory=dict)
-    _labels: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
-    _masks: dict[str, np.ndarray] = field(default_factory=dict)
+    _labels: dict[str, tuple[NDArray[Any], NDArray[Any]]] = field(default_factory=dict)
+    _masks: dict[str, NDArray[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._views[self.result] = 0  # the panel may have another one, and a colleague this
@@ -138,14 +139,14 @@ class Witness:
                 expected |= labels == finding.finding if own else self.mask(result, finding.mask)
         np.testing.assert_array_equal(self.mask(result, final.mask), expected, str(final))
 
-    def labels(self, result: str) -> tuple[np.ndarray, np.ndarray]:
+    def labels(self, result: str) -> tuple[NDArray[Any], NDArray[Any]]:
         """The finding that each voxel belongs to, shape (I, J, K), and the affine."""
         if result not in self._labels:
             path = f"/results/{result}/mask?labels=findings"
             self._labels[result] = read(self.hospital.get(path).content)
         return self._labels[result]
 
-    def mask(self, result: str, digest: str | None) -> np.ndarray:
+    def mask(self, result: str, digest: str | None) -> NDArray[Any]:
         """A mask that the server has, shape (I, J, K); it is the one of that name."""
         assert digest is not None
         if digest not in self._masks:
@@ -177,17 +178,16 @@ class Witness:
         self.check()
         for result, digest in self.sent_masks():
             self.mask(result, digest)
-        cases = [case for case in CaseNode.all() if case.analysis is not None]
+        cases = [(case, case.analysis.result) for case in CaseNode.all() if case.analysis]
         assert cases
-        affine = self.labels(cases[0].analysis.result)[1]
+        affine = self.labels(cases[0][1])[1]
         in_pacs = [on_grid(segmented(s), affine) for s in self.hospital.segmentations()]
         stored: list[Voxels] = []
         for result in self._views:
             log, _, _ = self.log(result)
             finals = [event.mask for event in log if event.action == "final"]
             stored += [marked(self.mask(result, mask)) for mask in finals]
-        for case in cases:
-            result = case.analysis.result
+        for case, result in cases:
             told = ServerReview.read(self.hospital.get(f"/results/{result}/review").json())
             assert case.review == Review(told)
             last = marked(read(self.hospital.get(f"/results/{result}/review/final").content)[0])
@@ -197,7 +197,7 @@ class Witness:
             assert voxels in stored, "the PACS holds a label that nobody stored"
 
 
-def read(content: bytes) -> tuple[np.ndarray, np.ndarray]:
+def read(content: bytes) -> tuple[NDArray[Any], NDArray[Any]]:
     """Voxels and affine of a NIfTI file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "volume.nii.gz"
@@ -206,12 +206,12 @@ def read(content: bytes) -> tuple[np.ndarray, np.ndarray]:
         return np.asarray(image.dataobj), image.affine
 
 
-def marked(mask: np.ndarray) -> Voxels:
+def marked(mask: NDArray[Any]) -> Voxels:
     """The voxels of a mask."""
     return frozenset(map(tuple, np.argwhere(mask).tolist()))
 
 
-def on_grid(ras: np.ndarray, affine: np.ndarray) -> Voxels:
+def on_grid(ras: NDArray[Any], affine: NDArray[Any]) -> Voxels:
     """The voxels that lie at positions, RAS, mm."""
     inverse = np.linalg.inv(affine)
     voxels = ras @ inverse[:3, :3].T + inverse[:3, 3]
@@ -219,7 +219,7 @@ def on_grid(ras: np.ndarray, affine: np.ndarray) -> Voxels:
     return frozenset(map(tuple, np.rint(voxels).astype(int).tolist()))
 
 
-def painted(case: Any) -> np.ndarray:
+def painted(case: Any) -> NDArray[Any]:
     """Where the segments that count are painted in the scene, RAS, mm."""
     import slicer
     from D24FADSlicerLib.scene.heatmap import affine_of
@@ -235,10 +235,10 @@ def painted(case: Any) -> np.ndarray:
             slicer.util.arrayFromSegmentBinaryLabelmap(case.segmentation, segment, case.volume) > 0
         )
     affine = affine_of(case.volume)
-    return np.argwhere(inside)[:, ::-1] @ affine[:3, :3].T + affine[:3, 3]
+    return np.asarray(np.argwhere(inside)[:, ::-1] @ affine[:3, :3].T + affine[:3, 3])
 
 
-def segmented(written: pydicom.Dataset) -> np.ndarray:
+def segmented(written: pydicom.Dataset) -> NDArray[Any]:
     """Where a DICOM segmentation marks voxels, RAS, mm; DICOM has LPS."""
     (shared,) = written.SharedFunctionalGroupsSequence
     orientation = shared.PlaneOrientationSequence[0].ImageOrientationPatient

@@ -19,7 +19,7 @@ def rotation(degrees_x: float, degrees_z: float) -> NDArray[np.float64]:
     x, z = np.radians([degrees_x, degrees_z])
     about_x = np.array([[1, 0, 0], [0, np.cos(x), -np.sin(x)], [0, np.sin(x), np.cos(x)]])
     about_z = np.array([[np.cos(z), -np.sin(z), 0], [np.sin(z), np.cos(z), 0], [0, 0, 1]])
-    return about_z @ about_x
+    return np.asarray(about_z @ about_x, np.float64)
 
 
 def grid(rotated: NDArray[np.float64], spacing: tuple[float, float, float]) -> NDArray[np.float64]:
@@ -54,7 +54,8 @@ def scan(affine: NDArray[np.float64], seed: int = 0, spots: bool = True) -> Volu
 def spot_centre(affine: NDArray[np.float64], number: int) -> tuple[float, float, float]:
     """The middle of a spot, RAS, mm."""
     voxel = [(place.start + place.stop - 1) / 2 for place in SPOTS[number]][::-1]
-    return tuple(float(v) for v in (affine @ np.array([*voxel, 1.0]))[:3])
+    x, y, z = (float(v) for v in (affine @ np.array([*voxel, 1.0]))[:3])
+    return x, y, z
 
 
 def labels_of(volume: VolumeData) -> VolumeData:

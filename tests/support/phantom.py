@@ -53,7 +53,8 @@ class Grid:
 def turned(degrees: float, axis: tuple[float, float, float]) -> NDArray[np.float64]:
     """Directions of a scan turned about an axis."""
     unit = np.array(axis) / np.linalg.norm(axis)
-    return Rotation.from_rotvec(np.radians(degrees) * unit).as_matrix()
+    matrix: NDArray[np.float64] = Rotation.from_rotvec(np.radians(degrees) * unit).as_matrix()
+    return matrix
 
 
 GRIDS = {
@@ -73,7 +74,9 @@ GRIDS = {
 
 def positions(affine: NDArray[np.float64], shape: tuple[int, int, int]) -> NDArray[np.float64]:
     """RAS mm of every voxel, (I, J, K, 3)."""
-    return np.moveaxis(np.indices(shape), 0, -1) @ affine[:3, :3].T + affine[:3, 3]
+    return np.asarray(
+        np.moveaxis(np.indices(shape), 0, -1) @ affine[:3, :3].T + affine[:3, 3], np.float64
+    )
 
 
 def scan(
@@ -123,4 +126,4 @@ def stored_otherwise(
 def centroid(weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """Centre of mass in voxel indices."""
     indices = np.indices(weights.shape).reshape(3, -1)
-    return indices @ weights.ravel() / weights.sum()
+    return np.asarray(indices @ weights.ravel() / weights.sum(), np.float64)

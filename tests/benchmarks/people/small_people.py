@@ -3,9 +3,11 @@
 import shutil
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.people.anatomy import Anatomy, analyse
 from benchmarks.people.cohorts import Cohort, Study
@@ -42,7 +44,7 @@ def write_people(shared: Path, masks: Path) -> None:
             nibabel.save(nibabel.Nifti1Image(array, study.volume.affine), path)
 
 
-def write_lesions(shared: Path, affine: np.ndarray, shape: tuple[int, int, int]) -> None:
+def write_lesions(shared: Path, affine: NDArray[Any], shape: tuple[int, int, int]) -> None:
     """Write one lesion mask for each patient of the tests: a ball in the left white matter."""
     from benchmarks.people.plaques import MASKS, PATIENTS
 

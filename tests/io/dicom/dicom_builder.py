@@ -29,7 +29,7 @@ def plane_of(
 ) -> tuple[list[DSfloat], list[DSfloat], list[DSfloat]]:
     """ImagePositionPatient, ImageOrientationPatient and PixelSpacing of slice `index`."""
     lps = LPS_TO_RAS @ affine
-    columns, rows = np.linalg.norm(lps[:3, 0]), np.linalg.norm(lps[:3, 1])
+    columns, rows = (float(np.linalg.norm(lps[:3, axis])) for axis in (0, 1))
     orientation = np.concatenate([lps[:3, 0] / columns, lps[:3, 1] / rows])
     position = lps[:3, 3] + index * lps[:3, 2]
     return decimals(position), decimals(orientation), decimals([rows, columns])

@@ -120,7 +120,8 @@ def _keep_singletons_alive() -> None:
 def start() -> types.ModuleType:
     """Start Qt once, and serve `qt`, `ctk` and `slicer.ScriptedLoadableModule`."""
     if "qt" in _state:
-        return _state["qt"]
+        started: types.ModuleType = _state["qt"]
+        return started
     _keep_singletons_alive()
     _state["application"] = QtWidgets.QApplication.instance() or QtWidgets.QApplication([])
     # Settings of this process alone: another one, or an earlier run, may know a server.
@@ -143,13 +144,13 @@ def start() -> types.ModuleType:
             setattr(slicer, name, cls)
     sys.modules["ctk"] = ctk
     scripted = types.ModuleType("slicer.ScriptedLoadableModule")
-    for cls in (
+    for base in (
         ScriptedLoadableModule,
         ScriptedLoadableModuleWidget,
         ScriptedLoadableModuleLogic,
         ScriptedLoadableModuleTest,
     ):
-        setattr(scripted, cls.__name__, cls)
+        setattr(scripted, base.__name__, base)
     sys.modules["slicer.ScriptedLoadableModule"] = scripted
     language = types.ModuleType("slicer.i18n")
     language.translate = lambda context, text: text  # type: ignore[attr-defined]

@@ -31,6 +31,8 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "bool": (bool, int),
     "QString": (str,),
 }
+# Takes text; the types of PySide6 ask for bytes.
+_normalized: Any = QtCore.QMetaObject.normalizedSignature
 _raw_get = QtCore.QObject.__getattribute__
 _connections: dict[tuple[int, str, Any], Callable[..., None]] = {}
 _faults: list[Faults] = []
@@ -74,7 +76,8 @@ def _defined_in_python(instance: Any, name: str) -> bool:
 
 
 def _meta(instance: Any) -> QtCore.QMetaObject:
-    return _raw_get(instance, "metaObject")()
+    meta: QtCore.QMetaObject = _raw_get(instance, "metaObject")()
+    return meta
 
 
 def has_property(instance: Any, name: str) -> bool:
@@ -85,7 +88,7 @@ def has_property(instance: Any, name: str) -> bool:
 def find_signal(instance: Any, signature: str) -> str | None:
     """The signature that PySide6 gives the signal, or None."""
     aliases = getattr(type(instance), "SIGNALS", {})
-    wanted = bytes(QtCore.QMetaObject.normalizedSignature(signature).data()).decode()
+    wanted = bytes(_normalized(signature).data()).decode()
     wanted = aliases.get(wanted, wanted)
     return wanted if _meta(instance).indexOfSignal(wanted) >= 0 else None
 
@@ -228,7 +231,7 @@ def _set(self: Any, name: str, value: Any) -> None:
         meta_property = _meta(self).property(_meta(self).indexOfProperty(name))
         if not meta_property.isWritable():
             raise AttributeError(f"the property '{name}' of {type(self).__name__} is read-only.")
-        kinds = _KINDS.get(meta_property.typeName())
+        kinds = _KINDS.get(str(meta_property.typeName()))
         fits = kinds is None or isinstance(value, kinds)
         if not fits or not _raw_get(self, "setProperty")(name, value):
             raise TypeError(f"'{name}' of {type(self).__name__} does not take {value!r}.")
@@ -244,7 +247,7 @@ def _set(self: Any, name: str, value: Any) -> None:
             f"is not allowed ({type(self).__name__})."
         )
     descriptor = getattr(type(self), name, None)
-    if hasattr(descriptor, "__set__"):
+    if descriptor is not None and hasattr(descriptor, "__set__"):
         descriptor.__set__(self, value)
     else:
         _raw_get(self, "__dict__")[name] = value

@@ -80,7 +80,7 @@ class ReviewServer:
             ignore_cleanup_errors=True,  # a late request may still write
         )
         self.reviews = ServedReviews(Path(self._folder.name))
-        self._server: ThreadingHTTPServer | None = None
+        self._server: _Server | None = None
 
     def __enter__(self) -> ReviewServer:
         self.start()
@@ -215,6 +215,7 @@ class _Handler(BaseHTTPRequestHandler):
                 raise Refusal(401, "unauthorised", "This server needs a token.", "Enter it.")
             if not parts.path.startswith(API):
                 raise Refusal(404, "unknown_route", "There is no such route.")
+            answer: Any
             if path[0] == "results" and path[2:3] == ["review"]:
                 status, answer = state.reviewed(self.command, self.path, body)
             else:

@@ -248,8 +248,9 @@ def open_scene() -> Any:
         module_logic.SetMRMLScene(scene)
         logic.SetModuleLogic(name, module_logic)
         setattr(modules, name.lower(), Module(module_logic))
-    logic.SetColorLogic(modules.colors.logic())
-    modules.colors.logic().AddDefaultColorNodes()
+    colors = vars(modules)["colors"].logic()
+    logic.SetColorLogic(colors)
+    colors.AddDefaultColorNodes()
     for singleton in (slicer.vtkMRMLInteractionNode(), slicer.vtkMRMLSelectionNode()):
         singleton.SetSingletonTag("Singleton")
         scene.AddNode(singleton)

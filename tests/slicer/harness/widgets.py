@@ -15,6 +15,7 @@ from PySide6 import QtCore, QtGui, QtWidgets
 from harness.pythonqt import raw
 
 _HEADER = 26
+_STRING_LIST: Any = "QStringList"  # names of C++ types are missing in PySide6's own types
 
 
 class CollapsibleButton(QtWidgets.QWidget):
@@ -113,7 +114,8 @@ class SliderWidget(QtWidgets.QWidget):
         super().__init__(parent)
         self._slider = QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal, self)
         self._slider.setRange(0, self._STEPS)
-        self._spin = QtWidgets.QDoubleSpinBox(self)
+        # `Any`: the types of PySide6 have methods where the rules have properties.
+        self._spin: Any = QtWidgets.QDoubleSpinBox(self)
         layout = QtWidgets.QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._slider)
@@ -122,7 +124,7 @@ class SliderWidget(QtWidgets.QWidget):
         raw(self._spin, "valueChanged").connect(self._on_spin)
 
     def _span(self) -> float:
-        return max(self._spin.maximum - self._spin.minimum, 1e-12)
+        return max(self._get_maximum() - self._get_minimum(), 1e-12)
 
     def _on_slider(self, step: int) -> None:
         self._set_value(self._spin.minimum + step / self._STEPS * self._span())
@@ -234,7 +236,7 @@ class SortFilterProxyModel(QtCore.QObject):
         self._hidden = list(ids)
         self._changed()
 
-    hiddenNodeIDs = QtCore.Property("QStringList", _get_hidden, _set_hidden)  # noqa: N815
+    hiddenNodeIDs = QtCore.Property(_STRING_LIST, _get_hidden, _set_hidden)  # noqa: N815
 
 
 class SceneWidget(QtWidgets.QWidget):
@@ -405,12 +407,12 @@ class NodeComboBox(QtWidgets.QWidget):
     removeEnabled = _flag("remove")  # noqa: N815
     renameEnabled = _flag("rename")  # noqa: N815
     showChildNodeTypes = _flag("children")  # noqa: N815
-    nodeTypes = QtCore.Property("QStringList", _get_types, _set_types)  # noqa: N815
+    nodeTypes = QtCore.Property(_STRING_LIST, _get_types, _set_types)  # noqa: N815
     noneDisplay = QtCore.Property(str, _get_none_display, _set_none_display)  # noqa: N815
     currentNodeID = QtCore.Property(str, _get_node_id, _choose)  # noqa: N815
 
 
 STAND_INS: dict[str, type[QtWidgets.QWidget]] = {
-    cls.CLASS_NAME: cls  # type: ignore[attr-defined]
+    cls.CLASS_NAME: cls
     for cls in (CollapsibleButton, SliderWidget, PathLineEdit, SceneWidget, NodeComboBox)
 }
