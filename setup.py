@@ -25,7 +25,7 @@ CORE = [
     "tomli>=2; python_version < '3.11'",  # `--config`; later Pythons have tomllib
 ]
 SIMULATE = ["nilearn>=0.10"]  # ships the ICBM152 tissue maps
-EVALUATE = ["scikit-learn>=1.4"]  # areas under curves; coresets of the benchmark
+EVALUATE = ["scikit-learn>=1.4"]  # areas under curves
 TRAIN = [
     "monai>=1.5,<1.7",
     "pytorch-ignite",  # the engines behind monai.engines

@@ -14,6 +14,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.image_tasks.cells import score_draw
+from benchmarks.image_tasks.methods import variants
+from benchmarks.image_tasks.official import OFFICIAL
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.benchmark.feature_store import FeatureStore
 from d24fad_core.benchmark.held_out_training import NormalImages, train_without
@@ -23,10 +26,9 @@ from d24fad_core.benchmark.image_cells import (
     HeldOutTask,
     draw_supports,
     image_features,
-    score_draw,
 )
-from d24fad_core.benchmark.methods import choose_methods, default_methods
-from d24fad_core.benchmark.results import CORRECTED, OFFICIAL
+from d24fad_core.benchmark.methods import choose_methods
+from d24fad_core.benchmark.results import CORRECTED
 from d24fad_core.evaluation.metrics import auroc
 from d24fad_core.files import hash_bytes, write_text
 from d24fad_core.images.image_folder import find_task, list_tasks
@@ -111,11 +113,11 @@ def _scorer(
 
 
 def _aurocs(model: D24FAD, task: HeldOutTask, config: TrainingConfig) -> Aurocs:
-    settings = CellSettings((SHOTS,), (CORRECTED, OFFICIAL), config.image_size)
+    settings = CellSettings((SHOTS,), config.image_size, (CORRECTED, OFFICIAL))
     chosen = torch.from_numpy(draw_supports(len(task.train.embedding), settings.shots, 0, 0))
     scored = score_draw(
         model,
-        choose_methods(("paper",), default_methods()),
+        choose_methods(("paper",), variants()),
         task,
         image_features(model, task.test, task.test_foreground, student=True),
         image_features(

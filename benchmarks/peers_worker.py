@@ -15,8 +15,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.machine import alternating_seconds
 from benchmarks.networks import BATCH, IMAGE_SIZE, images, paper_network
-from d24fad_core.benchmark.methods import without_student
 from d24fad_core.comparison.scoring import ImageScoringConfig, default_image_scoring
+from d24fad_core.evaluation.methods import without_student_images
 from d24fad_core.images.image_scorer import ImageScorer, encode_each
 from d24fad_core.images.paper_scorer import PaperScorer
 from d24fad_core.networks.d24fad import D24FAD
@@ -43,7 +43,7 @@ def main() -> None:
     patchcore, reverse = _patchcore(support), _reverse_distillation()
     scoring = default_image_scoring()
     alike = images(SHOTS, seed=3, alike=True)
-    default, no_student = _default(alike, scoring), _default(alike, without_student(scoring))
+    default, no_student = _default(alike, scoring), _default(alike, without_student_images(scoring))
     shipped = _default(alike, scoring, fast_embedding_precision())
     in_float32 = {
         "anomalib PatchCore": lambda: patchcore(queries),

@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from benchmarks.image_tasks.cells import score_draw
+from benchmarks.image_tasks.methods import Pooling, Variant, variants
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.benchmark.image_benchmark import ImageBenchmark, run_image_benchmark
 from d24fad_core.benchmark.image_cells import CellSettings
-from d24fad_core.benchmark.methods import Method, Pooling, choose_methods, default_methods
+from d24fad_core.benchmark.methods import choose_methods
 from d24fad_core.benchmark.results import ImageScores
 from d24fad_core.evaluation.metrics import auroc
 from d24fad_core.files import write_text
@@ -80,12 +82,12 @@ def main() -> None:
         held_out=tasks,
         methods=tuple(method for name in trainings for method in _methods(name)),
         trainings=trainings,
-        settings=CellSettings((SHOTS,), ("corrected",), TrainingConfig().image_size),
+        settings=CellSettings((SHOTS,), TrainingConfig().image_size),
         seeds=1,
         draws=arguments.draws,
         network=TrainingConfig().network,
     )
-    for scores in run_image_benchmark(plan):
+    for scores in run_image_benchmark(plan, scorer=score_draw):
         text = table(scores, switches(arguments.steps), arguments.out)
         write_text(arguments.out / "switches.md", text)
         print(text, flush=True)
@@ -116,7 +118,7 @@ def table(scores: Sequence[ImageScores], named: Mapping[str, TrainingConfig], ou
     return "\n".join(lines) + "\n"
 
 
-def _methods(training: str) -> list[Method]:
+def _methods(training: str) -> list[Variant]:
     return [
         replace(
             method,
@@ -125,7 +127,7 @@ def _methods(training: str) -> list[Method]:
             poolings=method.poolings and _FOREGROUND,
             official=False,
         )
-        for method in choose_methods(_MAPS, default_methods())
+        for method in choose_methods(_MAPS, variants())
     ]
 
 

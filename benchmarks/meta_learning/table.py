@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from benchmarks.image_tasks.paired import DifferenceRow, differences
 from benchmarks.meta_learning.cells import PASTED, Variant
 from benchmarks.meta_learning.data import SHOTS
 from benchmarks.meta_learning.fusion import FixedWeights
 from d24fad_core import RESEARCH_USE_ONLY
-from d24fad_core.benchmark.paired import DifferenceRow, differences
 from d24fad_core.benchmark.results import ImageScores
 from d24fad_core.benchmark.summary import MEAN_OF_TASKS, MeasuredRuns, measure_runs
 

@@ -111,10 +111,19 @@ class ImageBenchmark:
             )
 
 
+DrawScorer = Callable[..., dict[str, list[ImageScores]]]
+"""Scores one draw of supports; called as `image_cells.score_draw`."""
+
+
 def run_image_benchmark(
-    benchmark: ImageBenchmark, progress: Progress = silent
+    benchmark: ImageBenchmark, progress: Progress = silent, *, scorer: DrawScorer | None = None
 ) -> Iterator[list[ImageScores]]:
     """Score everything that has not been scored yet.
+
+    Args:
+        benchmark: what to measure.
+        progress: told of each step.
+        scorer: scores the benchmark's methods; None takes `image_cells.score_draw`.
 
     Yields:
         All scores so far: after the methods that need no training, and after each seed of each
@@ -125,7 +134,7 @@ def run_image_benchmark(
         CheckpointError: a student's folder is of another configuration or other images.
         CancelledError: Ctrl-C during training; all that was done is kept.
     """
-    run = _Run(benchmark, progress)
+    run = _Run(benchmark, progress, scorer or score_draw)
     scores = run.baselines()
     if scores:
         yield scores
@@ -140,8 +149,8 @@ def run_image_benchmark(
 class _Run:
     """One pass over a benchmark's cells."""
 
-    def __init__(self, benchmark: ImageBenchmark, progress: Progress) -> None:
-        self._benchmark, self._progress = benchmark, progress
+    def __init__(self, benchmark: ImageBenchmark, progress: Progress, scorer: DrawScorer) -> None:
+        self._benchmark, self._progress, self._scorer = benchmark, progress, scorer
         self._files = {name: find_task(benchmark.data, name) for name in benchmark.tasks}
         self._embedders: dict[tuple[str, bool], D24FAD] = {}
         self._foregrounds: dict[str, Tensor] = {}
@@ -232,7 +241,7 @@ class _Run:
                     task.train_foreground[indices],
                     student=seed is not None,
                 )
-                fresh = score_draw(
+                fresh = self._scorer(
                     model.to("cpu"),
                     missing,
                     task,

@@ -1,9 +1,8 @@
-"""Scoring one task's test images with one draw of supports: all methods, shots and poolings at
-once, each image by itself."""
+"""Scoring one task's test images with one draw of supports, by all methods and shots."""
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from d24fad_core.benchmark.image_maps import ComparedImage, ImageMaps, PreparedDraw, prepare_maps
-from d24fad_core.benchmark.methods import Method, PaperMap
-from d24fad_core.benchmark.official import corrected_scores, official_scores
-from d24fad_core.benchmark.results import CORRECTED, OFFICIAL, ImageScores
-from d24fad_core.comparison.features import CHUNK, SliceFeatures, StudyFeatures
-from d24fad_core.comparison.fusion import top_mean
+from d24fad_core.benchmark.methods import Method, ScoredMethod
+from d24fad_core.benchmark.paper_map import PaperMap, PaperMaps
+from d24fad_core.benchmark.results import CORRECTED, ImageScores
+from d24fad_core.comparison.features import CHUNK, SliceFeatures, StudyFeatures, needed_scales
+from d24fad_core.comparison.scoring import MapKey
 from d24fad_core.errors import SupportError
 from d24fad_core.files import hash_bytes
+from d24fad_core.images.image_scorer import ImageScorer
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.progress import Progress, silent
 from d24fad_core.training.episodes import EmbeddedImages
@@ -59,14 +58,14 @@ class CellSettings:
 
     Attributes:
         shots: numbers of support images (K).
-        protocols: "corrected", "official" or both.
         image_size: pixels a side.
+        protocols: how images are scored; the package scores each by itself, "corrected".
         draw_seed: seed of the draws of supports.
     """
 
     shots: tuple[int, ...]
-    protocols: tuple[str, ...]
     image_size: int
+    protocols: tuple[str, ...] = (CORRECTED,)
     draw_seed: int = 0
 
 
@@ -166,7 +165,7 @@ def _predict(model: D24FAD, embedding: Tensor) -> tuple[Tensor, ...]:
 
 def score_draw(
     model: D24FAD,
-    methods: Sequence[Method],
+    methods: Sequence[ScoredMethod],
     task: HeldOutTask,
     queries: Sequence[StudyFeatures],
     supports: Sequence[StudyFeatures],
@@ -176,7 +175,7 @@ def score_draw(
     draw: int,
     progress: Progress = silent,
 ) -> dict[str, list[ImageScores]]:
-    """Score all test images with one draw of supports.
+    """Score all test images with one draw of supports, each by itself.
 
     Args:
         model: the network, in eval mode.
@@ -190,79 +189,52 @@ def score_draw(
         progress: told of each image.
 
     Returns:
-        Method name to its scores for all shots, poolings and protocols.
+        Method name to its scores for all shots.
     """
-    cells = [
-        _Cell(
-            method, shots, prepare_maps(model, method.recipe, supports[:shots], settings.image_size)
-        )
+    scorers = {
+        (method.name, shots): _scorer(model, method, supports[:shots], settings.image_size)
         for method in methods
         for shots in settings.shots
-    ]
-    prepared = PreparedDraw(supports)
+    }
+    values: dict[tuple[str, int], list[float]] = {cell: [] for cell in scorers}
     for number, query in enumerate(queries):
         progress(f"{task.name}: draw {draw}", number / len(queries))
-        compared = ComparedImage(query, prepared)
-        for cell in cells:
-            cell.add(compared, keep=OFFICIAL in settings.protocols)
-    scores: dict[str, list[ImageScores]] = {method.name: [] for method in methods}
-    for cell in cells:
-        for name, protocol, cases, values in cell.results(task.labels, settings.protocols):
-            scores[cell.method.name].append(
-                ImageScores(
-                    task=task.name,
-                    method=name,
-                    protocol=protocol,
-                    shots=cell.shots,
-                    seed=seed,
-                    draw=draw,
-                    names=tuple(task.names[index] for index in cases),
-                    labels=tuple(task.labels[index] for index in cases),
-                    scores=values,
-                )
+        for cell, scorer in scorers.items():
+            values[cell].append(scorer.score(query))
+    return {
+        method.name: [
+            ImageScores(
+                task=task.name,
+                method=method.name,
+                protocol=CORRECTED,
+                shots=shots,
+                seed=seed,
+                draw=draw,
+                names=task.names,
+                labels=task.labels,
+                scores=tuple(values[method.name, shots]),
             )
-    return scores
+            for shots in settings.shots
+        ]
+        for method in methods
+    }
 
 
-_Result = tuple[str, str, Sequence[int], tuple[float, ...]]
-"""Method with pooling, protocol, indices of the images that have a score, and the scores."""
+def _scorer(
+    model: D24FAD, method: ScoredMethod, support: Sequence[StudyFeatures], image_size: int
+) -> ImageScorer | PaperMaps:
+    scoring = method.scoring
+    if isinstance(scoring, PaperMap):
+        return PaperMaps(model, scoring, support, image_size)
+    reduced = [only_needed(image, scoring.keys) for image in support]
+    return ImageScorer(model, scoring, reduced, image_size)
 
 
-class _Cell:
-    """One method with some shots: makes each image's map and collects what is pooled from it."""
-
-    def __init__(self, method: Method, shots: int, maps: ImageMaps) -> None:
-        self.method, self.shots, self._maps = method, shots, maps
-        self._poolings = method.poolings or ((maps.pooling,) if maps.pooling else ())
-        self._scores: dict[str, list[float]] = {pooling.name: [] for pooling in self._poolings}
-        self._raw: list[Tensor] = []
-
-    def add(self, image: ComparedImage, *, keep: bool) -> None:
-        raw = self._maps.raw(image)
-        if keep and self.method.official:
-            self._raw.append(raw)
-        values = self._maps.finished(raw)
-        inside = values[image.study.foreground[0]]
-        for pooling in self._poolings:
-            pooled = inside if pooling.foreground else values.flatten()
-            self._scores[pooling.name].append(top_mean(pooled, pooling.fraction))
-
-    def results(self, labels: Sequence[int], protocols: Sequence[str]) -> list[_Result]:
-        every = range(len(labels))
-        rows: list[_Result] = []
-        if CORRECTED in protocols:
-            for name, values in self._scores.items():
-                title = f"{self.method.name}/{name}" if name else self.method.name
-                rows.append((title, CORRECTED, every, tuple(values)))
-        if OFFICIAL in protocols and self.method.official:
-            maps = torch.stack(self._raw).numpy()
-            title = self.method.name
-            if not isinstance(self.method.recipe, PaperMap):
-                # The published protocol pools in its own way; the honest score that it is
-                # compared with has to pool the same maps in that way too.
-                title = f"{title}/paper_pooling"
-                if CORRECTED in protocols:
-                    rows.append((title, CORRECTED, every, corrected_scores(maps)))
-            published = official_scores(maps, labels)
-            rows.append((title, OFFICIAL, published.cases, published.scores))
-        return rows
+def only_needed(image: StudyFeatures, keys: Sequence[MapKey]) -> StudyFeatures:
+    """The scales that the product would encode; its measure of alignment sees no more."""
+    scales, features = needed_scales(keys), image.slices
+    slices = SliceFeatures(
+        {scale: features.teacher[scale] for scale in scales["teacher"]},
+        {scale: features.student[scale] for scale in scales["student"]},
+    )
+    return replace(image, slices=slices)

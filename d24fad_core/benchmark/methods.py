@@ -1,198 +1,75 @@
-"""The methods that the benchmark compares, each a name and its configuration.
+"""The methods that `d24fad benchmark` compares: a name, a scoring and the training it needs."""
 
-A method is the recipe of an anomaly map and the ways to pool it into a score of the image. Recipes
-that only differ in configuration share their code, which is that of the product
-(`images.image_scorer`).
-"""
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol, TypeVar
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
-
-from d24fad_core.benchmark.coreset import CoresetConfig
-from d24fad_core.comparison.scoring import (
-    ImageScoringConfig,
-    MapKind,
-    ScoringConfig,
-    Weights,
-    default_image_scoring,
-)
+from d24fad_core.benchmark.paper_map import PaperMap
+from d24fad_core.comparison.scoring import ImageScoringConfig, default_image_scoring
 from d24fad_core.errors import ConfigurationError
-from d24fad_core.evaluation.methods import without_student as part_without_student
-
-
-@dataclass(frozen=True)
-class Pooling:
-    """From an anomaly map to a score.
-
-    Attributes:
-        name: what stands behind the method's name.
-        fraction: share of the highest pixels whose mean is the score; 0 takes the highest one.
-        foreground: pool over the image's foreground alone.
-    """
-
-    name: str
-    fraction: float
-    foreground: bool = False
-
-
-POOLINGS = (
-    Pooling("max", 0.0),
-    Pooling("top5", 0.05),
-    Pooling("mean", 1.0),
-    Pooling("foreground", 1.0, foreground=True),
+from d24fad_core.evaluation.methods import (
+    DEFAULT,
+    NEAREST_NEIGHBOUR,
+    nearest_neighbour_images,
+    without_student_images,
 )
-PAPER_POOLING = (Pooling("", 0.0),)
-OWN_POOLING = ()
-"""The pooling that the scoring itself asks for."""
+
+
+class Method(Protocol):
+    """What a benchmark has to know of a method."""
+
+    @property
+    def name(self) -> str:
+        """Its name in tables."""
+
+    @property
+    def training(self) -> str | None:
+        """Name of the training preset whose student it needs; None needs no training."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything that shapes its scores, as plain values."""
+
+
+_AnyMethod = TypeVar("_AnyMethod", bound=Method)
 
 
 @dataclass(frozen=True)
-class PaperMap:
-    """The published anomaly map: one learnt weight per support image (paper, section 3.4).
-
-    Attributes:
-        blur: Gaussian sigma in image pixels.
-    """
-
-    blur: float = 4.0
-
-
-@dataclass(frozen=True)
-class MeanSupportMap:
-    """Cosine distance to the mean of the support's features at the same place.
-
-    Attributes:
-        part: whose features, "teacher" or "student".
-        weights: of the distances at strides 4, 8 and 16.
-        blur: Gaussian sigma in image pixels.
-    """
-
-    part: str
-    weights: Weights = (1.0, 1.0, 1.0)
-    blur: float = 2.0
-
-
-MapRecipe = ImageScoringConfig | PaperMap | MeanSupportMap | CoresetConfig
-
-
-@dataclass(frozen=True)
-class Method:
-    """One method.
+class ScoredMethod:
+    """A method that scores images as the product does, or as the paper.
 
     Attributes:
         name: its name in tables.
-        recipe: how its map is made.
+        scoring: how an image is scored.
         training: name of the training preset whose student it needs; None needs no training.
-        poolings: its scores, each named NAME/POOLING, or NAME alone for a pooling without a name.
-        official: scored by the published protocol too, where that is wanted.
     """
 
     name: str
-    recipe: MapRecipe
+    scoring: ImageScoringConfig | PaperMap
     training: str | None = None
-    poolings: tuple[Pooling, ...] = POOLINGS
-    official: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values."""
-        recipe = self.recipe
-        values = recipe.to_dict() if isinstance(recipe, ImageScoringConfig) else asdict(recipe)
+        scoring = self.scoring
+        values = scoring.to_dict() if isinstance(scoring, ImageScoringConfig) else asdict(scoring)
         return {
             "name": self.name,
-            "recipe": {"kind": type(recipe).__name__, **values},
+            "scoring": {"kind": type(scoring).__name__, **values},
             "training": self.training,
-            "poolings": [asdict(pooling) for pooling in self.poolings],
-            "official": self.official,
         }
 
 
-_NONE: Weights = (0.0, 0.0, 0.0)
-_ALL: Weights = (1.0, 1.0, 1.0)
-_NEAREST: Weights = (0.0, 1.0, 1.0)
-"""Strides 8 and 16, which did best without training."""
-
-
-def _same_everywhere(
-    kind: MapKind, weights: Weights, radius: tuple[int, int, int] | None
-) -> ImageScoringConfig:
-    """One map alone, whatever the support images show."""
-    return ImageScoringConfig(
-        ScoringConfig(
-            fusion={other: weights if other is kind else _NONE for other in MapKind},
-            search_radius=radius,
-            neighbours=False,
-            subtracted=0.0,
-        )
-    )
-
-
-def without_teacher(scoring: ImageScoringConfig) -> ImageScoringConfig:
-    """The same with the student's features wherever the teacher's are compared with the support."""
-
-    def changed(part: ScoringConfig) -> ScoringConfig:
-        own, fitted, residual = (
-            part.fusion.get(kind, _NONE)
-            for kind in (MapKind.SELF_DISTILLATION, MapKind.TEACHER_SUPPORT, MapKind.RESIDUAL)
-        )
-        return _with_fusion(
-            part,
-            {
-                MapKind.SELF_DISTILLATION: (
-                    own[0] + fitted[0] + residual[0],
-                    own[1] + fitted[1] + residual[1],
-                    own[2] + fitted[2] + residual[2],
-                ),
-                MapKind.TEACHER_SUPPORT: _NONE,
-                MapKind.RESIDUAL: _NONE,
-            },
-        )
-
-    return _with_parts(scoring, changed)
-
-
-def without_student(scoring: ImageScoringConfig) -> ImageScoringConfig:
-    """The same without any map of the student."""
-    return _with_parts(scoring, part_without_student)
-
-
-def _with_fusion(scoring: ScoringConfig, changed: Mapping[MapKind, Weights]) -> ScoringConfig:
-    return replace(scoring, fusion={**scoring.fusion, **changed})
-
-
-def _with_parts(
-    scoring: ImageScoringConfig, changed: Callable[[ScoringConfig], ScoringConfig]
-) -> ImageScoringConfig:
-    in_place = changed(scoring.in_place) if scoring.in_place else None
-    return replace(scoring, base=changed(scoring.base), in_place=in_place)
-
-
-def default_methods(scoring: ImageScoringConfig | None = None) -> tuple[Method, ...]:
-    """All methods.
-
-    Args:
-        scoring: how `default` scores images; None takes the library's.
-    """
-    scoring = scoring or default_image_scoring()
-    teacher, student = MapKind.TEACHER_SUPPORT, MapKind.SELF_DISTILLATION
+def default_methods() -> tuple[ScoredMethod, ...]:
+    """The product's scoring, the same without the student, the paper's, and nearest neighbour."""
+    scoring = default_image_scoring()
     return (
-        Method("default", scoring, "default", OWN_POOLING, official=True),
-        Method("default_without_teacher", without_teacher(scoring), "default", OWN_POOLING),
-        Method("default_without_student", without_student(scoring), "default", OWN_POOLING),
-        Method("paper", PaperMap(), "paper", PAPER_POOLING, official=True),
-        Method("residual", _same_everywhere(MapKind.RESIDUAL, _NEAREST, None), "default"),
-        Method("nearest_neighbour", _same_everywhere(teacher, _NEAREST, None)),
-        Method("nearest_neighbour_same_position", _same_everywhere(teacher, _NEAREST, (0, 0, 0))),
-        Method("nearest_neighbour_window", _same_everywhere(teacher, _NEAREST, (2, 2, 2))),
-        Method("patchcore", CoresetConfig()),
-        Method("mean_support_teacher", MeanSupportMap("teacher", _NEAREST)),
-        Method("teacher_student", _same_everywhere(MapKind.TEACHER_STUDENT, _ALL, None), "default"),
-        Method("self_distillation", _same_everywhere(student, _ALL, (2, 1, 1)), "default"),
-        Method("mean_support", MeanSupportMap("student"), "default"),
+        ScoredMethod(DEFAULT, scoring, "default"),
+        ScoredMethod("default_without_student", without_student_images(scoring), "default"),
+        ScoredMethod("paper", PaperMap(), "paper"),
+        ScoredMethod(NEAREST_NEIGHBOUR, nearest_neighbour_images(scoring)),
     )
 
 
-def choose_methods(names: Sequence[str], methods: Sequence[Method]) -> tuple[Method, ...]:
+def choose_methods(names: Sequence[str], methods: Sequence[_AnyMethod]) -> tuple[_AnyMethod, ...]:
     """Those of the methods that are named; all where no name is given.
 
     Raises:

@@ -1,7 +1,7 @@
 """Scores of test images, and the files that they are kept in.
 
 One file holds what one method said of one task's test images with one draw of supports, for all
-shots, poolings and protocols. Its key stands for everything that shaped the scores; a file with
+shots and protocols. Its key stands for everything that shaped the scores; a file with
 another key is of another benchmark and is computed again.
 """
 
@@ -14,7 +14,7 @@ from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.files import write_text
 
 CORRECTED = "corrected"
-OFFICIAL = "official"
+"""Each test image is scored by itself."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class ImageScores:
 
     Attributes:
         task: the held-out task.
-        method: name of the method, with its pooling where it has several ("patchcore/max").
-        protocol: "corrected", each image by itself, or "official", as published.
+        method: name of the method.
+        protocol: how images were scored; by `CORRECTED` unless a study says otherwise.
         shots: number of support images (K).
         seed: seed of the training; None where nothing was trained.
         draw: number of the draw of supports.
@@ -52,7 +52,7 @@ def write_scores(path: Path, key: str, scores: Sequence[ImageScores]) -> None:
         key: hash of everything that shaped the scores.
         scores: all of one task, seed and draw.
     """
-    # The official protocol drops images, so each protocol has a list of its own.
+    # A protocol may leave images out, so each has a list of its own.
     lists = {one.protocol: (one.names, one.labels) for one in scores}
     document = {
         "notice": RESEARCH_USE_ONLY,

@@ -2,7 +2,6 @@
 
 A run is one draw of supports with one training (or none). Two uncertainties are kept apart: the
 spread over runs (other supports, other seeds) and the interval over test images (other patients).
-Differences of methods stand in `paired`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from d24fad_core.benchmark.results import CORRECTED, ImageScores
+from d24fad_core.benchmark.results import ImageScores
 from d24fad_core.errors import InputError
 from d24fad_core.evaluation.metrics.bootstrap import ROUNDS, draw_cases, interval_95
 from d24fad_core.evaluation.metrics.ranking import (
@@ -47,7 +46,7 @@ class SummaryRow:
     Attributes:
         task: the task, or `MEAN_OF_TASKS`.
         method: the method.
-        protocol: "corrected" or "official".
+        protocol: how images were scored.
         shots: number of support images.
         trained: whether a student was trained for it.
         draws: number of draws of supports.
@@ -125,21 +124,6 @@ def summarise(measured: Sequence[MeasuredRuns]) -> list[SummaryRow]:
     """
     rows = [one.row for one in measured]
     return rows + _means_of_tasks(measured)
-
-
-def best_training_free(
-    rows: Sequence[SummaryRow], task: str, shots: int, protocol: str = CORRECTED
-) -> SummaryRow | None:
-    """The method with the highest image AUROC among those that need no training.
-
-    It is the best of several by the test images themselves, so the bar is set rather too high.
-    """
-    candidates = [
-        row
-        for row in rows
-        if (row.task, row.shots, row.protocol) == (task, shots, protocol) and not row.trained
-    ]
-    return max(candidates, key=lambda row: row.auroc.mean, default=None)
 
 
 def _measure(runs: Sequence[ImageScores], rounds: int, seed: int) -> MeasuredRuns:

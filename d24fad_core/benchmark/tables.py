@@ -3,9 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from d24fad_core import RESEARCH_USE_ONLY
-from d24fad_core.benchmark.nested import NestedRow
-from d24fad_core.benchmark.paired import DifferenceRow
-from d24fad_core.benchmark.results import CORRECTED, OFFICIAL
+from d24fad_core.benchmark.results import CORRECTED
 from d24fad_core.benchmark.summary import (
     MEAN_OF_TASKS,
     MeasureSummary,
@@ -24,94 +22,29 @@ the best of each column *by these same test images*, which sets the bar rather t
 best of all."""
 
 
-def benchmark_table(
-    rows: Sequence[SummaryRow],
-    differences: Sequence[DifferenceRow] = (),
-    nested: Sequence[NestedRow] = (),
-) -> str:
+def benchmark_table(rows: Sequence[SummaryRow]) -> str:
     """All tables of a benchmark as one Markdown document.
 
     Args:
         rows: from `summary.summarise`.
-        differences: from `paired.differences`, of any pairs.
-        nested: from `nested.choose_without_task`.
     """
-    blocks = ["# Benchmark on images", f"**{RESEARCH_USE_ONLY}**", _READING]
+    blocks = opening_blocks()
     for shots in sorted({row.shots for row in rows}):
-        selection = [row for row in rows if row.shots == shots]
-        blocks.append(f"## {shots} shots")
-        blocks.extend(_shots_blocks(selection, shots))
-        paired = [row for row in differences if row.shots == shots]
-        if paired:
-            blocks.extend(_difference_blocks(paired))
-    if nested:
-        blocks.extend(
-            [
-                "## Chosen without the task",
-                "Image AUROC of the method that is best on the mean of the *other* tasks: what a "
-                "choice by such tables is worth on a task that nobody has looked at.",
-                nested_table(nested),
-            ]
-        )
-    gap = protocol_table(rows)
-    if gap:
-        blocks.extend(
-            [
-                "## The two protocols on the same maps",
-                "Image AUROC. `official` is the protocol as published: blurred across batches "
-                "sorted by label, the last incomplete batch dropped, normalised over the test set. "
-                "The gap is what these faults add to the same weights and maps.",
-                gap,
-            ]
-        )
+        blocks.extend(shots_blocks([row for row in rows if row.shots == shots], shots))
     return "\n\n".join(blocks) + "\n"
 
 
-def nested_table(rows: Sequence[NestedRow]) -> str:
-    """Choices made without the task that they are measured on, and their mean."""
-    groups: dict[tuple[int, str], list[NestedRow]] = {}
-    for row in rows:
-        groups.setdefault((row.shots, row.candidates), []).append(row)
-    lines: list[tuple[str, ...]] = []
-    for (shots, candidates), group in sorted(groups.items()):
-        start = (str(shots), candidates)
-        lines += [(*start, row.task, _name(row.method), f"{row.auroc:.3f}") for row in group]
-        mean = sum(row.auroc for row in group) / len(group)
-        lines.append((*start, MEAN_OF_TASKS, "", f"**{mean:.3f}**"))
-    return _table(("shots", "chosen among", "task", "method", "image AUROC"), lines)
+def opening_blocks() -> list[str]:
+    """Title, notice and how to read the tables."""
+    return ["# Benchmark on images", f"**{RESEARCH_USE_ONLY}**", _READING]
 
 
-def protocol_table(rows: Sequence[SummaryRow]) -> str:
-    """Corrected beside official figures of every method that has both; empty where none has."""
-    by_key = {(row.shots, row.method, row.task, row.protocol): row for row in rows}
-    lines: list[tuple[str, ...]] = []
-    for (shots, method, task, protocol), row in by_key.items():
-        published = by_key.get((shots, method, task, OFFICIAL))
-        if protocol != CORRECTED or published is None:
-            continue
-        honest, inflated = row.auroc.mean, published.auroc.mean
-        dropped = row.images - published.images
-        lines.append(
-            (
-                str(shots),
-                _name(method),
-                task,
-                f"{honest:.3f}",
-                f"{inflated:.3f}",
-                f"{inflated - honest:+.3f}",
-                str(dropped) if dropped else "none",
-            )
-        )
-    if not lines:
-        return ""
-    heading = ("shots", "method", "task", "corrected", "official", "gap", "images dropped")
-    return _table(heading, sorted(lines, key=_by_shots_and_task))
-
-
-def _shots_blocks(rows: Sequence[SummaryRow], shots: int) -> list[str]:
+def shots_blocks(rows: Sequence[SummaryRow], shots: int) -> list[str]:
+    """A heading and a table for each measure, of rows of these shots."""
+    heading = f"## {shots} shots"
     honest = [row for row in rows if row.protocol == CORRECTED]
     if not honest:
-        return []
+        return [heading]
     tasks = _tasks(honest)
     methods = _ordered_methods(honest)
     runs = "; ".join(
@@ -123,6 +56,7 @@ def _shots_blocks(rows: Sequence[SummaryRow], shots: int) -> list[str]:
         if text
     )
     return [
+        heading,
         f"Image AUROC ({runs}).",
         _measure_table(honest, methods, tasks, shots, "auroc", intervals=True),
         "AUPRC (average precision).",
@@ -154,7 +88,7 @@ def _measure_table(
     }
     lines = []
     for method in methods:
-        cells = [_name(method)]
+        cells = [code_name(method)]
         for task in tasks:
             row = by_cell.get((method, task))
             if row is None:
@@ -175,7 +109,7 @@ def _measure_table(
     if any(trained) and not all(trained):
         lines.insert(trained.index(False), ("*no training:*", *("" for _ in tasks)))
     lines.extend(_bar(free))
-    return _table(("method", *tasks), lines)
+    return markdown_table(("method", *tasks), lines)
 
 
 def _bar(free: Mapping[str, float | None]) -> list[tuple[str, ...]]:
@@ -185,26 +119,6 @@ def _bar(free: Mapping[str, float | None]) -> list[tuple[str, ...]]:
         return []
     cells = [f"{value:.3f}" for value in (*best, sum(best) / len(best))]
     return [(f"*best training-free of each task {_FREE_MARK}*", *cells)]
-
-
-def _difference_blocks(rows: Sequence[DifferenceRow]) -> list[str]:
-    lines = [
-        (
-            f"{_name(row.method)} - {_name(row.other)}",
-            row.task,
-            f"{row.difference:+.3f}",
-            f"{row.interval[0]:+.3f} to {row.interval[1]:+.3f}",
-            "-" if row.deviation is None else f"{row.deviation:.3f}",
-            str(row.draws),
-        )
-        for row in rows
-    ]
-    heading = ("difference of image AUROC", "task", "mean", "95 % interval", "± draws", "draws")
-    return [
-        "Differences on the same supports and the same images (an interval that leaves out 0 is a "
-        "difference that other patients of this kind would likely show too):",
-        _table(heading, lines),
-    ]
 
 
 def _tasks(rows: Iterable[SummaryRow]) -> list[str]:
@@ -248,14 +162,12 @@ def _value(row: SummaryRow, measure: str) -> MeasureSummary:
     return value
 
 
-def _name(method: str) -> str:
+def code_name(method: str) -> str:
+    """A method's name as code."""
     return f"`{method}`"
 
 
-def _by_shots_and_task(line: Sequence[str]) -> tuple[int, str, bool, str]:
-    return int(line[0]), line[1], line[2] == MEAN_OF_TASKS, line[2]
-
-
-def _table(heading: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+def markdown_table(heading: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """Rows of cells as a Markdown table."""
     rows = [heading, ["---"] * len(heading), *lines]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)

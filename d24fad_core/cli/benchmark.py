@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from enum import Enum
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,7 +16,7 @@ from d24fad_core.extras import extra
 from d24fad_core.files import write_text
 
 if TYPE_CHECKING:
-    from d24fad_core.benchmark.methods import Method
+    from d24fad_core.benchmark.methods import ScoredMethod
     from d24fad_core.training.config import TrainingConfig
 
 EPILOG = (
@@ -28,14 +27,6 @@ EPILOG = (
 CONFIGURATION_FILE = "configuration.json"
 _STEPS_AN_EPOCH = 100
 """A stopped training loses at most one epoch."""
-
-
-class Protocol(str, Enum):
-    """How test images are scored."""
-
-    CORRECTED = "corrected"
-    OFFICIAL = "official"
-    BOTH = "both"
 
 
 def benchmark(
@@ -49,19 +40,10 @@ def benchmark(
     out: Annotated[
         Path,
         typer.Option(
-            help="Folder for tables and plots, and for features, students and scores to go on "
-            "from.",
+            help="Folder for the tables, and for features, students and scores to go on from.",
             show_default=False,
         ),
     ],
-    protocol: Annotated[
-        Protocol,
-        typer.Option(
-            help="'corrected' scores every image by itself. 'official' adds the published "
-            "protocol, in which the score of an image depends on its neighbours, on the same "
-            "maps, and leaves out methods that it does not fit; 'both' takes all methods."
-        ),
-    ] = Protocol.CORRECTED,
     shots: Annotated[
         list[str] | None,
         typer.Option(
@@ -113,12 +95,12 @@ def benchmark(
         str, typer.Option(help="Device of teacher and training, such as cpu or cuda.")
     ] = "cpu",
 ) -> None:
-    """Measure dual distillation and simpler methods on image tasks, each left out of training.
+    """Measure dual distillation on image tasks, each left out of training.
 
     For every task a student is trained on the normal images of the other tasks; then the task's
-    test images are scored with a few of its normal images as support, by the student and by
-    methods that need no training, on the same draws. No test image, label or statistic of the
-    test enters a score or a choice.
+    test images are scored with a few of its normal images as support, with and without the student
+    and by nearest neighbour in the teacher's features, on the same draws. No test image, label or
+    statistic of the test enters a score or a choice.
     """
     with extra("train,evaluate", "d24fad benchmark"):
         from d24fad_core.benchmark.image_benchmark import ImageBenchmark, run_image_benchmark
@@ -136,15 +118,9 @@ def benchmark(
         out=out,
         tasks=tuple(names),
         held_out=_held_out(data, names, _values(tasks)),
-        methods=_methods(_values(methods), tuple(trainings), protocol),
+        methods=_methods(_values(methods), tuple(trainings)),
         trainings=trainings,
-        settings=CellSettings(
-            shots=_shots(_values(shots)),
-            protocols=("corrected",)
-            if protocol is Protocol.CORRECTED
-            else ("corrected", "official"),
-            image_size=image_size,
-        ),
+        settings=CellSettings(shots=_shots(_values(shots)), image_size=image_size),
         seeds=seeds,
         draws=draws,
         network=next(iter(trainings.values())).network,
@@ -189,20 +165,13 @@ def _held_out(data: Path, present: list[str], names: list[str]) -> tuple[str, ..
     return tuple(dict.fromkeys(names or present))
 
 
-def _methods(
-    names: list[str], presets: tuple[str, ...], protocol: Protocol
-) -> "tuple[Method, ...]":
+def _methods(names: list[str], presets: tuple[str, ...]) -> "tuple[ScoredMethod, ...]":
     from d24fad_core.benchmark.methods import choose_methods, default_methods
 
     choice = choose_methods(names, default_methods())
     if names:
         return choice
-    return tuple(
-        method
-        for method in choice
-        if method.training in (None, *presets)
-        and (method.official or protocol is not Protocol.OFFICIAL)
-    )
+    return tuple(method for method in choice if method.training in (None, *presets))
 
 
 def _training(

@@ -43,3 +43,9 @@ def nearest_neighbour_images(scoring: ImageScoringConfig) -> ImageScoringConfig:
         scoring.base, fusion=_NEAREST, search_radius=None, neighbours=False, subtracted=0.0
     )
     return replace(scoring, base=nearest, in_place=None)
+
+
+def without_student_images(scoring: ImageScoringConfig) -> ImageScoringConfig:
+    """The same for single images, without any map of the student."""
+    in_place = without_student(scoring.in_place) if scoring.in_place else None
+    return replace(scoring, base=without_student(scoring.base), in_place=in_place)

@@ -4,6 +4,9 @@ import numpy as np
 
 from d24fad_core.benchmark.results import CORRECTED, ImageScores
 
+STRENGTHS = {"default": 2.0, "paper": 0.5, "nearest/max": 1.0, "nearest/mean": 1.4}
+"""Separation of normal and abnormal images by method."""
+
 
 def scored_run(
     method: str,

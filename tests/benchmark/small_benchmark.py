@@ -18,7 +18,7 @@ TRAINING = TrainingConfig(network=NETWORK, epochs=1, steps=2, queries=3, shots=2
 PAPER = replace(
     TRAINING, network=replace(NETWORK, weighting="image"), per_position=False, stop_gradient=False
 )
-SETTINGS = CellSettings(shots=(2, 4), protocols=("corrected",), image_size=64)
+SETTINGS = CellSettings(shots=(2, 4), image_size=64)
 
 
 def write_tasks(root: Path, names: Sequence[str] = ("discs", "plates")) -> Path:
@@ -29,7 +29,7 @@ def write_tasks(root: Path, names: Sequence[str] = ("discs", "plates")) -> Path:
 
 
 def plan(
-    data: Path, out: Path, methods: Sequence[str] = ("default", "patchcore")
+    data: Path, out: Path, methods: Sequence[str] = ("default", "nearest_neighbour")
 ) -> ImageBenchmark:
     """One seed and two draws."""
     return ImageBenchmark(

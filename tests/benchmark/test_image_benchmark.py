@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from d24fad_core.benchmark import image_benchmark
-from d24fad_core.benchmark.methods import POOLINGS
 from d24fad_core.benchmark.results import ImageScores
 from d24fad_core.errors import CancelledError, CheckpointError, ConfigurationError, InputError
 from d24fad_core.models.checkpoint import read_card
@@ -69,10 +68,7 @@ def test_every_cell_is_scored_once(data: Path, out: Path, scored: Counted) -> No
         for task in tasks
         for k in shots
         for draw in draws
-        for method, seed in (
-            ("default", 0),
-            *((f"patchcore/{pooling.name}", None) for pooling in POOLINGS),
-        )
+        for method, seed in (("default", 0), ("nearest_neighbour", None))
     }
     assert cells == expected
     assert scored() == [], "what is on disk is not scored again"
@@ -116,7 +112,7 @@ def test_a_stopped_benchmark_goes_on_and_ends_with_the_same_scores(
     assert not list(tmp_path.rglob(".partial-*"))
     told.clear()
     *_, scores = image_benchmark.run_image_benchmark(benchmark, stop_after("never"))
-    assert not any("patchcore" in step or "features" in step for step in told)
+    assert not any("features" in step for step in told)
     assert by_cell(scores) == by_cell(run(plan(data, finished)))
 
 
@@ -130,8 +126,8 @@ def test_one_task_alone_scores_as_it_does_among_all(
 
 
 def test_a_new_method_is_scored_beside_the_old_ones(data: Path, out: Path, scored: Counted) -> None:
-    run(plan(data, out, ("default", "patchcore", "nearest_neighbour")))
-    assert {methods for _, methods, _ in scored()} == {("nearest_neighbour",)}
+    run(plan(data, out, ("default", "nearest_neighbour", "default_without_student")))
+    assert {methods for _, methods, _ in scored()} == {("default_without_student",)}
 
 
 def test_more_draws_leave_the_first_ones_alone(data: Path, out: Path, scored: Counted) -> None:
@@ -143,11 +139,11 @@ def test_a_method_with_another_configuration_is_scored_again(
     data: Path, out: Path, scored: Counted
 ) -> None:
     benchmark = plan(data, out)
-    default, patchcore = benchmark.methods
-    changed = replace(patchcore, recipe=replace(patchcore.recipe, share=0.5))
+    default, nearest = benchmark.methods
+    changed = replace(nearest, scoring=replace(nearest.scoring, foreground_only=False))
     before = by_cell(run(benchmark))
     after = by_cell(run(replace(benchmark, methods=(default, changed))))
-    assert {methods for _, methods, _ in scored()} == {("patchcore",)}
+    assert {methods for _, methods, _ in scored()} == {("nearest_neighbour",)}
     same = {cell for cell in before if before[cell] == after[cell]}
     assert same == {cell for cell in before if cell[1] == "default"}
 
@@ -194,5 +190,7 @@ def test_one_task_cannot_be_held_out(data: Path, tmp_path: Path) -> None:
     benchmark = plan(data, tmp_path)
     with pytest.raises(InputError, match="one task only"):
         replace(benchmark, tasks=("discs",), held_out=("discs",))
-    untrained = replace(plan(data, tmp_path, ("patchcore",)), tasks=("discs",), held_out=("discs",))
+    untrained = replace(
+        plan(data, tmp_path, ("nearest_neighbour",)), tasks=("discs",), held_out=("discs",)
+    )
     assert {one.task for one in run(untrained)} == {"discs"}

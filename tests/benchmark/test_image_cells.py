@@ -7,10 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from scipy import ndimage
 
-from d24fad_core.benchmark.feature_store import FeatureStore
-from d24fad_core.benchmark.image_benchmark import without_training
 from d24fad_core.benchmark.image_cells import (
     CellSettings,
     HeldOutTask,
@@ -19,29 +16,18 @@ from d24fad_core.benchmark.image_cells import (
     score_draw,
     score_key,
 )
-from d24fad_core.benchmark.methods import Method, choose_methods, default_methods
-from d24fad_core.benchmark.official import official_scores
-from d24fad_core.benchmark.results import CORRECTED, OFFICIAL, ImageScores
-from d24fad_core.comparison.scoring import default_image_scoring
+from d24fad_core.benchmark.methods import ScoredMethod, choose_methods, default_methods
+from d24fad_core.benchmark.results import CORRECTED, ImageScores
+from d24fad_core.comparison.scoring import ImageScoringConfig
 from d24fad_core.errors import ConfigurationError, SupportError
-from d24fad_core.images.image_folder import (
-    ImageFolderTask,
-    find_task,
-    foreground,
-    load_images,
-    to_unit,
-)
+from d24fad_core.images.image_folder import ImageFolderTask, find_task, load_images, to_unit
 from d24fad_core.images.image_scorer import ImageScorer, encode_each
 from d24fad_core.images.paper_scorer import PaperScorer
 from d24fad_core.networks.d24fad import D24FAD
-from d24fad_core.networks.teacher import build_teacher
-from d24fad_core.training.episodes import EmbeddedImages
-from tests.benchmark.small_benchmark import PAPER, SETTINGS, plan
+from tests.benchmark.held_out_task import DRAW, held_out_task, paper_network, rows
+from tests.benchmark.small_benchmark import SETTINGS
 from tests.evaluation.networks import untrained_network
 from tests.evaluation.small_tasks import write_task
-
-BOTH = replace(SETTINGS, protocols=(CORRECTED, OFFICIAL))
-DRAW = draw_supports(10, SETTINGS.shots, 0, 0)
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +37,7 @@ def model() -> D24FAD:
 
 @pytest.fixture(scope="module")
 def paper_model() -> D24FAD:
-    torch.manual_seed(0)
-    network = PAPER.network
-    return D24FAD(network, build_teacher(network.teacher)).eval().requires_grad_(False)
+    return paper_network()
 
 
 @pytest.fixture(scope="module")
@@ -68,31 +52,13 @@ def files(folder: Path) -> ImageFolderTask:
 
 @pytest.fixture(scope="module")
 def task(model: D24FAD, files: ImageFolderTask, folder: Path) -> HeldOutTask:
-    store = FeatureStore(folder / "features", model, 64)
-    tests = (*files.test_good, *files.test_ungood)
-    return HeldOutTask(
-        name="discs",
-        train=store.features("train", files.train_good).images,
-        test=store.features("test", tests).images,
-        train_foreground=foreground(to_unit(load_images(files.train_good, 64))),
-        test_foreground=foreground(to_unit(load_images(tests, 64))),
-        names=tuple(f"{path.parent.name}/{path.name}" for path in tests),
-        labels=(0,) * 9 + (1,) * 8,
-        key="content",
-    )
-
-
-def rows(images: EmbeddedImages, indices: np.ndarray) -> EmbeddedImages:
-    chosen = torch.from_numpy(indices)
-    return EmbeddedImages(
-        tuple(scale[chosen] for scale in images.features), images.embedding[chosen]
-    )
+    return held_out_task(model, files, folder)
 
 
 def score(
     model: D24FAD,
     task: HeldOutTask,
-    methods: tuple[Method, ...],
+    methods: tuple[ScoredMethod, ...],
     settings: CellSettings = SETTINGS,
 ) -> dict[tuple[str, str, int], ImageScores]:
     """By method with pooling, protocol and shots."""
@@ -109,29 +75,27 @@ def score(
     return {(one.method, one.protocol, one.shots): one for each in found.values() for one in each}
 
 
-def named(*names: str) -> tuple[Method, ...]:
+def named(*names: str) -> tuple[ScoredMethod, ...]:
     return choose_methods(names, default_methods())
 
 
 POSITION_METHODS = tuple(method for method in default_methods() if method.training != "paper")
 
 
-@pytest.mark.parametrize(
-    "name",
-    [method.name for method in POSITION_METHODS if not method.poolings],
-)
+@pytest.mark.parametrize("name", [method.name for method in POSITION_METHODS])
 def test_scores_are_those_of_the_product_bit_for_bit(
     model: D24FAD, files: ImageFolderTask, task: HeldOutTask, name: str
 ) -> None:
     """From the images themselves, by the code that `d24fad evaluate` runs."""
-    (method,) = named(name)
+    scoring = named(name)[0].scoring
+    assert isinstance(scoring, ImageScoringConfig)
     mine = score(model, task, POSITION_METHODS)
     tests = to_unit(load_images([*files.test_good, *files.test_ungood], 64))
-    queries = encode_each(model, tests, method.recipe.keys)
+    queries = encode_each(model, tests, scoring.keys)
     for shots in SETTINGS.shots:
         chosen = [files.train_good[index] for index in DRAW[:shots]]
-        supports = encode_each(model, to_unit(load_images(chosen, 64)), method.recipe.keys)
-        scorer = ImageScorer(model, method.recipe, supports, 64)
+        supports = encode_each(model, to_unit(load_images(chosen, 64)), scoring.keys)
+        scorer = ImageScorer(model, scoring, supports, 64)
         theirs = tuple(scorer.score(query) for query in queries)
         assert mine[name, CORRECTED, shots].scores == theirs
 
@@ -181,67 +145,6 @@ def test_other_methods_and_shots_change_no_score(model: D24FAD, task: HeldOutTas
             assert found.scores == together[key].scores, key
 
 
-def test_every_method_finds_what_anyone_would_see(model: D24FAD, task: HeldOutTask) -> None:
-    """A bright square on a disc; the student is untrained, so only the teacher's maps count."""
-    found = score(model, task, named("nearest_neighbour", "patchcore", "mean_support_teacher"))
-    assert {name.partition("/")[2] for name, _, _ in found} == {"max", "mean", "top5", "foreground"}
-    for key, one in found.items():
-        normal, abnormal = one.scores[:9], one.scores[9:]
-        assert max(normal) < min(abnormal), key
-
-
-def test_nearest_neighbour_knows_its_support(task: HeldOutTask, folder: Path) -> None:
-    """Support images shown as test images are at distance 0, which no other image is."""
-    benchmark = plan(folder, folder / "out", ("nearest_neighbour",))
-    model = without_training(benchmark.network)
-    shown = replace(
-        task,
-        test=rows(task.train, DRAW[:4]),
-        names=tuple("abcd"),
-        labels=(0, 0, 1, 1),
-    )
-    ours = score(model, shown, named("nearest_neighbour"))
-    four = ours["nearest_neighbour/mean", CORRECTED, 4].scores
-    two = ours["nearest_neighbour/mean", CORRECTED, 2].scores
-    assert max(four) - min(four) < 1e-3
-    assert max(two[:2]) + 1.0 < min(two[2:])
-
-
-def test_the_official_protocol_scores_the_same_maps(paper_model: D24FAD, task: HeldOutTask) -> None:
-    found = score(paper_model, task, named("paper"), BOTH)
-    published, honest = (found["paper", protocol, 4] for protocol in (OFFICIAL, CORRECTED))
-    # 17 images make one batch of 16; the last abnormal one is dropped.
-    assert published.names == honest.names[:16]
-    assert published.labels == honest.labels[:16]
-    assert (min(published.scores), max(published.scores)) == (0.0, 1.0)
-    assert set(score(paper_model, task, named("paper"))) < set(found)
-
-
-def test_the_official_score_of_the_default_has_an_honest_one_of_the_same_maps(
-    model: D24FAD, files: ImageFolderTask, task: HeldOutTask
-) -> None:
-    found = score(model, task, named("default", "patchcore"), BOTH)
-    assert {name for name, protocol, _ in found if protocol == OFFICIAL} == {
-        "default/paper_pooling"
-    }
-    scoring = default_image_scoring()
-    tests = to_unit(load_images([*files.test_good, *files.test_ungood], 64))
-    chosen = [files.train_good[index] for index in DRAW[:4]]
-    supports = encode_each(model, to_unit(load_images(chosen, 64)), scoring.keys)
-    scorer = ImageScorer(model, scoring, supports, 64)
-    maps = np.stack(
-        [
-            scorer.fused_map(scorer.compare(query)).numpy()
-            for query in encode_each(model, tests, scoring.keys)
-        ]
-    )
-    published = official_scores(maps, task.labels)
-    assert found["default/paper_pooling", OFFICIAL, 4].scores == published.scores
-    assert found["default/paper_pooling", CORRECTED, 4].scores == tuple(
-        float(ndimage.gaussian_filter(image, 4.0).max()) for image in maps
-    )
-
-
 def test_fewer_shots_are_a_part_of_more_and_draws_differ() -> None:
     eight = draw_supports(50, (2, 4, 8), 0, 3)
     assert len(set(eight)) == 8
@@ -263,7 +166,7 @@ def test_whatever_shapes_a_score_is_in_its_key(task: HeldOutTask) -> None:
 
     def key(
         task: HeldOutTask = task,
-        method: Method = method,
+        method: ScoredMethod = method,
         settings: CellSettings = SETTINGS,
         draw: int = 0,
         weights: str = "w",
@@ -275,10 +178,10 @@ def test_whatever_shapes_a_score_is_in_its_key(task: HeldOutTask) -> None:
         key(replace(task, key="other content")),
         key(replace(task, labels=task.labels[::-1])),
         key(replace(task, names=task.names[::-1])),
-        key(method=named("patchcore")[0]),
-        key(method=replace(method, recipe=named("self_distillation")[0].recipe)),
+        key(method=named("nearest_neighbour")[0]),
+        key(method=replace(method, scoring=named("nearest_neighbour")[0].scoring)),
         key(settings=replace(SETTINGS, shots=(2,))),
-        key(settings=BOTH),
+        key(settings=replace(SETTINGS, protocols=(CORRECTED, "official"))),
         key(settings=replace(SETTINGS, image_size=128)),
         key(settings=replace(SETTINGS, draw_seed=1)),
         key(draw=1),

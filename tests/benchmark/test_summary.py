@@ -6,12 +6,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from d24fad_core.benchmark.paired import differences
-from d24fad_core.benchmark.results import OFFICIAL, ImageScores
+from d24fad_core.benchmark.results import ImageScores
 from d24fad_core.benchmark.summary import (
     MEAN_OF_TASKS,
     SummaryRow,
-    best_training_free,
     measure_runs,
     summarise,
 )
@@ -60,7 +58,7 @@ def test_shots_and_protocols_are_kept_apart() -> None:
     runs = [
         scored_run("own", shots=2),
         scored_run("own", shots=4),
-        scored_run("own", shots=4, protocol=OFFICIAL, separation=3),
+        scored_run("own", shots=4, protocol="official", separation=3),
     ]
     rows = summarise(measure_runs(runs, rounds=20))
     assert sorted((row.shots, row.protocol) for row in rows) == [
@@ -97,22 +95,6 @@ def test_a_method_that_lacks_a_task_has_no_mean() -> None:
     assert (MEAN_OF_TASKS, "other") not in found
 
 
-def test_the_bar_is_the_best_method_without_training() -> None:
-    rows = summarise(
-        measure_runs(
-            [
-                scored_run("own", seed=0, separation=4),
-                scored_run("weak", separation=0),
-                scored_run("strong", separation=2),
-            ],
-            rounds=20,
-        )
-    )
-    best = best_training_free(rows, "hands", 4)
-    assert best is not None and best.method == "strong"
-    assert best_training_free(rows, "hands", 8) is None
-
-
 def test_a_run_twice_is_refused() -> None:
     with pytest.raises(InputError, match="hands, own, 4 shots: a seed and draw stands there twice"):
         measure_runs([scored_run("own"), scored_run("own")])
@@ -121,64 +103,3 @@ def test_a_run_twice_is_refused() -> None:
 def test_runs_on_different_images_are_refused() -> None:
     with pytest.raises(InputError, match="scored on different images"):
         measure_runs([scored_run("own"), scored_run("own", draw=1, images=20)])
-
-
-def pair(separation: float = 1.0, draws: int = 3) -> list[ImageScores]:
-    """Two methods that see the same images with the same noise; `own` is better by a little."""
-    found = []
-    for draw in range(draws):
-        other = scored_run("other", draw=draw, separation=separation)
-        better = tuple(
-            score + 0.3 * label for score, label in zip(other.scores, other.labels, strict=True)
-        )
-        found += [other, *(replace(other, method="own", seed=s, scores=better) for s in (0, 1))]
-    return found
-
-
-def test_a_difference_is_taken_draw_by_draw_on_the_same_images() -> None:
-    measured = measure_runs(pair(), rounds=400)
-    (row,) = differences(measured, "own", "other")
-    rows = {one.row.method: one.row.auroc for one in measured}
-    assert row.difference == pytest.approx(rows["own"].mean - rows["other"].mean)
-    assert row.draws == 3 and row.shots == 4 and row.deviation is not None
-    # Surer than the two intervals let hope: both methods err on the same images.
-    assert row.interval[0] >= 0 < row.difference < row.interval[1]
-    width = rows["other"].interval[1] - rows["other"].interval[0]
-    assert row.interval[1] - row.interval[0] < width / 2
-    (back,) = differences(measured, "other", "own")
-    assert back.difference == pytest.approx(-row.difference)
-
-
-def test_only_common_draws_are_compared() -> None:
-    runs = [run for run in pair() if run.method == "own" or run.draw != 1]
-    measured = measure_runs(runs, rounds=20)
-    (row,) = differences(measured, "own", "other")
-    expected = [
-        np.mean(
-            [roc_auc_score(r.labels, r.scores) for r in runs if (r.method, r.draw) == ("own", d)]
-        )
-        - np.mean(
-            [roc_auc_score(r.labels, r.scores) for r in runs if (r.method, r.draw) == ("other", d)]
-        )
-        for d in (0, 2)
-    ]
-    assert row.draws == 2 and row.difference == pytest.approx(np.mean(expected))
-
-
-def test_the_mean_difference_needs_every_task() -> None:
-    two = [*pair(), *(replace(run, task="knees") for run in pair(2.0))]
-    rows = differences(measure_runs(two, rounds=50), "own", "other")
-    assert [row.task for row in rows] == ["hands", "knees", MEAN_OF_TASKS]
-    assert rows[2].difference == pytest.approx((rows[0].difference + rows[1].difference) / 2)
-    lacking = [*two, scored_run("own", task="feet")]
-    rows = differences(measure_runs(lacking, rounds=50), "own", "other")
-    assert [row.task for row in rows] == ["hands", "knees"]
-
-
-def test_methods_without_a_common_draw_or_images_cannot_be_compared() -> None:
-    apart = [scored_run("own", draw=0), scored_run("other", draw=1)]
-    with pytest.raises(InputError, match="no draw of supports in common"):
-        differences(measure_runs(apart, rounds=20), "own", "other")
-    unlike = [scored_run("own"), scored_run("other", images=20)]
-    with pytest.raises(InputError, match="scored on different images"):
-        differences(measure_runs(unlike, rounds=20), "own", "other")

@@ -12,8 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from d24fad_core import RESEARCH_USE_ONLY
-from d24fad_core.benchmark.methods import POOLINGS
-from d24fad_core.benchmark.report import PLOT_FOLDER, SUMMARY_FILE, TABLE_FILE
+from d24fad_core.benchmark.report import SUMMARY_FILE, TABLE_FILE
 from d24fad_core.cli import app
 from d24fad_core.cli.benchmark import CONFIGURATION_FILE
 from tests.evaluation.small_tasks import write_task
@@ -40,34 +39,32 @@ def rows(out: Path) -> list[dict[str, object]]:
 
 
 @pytest.mark.slow
-def test_both_protocols_end_in_tables_and_plots(data: Path, tmp_path: Path) -> None:
-    given = ("--data", data, "--out", tmp_path, "--shots", 2, 4, "--protocol", "both", *SHORT)
-    run = benchmark(*given, "--methods", "default,patchcore")
+def test_a_benchmark_ends_in_tables(data: Path, tmp_path: Path) -> None:
+    given = ("--data", data, "--out", tmp_path, "--shots", 2, 4, *SHORT)
+    run = benchmark(*given, "--methods", "default,nearest_neighbour")
     assert run.exit_code == 0, run.output
     assert run.stderr == f"wrote {tmp_path / TABLE_FILE}\n"
     found = rows(tmp_path)
     assert {row["shots"] for row in found} == {2, 4}
     assert {row["task"] for row in found} == {"discs", "plates", "mean of tasks"}
-    assert {row["method"] for row in found if row["protocol"] == "official"} == {
-        "default/paper_pooling"
-    }
     assert {(row["method"], row["seeds"]) for row in found} == {
         ("default", 1),
-        ("default/paper_pooling", 1),
-        *((f"patchcore/{pooling.name}", 0) for pooling in POOLINGS),
+        ("nearest_neighbour", 0),
     }
     assert RESEARCH_USE_ONLY in (tmp_path / TABLE_FILE).read_text()
     configuration = json.loads((tmp_path / CONFIGURATION_FILE).read_text())
     assert configuration["notice"] == RESEARCH_USE_ONLY
     assert configuration["settings"]["shots"] == [2, 4]
-    assert [method["name"] for method in configuration["methods"]] == ["default", "patchcore"]
+    assert [method["name"] for method in configuration["methods"]] == [
+        "default",
+        "nearest_neighbour",
+    ]
     assert configuration["trainings"]["default"]["image_size"] == 64
     assert str(tmp_path) not in (tmp_path / CONFIGURATION_FILE).read_text()
-    plots = {path.name for path in (tmp_path / PLOT_FOLDER).iterdir()}
-    assert {"bars.png", "protocol_gap.png", "roc_2shots.png", "roc_4shots.png"} <= plots
 
     scores = {path: path.stat().st_mtime_ns for path in (tmp_path / "scores").rglob("*.json")}
-    assert benchmark(*given, "--methods", "default", "--methods", "patchcore").exit_code == 0
+    again = benchmark(*given, "--methods", "default", "--methods", "nearest_neighbour")
+    assert again.exit_code == 0
     assert scores == {path: path.stat().st_mtime_ns for path in scores}
 
     other = benchmark(*given, "--steps", 2)

@@ -1,7 +1,8 @@
 """The choice of a method without the task that it is measured on."""
 
-from d24fad_core.benchmark.nested import ALL_METHODS, TRAINING_FREE, choose_without_task
-from d24fad_core.benchmark.results import CORRECTED, OFFICIAL
+from benchmarks.image_tasks.nested import ALL_METHODS, TRAINING_FREE, choose_without_task
+from benchmarks.image_tasks.official import OFFICIAL
+from d24fad_core.benchmark.results import CORRECTED
 from d24fad_core.benchmark.summary import MEAN_OF_TASKS, MeasureSummary, SummaryRow
 
 

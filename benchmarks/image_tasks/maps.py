@@ -5,19 +5,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
-import numpy as np
 import torch
-from scipy import ndimage
 from torch import Tensor
 
-from d24fad_core.benchmark.coreset import Coreset, CoresetConfig
-from d24fad_core.benchmark.methods import MapRecipe, MeanSupportMap, PaperMap, Pooling
+from benchmarks.image_tasks.coreset import Coreset, CoresetConfig
+from benchmarks.image_tasks.methods import MapRecipe, MeanSupportMap, Pooling
+from d24fad_core.benchmark.image_cells import only_needed
+from d24fad_core.benchmark.paper_map import PaperMap, PaperMaps, blurred
 from d24fad_core.comparison.features import (
     PreparedImages,
-    SliceFeatures,
     StudyFeatures,
     UnitFeatures,
-    needed_scales,
 )
 from d24fad_core.comparison.scoring import (
     ImageScoringConfig,
@@ -26,11 +24,9 @@ from d24fad_core.comparison.scoring import (
     ScoringConfig,
 )
 from d24fad_core.comparison.similarity import Similarities, image_similarities
-from d24fad_core.errors import ConfigurationError
 from d24fad_core.images.image_scorer import ImageScorer
 from d24fad_core.networks.d24fad import D24FAD
-from d24fad_core.networks.maps import distance_maps, paper_anomaly_map, to_image_size
-from d24fad_core.networks.weighting import ImageWeighting
+from d24fad_core.networks.maps import distance_maps, to_image_size
 
 _AFTER_COMPARING = (
     "fusion",
@@ -132,7 +128,7 @@ class _ScoredMaps:
         support: Sequence[StudyFeatures],
         image_size: int,
     ) -> None:
-        reduced = [_only_needed(image, recipe.keys) for image in support]
+        reduced = [only_needed(image, recipe.keys) for image in support]
         self._scorer = ImageScorer(model, recipe, reduced, image_size)
         self._shots = len(support)
         self._scorings = [
@@ -162,27 +158,13 @@ class _PaperMaps:
     def __init__(
         self, model: D24FAD, recipe: PaperMap, support: Sequence[StudyFeatures], image_size: int
     ) -> None:
-        if not isinstance(model.weighting, ImageWeighting):
-            raise ConfigurationError(
-                "the published map needs a student trained with one weight per support image",
-                "give --preset paper.",
-            )
-        self._weighting, self._blur, self._image_size = model.weighting, recipe.blur, image_size
-        stacked = tuple(
-            torch.cat([image.slices.student[scale].float() for image in support])
-            for scale in range(3)
-        )
-        with torch.inference_mode():
-            self._support = model.weighting.prepare(stacked)
+        self._maps = PaperMaps(model, recipe, support, image_size)
 
     def raw(self, image: ComparedImage) -> Tensor:
-        query = tuple(image.features.student[scale].float() for scale in range(3))
-        with torch.inference_mode():
-            weighted = self._weighting.weigh(query, self._support)
-            return paper_anomaly_map(query, weighted.features, self._image_size)[0]
+        return self._maps.raw(image.study)
 
     def finished(self, raw: Tensor) -> Tensor:
-        return _blurred(raw, self._blur)
+        return self._maps.finished(raw)
 
 
 class _MeanSupportMaps:
@@ -217,7 +199,7 @@ class _MeanSupportMaps:
         return total[0]
 
     def finished(self, raw: Tensor) -> Tensor:
-        return _blurred(raw, self._recipe.blur)
+        return blurred(raw, self._recipe.blur)
 
 
 class _CoresetMaps:
@@ -242,7 +224,7 @@ class _CoresetMaps:
         return to_image_size(distances[None], *self._place, self._image_size)[0]
 
     def finished(self, raw: Tensor) -> Tensor:
-        return _blurred(raw, self._blur)
+        return blurred(raw, self._blur)
 
 
 def prepare_maps(
@@ -263,17 +245,3 @@ def prepare_maps(
     if isinstance(recipe, CoresetConfig):
         return _CoresetMaps(model, recipe, support, image_size)
     return _ScoredMaps(model, recipe, support, image_size)
-
-
-def _only_needed(image: StudyFeatures, keys: Sequence[MapKey]) -> StudyFeatures:
-    """The scales that the product would encode; its measure of alignment sees no more."""
-    scales, features = needed_scales(keys), image.slices
-    slices = SliceFeatures(
-        {scale: features.teacher[scale] for scale in scales["teacher"]},
-        {scale: features.student[scale] for scale in scales["student"]},
-    )
-    return replace(image, slices=slices)
-
-
-def _blurred(raw: Tensor, sigma: float) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(ndimage.gaussian_filter(raw.numpy(), sigma)))

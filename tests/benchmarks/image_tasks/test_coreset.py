@@ -3,7 +3,7 @@ import itertools
 import pytest
 import torch
 
-from d24fad_core.benchmark.coreset import Coreset, CoresetConfig
+from benchmarks.image_tasks.coreset import Coreset, CoresetConfig
 from d24fad_core.comparison.features import SliceFeatures
 
 

@@ -22,6 +22,8 @@ from scipy import ndimage
 from d24fad_core.errors import InputError
 from d24fad_core.evaluation.metrics import auroc
 
+OFFICIAL = "official"
+"""The protocol as published."""
 BATCH = 16
 """Images a batch (paper, section 4.1)."""
 SIGMA = 4.0

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from d24fad_core.benchmark.official import (
+from benchmarks.image_tasks.official import (
     choose_epoch,
     corrected_scores,
     inflation,

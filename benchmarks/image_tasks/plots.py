@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sklearn.metrics import roc_curve
 
+from benchmarks.image_tasks.official import OFFICIAL
 from d24fad_core import RESEARCH_USE_ONLY
-from d24fad_core.benchmark.results import CORRECTED, OFFICIAL, ImageScores
+from d24fad_core.benchmark.results import CORRECTED, ImageScores
 from d24fad_core.benchmark.summary import MEAN_OF_TASKS, SummaryRow
 from d24fad_core.errors import InputError
 from d24fad_core.files import whole_file
