@@ -24,7 +24,6 @@ from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.contrasts.detection import ContrastDetector
 from d24fad_core.contrasts.person import Person
 from d24fad_core.detection.detector import Detector
-from d24fad_core.detection.findings import label_findings
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.files import write_text
 from d24fad_core.io.reading import read_volume
@@ -112,7 +111,7 @@ class _Measured:
         for contrast, own in zip(NAMES, support.sets, strict=True):
             alone = self._detector.detect(scans[contrast], own, self._options)
             precisions[contrast] = precision(alone.heatmap, lesion, brain)
-        ranks = label_findings(fused.mask, fused.findings)
+        ranks = fused.ranks
         hit = [
             finding.carried_by for finding in fused.findings if lesion[ranks == finding.rank].any()
         ]

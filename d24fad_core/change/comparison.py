@@ -16,7 +16,7 @@ from d24fad_core.change.regions import ChangedRegion, find_regions
 from d24fad_core.change.resolution import resampled
 from d24fad_core.change.result import Change, ChangeKind, ChangeResult, PriorUse
 from d24fad_core.change.score import score_pair
-from d24fad_core.detection.findings import as_voxel, label_findings, to_world
+from d24fad_core.detection.findings import as_voxel, to_world
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.progress import Progress, silent
 from d24fad_core.support.rigid import rigid_matrix
@@ -136,7 +136,7 @@ def _stable(
 ) -> list[Change]:
     """The findings that both studies have and that did not change."""
     findings = analysed.case.findings
-    labels = label_findings(analysed.case.mask, findings)
+    labels = analysed.case.ranks
     before, _ = ndimage.label(
         _laid(analysed.prior.mask.astype(np.float32), analysed.prior.affine, case, pair.to_prior)
         > 0.5,

@@ -10,7 +10,6 @@ from d24fad_core.contrasts.registration import LaidContrast
 from d24fad_core.contrasts.support import ContrastSupport
 from d24fad_core.detection.comparison import PlacedComparison
 from d24fad_core.detection.evidence import values_inside, voxel_to_frame
-from d24fad_core.detection.findings import label_findings
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.detection.result import (
     AnalysisWarning,
@@ -48,7 +47,7 @@ def with_contrasts(
     """
     reference, frame = scans[0], support.sets[0].frame
     to_frame = voxel_to_frame(reference, placed[0].aligned, frame)
-    ranks = label_findings(result.mask, result.findings)
+    ranks = result.ranks
     stack = np.stack(maps)
     findings = []
     for finding in result.findings:

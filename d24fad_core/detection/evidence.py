@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d24fad_core.detection.calibration import conformal_p_value
-from d24fad_core.detection.findings import finding_voxels, label_findings
+from d24fad_core.detection.findings import finding_voxels
+from d24fad_core.detection.rank_map import label_findings
 from d24fad_core.detection.result import Finding
 from d24fad_core.support.frame import AlignedStudy, Frame
 from d24fad_core.support.support_set import SupportSet

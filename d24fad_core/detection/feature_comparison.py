@@ -44,7 +44,7 @@ from d24fad_core.support.support_set import (
     SupportSet,
     SupportStudy,
 )
-from d24fad_core.volumes.slices import SliceGrid, slice_volume
+from d24fad_core.volumes.slices import SliceGrid
 from d24fad_core.volumes.volume import Plane
 
 
@@ -130,8 +130,7 @@ class FeatureComparison:
             def report(step: str, fraction: float, number: int = number) -> None:
                 progress(step, (number + fraction) / len(options.planes))
 
-            size, window = self._cache.image_size, options.ct_window
-            stack = slice_volume(study.volume, plane, size, window)
+            stack = study.slices(plane, self._cache.image_size)
             scoring = self._plane_scoring()
             scored.append(score(self._network, stack, references[plane], scoring, report))
         heatmap = _fused(scored, support.scale(options.planes))
@@ -205,12 +204,11 @@ class FeatureComparison:
         profile = None if profile_path is None else load_profile(profile_path)
         if profile is not None and len(features) == len(options.planes):
             return profile, features
-        size, window = self._cache.image_size, options.ct_window
-        aligned = align(volume_of(study), frame, window, register=options.register)
+        aligned = align(volume_of(study), frame, options.ct_window, register=options.register)
         for plane, path in paths.items():
             if plane in features:
                 continue
-            stack = slice_volume(aligned.volume, plane, size, window)
+            stack = aligned.slices(plane, self._cache.image_size)
             features[plane] = encode_study(
                 self._network, stack, aligned.similarity, self._scoring.keys
             )

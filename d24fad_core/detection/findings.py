@@ -1,6 +1,5 @@
 """From a heatmap to a list of findings: connected regions above a threshold, measured in mm."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -75,32 +74,12 @@ def find_findings(
     )
 
 
-def label_findings(mask: NDArray[np.uint8], findings: Sequence[Finding]) -> NDArray[np.uint16]:
-    """Give each voxel of the mask the rank of its finding.
-
-    Args:
-        mask: binary, shape (I, J, K), as `find_findings` returned it.
-        findings: the findings of that mask.
-
-    Returns:
-        Rank of the finding that a voxel belongs to, 0 outside all, shape (I, J, K).
-    """
-    ranks = np.zeros_like(mask, dtype=np.uint16)
-    for finding in findings:
-        first, last = finding.bounding_box
-        box = tuple(slice(low, high + 1) for low, high in zip(first, last, strict=True))
-        labels = label_regions(mask[box] > 0)
-        peak = tuple(at - low for at, low in zip(finding.peak_voxel, first, strict=True))
-        ranks[box][labels == labels[peak]] = finding.rank
-    return ranks
-
-
 def finding_voxels(finding: Finding, ranks: NDArray[np.uint16], most: int) -> NDArray[np.int64]:
     """Voxel indices (N, 3) of a finding, evenly thinned where there are many more than `most`.
 
     Args:
         finding: one of those that were labelled.
-        ranks: from `label_findings`.
+        ranks: from `rank_map.label_findings`.
         most: about so many voxels are enough.
     """
     first, last = finding.bounding_box

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from d24fad_core.detection.findings import finding_voxels, label_findings
+from d24fad_core.detection.findings import finding_voxels
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.places.brain import align_brain, brain_places
 from d24fad_core.places.region_map import RegionMap
@@ -28,7 +28,7 @@ def with_places(
     """
     if not result.findings:
         return result
-    ranks = label_findings(result.mask, result.findings)
+    ranks = result.ranks
     voxels = [finding_voxels(finding, ranks, _VOXELS) for finding in result.findings]
     if regions is not None:
         affine = result.affine

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from d24fad_core.detection.rank_map import label_findings
 from d24fad_core.places.place import FindingPlace
 from d24fad_core.volumes.reduction import Reduction
 from d24fad_core.volumes.volume import Plane
@@ -211,3 +213,13 @@ class AnomalyResult:
     warnings: tuple[AnalysisWarning, ...] = ()
     reduction: Reduction | None = None
     contrasts: tuple[ContrastUse, ...] = ()
+
+    @cached_property
+    def ranks(self) -> NDArray[np.uint16]:
+        """Rank of the finding that a voxel belongs to, 0 outside all; shape of the mask, read-only.
+
+        Made once, when it is first asked for.
+        """
+        ranks = label_findings(self.mask, self.findings)
+        ranks.flags.writeable = False
+        return ranks

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from d24fad_core.detection.findings import as_voxel, label_findings, to_world
+from d24fad_core.detection.findings import as_voxel, to_world
 from d24fad_core.detection.result import AnomalyResult, Finding
 from d24fad_core.volumes.reduction import Reduction
 
@@ -39,7 +39,7 @@ def on_source_grid(result: AnomalyResult) -> SourceResult:
             result.heatmap.shape, result.affine, result.slice_scores, result.findings
         )
     axis = result.slice_axis
-    ranks = label_findings(result.mask, result.findings)
+    ranks = result.ranks
     return SourceResult(
         shape=reduction.shape,
         affine=reduction.affine,

@@ -12,7 +12,6 @@ from pydicom.dataset import Dataset
 from scipy import ndimage
 
 from d24fad_core import RESEARCH_USE_ONLY
-from d24fad_core.detection.findings import label_findings
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.export.colour_scale import ColourScale
 from d24fad_core.export.dicom_source import MANUFACTURER, DicomSource, in_unicode
@@ -35,7 +34,7 @@ def heat_captures(source: DicomSource, query: Volume, result: AnomalyResult) -> 
     """
     grey = source.frames(query.array)
     heat = source.frames(result.heatmap)
-    ranks = source.frames(label_findings(result.mask, result.findings))
+    ranks = source.frames(result.ranks)
     low, high = grey_range(query, str(result.provenance.parameters.get("ct_window", "body")))
     scale = ColourScale.above(result.calibration.threshold)
     rows, columns = grey.shape[1:]

@@ -15,7 +15,6 @@ from pydicom.sr.codedict import codes
 
 from d24fad_core import RESEARCH_USE_ONLY, __version__
 from d24fad_core.change.result import Change, ChangeKind, ChangeResult
-from d24fad_core.detection.findings import label_findings
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.export.dicom_codes import (
     CHANGE_CODES,
@@ -142,7 +141,7 @@ def _labels(change: ChangeResult, result: AnomalyResult | None) -> NDArray[np.ui
     labels = change.ranks.copy()
     if result is None:
         return labels
-    findings = label_findings(result.mask, result.findings)
+    findings = result.ranks
     for each in change.changes:
         if each.kind is ChangeKind.STABLE:
             labels[(findings == findings[each.peak_voxel]) & (labels == 0)] = each.rank

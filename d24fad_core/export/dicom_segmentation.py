@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from d24fad_core.detection.findings import label_findings
 from d24fad_core.detection.result import AnomalyResult, Provenance
 from d24fad_core.export.dicom_codes import ABNORMAL_STRUCTURE, LESION, algorithm
 from d24fad_core.export.dicom_source import (
@@ -33,7 +32,7 @@ def findings_segmentation(source: DicomSource, result: AnomalyResult) -> Dataset
         source: the series that was analysed.
         result: its analysis.
     """
-    ranks = label_findings(result.mask, result.findings)
+    ranks = result.ranks
     names = [f"Finding {finding.rank}" for finding in result.findings] or ["No finding"]
     return label_segmentation(
         source,

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.change.result import ChangeResult
-from d24fad_core.detection.findings import label_findings
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.export.colour_scale import ColourScale
 from d24fad_core.files import whole_file
@@ -61,7 +60,7 @@ def write_ranks(result: AnomalyResult, path: Path) -> None:
         result: the analysis to write.
         path: ends in `.nii` or `.nii.gz`; written whole or not at all.
     """
-    ranks = label_findings(result.mask, result.findings)
+    ranks = result.ranks
     if len(result.findings) <= np.iinfo(np.uint8).max:
         ranks = ranks.astype(np.uint8)
     _write(result, ranks, "findings, by rank", path, intent="label")

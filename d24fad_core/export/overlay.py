@@ -9,7 +9,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from d24fad_core import RESEARCH_USE_ONLY
-from d24fad_core.detection.findings import label_findings
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.export.colour_scale import SCALE_MAXIMUM, ColourScale
 from d24fad_core.export.display import SliceDisplay, choose_slices
@@ -90,7 +89,7 @@ def _draw(query: Volume, result: AnomalyResult) -> Figure:
         result,
         grey_range(query, str(result.provenance.parameters.get("ct_window", "body"))),
         ColourScale.above(result.calibration.threshold),
-        label_findings(result.mask, result.findings),
+        result.ranks,
     )
     figure = Figure(figsize=layout.size, facecolor=_BACKGROUND)
     visible: set[int] = set()

@@ -7,6 +7,7 @@ slices of all studies then share one grid: slice 40 of one is at the place of sl
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import nibabel
 import numpy as np
@@ -16,8 +17,13 @@ from numpy.typing import NDArray
 from d24fad_core.files import hash_bytes
 from d24fad_core.support.profile import StudyProfile
 from d24fad_core.support.registration import correlation, register_affinely
-from d24fad_core.volumes.preprocessing import find_foreground, intensity_range
-from d24fad_core.volumes.volume import Volume, spacing_of
+from d24fad_core.volumes.preprocessing import (
+    Normalisation,
+    find_foreground,
+    intensity_range,
+)
+from d24fad_core.volumes.slices import SliceStack, cut_slices, normalisation_of
+from d24fad_core.volumes.volume import Plane, Volume, spacing_of
 
 FRAME_SCHEMA = 1
 """Raised whenever `make_frame` makes another frame of the same study: kept ones are then void."""
@@ -62,11 +68,34 @@ class AlignedStudy:
         volume: the study, resampled onto the frame's grid.
         to_study: transform from points of the frame to points of the study, LPS mm.
         profile: what of it is compared as a whole.
+        ct_window: window that CT is seen in.
     """
 
     volume: Volume
     to_study: sitk.Transform
     profile: StudyProfile
+    ct_window: str
+
+    @cached_property
+    def normalisation(self) -> Normalisation:
+        """Its foreground and limits of intensity, found once for all planes.
+
+        Raises:
+            InputError: the study has no foreground in the frame.
+        """
+        return normalisation_of(self.volume, self.ct_window)
+
+    def slices(self, plane: Plane, image_size: int) -> SliceStack:
+        """Its normalised slices in one plane.
+
+        Args:
+            plane: plane to slice in.
+            image_size: pixels a side.
+
+        Raises:
+            InputError: the study has no foreground in the frame.
+        """
+        return cut_slices(self.volume, self.normalisation, plane, image_size)
 
     @property
     def similarity(self) -> float:
@@ -167,7 +196,8 @@ def align(study: Volume, frame: Frame, ct_window: str, *, register: bool) -> Ali
     volume = Volume(
         from_simpleitk(resampled), frame.affine, study.modality, study.name, study.modality_source
     )
-    return AlignedStudy(volume, transform, _profile(body, coarse, frame, transform, similarity))
+    profile = _profile(body, coarse, frame, transform, similarity)
+    return AlignedStudy(volume, transform, profile, ct_window)
 
 
 def _profile(

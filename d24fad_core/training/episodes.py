@@ -14,7 +14,6 @@ from d24fad_core.errors import InputError
 from d24fad_core.images.image_folder import load_images, to_unit
 from d24fad_core.networks.teacher import Features
 from d24fad_core.support.frame import align, make_frame
-from d24fad_core.volumes.slices import slice_volume
 from d24fad_core.volumes.volume import Plane, Volume
 
 _SHIFT_SLICES = 1
@@ -230,7 +229,7 @@ class VolumeEpisodes:
         stacks = []
         for study in studies:
             aligned = align(study, frame, ct_window, register=True)
-            stacks.append(slice_volume(aligned.volume, plane, image_size, ct_window).images)
+            stacks.append(aligned.slices(plane, image_size).images)
         return cls(name, stacks)
 
     def draw(

@@ -43,6 +43,21 @@ class Foreground:
     last: tuple[int, int, int]
 
 
+@dataclass(frozen=True)
+class Normalisation:
+    """What a study's slices of any plane are normalised by.
+
+    Attributes:
+        foreground: where the patient is.
+        low: value that becomes 0.
+        high: value that becomes 1.
+    """
+
+    foreground: Foreground
+    low: float
+    high: float
+
+
 def find_foreground(
     array: NDArray[np.float32], spacing: tuple[float, float, float], modality: Modality, name: str
 ) -> Foreground:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from d24fad_core.volumes.preprocessing import find_foreground, intensity_range
+from d24fad_core.volumes.preprocessing import Normalisation, find_foreground, intensity_range
 from d24fad_core.volumes.volume import Plane, Volume
 
 _BATCH = 32
@@ -139,8 +139,37 @@ def slice_volume(volume: Volume, plane: Plane, image_size: int, ct_window: str) 
         InputError: the volume has no foreground.
         ConfigurationError: the CT window's name is unknown.
     """
+    return cut_slices(volume, normalisation_of(volume, ct_window), plane, image_size)
+
+
+def normalisation_of(volume: Volume, ct_window: str) -> Normalisation:
+    """What the slices of a canonical volume are normalised by, in all planes alike.
+
+    Args:
+        volume: in RAS order.
+        ct_window: name of the window that CT is seen in.
+
+    Raises:
+        InputError: the volume has no foreground.
+        ConfigurationError: the CT window's name is unknown.
+    """
     foreground = find_foreground(volume.array, volume.spacing, volume.modality, volume.name)
     low, high = intensity_range(volume.array, foreground, volume.modality, ct_window)
+    return Normalisation(foreground, low, high)
+
+
+def cut_slices(
+    volume: Volume, normalisation: Normalisation, plane: Plane, image_size: int
+) -> SliceStack:
+    """Cut a canonical volume into slices.
+
+    Args:
+        volume: in RAS order.
+        normalisation: of this volume.
+        plane: plane to slice in.
+        image_size: pixels a side.
+    """
+    foreground, low, high = normalisation.foreground, normalisation.low, normalisation.high
     grid = SliceGrid(plane, volume.shape, volume.spacing, image_size)
     images = ((grid.to_images(volume.array) - low) / (high - low)).clamp(0.0, 1.0)
     nearest = [np.arange(volume.shape[axis]) // foreground.step[axis] for axis in range(3)]

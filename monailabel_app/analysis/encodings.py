@@ -14,7 +14,7 @@ import SimpleITK
 from numpy.typing import NDArray
 
 from d24fad_core import RESEARCH_USE_ONLY
-from d24fad_core.detection.findings import label_findings
+from d24fad_core.detection.rank_map import label_findings
 from d24fad_core.detection.result import Finding
 from d24fad_core.files import whole_file
 from monailabel_app.failures import RequestError

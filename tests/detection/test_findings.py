@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from d24fad_core.detection.findings import find_findings, label_findings
+from d24fad_core.detection.findings import find_findings
+from d24fad_core.detection.rank_map import label_findings
 from d24fad_core.errors import ConfigurationError
 
 IDENTITY = np.eye(4)

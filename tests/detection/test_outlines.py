@@ -5,8 +5,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from d24fad_core.detection.findings import find_findings, label_findings
+from d24fad_core.detection.findings import find_findings
 from d24fad_core.detection.outlines import outline_regions
+from d24fad_core.detection.rank_map import label_findings
 
 THRESHOLD, LOWEST = 6.0, 3.0
 

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from d24fad_core.detection.findings import label_findings
+from d24fad_core.detection.rank_map import label_findings
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.errors import InputError
 from d24fad_core.export.colour_scale import ColourScale

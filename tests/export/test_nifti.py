@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from d24fad_core import RESEARCH_USE_ONLY
+from d24fad_core.detection.rank_map import label_findings
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.export import write_heatmap, write_mask, write_ranks
 from tests.export.analysed_study import analysed, reduced_study
@@ -148,3 +149,13 @@ def test_findings_are_labelled_by_rank(tmp_path: Path, count: int) -> None:
     for finding in result.findings:
         assert ranks[finding.peak_voxel] == finding.rank
     np.testing.assert_array_equal(ranks > 0, result.mask > 0)
+
+
+def test_a_result_makes_its_ranks_once() -> None:
+    _, result = analysed()
+    ranks = result.ranks
+    assert ranks is result.ranks and ranks.any()
+    np.testing.assert_array_equal(ranks, label_findings(result.mask, result.findings))
+    assert not replace(result, findings=()).ranks.any()
+    with pytest.raises(ValueError, match="read-only"):
+        ranks[0, 0, 0] = 1

@@ -9,7 +9,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from d24fad_core.detection.findings import label_findings
+from d24fad_core.detection.rank_map import label_findings
 from d24fad_core.export.dicom_report import reviewed_report
 from d24fad_core.export.dicom_segmentation import reviewed_segmentation
 from d24fad_core.export.dicom_source import read_source

@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from scipy.spatial.transform import Rotation
 
 from d24fad_core.errors import InputError
 from d24fad_core.support.frame import AlignedStudy, Frame, align, make_frame, to_source
+from d24fad_core.volumes import slices
+from d24fad_core.volumes.preprocessing import Foreground
 from d24fad_core.volumes.slices import slice_volume
 from d24fad_core.volumes.volume import Modality, Plane, Volume
 from tests.support.phantom import (
@@ -274,3 +277,21 @@ def test_an_empty_study_is_refused(frame: Frame) -> None:
         frame_of(empty)
     with pytest.raises(InputError, match="empty: no foreground"):
         align(empty, frame, "body", register=False)
+
+
+def test_the_foreground_is_found_once_for_all_planes(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = frame_of(scan())
+    aligned = align(scan(FIRST), frame, "body", register=False)
+    expected = {plane: slice_volume(aligned.volume, plane, IMAGE_SIZE, "body") for plane in Plane}
+    calls = []
+    original = slices.find_foreground
+
+    def counted(*arguments: Any) -> Foreground:
+        calls.append(arguments)
+        return original(*arguments)
+
+    monkeypatch.setattr(slices, "find_foreground", counted)
+    for plane, stack in expected.items():
+        again = aligned.slices(plane, IMAGE_SIZE)
+        assert again.images.equal(stack.images) and again.foreground.equal(stack.foreground)
+    assert len(calls) == 1

@@ -7,7 +7,6 @@ from nibabel.orientations import io_orientation
 from numpy.typing import NDArray
 
 from d24fad_core.change.result import ChangeResult
-from d24fad_core.detection.findings import label_findings
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.volumes.reduction import Reduction
 from d24fad_core.volumes.volume import Plane
@@ -40,7 +39,7 @@ class ShownMap:
         """Scores and findings of an analysis."""
         return cls(
             result.heatmap,
-            label_findings(result.mask, result.findings),
+            result.ranks,
             result.calibration.threshold,
             result.slice_axis,
             tuple(result.slice_scores),
