@@ -27,7 +27,7 @@ from d24fad_core.benchmark.image_cells import (
     draw_supports,
     image_features,
 )
-from d24fad_core.benchmark.methods import choose_methods
+from d24fad_core.benchmark.image_methods import choose_methods
 from d24fad_core.benchmark.results import CORRECTED
 from d24fad_core.evaluation.metrics import auroc
 from d24fad_core.files import hash_bytes, write_text

@@ -20,7 +20,7 @@ from benchmarks.people.cohorts import COHORTS, read_study
 from benchmarks.places_reference import mni_places, register_deformably
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.files import write_text
-from d24fad_core.masking.application import apply_mask
+from d24fad_core.masking.masked_scan import apply_mask
 from d24fad_core.places.atlas import BrainRegion
 from d24fad_core.places.brain import align_brain, brain_places, shares_at
 from d24fad_core.places.place import FindingPlace, Side, place_of

@@ -19,7 +19,7 @@ from benchmarks.image_tasks.methods import Pooling, Variant, variants
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.benchmark.image_benchmark import ImageBenchmark, run_image_benchmark
 from d24fad_core.benchmark.image_cells import CellSettings
-from d24fad_core.benchmark.methods import choose_methods
+from d24fad_core.benchmark.image_methods import choose_methods
 from d24fad_core.benchmark.results import ImageScores
 from d24fad_core.evaluation.metrics import auroc
 from d24fad_core.files import write_text

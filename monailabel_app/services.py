@@ -20,7 +20,7 @@ from monailabel_app.jobs.job import JobStore
 from monailabel_app.jobs.kind import JobKind
 from monailabel_app.jobs.queue import JobQueue, Runner
 from monailabel_app.jobs.resolver import AnalysisResolver
-from monailabel_app.jobs.scoring import Scoring
+from monailabel_app.jobs.score_jobs import Scoring
 from monailabel_app.normals.quality import QualityControl
 from monailabel_app.normals.support_sets import SupportSets
 from monailabel_app.review.log import ReviewLog

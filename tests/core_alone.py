@@ -27,7 +27,7 @@ NEEDS = {
     "export/test_dicom_objects.py": "dicom",
     "export/test_reviewed_report.py": "dicom",
     "masking/test_deepbet.py": "brain",
-    "masking/test_template.py": "simulate",
+    "masking/test_template_mask.py": "simulate",
 }
 
 

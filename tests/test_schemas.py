@@ -34,11 +34,11 @@ from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.detection.reference import REFERENCE_SCHEMA
 from d24fad_core.io.reading import READING_SCHEMA, read_volume
 from d24fad_core.masking.body import body_mask
-from d24fad_core.masking.brain import MASK_VERSION
+from d24fad_core.masking.brain_mask import MASK_VERSION
 from d24fad_core.masking.coverage import coverage_of
 from d24fad_core.masking.mask_cache import COVERAGE_VERSION
 from d24fad_core.masking.study_masks import BODY_VERSION
-from d24fad_core.masking.template import template_brain
+from d24fad_core.masking.template_mask import template_brain
 from d24fad_core.models.checkpoint import ModelCard
 from d24fad_core.models.decoder_checkpoint import DecoderCard, save_decoder
 from d24fad_core.networks.inference import for_inference

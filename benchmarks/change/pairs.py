@@ -11,7 +11,7 @@ from scipy import ndimage
 from benchmarks.change.measuring import MeasuredPair, TrueLesion
 from benchmarks.change.planting import simulate_pair
 from d24fad_core.io.reading import read_volume
-from d24fad_core.masking.application import apply_mask
+from d24fad_core.masking.masked_scan import apply_mask
 from d24fad_core.regions import label_regions
 from d24fad_core.support.frame import from_simpleitk, grid_image
 from d24fad_core.volumes.volume import MaskKind, Volume

@@ -19,8 +19,8 @@ from benchmarks.image_tasks.report import write_report
 from d24fad_core import RESEARCH_USE_ONLY, __version__
 from d24fad_core.benchmark.image_benchmark import ImageBenchmark, run_image_benchmark
 from d24fad_core.benchmark.image_cells import CellSettings
-from d24fad_core.benchmark.methods import choose_methods
-from d24fad_core.benchmark.report import TABLE_FILE
+from d24fad_core.benchmark.image_methods import choose_methods
+from d24fad_core.benchmark.image_report import TABLE_FILE
 from d24fad_core.benchmark.results import CORRECTED
 from d24fad_core.files import write_text
 from d24fad_core.images.image_folder import list_tasks

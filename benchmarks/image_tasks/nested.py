@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from d24fad_core.benchmark.image_summary import MEAN_OF_TASKS, SummaryRow
 from d24fad_core.benchmark.results import CORRECTED
-from d24fad_core.benchmark.summary import MEAN_OF_TASKS, SummaryRow
 
 TRAINING_FREE = "training-free methods"
 ALL_METHODS = "all methods"
@@ -42,7 +42,7 @@ def choose_without_task(rows: Sequence[SummaryRow]) -> list[NestedRow]:
     nothing to choose by. Of equals the first by name is taken.
 
     Args:
-        rows: from `summary.summarise`.
+        rows: from `image_summary.summarise`.
     """
     honest = [row for row in rows if row.protocol == CORRECTED and row.task != MEAN_OF_TASKS]
     tasks = sorted({row.task for row in honest})

@@ -13,8 +13,8 @@ from sklearn.metrics import roc_curve
 
 from benchmarks.image_tasks.official import OFFICIAL
 from d24fad_core import RESEARCH_USE_ONLY
+from d24fad_core.benchmark.image_summary import MEAN_OF_TASKS, SummaryRow
 from d24fad_core.benchmark.results import CORRECTED, ImageScores
-from d24fad_core.benchmark.summary import MEAN_OF_TASKS, SummaryRow
 from d24fad_core.errors import InputError
 from d24fad_core.files import whole_file
 
@@ -95,7 +95,7 @@ def plot_bars(rows: Sequence[SummaryRow], methods: Sequence[str], path: Path) ->
     """Image AUROC of each task and its mean, with 95 % intervals, a row of bars for each shots.
 
     Args:
-        rows: from `summary.summarise`.
+        rows: from `image_summary.summarise`.
         methods: those to draw, in this order.
         path: PNG to write.
 
@@ -157,7 +157,7 @@ def plot_protocol_gap(rows: Sequence[SummaryRow], path: Path) -> None:
     """Corrected and official image AUROC of the same maps, task by task.
 
     Args:
-        rows: from `summary.summarise`.
+        rows: from `image_summary.summarise`.
         path: PNG to write.
 
     Raises:

@@ -11,14 +11,14 @@ from benchmarks.image_tasks.paired import DifferenceRow, differences
 from benchmarks.image_tasks.plots import plot_bars, plot_histograms, plot_protocol_gap, plot_roc
 from benchmarks.image_tasks.tables import study_table
 from d24fad_core import RESEARCH_USE_ONLY, __version__
-from d24fad_core.benchmark.report import SUMMARY_FILE, TABLE_FILE
-from d24fad_core.benchmark.results import CORRECTED, ImageScores
-from d24fad_core.benchmark.summary import (
+from d24fad_core.benchmark.image_report import SUMMARY_FILE, TABLE_FILE
+from d24fad_core.benchmark.image_summary import (
     MEAN_OF_TASKS,
     SummaryRow,
     measure_runs,
     summarise,
 )
+from d24fad_core.benchmark.results import CORRECTED, ImageScores
 from d24fad_core.errors import InputError
 from d24fad_core.evaluation.metrics.bootstrap import ROUNDS
 from d24fad_core.files import write_text

@@ -15,7 +15,7 @@ from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.errors import ConfigurationError
 from d24fad_core.evaluation.methods import nearest_neighbour
-from d24fad_core.masking.application import apply_mask
+from d24fad_core.masking.masked_scan import apply_mask
 from d24fad_core.support.support_set import SupportSet
 from d24fad_core.volumes.volume import MaskKind, Plane, Volume
 

@@ -20,7 +20,7 @@ from d24fad_core.benchmark.image_cells import (
     score_file,
     score_key,
 )
-from d24fad_core.benchmark.methods import Method
+from d24fad_core.benchmark.image_methods import Method
 from d24fad_core.benchmark.results import ImageScores, read_scores, write_scores
 from d24fad_core.comparison.features import StudyFeatures
 from d24fad_core.errors import ConfigurationError, InputError

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from d24fad_core.benchmark.methods import Method, ScoredMethod
+from d24fad_core.benchmark.image_methods import Method, ScoredMethod
 from d24fad_core.benchmark.paper_map import PaperMap, PaperMaps
 from d24fad_core.benchmark.results import CORRECTED, ImageScores
 from d24fad_core.comparison.features import CHUNK, SliceFeatures, StudyFeatures, needed_scales

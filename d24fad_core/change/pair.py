@@ -12,7 +12,7 @@ from d24fad_core.change.acquisition import match_acquisition
 from d24fad_core.change.registration import register_prior
 from d24fad_core.change.resolution import blurred_to, resampled, rotation_of
 from d24fad_core.errors import InputError
-from d24fad_core.masking.application import background_value
+from d24fad_core.masking.masked_scan import background_value
 from d24fad_core.regions import box_around
 from d24fad_core.volumes.preprocessing import find_foreground
 from d24fad_core.volumes.volume import Volume

@@ -16,7 +16,7 @@ from d24fad_core.extras import extra
 from d24fad_core.files import write_text
 
 if TYPE_CHECKING:
-    from d24fad_core.benchmark.methods import ScoredMethod
+    from d24fad_core.benchmark.image_methods import ScoredMethod
     from d24fad_core.training.config import TrainingConfig
 
 EPILOG = (
@@ -105,7 +105,7 @@ def benchmark(
     with extra("train,evaluate", "d24fad benchmark"):
         from d24fad_core.benchmark.image_benchmark import ImageBenchmark, run_image_benchmark
         from d24fad_core.benchmark.image_cells import CellSettings
-        from d24fad_core.benchmark.report import TABLE_FILE, write_report
+        from d24fad_core.benchmark.image_report import TABLE_FILE, write_report
     from d24fad_core.images.image_folder import list_tasks
 
     names = list_tasks(data)
@@ -166,7 +166,7 @@ def _held_out(data: Path, present: list[str], names: list[str]) -> tuple[str, ..
 
 
 def _methods(names: list[str], presets: tuple[str, ...]) -> "tuple[ScoredMethod, ...]":
-    from d24fad_core.benchmark.methods import choose_methods, default_methods
+    from d24fad_core.benchmark.image_methods import choose_methods, default_methods
 
     choice = choose_methods(names, default_methods())
     if names:

@@ -157,7 +157,7 @@ def detect(
     for folder in folders:
         check_output(folder, inputs, support or ())
     telling = Telling.of(quiet=quiet, verbose=verbose)
-    kept = None if no_cache else cache or default_folder()
+    cache_folder = None if no_cache else cache or default_folder()
     earlier = None if prior is None else PriorStudy(prior, modality, reduce_above, mask, brain)
     if not support:
         if earlier is None:
@@ -167,7 +167,7 @@ def detect(
                 "both.",
             )
         outputs = ChangeOutputs(page=html, dicom=dicom, stow=stow, json=json)
-        detect_changes(earlier, images[0], out, kept, telling, outputs)
+        detect_changes(earlier, images[0], out, cache_folder, telling, outputs)
         return
     # PyTorch takes seconds to import; `--help`, wrong options and paths need not wait for it.
     from d24fad_core.cli.case_analysis import CaseAnalysis, CaseChoices
@@ -189,7 +189,7 @@ def detect(
         masks=MaskChoice(mask, support_mask, brain),
         modality=modality,
         largest=reduce_above,
-        cache=kept,
+        cache=cache_folder,
         regions=regions,
         prior=earlier,
         page=html,
@@ -203,7 +203,7 @@ def detect(
 
     def load_detector() -> Detector:
         detector: Detector = load(
-            checkpoint, cache_folder=kept, device=named_device(device), decoder=decoder
+            checkpoint, cache_folder=cache_folder, device=named_device(device), decoder=decoder
         )
         return detector
 
@@ -212,7 +212,7 @@ def detect(
             ContrastInputs(by_contrast, support, modality, reduce_above, brain),
             choices.options,
             out,
-            kept,
+            cache_folder,
             ContrastCommands(load_detector, show_result),
             telling,
             html=html,

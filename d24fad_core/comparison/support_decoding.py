@@ -92,9 +92,9 @@ def decode_study(
         slices = slice_inputs(channels, plane)
         maps = torch.zeros(len(slices), *slices.shape[-2:])
         # Slices without the patient teach nothing and cost as much.
-        shown = torch.nonzero(slices[:, 0].flatten(1).any(dim=1))[:, 0]
-        for start in range(0, len(shown), _BATCH):
-            part = shown[start : start + _BATCH]
+        occupied = torch.nonzero(slices[:, 0].flatten(1).any(dim=1))[:, 0]
+        for start in range(0, len(occupied), _BATCH):
+            part = occupied[start : start + _BATCH]
             inputs = slices[part].contiguous(memory_format=torch.channels_last)
             maps[part] = decoder(inputs)
         total += from_slices(maps, plane)

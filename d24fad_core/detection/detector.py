@@ -23,7 +23,7 @@ from d24fad_core.detection.study_checks import check_study
 from d24fad_core.detection.support_cache import SupportCache
 from d24fad_core.errors import SupportError
 from d24fad_core.io.known_studies import StudySource, volume_of
-from d24fad_core.masking.application import zero_outside
+from d24fad_core.masking.masked_scan import zero_outside
 from d24fad_core.models.checkpoint import ModelCard, checkpoint_hash, load_checkpoint
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.networks.device import check_device

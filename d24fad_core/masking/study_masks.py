@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from d24fad_core.errors import ConfigurationError
 from d24fad_core.io.known_studies import KnownStudy, StudySource, volume_of
-from d24fad_core.masking.application import apply_mask
 from d24fad_core.masking.body import body_mask
-from d24fad_core.masking.brain import brain_mask, brain_mask_kind, method_version
+from d24fad_core.masking.brain_mask import brain_mask, brain_mask_kind, method_version
 from d24fad_core.masking.choice import BrainMask
 from d24fad_core.masking.coverage import Coverage, coverage_of
 from d24fad_core.masking.mask_cache import KeptMask, MaskCache
 from d24fad_core.masking.mask_file import find_support_masks, read_mask
+from d24fad_core.masking.masked_scan import apply_mask
 from d24fad_core.progress import Progress, silent
 from d24fad_core.volumes.volume import MaskKind, Modality, Volume
 

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d24fad_core.errors import InputError
-from d24fad_core.masking.application import apply_mask
 from d24fad_core.masking.coverage import Coverage, coverage_of
-from d24fad_core.masking.template import template_brain
+from d24fad_core.masking.masked_scan import apply_mask
+from d24fad_core.masking.template_mask import template_brain
 from d24fad_core.places.atlas import ATLAS_NAME, BrainAtlas, BrainRegion, brain_atlas
 from d24fad_core.places.place import FindingPlace, RegionShare, Side, place_of
 from d24fad_core.places.registration import BrainAlignment, register_brain

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from d24fad_core.benchmark.image_benchmark import ImageBenchmark, run_image_benchmark
 from d24fad_core.benchmark.image_cells import CellSettings
-from d24fad_core.benchmark.methods import choose_methods, default_methods
+from d24fad_core.benchmark.image_methods import choose_methods, default_methods
 from d24fad_core.benchmark.results import ImageScores
 from d24fad_core.networks.d24fad import NetworkConfig
 from d24fad_core.networks.student import StudentConfig

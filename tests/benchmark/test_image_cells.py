@@ -16,7 +16,7 @@ from d24fad_core.benchmark.image_cells import (
     score_draw,
     score_key,
 )
-from d24fad_core.benchmark.methods import ScoredMethod, choose_methods, default_methods
+from d24fad_core.benchmark.image_methods import ScoredMethod, choose_methods, default_methods
 from d24fad_core.benchmark.results import CORRECTED, ImageScores
 from d24fad_core.comparison.scoring import ImageScoringConfig
 from d24fad_core.errors import ConfigurationError, SupportError

@@ -14,7 +14,7 @@ from d24fad_core.change.pair import RegisteredPair
 from d24fad_core.change.result import ChangeKind, ChangeResult
 from d24fad_core.detection.result import WarningCode
 from d24fad_core.errors import ConfigurationError, InputError
-from d24fad_core.masking.application import apply_mask
+from d24fad_core.masking.masked_scan import apply_mask
 from d24fad_core.volumes.volume import MaskKind, Modality, Volume
 from tests.change.patient import FINE, TISSUE, Lesion, Pose, scan_patient
 from tests.support.phantom import GRIDS, Grid

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from d24fad_core.detection.options import DetectionOptions
-from d24fad_core.masking.application import apply_mask
+from d24fad_core.masking.masked_scan import apply_mask
 from d24fad_core.volumes.volume import MaskKind
 from tests.detection.small_studies import detector, normals, study
 

@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from d24fad_core.io.reading import read_volume
-from d24fad_core.masking.brain import brain_mask
+from d24fad_core.masking.brain_mask import brain_mask
 from d24fad_core.masking.deepbet import deepbet_version
 from d24fad_core.volumes.volume import MaskKind, Volume
 

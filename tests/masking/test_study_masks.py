@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from d24fad_core.errors import ConfigurationError, InputError
 from d24fad_core.io.known_studies import KnownStudy, StudySource, volume_of
 from d24fad_core.masking import study_masks
-from d24fad_core.masking.application import apply_mask
 from d24fad_core.masking.choice import BrainMask
+from d24fad_core.masking.masked_scan import apply_mask
 from d24fad_core.masking.study_masks import MaskWarning, StudyMasks
 from d24fad_core.volumes.volume import MaskKind, Modality, Volume
 from tests.masking.heads import brain_of, head, stripped
@@ -134,7 +134,7 @@ def test_a_damaged_mask_is_made_again(tmp_path: Path, calls: list[str]) -> None:
 def test_without_deepbet_it_is_said_once_that_the_template_is_less_exact(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("d24fad_core.masking.brain.deepbet_version", lambda: None)
+    monkeypatch.setattr("d24fad_core.masking.brain_mask.deepbet_version", lambda: None)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         run(StudyMasks(), head(0), [head(1), stripped(2)])
@@ -145,8 +145,8 @@ def test_without_deepbet_it_is_said_once_that_the_template_is_less_exact(
 
 
 def test_a_mask_that_is_no_brain_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    from d24fad_core.masking import brain
+    from d24fad_core.masking import brain_mask
 
-    monkeypatch.setattr(brain, "template_brain", lambda volume: np.ones(volume.shape, bool))
+    monkeypatch.setattr(brain_mask, "template_brain", lambda volume: np.ones(volume.shape, bool))
     with pytest.raises(InputError, match=r"holds 11904 ml, and brains have 600 to 2200 ml"):
-        brain.brain_mask(head(0), MaskKind.TEMPLATE)
+        brain_mask.brain_mask(head(0), MaskKind.TEMPLATE)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from d24fad_core.masking.application import apply_mask
+from d24fad_core.masking.masked_scan import apply_mask
 from d24fad_core.places.atlas import BrainRegion, brain_atlas
 from d24fad_core.places.brain import align_brain, brain_places, labels_at
 from d24fad_core.places.place import Side

@@ -72,9 +72,9 @@ def cut_episode(rng: np.random.Generator, case: Case, plane: Plane, slices: int)
 def _block(rng: np.random.Generator, abnormal: Tensor, slices: int) -> slice:
     """Neighbouring slices with a margin, mostly on an anomaly, (D, H, W)."""
     depth = len(abnormal)
-    shown = abnormal.flatten(1).any(dim=1).nonzero()[:, 0]
-    if len(shown) and rng.random() < _ABNORMAL_SHARE:
-        first = int(shown[rng.integers(len(shown))]) - int(rng.integers(slices))
+    with_anomaly = abnormal.flatten(1).any(dim=1).nonzero()[:, 0]
+    if len(with_anomaly) and rng.random() < _ABNORMAL_SHARE:
+        first = int(with_anomaly[rng.integers(len(with_anomaly))]) - int(rng.integers(slices))
     else:
         first = int(rng.integers(_FIRST_SLICE, depth - _FIRST_SLICE - slices))
     first = max(_MARGIN, min(depth - _MARGIN - slices, first))

@@ -111,10 +111,10 @@ def _marked_ml(log_odds: Tensor, inside: Tensor, voxel_ml: float) -> list[float]
 
 
 def _dice(log_odds: Tensor, inside: Tensor, truth: Tensor) -> list[float]:
-    values, wanted = log_odds[inside], truth[inside]
+    values, lesion = log_odds[inside], truth[inside]
     figures = []
     for level in _CANDIDATES:
         mask = values > level
-        total = float(mask.sum() + wanted.sum())
-        figures.append(2.0 * float((mask & wanted).sum()) / total)
+        total = float(mask.sum() + lesion.sum())
+        figures.append(2.0 * float((mask & lesion).sum()) / total)
     return figures

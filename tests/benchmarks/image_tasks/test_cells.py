@@ -14,7 +14,7 @@ from benchmarks.image_tasks.methods import Variant, variants
 from benchmarks.image_tasks.official import OFFICIAL, official_scores
 from d24fad_core.benchmark.image_benchmark import without_training
 from d24fad_core.benchmark.image_cells import CellSettings, HeldOutTask, image_features, score_key
-from d24fad_core.benchmark.methods import choose_methods
+from d24fad_core.benchmark.image_methods import choose_methods
 from d24fad_core.benchmark.results import CORRECTED, ImageScores
 from d24fad_core.comparison.scoring import default_image_scoring
 from d24fad_core.errors import ConfigurationError

@@ -9,7 +9,7 @@ from benchmarks.image_tasks.__main__ import CONFIGURATION_FILE, main
 from benchmarks.image_tasks.methods import POOLINGS
 from benchmarks.image_tasks.report import PLOT_FOLDER
 from d24fad_core import RESEARCH_USE_ONLY
-from d24fad_core.benchmark.report import SUMMARY_FILE, TABLE_FILE
+from d24fad_core.benchmark.image_report import SUMMARY_FILE, TABLE_FILE
 from d24fad_core.errors import ConfigurationError
 from tests.evaluation.small_tasks import write_task
 

@@ -7,8 +7,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.image_tasks.paired import differences
+from d24fad_core.benchmark.image_summary import MEAN_OF_TASKS, measure_runs
 from d24fad_core.benchmark.results import ImageScores
-from d24fad_core.benchmark.summary import MEAN_OF_TASKS, measure_runs
 from d24fad_core.errors import InputError
 from tests.benchmark.scored_runs import scored_run
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from d24fad_core import RESEARCH_USE_ONLY
-from d24fad_core.benchmark.report import write_report
+from d24fad_core.benchmark.image_report import write_report
+from d24fad_core.benchmark.image_summary import MEAN_OF_TASKS, measure_runs, summarise
+from d24fad_core.benchmark.image_tables import benchmark_table
 from d24fad_core.benchmark.results import ImageScores
-from d24fad_core.benchmark.summary import MEAN_OF_TASKS, measure_runs, summarise
-from d24fad_core.benchmark.tables import benchmark_table
 from tests.benchmark.markdown import tables
 from tests.benchmark.scored_runs import STRENGTHS, scored_run
 

@@ -6,9 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from d24fad_core import RESEARCH_USE_ONLY, __version__
+from d24fad_core.benchmark.image_summary import SummaryRow, measure_runs, summarise
+from d24fad_core.benchmark.image_tables import benchmark_table
 from d24fad_core.benchmark.results import ImageScores
-from d24fad_core.benchmark.summary import SummaryRow, measure_runs, summarise
-from d24fad_core.benchmark.tables import benchmark_table
 from d24fad_core.evaluation.metrics.bootstrap import ROUNDS
 from d24fad_core.files import write_text
 

@@ -12,7 +12,7 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from d24fad_core.io.reading import read_volume
-from d24fad_core.masking.template import template_brain
+from d24fad_core.masking.template_mask import template_brain
 from d24fad_core.simulation.template import average_brain
 from d24fad_core.volumes.volume import Modality, Volume
 

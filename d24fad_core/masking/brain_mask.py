@@ -7,7 +7,7 @@ from d24fad_core.errors import ConfigurationError, InputError
 from d24fad_core.masking.choice import BrainMask
 from d24fad_core.masking.coverage import BRAIN_ML
 from d24fad_core.masking.deepbet import deepbet_brain, deepbet_version
-from d24fad_core.masking.template import template_brain
+from d24fad_core.masking.template_mask import template_brain
 from d24fad_core.volumes.volume import MaskKind, Volume
 
 MASK_VERSION = 2

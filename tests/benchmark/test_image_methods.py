@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from d24fad_core.benchmark.methods import choose_methods, default_methods
+from d24fad_core.benchmark.image_methods import choose_methods, default_methods
 from d24fad_core.errors import ConfigurationError
 
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from d24fad_core import RESEARCH_USE_ONLY
-from d24fad_core.benchmark.results import CORRECTED
-from d24fad_core.benchmark.summary import (
+from d24fad_core.benchmark.image_summary import (
     MEAN_OF_TASKS,
     MeasureSummary,
     SummaryRow,
 )
+from d24fad_core.benchmark.results import CORRECTED
 
 _FREE_MARK = "†"
 
@@ -26,7 +26,7 @@ def benchmark_table(rows: Sequence[SummaryRow]) -> str:
     """All tables of a benchmark as one Markdown document.
 
     Args:
-        rows: from `summary.summarise`.
+        rows: from `image_summary.summarise`.
     """
     blocks = opening_blocks()
     for shots in sorted({row.shots for row in rows}):

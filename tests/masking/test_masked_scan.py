@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from d24fad_core.errors import InputError
-from d24fad_core.masking.application import apply_mask, background_value, zero_outside
+from d24fad_core.masking.masked_scan import apply_mask, background_value, zero_outside
 from d24fad_core.volumes.preprocessing import find_foreground
 from d24fad_core.volumes.volume import MaskKind, Modality, Volume
 from tests.masking.heads import brain_of, head
