@@ -46,20 +46,20 @@ def main() -> None:
     parser.add_argument("--support", type=int, default=4)
     parser.add_argument("--spacing", type=float, default=4.0)
     parser.add_argument("--seed", type=int, default=7)
-    chosen = parser.parse_args()
+    arguments = parser.parse_args()
     options = SimulationOptions(
-        spacing=(chosen.spacing,) * 3, seed=chosen.seed, support=chosen.support
+        spacing=(arguments.spacing,) * 3, seed=arguments.seed, support=arguments.support
     )
-    detector = Detector.from_checkpoint(cache_folder=chosen.out / "cache")
+    detector = Detector.from_checkpoint(cache_folder=arguments.out / "cache")
     rows: list[dict[str, Any]] = []
     for kind in KINDS:
-        measured = _Measured(detector, kind, options, chosen.out)
-        cases = [(f"lesion-{index + 1:03d}", index) for index in range(chosen.heads)]
+        measured = _Measured(detector, kind, options, arguments.out)
+        cases = [(f"lesion-{index + 1:03d}", index) for index in range(arguments.heads)]
         rows += [measured.head(name, index) for name, index in cases]
-        if chosen.volumes is not None:
-            rows.append(measured.patient(chosen.volumes / _PATIENT))
+        if arguments.volumes is not None:
+            rows.append(measured.patient(arguments.volumes / _PATIENT))
     text = _table(rows)
-    write_text(chosen.out / "contrasts.md", text)
+    write_text(arguments.out / "contrasts.md", text)
     print(text)
 
 

@@ -50,12 +50,12 @@ def images(count: int, seed: int, *, alike: bool = False) -> Tensor:
         alike: all show the same, up to a little noise, as images of one organ do.
     """
     rng = np.random.default_rng(seed)
-    made = []
+    pictures = []
     for number in range(1 if alike else count):
         noise = rng.random((3, IMAGE_SIZE, IMAGE_SIZE))
         smooth = ndimage.gaussian_filter(noise, (0, *2 * (_FINENESS[number % len(_FINENESS)],)))
         low, high = np.sort(rng.random(2))
-        made.append(low + (high - low) * (smooth - smooth.min()) / np.ptp(smooth))
+        pictures.append(low + (high - low) * (smooth - smooth.min()) / np.ptp(smooth))
     if alike:
-        made = [made[0] + _LITTLE * rng.random(made[0].shape) for _ in range(count)]
-    return torch.from_numpy(np.stack(made).astype(np.float32)).clamp(0.0, 1.0)
+        pictures = [pictures[0] + _LITTLE * rng.random(pictures[0].shape) for _ in range(count)]
+    return torch.from_numpy(np.stack(pictures).astype(np.float32)).clamp(0.0, 1.0)

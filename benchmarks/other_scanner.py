@@ -72,18 +72,18 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=401)
     parser.add_argument("--support", type=int, default=4)
     parser.add_argument("--cases", type=int, default=8, help="with lesions, and as many without")
-    chosen = parser.parse_args()
+    arguments = parser.parse_args()
     rows = []
     for contrast in (Contrast.FLAIR, Contrast.T1):
         options = SimulationOptions(
             contrast=contrast,
-            seed=chosen.seed,
-            support=chosen.support,
-            normals=chosen.cases,
-            lesions=chosen.cases,
+            seed=arguments.seed,
+            support=arguments.support,
+            normals=arguments.cases,
+            lesions=arguments.cases,
         )
         for acquired in ("as the normals", "otherwise"):
-            folder = chosen.out / f"{contrast.value}-{acquired.replace(' ', '-')}"
+            folder = arguments.out / f"{contrast.value}-{acquired.replace(' ', '-')}"
             if not (folder / "cohort.json").exists():
                 _simulate(folder, options, change=acquired == "otherwise")
             for planes in PLANES:
@@ -102,7 +102,7 @@ def main() -> None:
             "",
         ]
     )
-    write_text(chosen.out / "other_scanner.md", table)
+    write_text(arguments.out / "other_scanner.md", table)
     print(table)
 
 
@@ -121,24 +121,26 @@ def _simulate(folder: Path, options: SimulationOptions, *, change: bool) -> None
 
 def _measured(folder: Path, planes: str) -> Iterator[tuple[str, str]]:
     """Name and figures of each method, from the file where they were measured before."""
-    kept = folder / f"{planes.split(',')[0]}.json"
-    if not kept.exists():
+    file = folder / f"{planes.split(',')[0]}.json"
+    if not file.exists():
         model, card = load_checkpoint()
         scoring = ScoringConfig.from_dict(card.scoring)
         options = DetectionOptions(planes=PLANES[planes])
         methods = {"default": scoring, NEAREST_NEIGHBOUR: nearest_neighbour(scoring)}
-        found = evaluate_volumes(model, card, methods, folder, options=options)
+        evaluations = evaluate_volumes(model, card, methods, folder, options=options)
         translated = replace(options, comparison=ComparisonKind.TRANSLATED)
-        found |= evaluate_volumes(model, card, {TRANSLATED: scoring}, folder, options=translated)
-        write_text(kept, json.dumps({name: _figures(each) for name, each in found.items()}))
-    yield from json.loads(kept.read_text()).items()
+        evaluations |= evaluate_volumes(
+            model, card, {TRANSLATED: scoring}, folder, options=translated
+        )
+        write_text(file, json.dumps({name: _figures(each) for name, each in evaluations.items()}))
+    yield from json.loads(file.read_text()).items()
 
 
-def _figures(found: VolumeEvaluation) -> str:
-    volumes = "" if found.volumes is None else f"{found.volumes.auroc.value:.2f}"
-    voxels = found.voxels
+def _figures(evaluation: VolumeEvaluation) -> str:
+    volumes = "" if evaluation.volumes is None else f"{evaluation.volumes.auroc.value:.2f}"
+    voxels = evaluation.voxels
     return (
-        f"{found.mean_voxel_auroc:.3f} | {voxels.average_precision.value:.3f} | "
+        f"{evaluation.mean_voxel_auroc:.3f} | {voxels.average_precision.value:.3f} | "
         f"{voxels.aupro.value:.3f} | {volumes}"
     )
 

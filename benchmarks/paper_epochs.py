@@ -83,16 +83,16 @@ def main() -> None:
             labels=(0,) * len(files.test_good) + (1,) * len(files.test_ungood),
             key=hash_bytes(train.key.encode(), test.key.encode()),
         )
-    found = {}
+    aurocs = {}
     for name in tasks:
         folder = arguments.out / "students" / name
         epochs = folder / "epochs"
         train_without(name, normals, config, folder, on_epoch=_scorer(config, tests[name], folder))
-        found[name] = [
+        aurocs[name] = [
             json.loads((epochs / f"{epoch}.json").read_text(encoding="utf-8"))
             for epoch in range(1, config.epochs + 1)
         ]
-        text = table(found, config)
+        text = table(aurocs, config)
         write_text(arguments.out / "paper_epochs.md", text)
         print(text, flush=True)
 
@@ -114,14 +114,14 @@ def _scorer(
 
 def _aurocs(model: D24FAD, task: HeldOutTask, config: TrainingConfig) -> Aurocs:
     settings = CellSettings((SHOTS,), config.image_size, (CORRECTED, OFFICIAL))
-    chosen = torch.from_numpy(draw_supports(len(task.train.embedding), settings.shots, 0, 0))
+    indices = torch.from_numpy(draw_supports(len(task.train.embedding), settings.shots, 0, 0))
     scored = score_draw(
         model,
         choose_methods(("paper",), variants()),
         task,
         image_features(model, task.test, task.test_foreground, student=True),
         image_features(
-            model, task.train.choose(chosen), task.train_foreground[chosen], student=True
+            model, task.train.choose(indices), task.train_foreground[indices], student=True
         ),
         settings,
         seed=config.seed,
@@ -130,11 +130,11 @@ def _aurocs(model: D24FAD, task: HeldOutTask, config: TrainingConfig) -> Aurocs:
     return {one.protocol: auroc(one.labels, one.scores) for one in scored["paper"]}
 
 
-def table(found: Mapping[str, Sequence[Aurocs]], config: TrainingConfig) -> str:
+def table(aurocs: Mapping[str, Sequence[Aurocs]], config: TrainingConfig) -> str:
     """As Markdown.
 
     Args:
-        found: AUROCs of every epoch, by task.
+        aurocs: AUROCs of every epoch, by task.
         config: how the students were trained.
     """
     lines = [
@@ -146,7 +146,7 @@ def table(found: Mapping[str, Sequence[Aurocs]], config: TrainingConfig) -> str:
     ]
     rows = {
         name: (epochs[-1][CORRECTED], epochs[-1][OFFICIAL], max(one[OFFICIAL] for one in epochs))
-        for name, epochs in found.items()
+        for name, epochs in aurocs.items()
     }
     mean = tuple(float(value) for value in np.mean(list(rows.values()), axis=0))
     for name, values in {**rows, "mean": mean}.items():

@@ -123,8 +123,8 @@ def _by_surfaces(places: NDArray[np.float64]) -> NDArray[np.uint8]:
     likelihoods = _cubic(places) @ _SURFACES.T
     # No gyrus lies in the deep white matter, where its surfaces run by chance.
     likelihoods[np.abs(places[:, 0]) < _INSULA_MM, _REGIONS.index(BrainRegion.INSULA)] = -np.inf
-    chosen: NDArray[np.uint8] = labels[likelihoods.argmax(axis=1)]
-    return chosen
+    likeliest: NDArray[np.uint8] = labels[likelihoods.argmax(axis=1)]
+    return likeliest
 
 
 def _cubic(places: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -52,18 +52,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--volumes", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    chosen = parser.parse_args()
-    detector = Detector.from_checkpoint(cache_folder=chosen.out / "cache")
+    arguments = parser.parse_args()
+    detector = Detector.from_checkpoint(cache_folder=arguments.out / "cache")
     rows = []
-    for number, condition in enumerate(_conditions(chosen.volumes, chosen.out)):
+    for number, condition in enumerate(_conditions(arguments.volumes, arguments.out)):
         for translate in (False, True):
-            rows.append(_measured(detector, condition, translate, chosen.out, number))
+            rows.append(_measured(detector, condition, translate, arguments.out, number))
             print(rows[-1], flush=True)
     heading = (
         "| case | normals | method | axial | coronal | sagittal | three, fused | AP, fused |\n"
         "|---|---|---|---|---|---|---|---|"
     )
-    write_text(chosen.out / "real_cases.md", "\n".join([heading, *rows, "", RESEARCH_USE_ONLY, ""]))
+    write_text(
+        arguments.out / "real_cases.md", "\n".join([heading, *rows, "", RESEARCH_USE_ONLY, ""])
+    )
 
 
 def _measured(
@@ -80,9 +82,9 @@ def _measured(
         )
         support = detector.prepare_support(condition.normals, options)
         result = detector.detect(case, support, options)
-        found = result.heatmap[inside]
-        figures.append(f"{roc_auc_score(truth, found):.3f}")
-    figures.append(f"{average_precision_score(truth, found):.3f}")
+        scores = result.heatmap[inside]
+        figures.append(f"{roc_auc_score(truth, scores):.3f}")
+    figures.append(f"{average_precision_score(truth, scores):.3f}")
     method = "normals translated" if translate else "default"
     draw_case(
         case,
@@ -148,8 +150,8 @@ def _brain(case: Volume, healthy: Volume) -> NDArray[np.bool_]:
     transform = registration.Execute(fixed, moving)
     mask = load_mni152_brain_mask(resolution=1)
     atlas = to_simpleitk(np.asarray(mask.dataobj, dtype=np.float32), mask.affine)
-    found = sitk.Resample(atlas, fixed, transform, sitk.sitkNearestNeighbor)
-    brain: NDArray[np.bool_] = sitk.GetArrayFromImage(found).transpose() > 0
+    resampled = sitk.Resample(atlas, fixed, transform, sitk.sitkNearestNeighbor)
+    brain: NDArray[np.bool_] = sitk.GetArrayFromImage(resampled).transpose() > 0
     return brain
 
 

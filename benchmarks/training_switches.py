@@ -113,8 +113,8 @@ def table(scores: Sequence[ImageScores], named: Mapping[str, TrainingConfig], ou
         folder = _folder_name(name)
         values = [_mean_auroc(scores, f"{kind}@{folder}") for kind in _MAPS]
         if any(value is not None for value in values):
-            shown = ["" if value is None else f"{value:.3f}" for value in values]
-            lines.append(f"| {name} | {' | '.join(shown)} | {_diversity(out, folder):.2f} |")
+            cells = ["" if value is None else f"{value:.3f}" for value in values]
+            lines.append(f"| {name} | {' | '.join(cells)} | {_diversity(out, folder):.2f} |")
     return "\n".join(lines) + "\n"
 
 
@@ -138,17 +138,17 @@ def _mean_auroc(scores: Sequence[ImageScores], method: str) -> float | None:
 
 def _diversity(out: Path, folder: str) -> float:
     """Of the last epoch, mean of the held-out tasks' students."""
-    found = []
+    values = []
     for student in sorted((out / "students" / folder).iterdir()):
         events: Any = EventAccumulator(str(student / "tensorboard"))
         events.Reload()
-        found.append(events.Scalars("train/diversity")[-1].value)
-    return float(np.mean(found))
+        values.append(events.Scalars("train/diversity")[-1].value)
+    return float(np.mean(values))
 
 
 def _folder_name(name: str) -> str:
-    kept = "".join(letter if letter.isalnum() or letter == "." else " " for letter in name)
-    return "_".join(kept.split())
+    words = "".join(letter if letter.isalnum() or letter == "." else " " for letter in name)
+    return "_".join(words.split())
 
 
 if __name__ == "__main__":

@@ -28,25 +28,27 @@ def main() -> None:
         action="append",
         help="comparison of the case alone with normals; repeatable",
     )
-    wanted = parser.parse_args()
+    arguments = parser.parse_args()
     pairs = {
-        f"{wanted.people}-{number}": partial(simulated_pair, wanted.shared, wanted.people, number)
-        for number in range(wanted.pairs)
+        f"{arguments.people}-{number}": partial(
+            simulated_pair, arguments.shared, arguments.people, number
+        )
+        for number in range(arguments.pairs)
     }
-    simulated = [_compared(wanted.out, name, pair) for name, pair in pairs.items()]
-    patients = real_patients(wanted.shared) if wanted.people == "test" else []
+    simulated = [_compared(arguments.out, name, pair) for name, pair in pairs.items()]
+    patients = real_patients(arguments.shared) if arguments.people == "test" else []
     real = [
-        _compared(wanted.out, patient, partial(real_pair, wanted.shared, patient))
+        _compared(arguments.out, patient, partial(real_pair, arguments.shared, patient))
         for patient in patients
     ]
-    tables = wanted.out / f"{wanted.people}.md"
+    tables = arguments.out / f"{arguments.people}.md"
     write_tables(simulated, (), real, tables)
-    normals = real_normals(wanted.shared)
+    normals = real_normals(arguments.shared)
     alone: list[Measured] = []
-    for kind in map(ComparisonKind, wanted.against or ("learned",)):
-        cross_section = CrossSection(normals, (kind,), wanted.out / "cache")
+    for kind in map(ComparisonKind, arguments.against or ("learned",)):
+        cross_section = CrossSection(normals, (kind,), arguments.out / "cache")
         alone += [
-            _case_alone(wanted.out, f"{name}-{kind.value}", pair, cross_section)
+            _case_alone(arguments.out, f"{name}-{kind.value}", pair, cross_section)
             for name, pair in pairs.items()
         ]
     print(write_tables(simulated, alone, real, tables))

@@ -87,11 +87,11 @@ def simulate_pair(person: Volume, seed: int, *, changed: bool) -> SimulatedPair:
     """
     rng = np.random.default_rng(seed)
     before, now = person.array.copy(), person.array.copy()
-    taken = np.zeros(person.shape, dtype=bool)
+    occupied = np.zeros(person.shape, dtype=bool)
     lesions = []
     for number, kind in enumerate(_CHANGED if changed else _UNCHANGED):
         small = kind is ChangeKind.NEW and number == 0
-        lesion = _plant(person, before, now, taken, kind, rng, small=small)
+        lesion = _plant(person, before, now, occupied, kind, rng, small=small)
         if lesion is not None:
             lesions.append(lesion)
     case = _scan(person, now, rng, slices_mm=None)
@@ -103,7 +103,7 @@ def _plant(
     person: Volume,
     before: NDArray[np.float32],
     now: NDArray[np.float32],
-    taken: NDArray[np.bool_],
+    occupied: NDArray[np.bool_],
     kind: ChangeKind,
     rng: np.random.Generator,
     *,
@@ -122,7 +122,7 @@ def _plant(
     }[kind]
     spacing = np.array(person.spacing)
     brain = person.array > 0
-    depth = ndimage.distance_transform_edt(brain & ~taken, sampling=spacing)
+    depth = ndimage.distance_transform_edt(brain & ~occupied, sampling=spacing)
     smooth = ndimage.gaussian_filter(person.array, 1.5 / spacing)
     white = smooth > np.percentile(person.array[brain], 60.0)
     places = np.flatnonzero(white & (depth > large + _APART_MM))
@@ -143,7 +143,7 @@ def _plant(
             mask[box] = blob >= 0.5
         masks.append(mask)
     union = masks[0] | masks[1]
-    taken |= union
+    occupied |= union
     return PlantedLesion(
         kind,
         union,

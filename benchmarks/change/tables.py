@@ -92,7 +92,7 @@ def _shipped(pairs: Sequence[Measured]) -> str:
     ]
     kinds = Counter((change["true_kind"], change["kind"]) for change in hits)
     rows += ["", "| truth | said to be | how often |", "|---|---|---|"]
-    rows += [f"| {true} | {said} | {count} |" for (true, said), count in sorted(kinds.items())]
+    rows += [f"| {true} | {answer} | {count} |" for (true, answer), count in sorted(kinds.items())]
     missed = Counter(lesion["true_kind"] for pair in changed for lesion in pair["missed"])
     rows += [f"| {true} | (missed) | {count} |" for true, count in sorted(missed.items())]
     for time in ("volume_ml", "prior_volume_ml"):

@@ -81,15 +81,15 @@ def main() -> None:
     ]
     cells = HeldOutCells(tasks, teacher, arguments.students, arguments.out, arguments.draws)
     rows = variants(student=arguments.students is not None)
-    found: list[ImageScores] = []
+    results: list[ImageScores] = []
     # Metrics take longest, and each is a row of its own.
     metrics = [variant for variant in rows if isinstance(variant.learnt, MetricConfig)]
     weights = [variant for variant in rows if variant not in metrics]
     for together in (weights, *([metric] for metric in metrics)):
         for held_out in range(len(tasks)):
             for variant in together:
-                found += cells.scores(variant, held_out)
-        text = table(found, rows)
+                results += cells.scores(variant, held_out)
+        text = table(results, rows)
         write_text(arguments.out / "meta_learning.md", text)
         print(text, flush=True)
 

@@ -76,7 +76,7 @@ def _shape(inside: NDArray[np.bool_], random: np.random.Generator) -> Mask:
     size = len(inside)
     if random.random() < _WHOLE:
         return inside.astype(np.float32)
-    wanted = np.exp(random.uniform(np.log(0.01), 0.0)) * inside.sum()
+    area = np.exp(random.uniform(np.log(0.01), 0.0)) * inside.sum()
     row, column = random.permutation(np.argwhere(inside))[0]
     rows, columns = np.mgrid[:size, :size]
     angle, stretch = random.uniform(0, np.pi), np.exp(random.uniform(-0.7, 0.7))
@@ -89,12 +89,12 @@ def _shape(inside: NDArray[np.bool_], random: np.random.Generator) -> Mask:
     elif kind == "ellipse":
         nearness = -radius
     else:
-        scale = np.sqrt(wanted)
+        scale = np.sqrt(area)
         field = ndimage.gaussian_filter(random.standard_normal((size, size)), max(1.5, scale / 4))
         nearness = field / field.std() - radius / scale
     nearness = np.where(inside, nearness, -np.inf)
-    kept = max(6, min(round(wanted), int(inside.sum())))
-    region = nearness >= np.partition(nearness, -kept, axis=None)[-kept]
+    count = max(6, min(round(area), int(inside.sum())))
+    region = nearness >= np.partition(nearness, -count, axis=None)[-count]
     soft: Mask = ndimage.gaussian_filter(region.astype(np.float32), random.uniform(0.4, 2.0))
     return soft
 

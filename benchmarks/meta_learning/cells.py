@@ -140,20 +140,20 @@ class HeldOutCells:
         others = [index for index in range(len(self._tasks)) if index != held_out]
         learnt_from = [held_out] if source in (OWN, TEST) else others
         random = np.random.default_rng(held_out)
-        found = []
+        pairs = []
         for index in learnt_from:
             if source in (REAL, TEST):
                 tables, normals = self._test_tables(index), self._tasks[index].labels.count(0)
             else:
                 tables, normals = self._pasted_tables(index, held_out), _QUERIES
             for table in tables:
-                kept = restricted(table, self._keys if config.student else TEACHER_KEYS)
-                found.append(
-                    pixel_pairs(kept, random)
+                part = restricted(table, self._keys if config.student else TEACHER_KEYS)
+                pairs.append(
+                    pixel_pairs(part, random)
                     if config.pixels
-                    else image_pairs(kept, normals, config, random)
+                    else image_pairs(part, normals, config, random)
                 )
-        return torch.cat(found)
+        return torch.cat(pairs)
 
     def _test_tables(self, index: int) -> list[Table]:
         """Distances of a task's test images, for each draw, by the student that never saw it."""

@@ -139,8 +139,8 @@ def load_task(
     store = FeatureStore(out / "features", model, IMAGE_SIZE)
     tests = (*files.test_good, *files.test_ungood)
     normals, test = (
-        ImageSet(found.features, found.embedding, _foreground(paths))
-        for paths, found in (
+        ImageSet(stored.features, stored.embedding, _foreground(paths))
+        for paths, stored in (
             (files.train_good, store.features(f"{name}/train_good", files.train_good).images),
             (tests, store.features(f"{name}/test", tests).images),
         )
@@ -191,10 +191,10 @@ def _paste(
             inside = foreground(read[:1])[0].numpy()
             effect = EFFECTS[number % len(EFFECTS)]
             image, texture, stranger = read.permute(0, 2, 3, 1).numpy()
-            made = paste_anomaly(image, texture, stranger, inside, random, effect)
+            pasted = paste_anomaly(image, texture, stranger, inside, random, effect)
             # Images have 8 bits; without rounding, pasted ones could be told by their values.
-            images.append(torch.from_numpy((made.image * 255).round() / 255))
-            masks.append(torch.from_numpy(made.mask))
+            images.append(torch.from_numpy((pasted.image * 255).round() / 255))
+            masks.append(torch.from_numpy(pasted.mask))
             rows.append((int(source), list(tasks).index(name) if effect == "foreign" else -1))
         batch = torch.stack(images).permute(0, 3, 1, 2).contiguous()
         with torch.inference_mode():
@@ -258,16 +258,16 @@ def tables_of(
         masks: (B, N, N) bool, pasted anomalies; None for no pixels.
     """
     student, info = any(key in STUDENT_KEYS for key in keys), model.teacher.info
-    offered = [_compared(support, model, student) for support in supports]
-    units = [normal_units(each, keys) for each in offered]
+    references = [_compared(support, model, student) for support in supports]
+    units = [normal_units(each, keys) for each in references]
     pooled: list[list[Tensor]] = [[] for _ in supports]
     pixels: list[list[Tensor]] = [[] for _ in supports]
     for start in range(0, len(images), _CHUNK):
         part = images[start : start + _CHUNK]
-        asked = _compared(part, model, student)
-        for number, support in enumerate(offered):
-            found = distance_maps(asked, support, keys)
-            maps = {key: values / units[number][key] for key, values in found.items()}
+        queries = _compared(part, model, student)
+        for number, support in enumerate(references):
+            distances = distance_maps(queries, support, keys)
+            maps = {key: values / units[number][key] for key, values in distances.items()}
             pooled[number].append(pooled_maps(maps, part.foreground, info))
             if masks is not None:
                 seen = [at_grid(one, key.scale, info, IMAGE_SIZE) for key, one in maps.items()]
@@ -292,5 +292,5 @@ def _compared(images: ImageSet, model: D24FAD, student: bool) -> Compared:
     if not student:
         return compared(teacher)
     with torch.inference_mode():
-        said = model.student(images.embedding)
-    return compared(teacher, {scale: values.half() for scale, values in enumerate(said)})
+        predicted = model.student(images.embedding)
+    return compared(teacher, {scale: values.half() for scale, values in enumerate(predicted)})

@@ -68,8 +68,8 @@ class FixedWeights:
 
     def weights(self, keys: Sequence[MapKey]) -> Tensor:
         """Weights of the columns of some maps, (columns,)."""
-        given = _DEFAULT if self.in_place else _NEAREST_NEIGHBOUR
-        return torch.tensor([given.get(column, 0.0) for column in columns(keys)])
+        weights = _DEFAULT if self.in_place else _NEAREST_NEIGHBOUR
+        return torch.tensor([weights.get(column, 0.0) for column in columns(keys)])
 
 
 DEFAULT = FixedWeights(in_place=True, student=True)
@@ -140,14 +140,14 @@ def learn_weights(pairs: Tensor, keys: Sequence[MapKey], config: FusionConfig) -
     prior = prior / prior.norm()
 
     def loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        given = torch.from_numpy(values.copy()).requires_grad_()
-        weights, size = given[:-1], given[-1]
+        parameters = torch.from_numpy(values.copy()).requires_grad_()
+        weights, size = parameters[:-1], parameters[-1]
         total = F.softplus(-(rows @ weights)).mean()
         total = total + config.pull * ((weights - size * prior) ** 2).sum()
-        (gradient,) = torch.autograd.grad(total, given)
+        (gradient,) = torch.autograd.grad(total, parameters)
         return total.item(), gradient.numpy()
 
-    found = optimize.minimize(
+    optimum = optimize.minimize(
         loss,
         np.append(prior.numpy(), 1.0),
         jac=True,
@@ -155,16 +155,16 @@ def learn_weights(pairs: Tensor, keys: Sequence[MapKey], config: FusionConfig) -
         bounds=[(0, None)] * (len(prior) + 1),
         options={"maxiter": _MOST_STEPS},
     )
-    return (torch.from_numpy(found.x[:-1]) / spread).float()
+    return (torch.from_numpy(optimum.x[:-1]) / spread).float()
 
 
 def restricted(table: Table, keys: tuple[MapKey, ...]) -> Table:
     """A table of some of the maps."""
-    kept = [table.keys.index(key) for key in keys]
+    indices = [table.keys.index(key) for key in keys]
     return Table(
         keys,
-        table.pooled[:, kept],
-        table.pixels[:, kept],
+        table.pooled[:, indices],
+        table.pixels[:, indices],
         table.counted,
         table.masked,
         table.place_weight,

@@ -64,16 +64,18 @@ def compared(
         teacher: the teacher's features.
         student: the student's prediction of them; None leaves its maps out.
     """
-    found: dict[tuple[MapKind, int], Tensor] = {}
+    parts: dict[tuple[MapKind, int], Tensor] = {}
     for scale, values in teacher.items():
         seen = F.normalize(values.float(), dim=1)
-        found[MapKind.TEACHER_SUPPORT, scale] = seen
+        parts[MapKind.TEACHER_SUPPORT, scale] = seen
         if student is not None:
-            said = F.normalize(student[scale].float(), dim=1)
-            found[MapKind.SELF_DISTILLATION, scale] = said
-            found[MapKind.RESIDUAL, scale] = F.normalize(seen - said, dim=1)
-            found[MapKind.TEACHER_STUDENT, scale] = 1.0 - (seen * said).sum(dim=1, keepdim=True)
-    return found
+            predicted = F.normalize(student[scale].float(), dim=1)
+            parts[MapKind.SELF_DISTILLATION, scale] = predicted
+            parts[MapKind.RESIDUAL, scale] = F.normalize(seen - predicted, dim=1)
+            parts[MapKind.TEACHER_STUDENT, scale] = 1.0 - (seen * predicted).sum(
+                dim=1, keepdim=True
+            )
+    return parts
 
 
 def distance_maps(
@@ -86,31 +88,33 @@ def distance_maps(
         support: of the support images.
         keys: which maps.
     """
-    found: dict[MapKey, Tensor] = {}
+    distances: dict[MapKey, Tensor] = {}
     for kind, scale in dict.fromkeys((key.kind, key.scale) for key in keys):
         reaches = [key.reach for key in keys if (key.kind, key.scale) == (kind, scale)]
-        asked, offered = query[kind, scale], support[kind, scale]
-        for reach, values in _by_reach(asked, offered, reaches, _RADII[scale]).items():
-            found[MapKey(kind, reach, scale)] = values
-    return {key: found[key] for key in keys}
+        queries, references = query[kind, scale], support[kind, scale]
+        for reach, values in _by_reach(queries, references, reaches, _RADII[scale]).items():
+            distances[MapKey(kind, reach, scale)] = values
+    return {key: distances[key] for key in keys}
 
 
-def _by_reach(asked: Tensor, offered: Tensor, reaches: list[str], radius: int) -> dict[str, Tensor]:
-    batch, channels, height, width = asked.shape
-    found: dict[str, Tensor] = {}
+def _by_reach(
+    queries: Tensor, references: Tensor, reaches: list[str], radius: int
+) -> dict[str, Tensor]:
+    batch, channels, height, width = queries.shape
+    distances: dict[str, Tensor] = {}
     if {"anywhere", "window"} & set(reaches):
-        rows = asked.flatten(2).transpose(1, 2)
-        columns = offered.permute(1, 0, 2, 3).reshape(channels, -1)
+        rows = queries.flatten(2).transpose(1, 2)
+        columns = references.permute(1, 0, 2, 3).reshape(channels, -1)
         # (B, H·W, H·W): the nearest of the support images at each of their positions.
         nearest = (rows @ columns).view(batch, height * width, -1, height * width).amax(dim=2)
-        found["anywhere"] = 1.0 - nearest.amax(dim=2).view(batch, height, width)
+        distances["anywhere"] = 1.0 - nearest.amax(dim=2).view(batch, height, width)
         hidden = nearest + _outside(height, width, radius)
-        found["window"] = 1.0 - hidden.amax(dim=2).view(batch, height, width)
+        distances["window"] = 1.0 - hidden.amax(dim=2).view(batch, height, width)
     if "place" in reaches:
-        found["place"] = 1.0 - torch.einsum("bchw,kchw->bkhw", asked, offered).amax(dim=1)
+        distances["place"] = 1.0 - torch.einsum("bchw,kchw->bkhw", queries, references).amax(dim=1)
     if "query" in reaches:
-        found["query"] = asked[:, 0]
-    return {reach: found[reach] for reach in reaches}
+        distances["query"] = queries[:, 0]
+    return {reach: distances[reach] for reach in reaches}
 
 
 @cache
@@ -199,11 +203,11 @@ def pooled_maps(maps: Mapping[MapKey, Tensor], foreground: Tensor, teacher: Teac
         key.scale: mean_weights(foreground, values.shape[-1], key.scale, teacher)
         for key, values in maps.items()
     }
-    found = []
+    pooled = []
     for key, values in maps.items():
         sampled = at_grid(values, key.scale, teacher, foreground.shape[-1])
         ordered = torch.where(coarse, sampled, 0.0).flatten(1).sort(descending=True).values
         sums = ordered.cumsum(dim=1)
         tops = [sums.gather(1, count[:, None] - 1)[:, 0] / count for count in counts]
-        found.append(torch.stack([(values * weights[key.scale]).sum(dim=(1, 2)), *tops], dim=1))
-    return torch.stack(found, dim=1)
+        pooled.append(torch.stack([(values * weights[key.scale]).sum(dim=(1, 2)), *tops], dim=1))
+    return torch.stack(pooled, dim=1)

@@ -64,15 +64,15 @@ class Metric(nn.Module):
 
     def forward(self, features: Sequence[Tensor]) -> dict[int, Tensor]:
         """Features of unit length, (B, C, H, W) a scale, from the teacher's at all scales."""
-        found = {}
+        projected = {}
         for scale, change in zip(SCALES, self.changes, strict=True):
             values = F.normalize(features[scale].float(), dim=1)
             if change.ndim == 1:
                 values = values * change.exp()[:, None, None]
             else:
                 values = values + torch.einsum("dc,bchw->bdhw", change, values)
-            found[scale] = F.normalize(values, dim=1)
-        return found
+            projected[scale] = F.normalize(values, dim=1)
+        return projected
 
     def distance_from_teacher(self) -> Tensor:
         """Sum of the squared changes."""
@@ -89,13 +89,13 @@ def fused_maps(query: Maps, support: Maps, aligned: float) -> dict[int, Tensor]:
     """
     result = {}
     for scale in SCALES:
-        offered = support[scale]
+        references = support[scale]
         alone = []
-        for left in range(len(offered)):
-            others = [other for other in range(len(offered)) if other != left]
-            alone.append(_distances(offered[left : left + 1], offered[others]))
+        for left in range(len(references)):
+            others = [other for other in range(len(references)) if other != left]
+            alone.append(_distances(references[left : left + 1], references[others]))
         units = [torch.cat(each).mean().clamp_min(1e-6) for each in zip(*alone, strict=True)]
-        anywhere, placed = _distances(query[scale], offered)
+        anywhere, placed = _distances(query[scale], references)
         result[scale] = anywhere / units[0] + aligned * 0.5 * placed / units[1]
     return result
 
@@ -103,11 +103,11 @@ def fused_maps(query: Maps, support: Maps, aligned: float) -> dict[int, Tensor]:
 def _distances(query: Tensor, support: Tensor) -> tuple[Tensor, Tensor]:
     """Cosine distance to the nearest position anywhere, and in place, (B, H, W)."""
     batch, channels, height, width = query.shape
-    asked = query.flatten(2).transpose(1, 2)
-    offered = support.permute(0, 2, 3, 1).reshape(-1, channels)
+    queries = query.flatten(2).transpose(1, 2)
+    references = support.permute(0, 2, 3, 1).reshape(-1, channels)
     with torch.no_grad():
-        nearest = (asked @ offered.T).argmax(dim=2)
-    anywhere = 1.0 - (asked * offered[nearest]).sum(dim=2)
+        nearest = (queries @ references.T).argmax(dim=2)
+    anywhere = 1.0 - (queries * references[nearest]).sum(dim=2)
     placed = 1.0 - torch.einsum("bchw,kchw->bkhw", query, support).amax(dim=1)
     return anywhere.view(batch, height, width), placed
 
@@ -118,10 +118,10 @@ def image_scores(
     """Scores of images against a support set, (B,)."""
     parts, aligned = [], place_weight(support)
     with torch.inference_mode():
-        offered = metric(support.features)
+        references = metric(support.features)
         for start in range(0, len(images), _CHUNK):
             part = images[start : start + _CHUNK]
-            maps = fused_maps(metric(part.features), offered, aligned)
+            maps = fused_maps(metric(part.features), references, aligned)
             parts.append(_pool(maps, part.foreground, teacher))
     return torch.cat(parts)
 

@@ -35,24 +35,24 @@ def table(scores: Sequence[ImageScores], rows: Sequence[Variant]) -> str:
     for row in rows:
         values = [reached[row.name, task] for task in tasks if (row.name, task) in reached]
         if len(values) == len(tasks):
-            told = [f"{value:.3f}" for value in (*values, float(np.mean(values)))]
-            told += [_difference(measured, row.name, other) for other in _REFERENCES]
-            lines.append(f"| {row.name} | {' | '.join(told)} |")
-    return "\n".join([*lines, "", *_chosen(reached, rows, tasks)]) + "\n"
+            cells = [f"{value:.3f}" for value in (*values, float(np.mean(values)))]
+            cells += [_difference(measured, row.name, other) for other in _REFERENCES]
+            lines.append(f"| {row.name} | {' | '.join(cells)} |")
+    return "\n".join([*lines, "", *_choice_lines(reached, rows, tasks)]) + "\n"
 
 
 def _difference(measured: Sequence[MeasuredRuns], method: str, other: str) -> str:
     if method == other:
         return ""
-    found: list[DifferenceRow] = differences(measured, method, other)
-    mean = next((row for row in found if row.task == MEAN_OF_TASKS), None)
+    paired: list[DifferenceRow] = differences(measured, method, other)
+    mean = next((row for row in paired if row.task == MEAN_OF_TASKS), None)
     if mean is None:
         return ""
     low, high = mean.interval
     return f"{mean.difference:+.3f} ({low:+.3f} to {high:+.3f})"
 
 
-def _chosen(
+def _choice_lines(
     reached: dict[tuple[str, str], float], rows: Sequence[Variant], tasks: Sequence[str]
 ) -> list[str]:
     """What learning reaches where the variant of each task is chosen on the other tasks."""

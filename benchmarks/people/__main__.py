@@ -29,20 +29,20 @@ def main() -> None:
     parser.add_argument("--spacing", type=float, help="resample studies to voxels of so many mm")
     parser.add_argument("--brain-alone", action="store_true", help="mask the heads first")
     add_lesions(parser)
-    wanted = parser.parse_args()
+    arguments = parser.parse_args()
     settings = Settings(
-        wanted.cohort,
-        wanted.shots,
-        wanted.draws,
-        wanted.shared,
-        wanted.masks,
-        wanted.planted or wanted.out / "planted",
-        wanted.out,
-        wanted.spacing,
-        wanted.brain_alone,
-        Lesions(wanted.lesions),
+        arguments.cohort,
+        arguments.shots,
+        arguments.draws,
+        arguments.shared,
+        arguments.masks,
+        arguments.planted or arguments.out / "planted",
+        arguments.out,
+        arguments.spacing,
+        arguments.brain_alone,
+        Lesions(arguments.lesions),
     )
-    methods = wanted.methods.split(",")
+    methods = arguments.methods.split(",")
     run(settings, methods)
     print(write_tables(settings).read_text(encoding="utf-8"))
     for method in methods:

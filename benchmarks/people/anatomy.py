@@ -99,8 +99,8 @@ def step_size(values: Array, where: NDArray[np.bool_]) -> float:
     """Deviation of the step from a voxel to the next, from the median of its size."""
     steps = np.abs(np.diff(values, axis=0))
     both = where[1:] & where[:-1]
-    chosen = steps[both] if both.any() else steps
-    return float(1.48 * np.median(chosen))
+    inner = steps[both] if both.any() else steps
+    return float(1.48 * np.median(inner))
 
 
 def _from_centre(
@@ -118,11 +118,11 @@ def _from_centre(
 
 
 def _box(brain: NDArray[np.bool_], spacing: NDArray[np.float64]) -> tuple[slice, slice, slice]:
-    found = ndimage.find_objects(brain.astype(np.uint8))[0]
+    box = ndimage.find_objects(brain.astype(np.uint8))[0]
     margin = np.ceil(_MARGIN_MM / spacing).astype(int)
     first, second, third = (
         slice(max(part.start - more, 0), min(part.stop + more, length))
-        for part, more, length in zip(found, margin, brain.shape, strict=True)
+        for part, more, length in zip(box, margin, brain.shape, strict=True)
     )
     return first, second, third
 
@@ -146,9 +146,9 @@ def _bias_field(raw: Array, brain: NDArray[np.bool_], spacing: NDArray[np.float6
 
 def _levels(values: Array) -> tuple[float, float, float]:
     """Signal of fluid, grey and white matter: a mixture of three Gaussians."""
-    chosen = np.random.default_rng(0).choice(values, min(_SAMPLES, len(values)), replace=False)
-    start = np.percentile(chosen, (4, 35, 80)).reshape(-1, 1)
-    mixture = GaussianMixture(3, means_init=start, random_state=0).fit(chosen.reshape(-1, 1))
+    sample = np.random.default_rng(0).choice(values, min(_SAMPLES, len(values)), replace=False)
+    start = np.percentile(sample, (4, 35, 80)).reshape(-1, 1)
+    mixture = GaussianMixture(3, means_init=start, random_state=0).fit(sample.reshape(-1, 1))
     fluid, grey, white = sorted(float(mean) for mean in mixture.means_.ravel())
     return fluid, grey, white
 

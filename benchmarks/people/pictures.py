@@ -48,9 +48,9 @@ class _Slices:
             for part in (signal, scored.truth, heat, scored.marked)
         ]
         beside = tuple(axis for axis in range(3) if axis != _AXIAL)
-        wanted = stacks[1].sum(axis=beside) if scored.truth.any() else stacks[2].max(axis=beside)
+        profile = stacks[1].sum(axis=beside) if scored.truth.any() else stacks[2].max(axis=beside)
         brain, truth_there, heat_there, marked = (
-            np.take(stack, int(wanted.argmax()), axis=_AXIAL).T for stack in stacks
+            np.take(stack, int(profile.argmax()), axis=_AXIAL).T for stack in stacks
         )
         darkest, brightest = np.percentile(signal[inside], (0.5, 99.5))
         return cls(brain, truth_there, heat_there, marked, float(darkest), float(brightest), middle)

@@ -243,14 +243,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--draws", type=int, default=3)
     add_lesions(parser)
-    wanted = parser.parse_args()
+    arguments = parser.parse_args()
     plant(
-        COHORTS[wanted.cohort],
-        wanted.draws,
-        wanted.shared,
-        wanted.masks,
-        wanted.out,
-        Lesions(wanted.lesions),
+        COHORTS[arguments.cohort],
+        arguments.draws,
+        arguments.shared,
+        arguments.masks,
+        arguments.out,
+        Lesions(arguments.lesions),
     )
 
 
