@@ -57,12 +57,12 @@ def counterpart(
         move = steps * offset
         there = padded[tuple((around + move + pad).T)]
         view = padded[tuple((inside + move + pad).T)]
-        shown = there > 0
-        if shown.mean() < _LEAST_SHARE or shown.sum() < _LEAST_VOXELS:
+        in_view = there > 0
+        if in_view.mean() < _LEAST_SHARE or in_view.sum() < _LEAST_VOXELS:
             continue
         if (view > 0).mean() < _LEAST_SHARE:
             continue
-        misfit = float(np.mean((surroundings[shown] - there[shown]) ** 2)) / region.amount**2
+        misfit = float(np.mean((surroundings[in_view] - there[in_view]) ** 2)) / region.amount**2
         costs.append(misfit + _COST_OF_A_MM * float(((move * spacing) ** 2).sum()))
         views.append(view)
     if not costs:
