@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 TESTS = Path(__file__).parent
 NUMERICAL = [
     *(TESTS / name for name in ("benchmark", "comparison", "detection", "images")),
+    TESTS / "benchmarks" / "image_tasks" / "test_cells.py",
     *(TESTS / name for name in ("models", "networks", "support")),
     *(
         TESTS / "training" / f"test_{name}.py"
