@@ -184,13 +184,15 @@ BARE_PARTICIPLES = {
     *("asked", "chosen", "found", "given", "held", "kept", "made", "offered"),
     *("refused", "said", "shown", "taken", "told", "wanted"),
 }
-# The page is still to be renamed; the others, fields of stored records and of answers, keep
-# their names.
+# Page and parameters are still to be renamed; the others, fields of stored records and of answers,
+# keep their names.
 NAMED_OTHERWISE = {
     *(
         (f"d24fad_core/export/html/{name}.py", "shown")
         for name in ("change_content", "content", "view_grid", "view_volumes", "writer")
     ),
+    ("monailabel_app/analysis/parameters.py", "given"),
+    ("monailabel_app/analysis/parameters.py", "wanted"),
     ("monailabel_app/training/checkpoints.py", "kept"),
     ("monailabel_app/api/answers/checkpoints.py", "kept"),
     ("monailabel_app/api/answers/server.py", "kept"),

@@ -62,17 +62,17 @@ OPTIONS = (*AnalysisParameters().document(), "prior")
 """Names of the options of an analysis."""
 
 
-def require_known_options(values: Mapping[str, Any], known: Collection[str]) -> None:
+def require_known_options(given: Mapping[str, Any], known: Collection[str]) -> None:
     """Refuse options that nobody would read, so that a misspelt one is not dropped.
 
     Args:
-        values: the options of a job.
+        given: the options of a job.
         known: names of the options of this kind of job.
 
     Raises:
         RequestError: one is unknown.
     """
-    unknown = next((name for name in values if name not in known), None)
+    unknown = next((name for name in given if name not in known), None)
     if unknown is None:
         return
     likely = difflib.get_close_matches(unknown, known, n=1)
@@ -84,7 +84,7 @@ def require_known_options(values: Mapping[str, Any], known: Collection[str]) -> 
     )
 
 
-def parse_parameters(values: Mapping[str, Any]) -> AnalysisParameters:
+def parse_parameters(given: Mapping[str, Any]) -> AnalysisParameters:
     """Read the parameters of a request; names that are not ours are left alone.
 
     Lists may come as one string with commas, numbers as strings and an empty string for 'not
@@ -94,27 +94,26 @@ def parse_parameters(values: Mapping[str, Any]) -> AnalysisParameters:
         RequestError: a value is of a wrong type or out of range.
     """
     default = DetectionOptions()
-    planes = _names(values, "planes")
+    planes = _names(given, "planes")
     return AnalysisParameters(
-        support=_support(values),
-        support_set=_text(values, "support_set"),
-        modality=_member(values, "modality", Modality),
-        brain=_member(values, "brain", BrainMask) or BrainMask.AUTO,
-        prior=_text(values, "prior"),
+        support=_support(given),
+        support_set=_text(given, "support_set"),
+        modality=_member(given, "modality", Modality),
+        brain=_member(given, "brain", BrainMask) or BrainMask.AUTO,
+        prior=_text(given, "prior"),
         options=DetectionOptions(
             planes=_planes(planes) if planes else default.planes,
-            ct_window=_text(values, "ct_window") or default.ct_window,
-            threshold=_number(values, "threshold", default.threshold),
-            minimum_volume_ml=_number(values, "minimum_volume_ml", default.minimum_volume_ml)
-            or 0.0,
-            register=_boolean(values, "register", default.register),
-            comparison=_member(values, "comparison", ComparisonKind) or ComparisonKind.WINDOW,
+            ct_window=_text(given, "ct_window") or default.ct_window,
+            threshold=_number(given, "threshold", default.threshold),
+            minimum_volume_ml=_number(given, "minimum_volume_ml", default.minimum_volume_ml) or 0.0,
+            register=_boolean(given, "register", default.register),
+            comparison=_member(given, "comparison", ComparisonKind) or ComparisonKind.WINDOW,
         ),
     )
 
 
-def _support(values: Mapping[str, Any]) -> tuple[str, ...] | None:
-    names = _names(values, "support")
+def _support(given: Mapping[str, Any]) -> tuple[str, ...] | None:
+    names = _names(given, "support")
     if names is None:
         return None
     if len(set(names)) != len(names):
@@ -147,8 +146,8 @@ def _planes(names: tuple[str, ...]) -> tuple[Plane, ...]:
     return tuple(dict.fromkeys(known[name] for name in names))
 
 
-def _names(values: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
-    value = values.get(name)
+def _names(given: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
+    value = given.get(name)
     if value is None or value == "":
         return None
     if isinstance(value, str):
@@ -158,8 +157,8 @@ def _names(values: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
     return tuple(value)
 
 
-def _text(values: Mapping[str, Any], name: str) -> str | None:
-    value = values.get(name)
+def _text(given: Mapping[str, Any], name: str) -> str | None:
+    value = given.get(name)
     if value is None or value == "":
         return None
     if not isinstance(value, str):
@@ -167,8 +166,8 @@ def _text(values: Mapping[str, Any], name: str) -> str | None:
     return value
 
 
-def _number(values: Mapping[str, Any], name: str, default: float | None) -> float | None:
-    value = values.get(name)
+def _number(given: Mapping[str, Any], name: str, default: float | None) -> float | None:
+    value = given.get(name)
     if value is None or value == "":
         return default
     try:
@@ -180,8 +179,8 @@ def _number(values: Mapping[str, Any], name: str, default: float | None) -> floa
     return number
 
 
-def _boolean(values: Mapping[str, Any], name: str, default: bool) -> bool:
-    value = values.get(name)
+def _boolean(given: Mapping[str, Any], name: str, default: bool) -> bool:
+    value = given.get(name)
     if value is None or value == "":
         return default
     if isinstance(value, str) and value.lower() in ("true", "false"):
@@ -191,8 +190,8 @@ def _boolean(values: Mapping[str, Any], name: str, default: bool) -> bool:
     return value
 
 
-def _member(values: Mapping[str, Any], name: str, choices: type[_Choice]) -> _Choice | None:
-    value = _text(values, name)
+def _member(given: Mapping[str, Any], name: str, choices: type[_Choice]) -> _Choice | None:
+    value = _text(given, name)
     if value is None:
         return None
     if value not in {choice.value for choice in choices}:
@@ -200,5 +199,7 @@ def _member(values: Mapping[str, Any], name: str, choices: type[_Choice]) -> _Ch
     return choices(value)
 
 
-def _wrong(name: str, value: object, kind: str) -> RequestError:
-    return RequestError("bad_request", f"'{name}' is {str(value)[:100]!r}.", f"It must be {kind}.")
+def _wrong(name: str, value: object, wanted: str) -> RequestError:
+    return RequestError(
+        "bad_request", f"'{name}' is {str(value)[:100]!r}.", f"It must be {wanted}."
+    )
