@@ -1,6 +1,6 @@
 """`python -m benchmarks.evidence --out OUT`: can the reasons that a finding gives be believed?
 
-Two promises, on healthy people of one scanner in coarse voxels, by the default comparison:
+Two promises, on the brains of healthy people of one scanner, by one comparison:
 
 - the p-value of a finding is valid: of untouched people, who could as well be among the normals, no
   larger share has a finding at or below a level than the level says;
@@ -9,70 +9,46 @@ Two promises, on healthy people of one scanner in coarse voxels, by the default 
 
 Lesions are soft dark balls, four in a case, each carried by one normal at the same place of the
 common frame. The region is the planted one, whatever an analysis would have marked.
+
+Each draw is written when it is done; a second run with the same folder goes on behind the last one.
 """
 
 import argparse
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from scipy import stats
 
+from benchmarks.evidence_figures import (
+    SHOTS,
+    Planting,
+    Untouched,
+    draw_picture,
+    load,
+    report,
+    save,
+)
 from benchmarks.people.cohorts import COHORTS, read_study, resample
-from d24fad_core import RESEARCH_USE_ONLY
+from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.evidence import with_evidence
 from d24fad_core.detection.findings import find_findings
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.detection.result import Finding
-from d24fad_core.files import whole_file, write_text
 from d24fad_core.support.frame import AlignedStudy, align
 from d24fad_core.support.support_set import SupportSet
 from d24fad_core.volumes.volume import Volume
 
-SHOTS = 4
-SPACING_MM = 4.0
+SPACING_MM = {ComparisonKind.WINDOW: 4.0, ComparisonKind.LEARNED: 2.0}
+"""Voxels that a comparison is measured in: coarse ones, or those that the decoder was taught on."""
+
 _RADIUS_MM = (9.0, 14.0)
+_SOFT_MM = 4.0
 _APART_MM = 45.0
 _DARKER = 0.6
 _LPS = np.array([-1.0, -1.0, 1.0])
-_OPTIONS = DetectionOptions()
-
-
-@dataclass(frozen=True)
-class Untouched:
-    """A held-out person without a lesion.
-
-    Attributes:
-        draw: number of the draw of normals.
-        person: who it is.
-        smallest: smallest p-value of a finding; None without findings.
-    """
-
-    draw: int
-    person: str
-    smallest: float | None
-
-
-@dataclass(frozen=True)
-class Planting:
-    """A lesion of a case that one normal carries too.
-
-    Attributes:
-        draw: number of the draw of normals.
-        person: whose study the case is.
-        carrier: the normal that carries it.
-        nearest: the normal that is named.
-    """
-
-    draw: int
-    person: str
-    carrier: str
-    nearest: str | None
 
 
 @dataclass(frozen=True)
@@ -98,11 +74,15 @@ def draw_people(people: Sequence[Volume], number: int) -> tuple[list[Volume], li
 
 
 def measure_untouched(
-    detector: Detector, support: SupportSet, held_out: Sequence[Volume], number: int
+    detector: Detector,
+    support: SupportSet,
+    held_out: Sequence[Volume],
+    number: int,
+    options: DetectionOptions,
 ) -> Iterator[Untouched]:
     """The smallest p-value of the findings of each person who is held out."""
     for case in held_out:
-        findings = detector.detect(case, support, _OPTIONS).findings
+        findings = detector.detect(case, support, options).findings
         values = [finding.p_value for finding in findings if finding.p_value is not None]
         yield Untouched(number, case.name, min(values, default=None))
 
@@ -144,7 +124,7 @@ def plant(
     for index, lesion in enumerate(lesions):
         there = aligned.to_study.TransformPoint((lesion.centre * _LPS).tolist())
         away = np.linalg.norm(places - np.array(there) * _LPS, axis=-1)
-        share = np.clip((lesion.radius + SPACING_MM - away) / (2 * SPACING_MM), 0, 1)
+        share = np.clip((lesion.radius + _SOFT_MM - away) / (2 * _SOFT_MM), 0, 1)
         array *= (1 - _DARKER * share).astype(np.float32)
         labels[(share > 0.5) & (study.array > 0)] = index + 1
     return replace(study, array=array), labels
@@ -165,6 +145,7 @@ def measure_copies(
     support: SupportSet,
     cases: Sequence[Volume],
     number: int,
+    options: DetectionOptions,
 ) -> Iterator[Planting]:
     """Which normal is named for each lesion of each case.
 
@@ -174,10 +155,11 @@ def measure_copies(
         support: the same, prepared.
         cases: people who are held out.
         number: of the draw.
+        options: how they are compared.
     """
 
     def placed(study: Volume) -> AlignedStudy:
-        return align(study, support.frame, _OPTIONS.ct_window, register=_OPTIONS.register)
+        return align(study, support.frame, options.ct_window, register=options.register)
 
     ways = [placed(study) for study in normals]
     lesions = draw_lesions(support, ways[0].volume.array > 0, number)
@@ -185,11 +167,11 @@ def measure_copies(
         plant(study, way, [lesion])[0]
         for study, way, lesion in zip(normals, ways, lesions, strict=True)
     ]
-    planted = detector.prepare_support(carriers, _OPTIONS)
-    peaks = planted.scale(_OPTIONS.planes).peak_scores
+    planted = detector.prepare_support(carriers, options)
+    peaks = planted.scale(options.planes).peak_scores
     for person in cases:
         case, labels = plant(person, placed(person), lesions)
-        comparison = detector.compare(case, planted, _OPTIONS)
+        comparison = detector.compare(case, planted, options)
         mask, by_number = regions(case, labels)
         numbers, findings = zip(*by_number.items(), strict=True)
         evidence = with_evidence(
@@ -206,83 +188,37 @@ def measure_copies(
             yield Planting(number, person.name, carrier, finding.nearest_normal)
 
 
-def shares(untouched: Sequence[Untouched]) -> list[tuple[float, float, float, float]]:
-    """Level, share of people with a finding at or below it, and its 95 % interval (exact)."""
-    count, rows = len(untouched), []
-    for step in range(1, SHOTS + 1):
-        level = step / (SHOTS + 1)
-        # p-values are fractions of the same denominator; a finding at the level counts.
-        hit = sum(each.smallest is not None and each.smallest <= level + 1e-9 for each in untouched)
-        interval = stats.binomtest(hit, count).proportion_ci(0.95)
-        rows.append((level, hit / count, float(interval.low), float(interval.high)))
-    return rows
-
-
-def draw_picture(untouched: Sequence[Untouched], plantings: Sequence[Planting], path: Path) -> None:
-    """Both promises and what was measured, as PNG."""
-    figure = Figure(figsize=(8, 3.2), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    levels, share, low, high = (np.array(column) for column in zip(*shares(untouched), strict=True))
-    left.plot([0, 1], [0, 1], "--", color="grey", label="allowed at most")
-    left.errorbar(levels, share, (share - low, high - share), fmt="o", capsize=3)
-    left.set(xlabel="level", ylabel="share with a finding at or below it")
-    left.set_title(f"untouched people, n = {len(untouched)}", fontsize=10)
-    left.legend(fontsize=8)
-    right_share = nearest_right(plantings)
-    right.bar(["chance", "named"], [1 / SHOTS, right_share], color=["lightgrey", "tab:blue"])
-    right.axhline(0.95, ls="--", color="grey")
-    right.set(ylim=(0, 1), ylabel="share of plantings")
-    right.set_title(f"the normal with the same lesion, n = {len(plantings)}", fontsize=10)
-    figure.suptitle(RESEARCH_USE_ONLY, fontsize=8)
-    with whole_file(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=90)
-
-
-def nearest_right(plantings: Sequence[Planting]) -> float:
-    """Share of lesions for which the normal that carries them is named."""
-    return carriers_named(plantings) / len(plantings)
-
-
-def carriers_named(plantings: Sequence[Planting]) -> int:
-    """Number of lesions for which the normal that carries them is named."""
-    return sum(each.nearest == each.carrier for each in plantings)
-
-
-def report(untouched: Sequence[Untouched], plantings: Sequence[Planting]) -> str:
-    """Both results as text."""
-    lines = [
-        f"carrier named: {carriers_named(plantings)} of {len(plantings)}",
-        "level, share, 95 % interval:",
-    ]
-    lines += [f"{a:.2f} {b:.2f} ({c:.2f} to {d:.2f})" for a, b, c, d in shares(untouched)]
-    return "\n".join([*lines, RESEARCH_USE_ONLY])
-
-
 def main() -> None:
-    """Measure draw by draw; figures are written after each."""
+    """Measure draw by draw."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--shared", type=Path, default=Path("../shared/volumes"))
+    parser.add_argument("--cohort", choices=COHORTS, default="ds002748")
+    parser.add_argument("--masks", type=Path, help="brain masks, COHORT/NAME.nii.gz, for heads")
+    parser.add_argument(
+        "--comparison", choices=[kind.value for kind in SPACING_MM], default="window"
+    )
     parser.add_argument("--draws", type=int, default=4)
     arguments = parser.parse_args()
-    cohort = COHORTS["ds002748"]
-    studies = [read_study(cohort, person, arguments.shared, None) for person in cohort.people]
-    people = [resample(study.volume, study.brain, SPACING_MM)[0] for study in studies]
+    kind = ComparisonKind(arguments.comparison)
+    options = DetectionOptions(comparison=kind)
+    cohort = COHORTS[arguments.cohort]
+    people = []
+    for name in cohort.people:
+        study = read_study(cohort, name, arguments.shared, arguments.masks).alone
+        people.append(resample(study.volume, study.brain, SPACING_MM[kind])[0])
     detector = Detector.from_checkpoint()
-    untouched: list[Untouched] = []
-    plantings: list[Planting] = []
-    for number in range(arguments.draws):
+    measured = load(arguments.out)
+    for number in range(measured.draws, arguments.draws):
         normals, held_out = draw_people(people, number)
-        support = detector.prepare_support(normals, _OPTIONS)
-        plantings += measure_copies(detector, normals, support, held_out, number)
-        untouched += measure_untouched(detector, support, held_out, number)
-        document = {
-            "untouched": [asdict(each) for each in untouched],
-            "plantings": [asdict(each) for each in plantings],
-        }
-        write_text(arguments.out / "evidence.json", json.dumps(document, indent=1) + "\n")
-        draw_picture(untouched, plantings, arguments.out / "evidence.png")
-        print(report(untouched, plantings), flush=True)
+        support = detector.prepare_support(normals, options)
+        measured = measured.and_draw(
+            measure_untouched(detector, support, held_out, number, options),
+            measure_copies(detector, normals, support, held_out, number, options),
+        )
+        save(measured, arguments.out)
+        draw_picture(measured, arguments.out / "evidence.png")
+        print(report(measured), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,20 @@
 """A result in four answers: what was found, where, how sure, and compared with what."""
 
+from collections import Counter
 from collections.abc import Sequence
 
+from d24fad_core.change.result import Change, ChangeKind, ChangeResult
 from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.detection.result import AnomalyResult, Finding
-from d24fad_core.export.wording import as_high_count, count_text, volume_text
+from d24fad_core.export.answers import Answer, doubts, plain_answer
+from d24fad_core.export.wording import (
+    as_high_count,
+    count_text,
+    position_text,
+    rank_among_normals,
+    smallest_text,
+    volume_text,
+)
 
 _NAMED = 3
 """So many findings are named one by one; the table has them all."""
@@ -18,30 +28,58 @@ _HOW = {
 }
 
 
-def summary_entries(result: AnomalyResult) -> list[tuple[str, str]]:
-    """Question and answer, for a reader who knows nothing of the program.
+def summary_answers(result: AnomalyResult, change: ChangeResult | None = None) -> list[Answer]:
+    """The answers for a reader who knows nothing of the program.
 
     Args:
         result: the analysis.
+        change: the comparison with a prior.
     """
+    warnings = (*result.warnings, *(() if change is None else change.warnings))
     return [
-        ("What was found", _what(result)),
-        ("Where", _where(result.findings)),
-        ("How sure", _how_sure(result)),
-        ("Compared with", _compared_with(result)),
+        plain_answer("What was found", _what(result)),
+        plain_answer("Where", _where(result.findings)),
+        Answer("How sure", (*doubts(warnings), *plain_answer("", _how_sure(result)).parts)),
+        plain_answer("Compared with", _compared_with(result)),
+        *([] if change is None else [plain_answer("Since the prior", _since(change))]),
+    ]
+
+
+def change_answers(change: ChangeResult) -> list[Answer]:
+    """The same for a comparison with a prior alone."""
+    sure = (
+        f"What is marked differs by more than {change.threshold:.1f} z: z counts in standard "
+        "deviations of the noise of the two scans, estimated from them alone. How often two scans "
+        "of an unchanged person show as much is not known for this pair; on real pairs much is "
+        "marked that is no true change, and what became of a place is less sure than that it "
+        "differs. It is a reason to look, not a diagnosis."
+    )
+    return [
+        plain_answer("What was found", _since(change)),
+        plain_answer("Where", _where_changed(change.changes)),
+        Answer("How sure", (*doubts(change.warnings), *plain_answer("", sure).parts)),
+        plain_answer(
+            "Compared with",
+            f"An earlier study of the same patient: {change.use.name}. It is laid on this one, and "
+            "what the two scans show differently is marked. No normal studies were compared, so "
+            "what is abnormal at both times is not found.",
+        ),
     ]
 
 
 def _what(result: AnomalyResult) -> str:
     threshold = f"{result.calibration.threshold:.1f} z"
-    unit = (
-        "z counts in standard deviations of how the normal studies differ from one another. "
-        "A lesion may reach further than its outline, where it differs less."
-    )
+    smallest = smallest_text(result)
+    unit = "z counts in standard deviations of how the normal studies differ from one another."
     if not result.findings:
+        size = f" of {smallest} or more" if smallest else ""
         return (
-            f"No region of this study differs from the normal ones by more than {threshold}. {unit}"
+            f"No region{size} of this study differs from the normal ones by more than {threshold}. "
+            f"{unit}"
         )
+    unit += " A lesion may reach further than its outline, where it differs less."
+    if smallest:
+        unit += f" Regions below {smallest} are not counted."
     first, count = result.findings[0], len(result.findings)
     volume = sum(finding.volume_ml for finding in result.findings)
     if count == 1:
@@ -56,47 +94,100 @@ def _what(result: AnomalyResult) -> str:
     )
 
 
+def _since(change: ChangeResult) -> str:
+    kinds = Counter(each.kind for each in change.changes)
+    stable = kinds.pop(ChangeKind.STABLE, 0)
+    if kinds:
+        first = change.changes[0]
+        parts = ", ".join(f"{kinds[kind]} {kind.value}" for kind in ChangeKind if kinds[kind])
+        sentence = (
+            f"Since {change.use.name}: {parts}. The strongest is change {first.rank}, "
+            f"{first.kind.value}: {volume_text(first.prior_volume_ml)} ml before, "
+            f"{volume_text(first.volume_ml)} ml now."
+        )
+    else:
+        sentence = (
+            f"No change was found since {change.use.name}. This does not mean that there is none: "
+            "what is small or faint can be missed."
+        )
+    if stable:
+        sentence += f" {count_text(stable, 'finding').capitalize()} did not change."
+    return sentence
+
+
+def _where_changed(changes: Sequence[Change]) -> str:
+    if not changes:
+        return "Nowhere."
+    places = [
+        f"Change {each.rank}: {position_text(each.peak_ras_mm)}." for each in changes[:_NAMED]
+    ]
+    if len(changes) > _NAMED:
+        places.append("The table has the others.")
+    return " ".join([*places, "Positions are those of the scan."])
+
+
 def _where(findings: Sequence[Finding]) -> str:
     if not findings:
         return "Nowhere; the images show how every slice scored."
-    if all(finding.place is None for finding in findings):
-        return (
-            "At the numbers in the images. Names of places are known for brains in MR, and "
-            "elsewhere by a label map of the study (--regions)."
-        )
-    places = [
-        f"Finding {finding.rank}: {finding.place or 'no name known'}."
-        for finding in findings[:_NAMED]
-    ]
+    places = [f"Finding {finding.rank}: {_place(finding)}." for finding in findings[:_NAMED]]
     if len(findings) > _NAMED:
         places.append("The table has the others.")
+    if all(finding.place is None for finding in findings):
+        places.append(
+            "Places have names within the brain in MR, and elsewhere by a label map of the study "
+            "(--regions)."
+        )
     return " ".join(places)
+
+
+def _place(finding: Finding) -> str:
+    position = position_text(finding.peak_ras_mm)
+    return f"no name known, {position}" if finding.place is None else str(finding.place)
 
 
 def _how_sure(result: AnomalyResult) -> str:
     normals = result.calibration.normal_patients
     counts = [as_high_count(finding, result.calibration) for finding in result.findings]
-    sentences = []
-    if result.warnings:
-        reasons = count_text(len(result.warnings), "reason")
-        sentences.append(
-            f"There {_is(len(result.warnings))} {reasons} to doubt this result, below."
-        )
     rare = [f.rank for f, count in zip(result.findings, counts, strict=True) if count == 0]
     common = [f.rank for f, count in zip(result.findings, counts, strict=True) if count]
+    unknown = [f.rank for f, count in zip(result.findings, counts, strict=True) if count is None]
+    sentences = []
     if rare:
         sentences.append(
-            f"{_ranks(rare)} {_is(len(rare))} rarer than anything in these {normals} normals. So "
-            f"few cannot say more: up to 1 in {normals + 1} normal people would be, too. It is a "
-            "reason to look, not a diagnosis."
+            f"{_ranks(rare)} {_is(len(rare))} rarer than anything in these {normals} normals. "
+            f"{_chance(result)} It is a reason to look, not a diagnosis."
         )
     if common:
         sentences.append(
             f"{_ranks(common)} {_is(len(common))} no rarity: some of the normals score as high."
         )
+    if unknown:
+        sentences.append(
+            f"How rare {_ranks(unknown).lower()} {_is(len(unknown))} among normal people is not "
+            "known: this result tells it of the whole study alone"
+        )
+        scores = result.calibration.normal_case_scores
+        if scores:
+            sentences[-1] += f", whose score is {rank_among_normals(result.case_score, scores)}"
+        sentences[-1] += ". It is a reason to look, not a diagnosis."
     if not result.findings:
         sentences.append("What is small or faint can be missed: this does not mean healthy.")
     return " ".join(sentences)
+
+
+def _chance(result: AnomalyResult) -> str:
+    """What so few normals leave to chance."""
+    normals = result.calibration.normal_patients
+    optimistic = (
+        normals <= 2
+        or result.provenance.parameters.get("comparison") == ComparisonKind.TRANSLATED.value
+    )
+    share = f"{100 / (normals + 1):.0f} %"
+    return (
+        f"That can be chance: of any {normals + 1} healthy people one stands out most, and the one "
+        "that is looked at does so with a probability of "
+        f"{f'{share} or more' if optimistic else f'up to {share}'}. More normals make it surer."
+    )
 
 
 def _compared_with(result: AnomalyResult) -> str:

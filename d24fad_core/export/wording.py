@@ -8,6 +8,9 @@ from d24fad_core.detection.calibration import NORMAL_VOXEL_SHARE
 from d24fad_core.detection.result import AnomalyResult, CalibrationSummary, Finding
 from d24fad_core.places.place import FindingPlace
 
+_ALIKE = 0.1
+"""A normal that is further away than the nearest one by less than this share is as good as it."""
+
 
 def volume_text(ml: float) -> str:
     """A volume in ml with as many digits as are known.
@@ -49,7 +52,16 @@ def case_sentence(result: AnomalyResult) -> str:
     )
     if normals:
         sentence += f", whose scores run from {min(normals):.1f} to {max(normals):.1f} z"
-    return f"{sentence}."
+    return (
+        f"{sentence}. It is one number for the whole study, the mean of its highest scores; the "
+        "peak of a finding is that of a single voxel, the highest there, and so usually higher."
+    )
+
+
+def smallest_text(result: AnomalyResult) -> str | None:
+    """The volume below which a region is no finding, `"0.1 ml"`; None where any counts."""
+    smallest = float(result.provenance.parameters.get("minimum_volume_ml") or 0.0)
+    return f"{smallest:g} ml" if smallest > 0 else None
 
 
 def as_high_count(finding: Finding, calibration: CalibrationSummary) -> int | None:
@@ -80,6 +92,26 @@ def finding_sentences(finding: Finding, calibration: CalibrationSummary) -> list
     if finding.nearest_normal is not None:
         sentences.append(nearest_sentence(finding))
     return sentences
+
+
+def distances_sentence(finding: Finding, names: Sequence[str]) -> str | None:
+    """How unlike the study each normal is at a finding, the nearest first; None where unknown.
+
+    Args:
+        finding: knows a distance to each normal.
+        names: of the normals, in the same order.
+    """
+    if not finding.normal_distances:
+        return None
+    ordered = sorted(zip(finding.normal_distances, names, strict=True))
+    (nearest, name), *others = ordered
+    if nearest <= 0:
+        return f"From the most like to the least: {', '.join(each for _, each in ordered)}."
+    more = [f"{other} {100 * (distance / nearest - 1):.0f} % more" for distance, other in others]
+    sentence = f"How much each normal differs from the study here: {name} least, {', '.join(more)}."
+    if others and others[0][0] < (1 + _ALIKE) * nearest:
+        sentence += f" {name} and {others[0][1]} are about equally like it."
+    return sentence
 
 
 def nearest_sentence(finding: Finding) -> str:

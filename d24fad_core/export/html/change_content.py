@@ -4,11 +4,18 @@ from typing import Any
 
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.change.result import ChangeResult
-from d24fad_core.export.html.content import ShownNormal, change_entry, normal_entries, view_entry
+from d24fad_core.export.html.content import (
+    ShownNormal,
+    answer_entries,
+    change_entry,
+    normal_entries,
+    view_entry,
+)
 from d24fad_core.export.html.shown_map import ShownMap
 from d24fad_core.export.html.view_grid import ViewGrid
 from d24fad_core.export.html.view_volumes import ViewVolumes
 from d24fad_core.export.report import change_report_document
+from d24fad_core.export.summary import change_answers
 from d24fad_core.export.wording import count_text
 from d24fad_core.volumes.volume import Volume
 
@@ -36,7 +43,7 @@ def change_page_content(
         "title": case.name,
         "headline": f"{count_text(len(change.changes), 'change').capitalize()} since "
         f"{change.use.name}",
-        "summary": [],
+        "summary": answer_entries(change_answers(change)),
         "case_sentence": f"Likeness of study and prior once they lie on each other: "
         f"{change.use.likeness:.2f}, where 1 is the same scan. No normal study was compared, so "
         "nothing is said of what was there at both times.",

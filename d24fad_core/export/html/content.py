@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from matplotlib import colormaps
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.change.result import ChangeResult
 from d24fad_core.detection.result import AnomalyResult
+from d24fad_core.export.answers import Answer
 from d24fad_core.export.colour_scale import (
     ALPHA_AT_MAXIMUM,
     ALPHA_AT_THRESHOLD,
@@ -20,12 +21,14 @@ from d24fad_core.export.html.shown_map import ShownMap
 from d24fad_core.export.html.view_grid import ViewGrid
 from d24fad_core.export.html.view_volumes import ViewVolumes
 from d24fad_core.export.report import report_document
-from d24fad_core.export.summary import summary_entries
+from d24fad_core.export.summary import summary_answers
 from d24fad_core.export.wording import (
     as_high_count,
     case_sentence,
     count_text,
+    distances_sentence,
     finding_sentences,
+    smallest_text,
     threshold_sentence,
     volume_text,
 )
@@ -73,21 +76,27 @@ def page_content(
         "notice": RESEARCH_USE_ONLY,
         "title": result.provenance.query_name,
         "headline": count_text(len(result.findings), "finding").capitalize(),
-        "summary": summary_entries(result),
+        "summary": answer_entries(summary_answers(result, change)),
         "case_sentence": case_sentence(result),
         "threshold_sentence": threshold_sentence(result)
         + " One z is one standard deviation of what the normals show when each is compared with "
-        "the others.",
+        "the others. Another way of comparing, or other normals, have a z of their own: the two "
+        "cannot be compared.",
         "region": "finding",
         "heat": "difference from the normals",
         "outlines_sentence": "Findings, their outlines and the table stay those of the analysis, "
-        f"whose threshold is {shown.threshold:.1f} z.",
+        f"whose threshold is {shown.threshold:.1f} z. {_specks(result)}".rstrip(),
         "files": "overlay.png and heatmap.nii.gz",
         "findings": _findings(document["findings"], result, grid),
         "normals": normal_entries(normals, grid, prior_first=change is not None),
         "change": None if change is None else change_entry(change, grid),
         "view": view_entry(shown, grid, volumes),
     }
+
+
+def answer_entries(answers: Sequence[Answer]) -> list[dict[str, Any]]:
+    """Questions and answers, as the page's script lays them out."""
+    return [asdict(answer) for answer in answers]
 
 
 def normal_entries(
@@ -132,6 +141,7 @@ def json_text(content: dict[str, Any]) -> str:
 def _findings(
     documents: list[dict[str, Any]], result: AnomalyResult, grid: ViewGrid
 ) -> list[dict[str, Any]]:
+    names = [use.name for use in result.provenance.supports]
     # The document counts voxels of the source; the page those of the array that was analysed.
     return [
         document
@@ -139,11 +149,20 @@ def _findings(
             "volume_text": volume_text(document["volume_ml"]),
             "as_high": as_high_count(finding, result.calibration),
             "sentences": finding_sentences(finding, result.calibration),
+            "distances_sentence": distances_sentence(finding, names),
             "place_text": str(finding.place or ""),
             "fraction": grid.fraction(finding.peak_voxel),
         }
         for document, finding in zip(documents, result.findings, strict=True)
     ]
+
+
+def _specks(result: AnomalyResult) -> str:
+    """What colour without an outline is."""
+    smallest = smallest_text(result)
+    if smallest is None:
+        return ""
+    return f"Colour without an outline lies in regions below {smallest}, too small for a finding."
 
 
 def change_entry(change: ChangeResult, grid: ViewGrid) -> dict[str, Any]:

@@ -56,9 +56,11 @@
     byId("title").textContent = content.title;
     byId("headline").textContent = content.headline;
     byId("summary").hidden = !content.summary.length;
-    for (const [question, answer] of content.summary) {
+    for (const { question, parts } of content.summary) {
       const entry = element("div");
-      entry.append(element("dt", question), element("dd", answer));
+      const answer = element("dd");
+      answer.append(...parts.map(({ text, warning }) => warning === null ? text : element("a", text, { href: `#warning-${warning}` })));
+      entry.append(element("dt", question), answer);
       byId("summary").append(entry);
     }
     byId("case-sentence").textContent = content.case_sentence;
@@ -68,8 +70,8 @@
     if (content.warnings.length) {
       byId("warnings").hidden = false;
       byId("warnings").append(element("h2", content.warnings.length === 1 ? "A warning" : "Warnings"));
-      for (const warning of content.warnings) {
-        const line = element("p");
+      for (const [number, warning] of content.warnings.entries()) {
+        const line = element("p", null, { id: `warning-${number + 1}` });
         line.append(element("strong", warning.sentence), ` ${warning.remedy}`);
         byId("warnings").append(line);
       }
@@ -134,7 +136,7 @@
     body.replaceChildren();
     if (!findings.length) {
       const row = element("tr");
-      row.append(element("td", `Nothing above ${view.threshold.toFixed(1)} z.`, { colspan: String(COLUMNS.length) }));
+      row.append(element("td", "No finding.", { colspan: String(COLUMNS.length) }));
       body.append(row);
     }
     for (const finding of sortedFindings()) {
@@ -171,13 +173,7 @@
       element("p", `${finding.volume_text} ml, peak ${finding.peak_score.toFixed(1)} z at ${millimetres(finding.peak_ras_mm)}.`),
     );
     for (const sentence of finding.sentences) card.append(element("p", sentence));
-    if (finding.normal_distances.length) {
-      const nearest = Math.min(...finding.normal_distances);
-      const words = finding.normal_distances
-        .map((distance, number) => `${content.provenance.supports[number].name} ${(distance / nearest).toFixed(2)}`)
-        .join(", ");
-      card.append(element("p", `Distance to each normal, the nearest as 1: ${words}.`, { class: "faint" }));
-    }
+    if (finding.distances_sentence) card.append(element("p", finding.distances_sentence, { class: "faint" }));
   }
 
   function writeChanges() {
@@ -312,6 +308,7 @@
       byId("skip").href = "#changes-table";
       byId("skip").textContent = "Skip to the changes";
       byId("outlines-label").textContent = "Outlines of changes";
+      byId("body-caption").textContent = "Changes";
     }
     writeChanges();
     drawStrip();

@@ -32,7 +32,8 @@ class ViewVolumes:
         scores: in steps of `score_step`, the same shape; 0 for what no threshold of the page shows.
         ranks: rank of the finding or change, 0 outside all, the same shape.
         body: a soft outline of the patient without features, coarse.
-        body_scores: the highest score in each voxel of `body`.
+        body_scores: the highest score of the findings or changes in each voxel of `body`; 0 outside
+            all of them.
         score_step: z of one step.
         lowest_score: scores below it are stored as 0.
     """
@@ -61,7 +62,7 @@ def view_volumes(query: Volume, shown: ShownMap, grid: ViewGrid) -> ViewVolumes:
     levels = np.rint((scores / step).clip(0, _LEVELS)).astype(np.uint8)
     levels[scores < lowest] = 0
     ranks = grid.sampled(shown.ranks)
-    body, body_scores = _body(grid, scores, levels)
+    body, body_scores = _body(grid, scores, np.where(ranks > 0, levels, 0))
     return ViewVolumes(
         case=_grey(grid.averaged(query.array), *grey_range(query, shown.ct_window)),
         scores=levels,

@@ -210,6 +210,20 @@ def test_the_page_can_be_used_by_keyboard_and_shows_what_the_table_says(
     assert browser.find_element(By.CSS_SELECTOR, ".use").is_displayed()
 
 
+def test_a_reason_to_doubt_leads_to_its_warning(
+    browser: Chrome, opened: Callable[..., Path]
+) -> None:
+    opened(*head())
+    link = browser.find_element(By.LINK_TEXT, "the body is not as large as in the normals")
+    link.click()
+    wait_for_frames(browser)
+    warning = browser.find_element(By.CSS_SELECTOR, ".warnings p:target")
+    assert "The study is small." in warning.text
+    bar = browser.find_element(By.CSS_SELECTOR, ".bar")
+    box = browser.execute_script("return arguments[0].getBoundingClientRect().top", warning)
+    assert box >= bar.size["height"] - 1
+
+
 def test_a_higher_threshold_leaves_only_the_hottest_findings_coloured(
     browser: Chrome, opened: Callable[..., Path]
 ) -> None:

@@ -19,7 +19,7 @@ from d24fad_core.export.html.page import VIEWER
 from d24fad_core.export.html.shown_map import ShownMap
 from d24fad_core.export.html.view_grid import ViewGrid
 from d24fad_core.export.html.view_volumes import view_volumes
-from d24fad_core.export.wording import threshold_sentence
+from d24fad_core.export.wording import distances_sentence, threshold_sentence
 from d24fad_core.places.place import RegionShare, Side, place_of
 from d24fad_core.volumes.volume import Modality, Plane
 from tests.export.analysed_study import analysed, reduced_study
@@ -182,6 +182,11 @@ def test_a_finding_is_explained_in_words(tmp_path: Path) -> None:
     assert rare["sentences"][1] == (
         "Here the study is most like b, there at R 22, P 3, S 0 mm of its own scan."
     )
+    assert rare["distances_sentence"] == (
+        "How much each normal differs from the study here: normal-1 least, normal-0 100 % more, "
+        "normal-2 200 % more, normal-3 300 % more."
+    )
+    assert common["distances_sentence"] is None
     assert (rare["as_high"], common["as_high"], unknown["as_high"]) == (0, 2, None)
     assert common["sentences"][0].startswith("2 of the 4 normals score as high somewhere")
     assert unknown["sentences"] == []
@@ -203,6 +208,31 @@ def test_a_page_says_where_findings_are(tmp_path: Path) -> None:
     assert "Place: left frontal lobe (by the map)." in certain["sentences"]
     assert any("uncertain" in sentence for sentence in doubtful["sentences"])
     assert all(each["place_text"] == "" for each in unknown)
+
+
+@pytest.mark.parametrize(
+    ("distances", "words"),
+    [
+        ((2.0, 2.1, 2.4), "a least, b 5 % more, c 20 % more. a and b are about equally like it"),
+        ((2.4, 0.0, 2.1), "From the most like to the least: b, c, a."),
+    ],
+)
+def test_normals_that_are_nearly_as_near_are_called_so(
+    distances: tuple[float, ...], words: str
+) -> None:
+    _, result = analysed()
+    finding = replace(result.findings[0], normal_distances=distances)
+    assert words in str(distances_sentence(finding, "abc"))
+
+
+def test_three_dimensions_show_findings_alone() -> None:
+    query, result = head()
+    heatmap = result.heatmap.copy()
+    heatmap[24, 24, 20] = 9.0
+    shown = ShownMap.of_result(replace(result, heatmap=heatmap))
+    volumes = view_volumes(query, shown, ViewGrid.of(query, shown))
+    assert volumes.scores.max() * volumes.score_step == pytest.approx(9.0, abs=0.1)
+    assert volumes.body_scores.max() * volumes.score_step == pytest.approx(8.4, abs=0.1)
 
 
 @pytest.mark.parametrize("shape", [(30, 30, 1), (30, 30, 2), (90, 3, 5)])
@@ -285,5 +315,11 @@ def test_the_head_of_the_page_answers_what_where_how_sure_and_compared_with_what
 ) -> None:
     query, result = head()
     write_html(query, result, tmp_path / "report.html")
-    questions = [question for question, _ in content(tmp_path / "report.html")["summary"]]
-    assert questions == ["What was found", "Where", "How sure", "Compared with"]
+    write_html(query, result, tmp_path / "since.html", change=changed_since(query))
+    write_change_html(query, changed_since(query), tmp_path / "prior.html")
+    asked = ["What was found", "Where", "How sure", "Compared with"]
+    questions = {"report": asked, "since": [*asked, "Since the prior"], "prior": asked}
+    for name, expected in questions.items():
+        summary = content(tmp_path / f"{name}.html")["summary"]
+        assert [answer["question"] for answer in summary] == expected
+        assert all("".join(part["text"] for part in answer["parts"]) for answer in summary)
