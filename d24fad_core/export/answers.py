@@ -7,7 +7,7 @@ from d24fad_core.detection.result import AnalysisWarning, WarningCode
 from d24fad_core.export.wording import count_text
 
 _DOUBTS = {
-    WarningCode.CASE_IN_SUPPORT: "one of the normals looks like the same person",
+    WarningCode.CASE_IN_SUPPORT: "the study and one of the normals look like one person",
     WarningCode.DIFFERS_EVERYWHERE: "the study differs from the normals everywhere",
     WarningCode.OTHER_SIZE: "the body is not as large as in the normals",
     WarningCode.OTHER_RESOLUTION: "the resolution is not that of the normals",

@@ -26,6 +26,10 @@ _HOW = {
     ComparisonKind.LEARNED.value: "a neural network, taught on anomalies planted into normal "
     "brains, is shown all of them",
 }
+_CHANGE_DOUBT = (
+    "On real pairs much is marked that is no true change, and what became of a place is less sure "
+    "than that it differs."
+)
 
 
 def summary_answers(result: AnomalyResult, change: ChangeResult | None = None) -> list[Answer]:
@@ -41,7 +45,7 @@ def summary_answers(result: AnomalyResult, change: ChangeResult | None = None) -
         plain_answer("Where", _where(result.findings)),
         Answer("How sure", (*doubts(warnings), *plain_answer("", _how_sure(result)).parts)),
         plain_answer("Compared with", _compared_with(result)),
-        *([] if change is None else [plain_answer("Since the prior", _since(change))]),
+        *([] if change is None else [plain_answer("Since the prior", _since_and_doubt(change))]),
     ]
 
 
@@ -50,9 +54,8 @@ def change_answers(change: ChangeResult) -> list[Answer]:
     sure = (
         f"What is marked differs by more than {change.threshold:.1f} z: z counts in standard "
         "deviations of the noise of the two scans, estimated from them alone. How often two scans "
-        "of an unchanged person show as much is not known for this pair; on real pairs much is "
-        "marked that is no true change, and what became of a place is less sure than that it "
-        "differs. It is a reason to look, not a diagnosis."
+        "of an unchanged person show as much is not known for this pair. "
+        f"{_CHANGE_DOUBT} It is a reason to look, not a diagnosis."
     )
     return [
         plain_answer("What was found", _since(change)),
@@ -113,6 +116,10 @@ def _since(change: ChangeResult) -> str:
     if stable:
         sentence += f" {count_text(stable, 'finding').capitalize()} did not change."
     return sentence
+
+
+def _since_and_doubt(change: ChangeResult) -> str:
+    return f"{_since(change)} {_CHANGE_DOUBT}" if change.changes else _since(change)
 
 
 def _where_changed(changes: Sequence[Change]) -> str:

@@ -48,14 +48,23 @@ def case_sentence(result: AnomalyResult) -> str:
     """The case score and how it stands among the normals."""
     normals = result.calibration.normal_case_scores
     sentence = (
-        f"Case score {result.case_score:.1f} z, {rank_among_normals(result.case_score, normals)}"
+        f"Case score {_one_decimal(result.case_score)} z, "
+        f"{rank_among_normals(result.case_score, normals)}"
     )
     if normals:
-        sentence += f", whose scores run from {min(normals):.1f} to {max(normals):.1f} z"
+        sentence += (
+            f", whose scores run from {_one_decimal(min(normals))} to "
+            f"{_one_decimal(max(normals))} z"
+        )
     return (
         f"{sentence}. It is one number for the whole study, the mean of its highest scores; the "
         "peak of a finding is that of a single voxel, the highest there, and so usually higher."
     )
+
+
+def _one_decimal(score: float) -> str:
+    """A score without a sign before what rounds to 0."""
+    return f"{round(score, 1) + 0.0:.1f}"
 
 
 def smallest_text(result: AnomalyResult) -> str | None:

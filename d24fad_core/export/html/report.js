@@ -34,6 +34,9 @@
       .join(", ") + " mm";
   };
 
+  // Without a sign before what rounds to 0.
+  const oneDecimal = (value) => (Math.round(10 * value) / 10 + 0).toFixed(1);
+
   const COLUMNS = [
     { key: "rank", label: "No.", of: (f) => f.rank },
     ...(findings.some((f) => f.place) ? [{
@@ -41,7 +44,7 @@
     }] : []),
     { key: "volume", label: "Volume, ml", of: (f) => f.volume_ml, text: (f) => f.volume_text },
     { key: "peak", label: "Peak z", of: (f) => f.peak_score, text: (f) => f.peak_score.toFixed(1) },
-    { key: "mean", label: "Mean z", of: (f) => f.mean_score, text: (f) => f.mean_score.toFixed(1) },
+    { key: "mean", label: "Mean z", of: (f) => f.mean_score, text: (f) => oneDecimal(f.mean_score) },
     {
       key: "slices", label: "Slices", of: (f) => f.slice_range[0],
       text: (f) => f.slice_range[0] === f.slice_range[1] ? `${f.slice_range[0]}` : `${f.slice_range[0]}–${f.slice_range[1]}`,
@@ -100,7 +103,7 @@
       row.append(
         element("td", support.name),
         element("td", `${(100 * support.share).toFixed(0)} %`),
-        element("td", own.length === content.provenance.supports.length ? `${own[number].toFixed(1)} z` : "–"),
+        element("td", own.length === content.provenance.supports.length ? `${oneDecimal(own[number])} z` : "–"),
       );
       byId("supports").append(row);
     });
@@ -136,7 +139,7 @@
     body.replaceChildren();
     if (!findings.length) {
       const row = element("tr");
-      row.append(element("td", "No finding.", { colspan: String(COLUMNS.length) }));
+      row.append(element("td", "No finding.", { colspan: String(COLUMNS.length), class: "words" }));
       body.append(row);
     }
     for (const finding of sortedFindings()) {
@@ -416,7 +419,7 @@
 
   function showSlice(number) {
     byId("slice").value = String(number);
-    byId("slice-value").textContent = `${strip.plane} slice ${strip.numbers[number]}, ${strip.scores[number].toFixed(1)} z`;
+    byId("slice-value").textContent = `${strip.plane} slice ${strip.numbers[number]}, ${oneDecimal(strip.scores[number])} z`;
     const mark = byId("strip").querySelector(".mark");
     if (mark) mark.setAttribute("x", String(number));
   }

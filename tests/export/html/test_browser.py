@@ -259,6 +259,33 @@ def test_the_page_connects_to_nothing_and_runs_no_script_but_its_own(
     assert browser.execute_script("return window.intruder === undefined")
 
 
+def test_long_names_fit_a_narrow_window_and_paper_is_light(
+    browser: Chrome, opened: Callable[..., Path]
+) -> None:
+    query, result = head(name="T1w_MPRAGE_" * 12)
+    near = replace(
+        result.findings[0], nearest_normal="normal_" * 20, normal_distances=(1.0, 1.5, 2.0, 3.0)
+    )
+    opened(query, replace(result, findings=(near, *result.findings[1:])))
+    usual = browser.get_window_size()
+    try:
+        for width in (1000, 700):
+            browser.set_window_size(width, 1000)
+            wait_for_frames(browser)
+            wide, inner = browser.execute_script(
+                "return [document.documentElement.scrollWidth, window.innerWidth]"
+            )
+            assert wide <= inner, width
+        browser.execute_script("document.documentElement.dataset.theme = 'dark'")
+        ground = "return getComputedStyle(document.body).backgroundColor"
+        assert browser.execute_script(ground) == "rgb(15, 18, 21)"
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+        assert browser.execute_script(ground) == "rgb(244, 245, 247)"
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+        browser.set_window_size(usual["width"], usual["height"])
+
+
 def test_axe_finds_no_serious_fault_in_light_and_dark(
     browser: Chrome, opened: Callable[..., Path]
 ) -> None:
