@@ -8,19 +8,24 @@ import pytest
 from PIL import Image
 
 from benchmarks.evidence import (
-    SHOTS,
     Lesion,
-    Planting,
-    Untouched,
     draw_people,
-    draw_picture,
     measure_copies,
     measure_untouched,
-    nearest_right,
     plant,
+)
+from benchmarks.evidence_figures import (
+    SHOTS,
+    Measured,
+    Planting,
+    Untouched,
+    draw_picture,
+    load,
     report,
+    save,
     shares,
 )
+from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.simulation import Contrast, Role, SimulationOptions, simulate_subject
 from d24fad_core.support.frame import align
 from d24fad_core.volumes.volume import Volume
@@ -41,11 +46,12 @@ def test_the_carrier_of_a_lesion_is_named_and_untouched_people_get_p_values(
     small = detector()
     normals, held_out = draw_people(heads, 0)
     assert {head.name for head in (*normals, *held_out)} == {head.name for head in heads}
-    support = small.prepare_support(normals)
-    plantings = list(measure_copies(small, normals, support, held_out, 0))
+    options = DetectionOptions()
+    support = small.prepare_support(normals, options)
+    plantings = tuple(measure_copies(small, normals, support, held_out, 0, options))
     assert sorted(each.carrier for each in plantings) == sorted(head.name for head in normals)
-    assert nearest_right(plantings) == 1.0
-    (untouched,) = measure_untouched(small, support, held_out, 0)
+    assert Measured((), plantings).carriers_named == len(plantings)
+    (untouched,) = measure_untouched(small, support, held_out, 0, options)
     assert untouched.smallest is None or 0.2 <= untouched.smallest <= 1.0
 
 
@@ -74,14 +80,22 @@ def test_people_with_a_finding_at_each_level_are_counted(tmp_path: Path) -> None
     assert [row[1] for row in rows] == pytest.approx([0.1, 0.3, 0.3, 0.3])
     assert all(low <= share <= high for _, share, low, high in rows)
 
-    plantings = [
+    plantings = (
         Planting(0, "p", "a", "a"),
         Planting(0, "p", "b", "a"),
         Planting(0, "p", "b", None),
-    ]
-    assert nearest_right(plantings) == pytest.approx(1 / 3)
-    said = report(people, plantings)
-    assert "carrier named: 1 of 3" in said
-    draw_picture(people, plantings, tmp_path / "evidence.png")
+    )
+    measured = Measured(tuple(people), plantings)
+    assert measured.carriers_named == 1
+    assert "carrier named: 1 of 3" in report(measured)
+    draw_picture(measured, tmp_path / "evidence.png")
     with Image.open(tmp_path / "evidence.png") as picture:
         assert picture.width > 500
+
+
+def test_a_second_run_goes_on_behind_the_last_draw(tmp_path: Path) -> None:
+    assert load(tmp_path) == Measured() and Measured().draws == 0
+    first = Measured().and_draw([Untouched(0, "p", 0.2)], [Planting(0, "p", "a", "a")])
+    both = first.and_draw([Untouched(1, "q", None)], [Planting(1, "q", "b", None)])
+    save(both, tmp_path)
+    assert load(tmp_path) == both and both.draws == 2
