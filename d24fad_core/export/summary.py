@@ -24,7 +24,7 @@ _HOW = {
     ComparisonKind.TRANSLATED.value: "what a neural network sees is compared place by place, after "
     "what differs everywhere was evened out",
     ComparisonKind.LEARNED.value: "a neural network, taught on anomalies planted into normal "
-    "brains, is shown all of them",
+    "brains, is shown all of them, and the mirror image of this study as one more",
 }
 _CHANGE_DOUBT = (
     "On real pairs much is marked that is no true change, and what became of a place is less sure "

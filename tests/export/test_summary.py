@@ -173,7 +173,8 @@ def test_regions_too_small_to_count_are_mentioned() -> None:
 
 
 @pytest.mark.parametrize(
-    ("comparison", "words"), [("window", "place by place"), ("learned", "taught on anomalies")]
+    ("comparison", "words"),
+    [("window", "place by place"), ("learned", "mirror image of this study")],
 )
 def test_what_it_was_compared_with_is_named(comparison: str, words: str) -> None:
     _, result = analysed()
