@@ -47,7 +47,7 @@ class Study:
             RequestError: it cannot be read as a volume.
         """
         _check_file(self)
-        with self._told_without_path():
+        with self.told_without_path():
             return self._named(read_volume(self.path, modality))
 
     def source(self, known: KnownStudies | None, modality: Modality | None = None) -> StudySource:
@@ -63,7 +63,7 @@ class Study:
         if known is None:
             return self.volume(modality)
         _check_file(self)
-        with self._told_without_path():
+        with self.told_without_path():
             study = known.open(self.path, modality)
         if isinstance(study, Volume):
             return self._named(study)
@@ -79,7 +79,8 @@ class Study:
         return replace(volume, name=self.name)
 
     @contextmanager
-    def _told_without_path(self) -> Iterator[None]:
+    def told_without_path(self) -> Iterator[None]:
+        """Refuse what cannot be read in the block, without naming the server's folders."""
         try:
             yield
         except InputError as error:
@@ -190,8 +191,13 @@ class ImageCatalogue:
         return _joined(self._hashes.of, study)
 
     def verify(self, study: Study) -> None:
-        """Hash a study's files again, so that `content_hash` is of the bytes that are there."""
-        _joined(self._hashes.anew, study)
+        """Hash a study's files again, so that `content_hash` is of the bytes that are there.
+
+        Raises:
+            RequestError: they changed although nobody wrote to them.
+        """
+        with study.told_without_path():
+            _joined(self._hashes.anew, study)
 
     def support_hash(self, support: Sequence[Study]) -> str:
         """A hash over the content of support studies, in whatever order."""
