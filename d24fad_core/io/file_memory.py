@@ -1,7 +1,7 @@
 """Files that changed although nobody wrote to them, as on a disk that fails.
 
-Unpacked voxels carry no checksum, so a first reading takes whatever is there. From then on a changed
-byte is noticed: whoever writes to a file changes one of its times, which a failing disk does not.
+Unpacked voxels carry no checksum, so a first reading takes whatever is there. From then on a
+changed byte is noticed: whoever writes to a file changes one of its times, a failing disk does not.
 """
 
 import os
@@ -18,8 +18,8 @@ from d24fad_core.files import hash_bytes, hash_file
 
 _LEFT_ALONE_NS = 60 * 10**9
 """Until then two contents may bear the same times: file systems count in steps (FAT 2 s), network
-folders are seen with some delay (NFS up to 60 s), and a file that is mapped into memory is dated when
-writing begins (30 s)."""
+folders are seen with some delay (NFS up to 60 s), and a file that is mapped into memory is dated
+when writing begins (30 s)."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class FileState:
 def silent_change(path: Path) -> InputError:
     """The refusal of a study whose bytes changed while its state stayed the same."""
     return InputError(
-        f"{path}: holds other bytes than when it was read before, and nobody has written to it since, "
-        "so the disk may be failing",
+        f"{path}: holds other bytes than when it was read before, and nobody has written to it "
+        "since, so the disk may be failing",
         "bring it back from a copy elsewhere; if you did change it, give it a new date (touch).",
     )
 
@@ -61,8 +61,8 @@ class FileMemory:
     """Remembers which bytes the files of a study had in which state.
 
     Args:
-        cache: folder of all that is kept; this is in one of its own there, a small file a study. Names
-            of files are kept as hashes alone.
+        cache: folder of all that is kept; this is in one of its own there, a small file a study.
+            Names of files are kept as hashes alone.
     """
 
     def __init__(self, cache: Path) -> None:

@@ -67,8 +67,8 @@ def volume_of(study: StudySource) -> Volume:
 class KnownStudies:
     """What earlier readings told, kept by the hash of the files' bytes.
 
-    Reduced scans and files that refer to others are read every time. A study whose own files changed
-    although nobody wrote to them is refused, see `FileMemory`.
+    Reduced scans and files that refer to others are read every time. A study whose own files
+    changed although nobody wrote to them is refused, see `FileMemory`.
 
     Args:
         cache: folder of all that is kept; this is in one of its own there, a small file a study.

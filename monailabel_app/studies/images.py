@@ -2,6 +2,7 @@
 
 import fnmatch
 import math
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -103,6 +104,8 @@ class ImageCatalogue:
         self._datastore = datastore
         self._hashes = hashes
         self.uploads = uploads
+        self._lock = threading.Lock()
+        self._reserved: set[str] = set()
 
     def identifiers(self) -> tuple[str, ...]:
         """All image ids, sorted."""
@@ -131,6 +134,30 @@ class ImageCatalogue:
     def find(self, image: str) -> Study | None:
         """The study of an image id, None where there is no such image any more."""
         return self.study(image) if image in self._datastore.list_images() else None
+
+    @contextmanager
+    def reserve(self, image: str) -> Iterator[None]:
+        """Keep the id of a new image for one client while it sends it: of two that send their scans
+        under one name, the second would put its own in the place of the first.
+
+        Raises:
+            RequestError: there is such an image (names that differ in case alone are one file on
+                some systems), or another client is sending it.
+        """
+        name = image.casefold()
+        with self._lock:
+            if name in self._reserved or name in map(str.casefold, self._datastore.list_images()):
+                raise RequestError(
+                    "already_exists",
+                    f"There is another image '{image[:100]}' on this server, or on its way.",
+                    "Send it under another name.",
+                )
+            self._reserved.add(name)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._reserved.discard(name)
 
     def was_uploaded(self, image: str) -> bool:
         """Whether a client sent an image; the others are the operator's own."""

@@ -1,4 +1,4 @@
-"""Commands refuse a scan that changed on the disk since they read it, although nobody wrote to it."""
+"""Commands refuse a scan that changed since they read it, although nobody wrote to it."""
 
 from pathlib import Path
 from typing import Any

@@ -127,8 +127,9 @@ def _padding(header: pydicom.Dataset) -> Padding:
 
 
 def check_bits(stored: NDArray[Any], image: pydicom.Dataset) -> None:
-    """Refuse pixels in which more is stored than a value, as scanners of before 2004 did with overlays,
-    and values that are shifted or lack their sign (PS3.5, 8.1.1). Padding may be any number.
+    """Refuse pixels in which more is stored than a value, as scanners of before 2004 did with
+    overlays, and values that are shifted or lack their sign (PS3.5, 8.1.1). Padding may be any
+    number.
 
     Args:
         stored: pixels as they lie in the file.
