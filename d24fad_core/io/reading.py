@@ -59,7 +59,7 @@ def read_volume(path: Path, modality: Modality | None = None, largest: int | Non
             at least 2 slices with finite, varying values.
 
     Warns:
-        GeometryWarning: the file states voxel sizes but no orientation.
+        GeometryWarning: the file states voxel sizes but no orientation, or two that differ.
     """
     volume, doubt = read_volume_and_doubt(path, modality, largest)
     if doubt is not None:
