@@ -15,8 +15,7 @@ from d24fad_core.detection.placing import with_places
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.errors import D24FADError
 from d24fad_core.export import write_result
-from d24fad_core.io.known_studies import KnownStudies, StudySource
-from d24fad_core.io.reading import read_volume
+from d24fad_core.io.known_studies import KnownStudies, StudySource, volume_of
 from d24fad_core.masking.choice import BrainMask
 from d24fad_core.masking.study_masks import StudyMasks
 from d24fad_core.support.matched_normal import MatchedNormal
@@ -139,6 +138,7 @@ class Analyst:
         self._normals = normals
         self._support = support
         self._mask = mask
+        self._known = KnownStudies(plan.cache_folder)
 
     def identity(self) -> Sequence[str]:
         """Hashes of all that shapes a score: the checkpoint and each normal study."""
@@ -153,7 +153,8 @@ class Analyst:
         """
         begin = time.perf_counter()
         try:
-            query = read_volume(study.path, self._plan.modality, LARGEST_WHOLE_SCAN)
+            source = self._known.open(study.path, self._plan.modality, LARGEST_WHOLE_SCAN)
+            query = volume_of(source)
             case = self._mask(query)
             result = self._detector.detect(case, self._support, self._plan.options)
             result = with_places(result, case)

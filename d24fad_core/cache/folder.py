@@ -16,6 +16,7 @@ LIMIT_VARIABLE = "D24FAD_CACHE_GB"
 DEFAULT_LIMIT_GB = 20.0
 SUBFOLDERS = (
     "",
+    "files",
     "frames",
     "profiles",
     "references",

@@ -122,7 +122,7 @@ class CaseAnalysis:
 
     def _analyse(self, image: Path, out: Path) -> AnalysedCase:
         choices = self._choices
-        query = read_study(image, choices.modality, choices.largest)
+        query = read_study(image, choices.modality, choices.largest, choices.cache)
         region_map = None if choices.regions is None else read_region_map(choices.regions)
         send = choices.dicom or choices.stow
         prior = None if choices.prior is None else choices.prior.path

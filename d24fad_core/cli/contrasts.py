@@ -137,7 +137,7 @@ def detect_contrasts(
     from d24fad_core.export import report_document, write_result
     from d24fad_core.export.report import report_text
 
-    scans = read_studies(list(inputs.images.values()), inputs.modality, inputs.largest)
+    scans = read_studies(list(inputs.images.values()), inputs.modality, inputs.largest, cache)
     name = case_name(inputs.images)
     case = {
         contrast: replace(scan, name=name)

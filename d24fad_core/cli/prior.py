@@ -85,8 +85,8 @@ def detect_changes(
     from d24fad_core.export.report import report_text
     from d24fad_core.masking.study_masks import mask_by_file
 
-    case = read_study(image, prior.modality, prior.largest)
-    earlier = read_study(prior.path, prior.modality, prior.largest)
+    case = read_study(image, prior.modality, prior.largest, cache)
+    earlier = read_study(prior.path, prior.modality, prior.largest, cache)
     send = outputs.dicom or outputs.stow
     outbox = DicomOutbox.open(image, case, out, outputs.stow, prior.path) if send else None
     with spoken_warnings():
@@ -131,7 +131,7 @@ def changes_of_case(
     from d24fad_core.change.against_normals import changes_against_normals
 
     with spoken_warnings():
-        earlier = read_study(prior.path, prior.modality, prior.largest)
+        earlier = read_study(prior.path, prior.modality, prior.largest, cache)
         return changes_against_normals(
             case, earlier, result, detect, lambda study: _stripped(study, prior, cache)
         )

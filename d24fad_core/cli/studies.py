@@ -18,22 +18,28 @@ if TYPE_CHECKING:
 _Study = TypeVar("_Study")
 
 
-def read_study(path: Path, modality: Modality | None, largest: int | None = None) -> Volume:
+def read_study(
+    path: Path, modality: Modality | None, largest: int | None = None, cache: Path | None = None
+) -> Volume:
     """Read a study; what is doubtful about its geometry, and a reduction, is said on stderr.
 
     Args:
         path: its file or folder.
         modality: what the values are, where the file does not say it.
         largest: voxels above which it is reduced while it is read; None reads it whole.
+        cache: folder that remembers the bytes of files; None notices no silent change.
     """
-    return read_studies([path], modality, largest)[0]
+    return read_studies([path], modality, largest, cache)[0]
 
 
 def read_studies(
-    paths: Sequence[Path], modality: Modality | None, largest: int | None = None
+    paths: Sequence[Path],
+    modality: Modality | None,
+    largest: int | None = None,
+    cache: Path | None = None,
 ) -> list[Volume]:
     """Read several studies at once, as `read_study` does."""
-    from d24fad_core.io.reading import read_volume
+    from d24fad_core.io.known_studies import volume_of
 
     for path in paths:
         if is_own_result(path):
@@ -41,7 +47,8 @@ def read_studies(
                 f"{path}: is a result of this program, no scan",
                 "give the scan itself.",
             )
-    return _opened(paths, lambda path: read_volume(path, modality, largest))
+    opener = _opener(modality, largest, cache)
+    return _opened(paths, lambda path: volume_of(opener(path)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,11 +124,17 @@ def open_studies(
     paths: Sequence[Path], modality: Modality | None, largest: int | None, cache: Path | None
 ) -> "list[StudySource]":
     """Open studies; those that are known in the cache are not read."""
+    return _opened(paths, _opener(modality, largest, cache))
+
+
+def _opener(
+    modality: Modality | None, largest: int | None, cache: Path | None
+) -> "Callable[[Path], StudySource]":
     from d24fad_core.io.known_studies import KnownStudies
     from d24fad_core.io.reading import read_volume
 
     opener = read_volume if cache is None else KnownStudies(cache).open
-    return _opened(paths, lambda path: opener(path, modality, largest))
+    return lambda path: opener(path, modality, largest)
 
 
 def support_paths(paths: Sequence[Path]) -> list[Path]:

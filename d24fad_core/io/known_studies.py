@@ -12,8 +12,9 @@ from pathlib import Path
 from d24fad_core.cache.folder import keep
 from d24fad_core.cache.json_file import load_values, save_values
 from d24fad_core.errors import InputError
-from d24fad_core.files import hash_bytes, hash_file
+from d24fad_core.files import hash_bytes
 from d24fad_core.io.dicom.series import holds_dicom, visible_files
+from d24fad_core.io.file_memory import FileMemory
 from d24fad_core.io.itk_header import lies_alone
 from d24fad_core.io.reading import (
     ITK_SUFFIXES,
@@ -66,7 +67,8 @@ def volume_of(study: StudySource) -> Volume:
 class KnownStudies:
     """What earlier readings told, kept by the hash of the files' bytes.
 
-    Reduced scans and files that refer to others are read every time.
+    Reduced scans and files that refer to others are read every time. A study whose own files
+    changed although nobody wrote to them is refused, see `FileMemory`.
 
     Args:
         cache: folder of all that is kept; this is in one of its own there, a small file a study.
@@ -75,6 +77,7 @@ class KnownStudies:
     def __init__(self, cache: Path) -> None:
         self._cache = cache
         self._folder = cache / "studies"
+        self._memory = FileMemory(cache)
 
     def open(
         self, path: Path, modality: Modality | None = None, largest: int | None = None
@@ -87,7 +90,7 @@ class KnownStudies:
             largest: see there.
 
         Raises:
-            InputError: see there.
+            InputError: see there; or its bytes changed although nobody wrote to it.
 
         Warns:
             GeometryWarning: see there; again at each opening.
@@ -119,10 +122,10 @@ class KnownStudies:
         try:
             if path.is_dir() and not holds_dicom(path):
                 return None
+            files = visible_files(path) if path.is_dir() else [path]
+            hashes = self._memory.hashes(path, files)
             if suffix in ITK_SUFFIXES and not lies_alone(path):
                 return None
-            files = visible_files(path) if path.is_dir() else [path]
-            hashes = [hash_file(file) for file in files]
         except (OSError, ValueError):
             return None  # reading tells what is wrong
         names = [file.name for file in files] if path.is_dir() else [suffix]

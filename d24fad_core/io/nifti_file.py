@@ -37,18 +37,32 @@ def open_nifti(path: Path) -> StoredScan:
             )
         affine = np.array(image.affine, dtype=np.float64)
         affine[:3] *= _UNITS_IN_MM.get(image.header.get_xyzt_units()[0], 1.0)
-        oriented = int(image.header["sform_code"]) or int(image.header["qform_code"])
-    doubt = (
-        "the NIfTI header has no orientation (sform and qform code 0); its voxel sizes are used, "
-        "left and right are a guess."
-    )
+        doubt = _doubt(image.header)
     return StoredScan(
         shape=image.shape,
         affine=affine,
         read=lambda: _read(image.dataobj, path),
         read_slabs=lambda depth: _read_slabs(image.dataobj, path, depth),
-        doubt=None if oriented else doubt,
+        doubt=doubt,
     )
+
+
+def _doubt(header: nibabel.Nifti1Header) -> str | None:
+    """What a header does not say about the orientation, or says in two ways."""
+    codes = [int(header[name]) for name in ("sform_code", "qform_code")]
+    if not any(codes):
+        return (
+            "the NIfTI header has no orientation (sform and qform code 0); its voxel sizes are "
+            "used, left and right are a guess."
+        )
+    # The rotation of a qform keeps the handedness, which is the sign of the first "size" alone.
+    mirrored = (np.linalg.det(header.get_sform()[:3, :3]) < 0) != (header["pixdim"][0] < 0)
+    if all(codes) and mirrored:
+        return (
+            "sform and qform of the NIfTI header are mirror images of each other; the sform is "
+            "used, other programs may show left and right the other way round."
+        )
+    return None
 
 
 def _read(proxy: ArrayProxy, path: Path) -> NDArray[np.float32]:

@@ -26,9 +26,9 @@ from d24fad_core.volumes.voxel_checks import VoxelCheck, check_voxel_size, check
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
 ITK_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
-READING_SCHEMA = 1
-"""Raised whenever the same file gives other voxels, another place or another modality: what is
-known of files from earlier readings is then void."""
+READING_SCHEMA = 2
+"""Raised whenever the same file gives other voxels, another place or another modality, or is
+refused now: what is known of files from earlier readings is then void."""
 
 FORMATS = f"{', '.join((*NIFTI_SUFFIXES, *ITK_SUFFIXES))} or a folder with one DICOM series"
 
@@ -59,7 +59,7 @@ def read_volume(path: Path, modality: Modality | None = None, largest: int | Non
             at least 2 slices with finite, varying values.
 
     Warns:
-        GeometryWarning: the file states voxel sizes but no orientation.
+        GeometryWarning: the file states voxel sizes but no orientation, or two that differ.
     """
     volume, doubt = read_volume_and_doubt(path, modality, largest)
     if doubt is not None:

@@ -102,7 +102,7 @@ def parse_parameters(given: Mapping[str, Any]) -> AnalysisParameters:
         brain=_member(given, "brain", BrainMask) or BrainMask.AUTO,
         prior=_text(given, "prior"),
         options=DetectionOptions(
-            planes=_planes(planes) if planes else default.planes,
+            planes=default.planes if planes is None else _planes(planes),
             ct_window=_text(given, "ct_window") or default.ct_window,
             threshold=_number(given, "threshold", default.threshold),
             minimum_volume_ml=_number(given, "minimum_volume_ml", default.minimum_volume_ml) or 0.0,
@@ -140,6 +140,8 @@ def _support(given: Mapping[str, Any]) -> tuple[str, ...] | None:
 
 def _planes(names: tuple[str, ...]) -> tuple[Plane, ...]:
     known = {plane.value: plane for plane in Plane}
+    if not names:
+        raise _wrong("planes", [], f"some of {', '.join(known)}")
     for name in names:
         if name not in known:
             raise _wrong("planes", name, f"some of {', '.join(known)}")

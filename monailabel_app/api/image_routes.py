@@ -83,21 +83,16 @@ def router(services: Services) -> APIRouter:
             response.status_code = 200
             return _upload_document(services, known, sha256)
         image, suffix = _image_name(name, sha256)
-        if services.images.find(image) is not None:
-            raise RequestError(
-                "already_exists",
-                f"There is another image '{image}' on this server.",
-                "Send it under another name.",
-            )
         target = services.studies_folder / f"{image}{suffix}"
-        await receive_file(
-            request.stream(),
-            target,
-            sha256,
-            services.configuration.upload_mb << 20,
-            lambda received: _accept(services, Study(image, received), sha256),
-        )
-        return await run_in_threadpool(_register, services, image, target)
+        with services.images.reserve(image):
+            await receive_file(
+                request.stream(),
+                target,
+                sha256,
+                services.configuration.upload_mb << 20,
+                lambda received: _accept(services, Study(image, received), sha256),
+            )
+            return await run_in_threadpool(_register, services, image, target)
 
     @routes.get("/next", summary="The next case to review")
     def next_case(

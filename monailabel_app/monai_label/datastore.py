@@ -93,6 +93,17 @@ class StudiesFolder(LocalDatastore):
             self._update_datastore_file()
         return image_id
 
+    def remove_image(self, image_id: str) -> None:
+        """Remove an image, its labels and its entry, which the stock method leaves to the watcher.
+
+        Raises:
+            ImageNotFoundException: there is no such image.
+        """
+        with self._changing:
+            super().remove_image(image_id)
+            self._datastore.objects.pop(image_id, None)
+            self._update_datastore_file()
+
     def _reconcile_datastore(self) -> None:
         # The watcher and the request threads both come here.
         with self._changing:

@@ -1,11 +1,11 @@
 """Hashes of files, computed once and kept until a file changes."""
 
-import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 from d24fad_core.files import hash_file
+from d24fad_core.io.file_memory import FileState, silent_change
 from monailabel_app.store.database import Database
 from monailabel_app.store.records import Records
 from monailabel_app.store.schema import FILE_HASHES
@@ -22,6 +22,8 @@ class FileHash:
         sha256: hash of its content.
         changed_ns: time of its last change as the system keeps it, which nobody can set; 0 in
             records of before it was kept.
+        left_alone: whether it had been left alone for so long that its next writing has another
+            time.
     """
 
     path: str
@@ -29,6 +31,12 @@ class FileHash:
     modified_ns: int
     sha256: str
     changed_ns: int = 0
+    left_alone: bool = False
+
+    @property
+    def state(self) -> FileState:
+        """What the file system said of it."""
+        return FileState(self.size, self.modified_ns, self.changed_ns)
 
 
 class FileHashes:
@@ -45,29 +53,41 @@ class FileHashes:
 
     def known(self, path: Path) -> str | None:
         """The hash of a file, if it was computed before and the file has not changed."""
-        status = path.stat()
+        state = FileState.of(path)
         with self._lock:
             record = self._known.get(str(path))
-        if record is None:
-            return None
-        unchanged = _state(status) == (record.size, record.modified_ns, record.changed_ns)
-        return record.sha256 if unchanged else None
+        return record.sha256 if record is not None and record.state == state else None
 
     def of(self, path: Path) -> str:
         """The hash of a file; computed only when it is not known."""
         return self.known(path) or self.anew(path)
 
     def anew(self, path: Path) -> str:
-        """The hash of the bytes that a file has now, whatever is known of it."""
-        size, modified_ns, changed_ns = _state(path.stat())
-        record = FileHash(str(path), size, modified_ns, hash_file(path), changed_ns)
+        """The hash of the bytes that a file has now.
+
+        Raises:
+            InputError: they are not what they were, and nobody has written to it since.
+        """
+        state = FileState.of(path)
+        left_alone = state.is_left_alone()
+        record = FileHash(
+            str(path),
+            state.size,
+            state.modified_ns,
+            hash_file(path),
+            state.changed_ns,
+            left_alone,
+        )
         with self._lock:
             known = self._known.get(record.path)
+            if (
+                known is not None
+                and known.left_alone
+                and known.state == state == FileState.of(path)
+                and known.sha256 != record.sha256
+            ):
+                raise silent_change(path)
             self._known[record.path] = record
         if record != known:
             self._records.put(record.path, record)
         return record.sha256
-
-
-def _state(status: os.stat_result) -> tuple[int, int, int]:
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns

@@ -2,6 +2,7 @@
 
 import fnmatch
 import math
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -47,7 +48,7 @@ class Study:
             RequestError: it cannot be read as a volume.
         """
         _check_file(self)
-        with self._told_without_path():
+        with self.told_without_path():
             return self._named(read_volume(self.path, modality))
 
     def source(self, known: KnownStudies | None, modality: Modality | None = None) -> StudySource:
@@ -63,7 +64,7 @@ class Study:
         if known is None:
             return self.volume(modality)
         _check_file(self)
-        with self._told_without_path():
+        with self.told_without_path():
             study = known.open(self.path, modality)
         if isinstance(study, Volume):
             return self._named(study)
@@ -79,7 +80,8 @@ class Study:
         return replace(volume, name=self.name)
 
     @contextmanager
-    def _told_without_path(self) -> Iterator[None]:
+    def told_without_path(self) -> Iterator[None]:
+        """Refuse what cannot be read in the block, without naming the server's folders."""
         try:
             yield
         except InputError as error:
@@ -102,6 +104,8 @@ class ImageCatalogue:
         self._datastore = datastore
         self._hashes = hashes
         self.uploads = uploads
+        self._lock = threading.Lock()
+        self._reserved: set[str] = set()
 
     def identifiers(self) -> tuple[str, ...]:
         """All image ids, sorted."""
@@ -130,6 +134,30 @@ class ImageCatalogue:
     def find(self, image: str) -> Study | None:
         """The study of an image id, None where there is no such image any more."""
         return self.study(image) if image in self._datastore.list_images() else None
+
+    @contextmanager
+    def reserve(self, image: str) -> Iterator[None]:
+        """Keep the id of a new image for one client while it sends it: of two that send their scans
+        under one name, the second would put its own in the place of the first.
+
+        Raises:
+            RequestError: there is such an image (names that differ in case alone are one file on
+                some systems), or another client is sending it.
+        """
+        name = image.casefold()
+        with self._lock:
+            if name in self._reserved or name in map(str.casefold, self._datastore.list_images()):
+                raise RequestError(
+                    "already_exists",
+                    f"There is another image '{image[:100]}' on this server, or on its way.",
+                    "Send it under another name.",
+                )
+            self._reserved.add(name)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._reserved.discard(name)
 
     def was_uploaded(self, image: str) -> bool:
         """Whether a client sent an image; the others are the operator's own."""
@@ -190,8 +218,13 @@ class ImageCatalogue:
         return _joined(self._hashes.of, study)
 
     def verify(self, study: Study) -> None:
-        """Hash a study's files again, so that `content_hash` is of the bytes that are there."""
-        _joined(self._hashes.anew, study)
+        """Hash a study's files again, so that `content_hash` is of the bytes that are there.
+
+        Raises:
+            RequestError: they changed although nobody wrote to them.
+        """
+        with study.told_without_path():
+            _joined(self._hashes.anew, study)
 
     def support_hash(self, support: Sequence[Study]) -> str:
         """A hash over the content of support studies, in whatever order."""

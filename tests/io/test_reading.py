@@ -109,6 +109,29 @@ def test_nifti_without_orientation_is_read_with_a_warning(tmp_path: Path) -> Non
     assert volume.spacing == pytest.approx((1, 2, 3))
 
 
+@pytest.mark.parametrize("side", [-1, 1])
+def test_nifti_that_says_both_sides_is_read_with_a_warning(side: int, tmp_path: Path) -> None:
+    """Others may go by the qform: what is named left here is shown on the right there."""
+    image = nibabel.Nifti1Image(np.arange(24, dtype=np.int16).reshape(2, 3, 4), None)
+    turned = np.diag([side, 2, 3, 1]) @ np.array(
+        [[0.8, 0.6, 0, 5], [-0.6, 0.8, 0, 7], [0, 0, 1, 9], [0, 0, 0, 1]]
+    )
+    image.set_sform(np.diag([side, 2, 3, 1]), 2)
+    image.set_qform(np.diag([side, 2, 3, 1]), 1)
+    image.to_filename(tmp_path / "study.nii")
+    image.set_sform(turned, 4)
+    image.to_filename(tmp_path / "turned.nii")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_volume(tmp_path / "study.nii")
+        read_volume(tmp_path / "turned.nii")
+    image.set_qform(np.diag([-side, 2, 3, 1]), 1)
+    image.to_filename(tmp_path / "study.nii")
+    with pytest.warns(GeometryWarning, match="mirror images of each other"):
+        volume = read_volume(tmp_path / "study.nii")
+    np.testing.assert_allclose(volume.affine, turned, atol=1e-5)
+
+
 def test_nrrd_without_a_space_is_read_with_a_warning(tmp_path: Path) -> None:
     values = np.arange(24, dtype="<i2")
     header = "NRRD0004\ntype: short\ndimension: 3\nsizes: 2 3 4\nspacings: 1 2 3\n"

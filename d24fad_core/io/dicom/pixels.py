@@ -14,8 +14,9 @@ from pydicom.uid import RLELossless
 
 from d24fad_core.errors import InputError
 from d24fad_core.io.damage import reporting_damage
-from d24fad_core.io.dicom.attributes import FRAME_GROUPS, SHARED_GROUPS
+from d24fad_core.io.dicom.attributes import FRAME_GROUPS, SHARED_GROUPS, AttributeFaultError
 from d24fad_core.io.dicom.geometry import Slice
+from d24fad_core.io.dicom.values import check_bits, unclear_values
 
 
 def read_pixels(slices: Sequence[Slice]) -> NDArray[np.float32]:
@@ -73,6 +74,10 @@ def _stored_values(path: Path) -> NDArray[Any]:
             if hasattr(dataset, "pixel_array_options"):
                 dataset.pixel_array_options(correct_unused_bits=False)
             pixels = dataset.pixel_array
+            try:
+                check_bits(pixels, dataset)
+            except AttributeFaultError as error:
+                raise unclear_values(path, error) from error
     return pixels
 
 

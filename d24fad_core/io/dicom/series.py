@@ -33,6 +33,7 @@ from d24fad_core.io.dicom.values import (
     VALUE_TAGS,
     check_alike,
     padding_of,
+    unclear_values,
     value_transformations,
 )
 from d24fad_core.volumes.volume import Modality
@@ -232,7 +233,7 @@ def _slices(headers: dict[Path, pydicom.Dataset], modality: Modality, source: Pa
     try:
         padding = padding_of(headers.values())
     except AttributeFaultError as error:
-        raise _damaged_values(source, error) from error
+        raise unclear_values(source, error) from error
     slices: list[Slice] = []
     for path, header in headers.items():
         try:
@@ -248,18 +249,11 @@ def _slices(headers: dict[Path, pydicom.Dataset], modality: Modality, source: Pa
         try:
             values = value_transformations(header, frames, modality, padding)
         except AttributeFaultError as error:
-            raise _damaged_values(path, error) from error
+            raise unclear_values(path, error) from error
         slices += [
             Slice(path, frame, *place, size, values[frame]) for frame, place in enumerate(places)
         ]
     return slices
-
-
-def _damaged_values(path: Path, error: AttributeFaultError) -> InputError:
-    return InputError(
-        f"{path}: the header does not say what its pixel values mean ({error})",
-        "give the original series, or a NIfTI or NRRD file of HU.",
-    )
 
 
 def _frame_count(header: pydicom.Dataset) -> int:

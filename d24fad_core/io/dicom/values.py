@@ -26,6 +26,7 @@ VALUE_TAGS = [
     "RescaleSlope",
     "RescaleIntercept",
     "RescaleType",
+    "ModalityLUTSequence",
 ]
 _GROUP = "PixelValueTransformationSequence"
 _RESCALE = ("RescaleSlope", "RescaleIntercept")
@@ -87,6 +88,8 @@ def value_transformations(
     Raises:
         AttributeFaultError: a CT does not say how its values become HU, or they are none.
     """
+    if "ModalityLUTSequence" in header:
+        raise AttributeFaultError("a Modality LUT in place of a rescale")
     transformations = []
     for frame in range(frames):
         holder = frame_header(header, frame, _GROUP)
@@ -123,6 +126,33 @@ def _padding(header: pydicom.Dataset) -> Padding:
     return Padding(min(ends), max(ends))
 
 
+def check_bits(stored: NDArray[Any], image: pydicom.Dataset) -> None:
+    """Refuse pixels in which more is stored than a value, as scanners of before 2004 did with
+    overlays, and values that are shifted or lack their sign (PS3.5, 8.1.1). Padding may be any
+    number.
+
+    Args:
+        stored: pixels as they lie in the file.
+        image: with its header.
+
+    Raises:
+        AttributeFaultError: there are such pixels.
+    """
+    bits, high = (int(number(image, name)) for name in ("BitsStored", "HighBit"))
+    if high != bits - 1:
+        raise AttributeFaultError(f"HighBit is {high} where BitsStored is {bits}")
+    if bits == int(number(image, "BitsAllocated")):
+        return
+    signed = bool(number(image, "PixelRepresentation"))
+    lowest, highest = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
+    beyond = (stored < lowest) | (stored > highest)
+    if "PixelPaddingValue" in image:
+        padding = _padding(image)
+        beyond &= (stored < padding.lowest) | (stored > padding.highest)
+    if beyond.any():
+        raise AttributeFaultError(f"{bits} BitsStored, and pixels that use more of them")
+
+
 def check_alike(headers: dict[Path, pydicom.Dataset], modality: Modality, source: Path) -> None:
     """Refuse a series whose images do not store their values alike.
 
@@ -148,3 +178,11 @@ def check_alike(headers: dict[Path, pydicom.Dataset], modality: Modality, source
             f"{source}: some images of the series have a RescaleSlope and others have none",
             "copy the series again from its source.",
         )
+
+
+def unclear_values(path: Path, error: AttributeFaultError) -> InputError:
+    """The refusal of an image of which nobody knows what its values are."""
+    return InputError(
+        f"{path}: the header does not say what its pixel values mean ({error})",
+        "give the original series, or a NIfTI or NRRD file of HU.",
+    )

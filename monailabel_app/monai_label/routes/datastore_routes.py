@@ -40,13 +40,10 @@ def router(services: Services, datastore: Datastore) -> APIRouter:
     ) -> dict[str, str]:
         name = Path(file.filename or "").name
         identifier = image or name.removesuffix(_suffix(name)) or "image"
-        if services.images.find(identifier) is not None:
-            raise RequestError(
-                "already_exists",
-                f"There is an image '{identifier[:100]}' already.",
-                "Send it under another name.",
-            )
-        with tempfile.TemporaryDirectory(prefix="d24fad-") as folder:
+        with (
+            services.images.reserve(identifier),
+            tempfile.TemporaryDirectory(prefix="d24fad-") as folder,
+        ):
             path = _receive(file, Path(folder))
             Study(identifier, path).volume()  # refuses what cannot be read
             services.images.uploads.add(identifier, hash_file(path))

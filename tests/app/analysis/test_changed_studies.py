@@ -21,11 +21,11 @@ from monailabel_app.analysis.parameters import AnalysisParameters
 from monailabel_app.analysis.results import ResultStore
 from monailabel_app.failures import RequestError
 from monailabel_app.store.database import Database
-from monailabel_app.studies import file_hashes
 from monailabel_app.studies.file_hashes import FileHashes
 from monailabel_app.studies.images import ImageCatalogue, Study
 from monailabel_app.studies.uploads import Uploads
 from tests.export.analysed_study import analysed
+from tests.silent_changes import hide_writings
 
 SHAPE = (12, 10, 8)
 
@@ -148,16 +148,21 @@ def test_a_normal_that_was_replaced_during_an_analysis_is_read_again(
     assert hashes[0][0] != hashes[1][0]
 
 
-def test_a_bit_that_flips_under_the_file_system_before_an_analysis_is_in_its_hash(
-    house: House, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("number", [0, 1], ids=["case", "normal"])
+def test_a_bit_that_flips_under_the_file_system_before_an_analysis_is_refused(
+    number: int, house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(file_hashes, "_state", lambda _: (1, 1, 1))
+    hide_writings(monkeypatch)
+    study = (house.request.query, *house.request.support)[number]
     former = house.analyses.identifier(house.request)
-    flip_a_bit(house.case)
+    flip_a_bit(study.path)
     assert house.analyses.identifier(house.request) == former
-    record = house.analyses.run(house.request).record
-    assert record.image_sha256 == hash_file(house.case)
-    assert record.id != former
+    with pytest.raises(RequestError) as refusal:
+        house.analyses.run(house.request)
+    assert refusal.value.code == "unreadable_image"
+    assert refusal.value.cause.startswith(f"{study.name}: holds other bytes")
+    assert str(study.path.parent) not in str(refusal.value)
+    assert house.store.records() == []
 
 
 def test_a_result_of_other_bytes_is_not_current(house: House) -> None:

@@ -56,6 +56,8 @@ def test_the_document_says_the_same_again() -> None:
         {"brain": "skull"},
         {"comparison": "guessed"},
         {"planes": 3},
+        {"planes": []},
+        {"planes": " , "},
         {"support": [1, 2]},
         {"support": {"a": 1}},
         {"support": ["a", "a"]},

@@ -2,14 +2,19 @@
 
 import gzip
 import hashlib
+import shutil
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
+from time import sleep
+from urllib.parse import urlsplit
 
 import nibabel
 import numpy as np
 import pytest
 import requests
 
+from d24fad_core.files import hash_file
 from monailabel_app.server_process import ServerProcess
 from tests.app.http_client import Api
 
@@ -17,12 +22,15 @@ pytestmark = [pytest.mark.server, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
-def running(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    import shutil
+def studies(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("protected") / "studies"
+    shutil.copytree(cohort / "studies", folder)
+    return folder
 
-    folder = tmp_path_factory.mktemp("protected")
-    shutil.copytree(cohort / "studies", folder / "studies")
-    with ServerProcess(folder / "studies", folder / "server.log") as server:
+
+@pytest.fixture(scope="module")
+def running(studies: Path) -> Iterator[ServerProcess]:
+    with ServerProcess(studies, studies.parent / "server.log") as server:
         yield server
 
 
@@ -57,6 +65,37 @@ def test_support_sets_and_misspelt_options_are_refused_by_name(api: Api, cohort:
         )
     job = {"image": "lesion-001", "suport": ["support-001", "support-002"]}
     assert "suport" in api.post("/jobs", job, 400)["error"]["message"]
+
+
+def test_of_two_clients_that_send_one_name_the_second_is_refused(
+    running: ServerProcess, api: Api, cohort: Path, studies: Path
+) -> None:
+    """It replaced the scan of the first, who reviewed another patient's."""
+    source = cohort / "studies" / "normal-001.nii.gz"
+    first, second = (
+        gzip.compress(gzip.decompress(source.read_bytes()), 5, mtime=time) for time in (1, 2)
+    )
+    address = urlsplit(running.url)
+    connection = HTTPConnection(str(address.hostname), address.port, timeout=120)
+    digest = hashlib.sha256(first).hexdigest()
+    connection.putrequest("PUT", f"/d24fad/v1/uploads/{digest}?name=both.nii.gz")
+    connection.putheader("Content-Length", str(len(first)))
+    connection.endheaders(first[:1000])
+    while not list(studies.glob(".partial-*")):  # what came is being written
+        sleep(0.05)
+    other = hashlib.sha256(second).hexdigest()
+    api.put(f"/uploads/{other}?name=both.nii.gz", 409, data=second)
+    stock = requests.put(
+        f"{running.url}/datastore/image",
+        params={"image": "both"},
+        files={"file": ("scan.nii.gz", second)},
+        timeout=120,
+    )
+    assert stock.status_code == 409
+    connection.send(first[1000:])
+    assert connection.getresponse().status == 201
+    assert hash_file(studies / "both.nii.gz") == digest
+    assert delete(running, "both") == ""
 
 
 def test_only_what_a_client_sent_and_nobody_relies_on_can_be_removed(

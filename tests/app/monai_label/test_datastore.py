@@ -116,6 +116,16 @@ class NeverEmptied(dict[str, object]):
         raise AssertionError("the images were cleared while others may read them")
 
 
+def test_a_removed_image_is_not_listed_until_the_watcher_has_seen_it(
+    store: StudiesFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "_auto_reload", True)  # the stock method waits for the watcher
+    store.remove_image("a")
+    assert sorted(store.list_images()) == ["1.2.840", "b.c"]
+    store.refresh()
+    assert sorted(store.list_images()) == ["1.2.840", "b.c"]
+
+
 def test_the_list_is_never_empty_while_the_folder_is_looked_through(
     folder: Path, store: StudiesFolder
 ) -> None:

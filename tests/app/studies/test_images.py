@@ -12,7 +12,12 @@ from d24fad_core.io.known_studies import KnownStudies, KnownStudy
 from d24fad_core.io.reading import read_volume
 from d24fad_core.volumes.volume import Modality, Volume
 from monailabel_app.failures import RequestError
-from monailabel_app.studies.images import Study
+from monailabel_app.monai_label.datastore import StudiesFolder
+from monailabel_app.store.database import Database
+from monailabel_app.studies.file_hashes import FileHashes
+from monailabel_app.studies.images import ImageCatalogue, Study
+from monailabel_app.studies.study_store import VOLUME_PATTERNS
+from monailabel_app.studies.uploads import Uploads
 
 
 def assert_unsuitable(study: Study, sentence: str) -> None:
@@ -22,6 +27,28 @@ def assert_unsuitable(study: Study, sentence: str) -> None:
         with pytest.raises(RequestError, match=sentence) as caught:
             read()
         assert caught.value.code == "unsuitable_image"
+
+
+def test_a_name_is_kept_for_whoever_sends_first(tmp_path: Path, database: Database) -> None:
+    (tmp_path / "There.nii").touch()
+    images = ImageCatalogue(
+        StudiesFolder(str(tmp_path), extensions=VOLUME_PATTERNS),
+        FileHashes(database),
+        Uploads(database),
+    )
+
+    def refused(name: str) -> bool:
+        try:
+            with images.reserve(name):
+                return False
+        except RequestError as error:
+            return error.code == "already_exists"
+
+    with images.reserve("scan"):
+        assert refused("scan") and refused("SCAN")
+        assert not refused("another")
+    assert not refused("scan")
+    assert refused("There") and refused("there")
 
 
 def test_a_normal_study_is_read_once_and_has_its_image_id(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """DICOM series become volumes of exact geometry, or are refused with the reason."""
 
 import io
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -307,6 +308,68 @@ def test_an_image_that_is_unlike_the_others_is_refused(
     paths = write_series(tmp_path, pixels(), AXIAL, modality=modality)
     change(paths[5], **attributes)
     with pytest.raises(InputError, match=words):
+        read_volume(tmp_path)
+
+
+def store(path: Path, stored: NDArray[np.uint16], **attributes: object) -> None:
+    """Put other bits in the place of a file's pixels."""
+    image = pydicom.dcmread(path)
+    image.PixelData = stored.astype(np.uint16).tobytes()
+    image.save_as(path)
+    change(path, **attributes)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(
+    ("signed", "change_bits", "attributes", "words"),
+    [
+        (0, lambda bits: bits | 0x1000, {}, "12 BitsStored, and pixels that use more of them"),
+        (1, lambda bits: bits & 0x0FFF, {}, "12 BitsStored, and pixels that use more of them"),
+        (0, lambda bits: bits << 4, {"HighBit": 15}, "HighBit is 15 where BitsStored is 12"),
+    ],
+    ids=["overlay", "no sign", "shifted"],
+)
+def test_pixels_that_hold_more_than_a_value_are_refused(
+    signed: int,
+    change_bits: Callable[[NDArray[np.uint16]], NDArray[np.uint16]],
+    attributes: dict[str, object],
+    words: str,
+    packed: bool,
+    tmp_path: Path,
+) -> None:
+    """They were read as other values: 4096 HU too many where an overlay marks something."""
+    values = pixels() if signed else pixels() + 200
+    paths = write_series(tmp_path, values, AXIAL, modality="CT", rescale=[(1.0, -1024.0)] * 6)
+    for path in paths:
+        change(path, PixelRepresentation=signed, BitsStored=12, HighBit=11)
+    np.testing.assert_array_equal(read_volume(tmp_path).array, values - 1024.0)
+    bits = pydicom.dcmread(paths[3]).pixel_array.view(np.uint16)
+    store(paths[3], change_bits(bits), **attributes)
+    if packed:
+        image = pydicom.dcmread(paths[3])
+        image.compress(RLELossless)
+        image.save_as(paths[3])
+    with pytest.raises(InputError, match=words):
+        read_volume(tmp_path)
+
+
+def test_padding_may_lie_beyond_the_stored_bits(tmp_path: Path) -> None:
+    values = pixels() + 200
+    values[0] = -2000
+    for path in write_series(tmp_path, values, AXIAL, modality="CT"):
+        declare_padding(path, -2000)
+        change(path, BitsStored=12, HighBit=11)
+    values[0] = -1000
+    np.testing.assert_array_equal(read_volume(tmp_path).array, values)
+
+
+def test_a_table_in_place_of_a_rescale_is_refused(tmp_path: Path) -> None:
+    table = pydicom.Dataset()
+    table.LUTDescriptor, table.ModalityLUTType = [4096, 0, 16], "US"
+    table.LUTData = np.arange(4096, dtype=np.uint16)[::-1].tobytes()
+    for path in write_series(tmp_path, pixels(), AXIAL):
+        change(path, ModalityLUTSequence=[table])
+    with pytest.raises(InputError, match="a Modality LUT in place of a rescale"):
         read_volume(tmp_path)
 
 
