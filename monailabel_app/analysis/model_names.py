@@ -2,4 +2,4 @@
 
 MASK_MODEL = "anomaly"
 HEATMAP_MODEL = "anomaly_heatmap"
-LABELS = {"anomaly": 1}
+LABELS = {"findings": 1}

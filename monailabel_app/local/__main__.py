@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -36,7 +36,8 @@ def serve(
 ) -> None:
     """Serve a folder of studies to programs on this machine that know the token.
 
-    Once it answers, it writes one line of JSON to its standard output: url, port and process.
+    Once it answers, it writes one line of JSON to its standard output: url, port and process. Where
+    it cannot start, that line is the problem: cause and remedy.
     """
     logging.basicConfig(
         level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -53,6 +54,8 @@ def serve(
         server = LocalServer(studies.expanduser(), configuration, lambda: _announce(own_port))
     except D24FADError as error:
         typer.echo(f"error: {error}", err=True)
+        cause, remedy = error.sentences()
+        _write_line({"problem": {"cause": cause, "remedy": remedy}})
         raise typer.Exit(2) from error
     if end_with_stdin:
         server.end_with(sys.stdin.buffer)
@@ -61,13 +64,19 @@ def serve(
 
 
 def _announce(port: int) -> None:
-    document = {
-        "url": f"http://{HOST}:{port}",
-        "port": port,
-        "process": os.getpid(),
-        "version": __version__,
-        "notice": RESEARCH_USE_ONLY,
-    }
+    _write_line(
+        {
+            "url": f"http://{HOST}:{port}",
+            "port": port,
+            "process": os.getpid(),
+            "version": __version__,
+            "notice": RESEARCH_USE_ONLY,
+        }
+    )
+
+
+def _write_line(document: dict[str, Any]) -> None:
+    """Tell the program that started this one."""
     typer.echo(json.dumps(document))
     sys.stdout.flush()
 

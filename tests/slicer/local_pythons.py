@@ -26,6 +26,9 @@ while (control / "wait").exists():
     time.sleep(0.02)
 if (control / "refuse").exists():
     sys.exit((control / "refuse").read_text())
+if (control / "problem").exists():
+    print((control / "problem").read_text())
+    sys.exit(2)
 Path(options["--token-file"]).write_text("a token of the tests\\n")
 print("a library says hello")
 address = (control / "address").read_text()

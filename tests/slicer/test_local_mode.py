@@ -184,3 +184,6 @@ def test_what_cannot_be_served_is_said_in_one_line(
     assert process.process.wait(START_SECONDS) == 2
     said = process.said()
     assert words in said and "error:" in said and "Traceback" not in said
+    assert process.process.stdout is not None
+    problem = json.loads(process.process.stdout.read())["problem"]
+    assert words in problem["cause"] and problem["remedy"]

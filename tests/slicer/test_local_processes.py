@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import queue
 import signal
@@ -273,6 +274,17 @@ def test_a_server_that_ends_at_once_says_why(stand_in: Environment, control: Pat
         start_server(stand_in, control, None, new_task())
     assert "Segmentation fault in a library" in caught.value.cause
     assert "Slicer's log" in caught.value.remedy
+
+
+def test_a_server_that_cannot_start_hands_on_cause_and_remedy(
+    stand_in: Environment, control: Path
+) -> None:
+    problem = {"cause": "Port 8001: another listens there.", "remedy": "Take another port."}
+    (control / "problem").write_text(json.dumps({"problem": problem}))
+    with pytest.raises(ExplainedError) as caught:
+        start_server(stand_in, control, None, new_task())
+    assert (caught.value.cause, caught.value.remedy) == tuple(problem.values())
+    assert caught.value.code == "not_started"
 
 
 def test_a_start_that_is_cancelled_ends_the_server(stand_in: Environment, control: Path) -> None:

@@ -215,6 +215,29 @@ def test_what_changed_since_a_prior_is_told_with_the_case_score(
     assert words in driver.ui.caseLabel.text
 
 
+def test_an_earlier_study_goes_with_its_case(driver: Driver, server: Any) -> None:
+    ui = driver.ui
+    driver.connect()
+    prior, case = driver.load(), driver.load()
+    other = driver.load()
+    ui.volumeSelector.setCurrentNode(case)
+    ui.priorSelector.setCurrentNode(case)
+    driver.press(ui.runButton)
+    assert "its own earlier study" in ui.messageLabel.text
+    assert not server.store.jobs
+    ui.priorSelector.setCurrentNode(prior)
+    ui.volumeSelector.setCurrentNode(other)
+    assert ui.priorSelector.currentNode() is None, "of another patient, perhaps"
+    ui.volumeSelector.setCurrentNode(case)
+    assert ui.priorSelector.currentNode() is prior
+    driver.analyse()
+    ui.priorSelector.setCurrentNode(None)
+    ui.volumeSelector.setCurrentNode(other)
+    ui.volumeSelector.setCurrentNode(case)
+    assert ui.priorSelector.currentNode() is None
+    assert ui.priorSelector.nodeCount() == 3, "the heatmap is no study"
+
+
 def test_a_second_run_sends_the_volume_no_second_time(driver: Driver, server: Any) -> None:
     driver.connect()
     driver.load()

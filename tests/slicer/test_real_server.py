@@ -174,6 +174,39 @@ def test_the_panel_reviews_a_case_on_the_real_server(
         driver.close()
 
 
+def test_the_panel_compares_with_an_earlier_study_and_translates_the_normals(
+    server: Any, qt: Any, scene: Any
+) -> None:
+    from D24FADSlicerLib.scene import case as cases
+    from D24FADSlicerLib.scene.parameters import CaseNode
+
+    before = case_with_lesion()
+    now = VolumeData(before.array.copy(), before.affine)
+    centre = np.indices(now.array.shape) - np.reshape(np.array(now.array.shape) / 2, (3, 1, 1, 1))
+    now.array[(centre**2).sum(axis=0) < 20] = now.array.max()
+    driver = Driver(qt, server)
+    try:
+        ui = driver.ui
+        ui.addressEdit.text = server.url
+        driver.connect()
+        prior, node = cases.add_volume("last year", before), cases.add_volume("this year", now)
+        ui.volumeSelector.setCurrentNode(node)
+        ui.priorSelector.setCurrentNode(prior)
+        ui.comparisonBox.setCurrentIndex(ui.comparisonBox.findText("Translated"))
+        driver.press(ui.runButton)
+        driver.until(lambda: ui.runButton.enabled, "the analysis", seconds=240)
+        case = driver.panel.context.case
+        assert case is not None and case.analysis is not None, ui.messageLabel.text
+        options = case.analysis.document["options"]
+        assert options["comparison"] == "translated"
+        assert options["prior"] == CaseNode.of_volume(prior).image
+        since = case.analysis.since_prior
+        assert since is not None and "new" in {change.kind for change in since.changes}
+        assert f"Since {since.prior}: new" in ui.caseLabel.text
+    finally:
+        driver.close()
+
+
 POSES = {"shifted": (0.0, 0.0, (14.0, -9.0, 11.0)), "turned": (5.0, -8.0, (-10.0, 6.0, -12.0))}
 """How each support lies to the case: turned about R and S, degrees, and shifted, RAS mm."""
 

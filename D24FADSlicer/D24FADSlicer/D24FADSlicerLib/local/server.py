@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import threading
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,7 +107,7 @@ def start_server(
         task: for progress and cancelling, which ends the process.
 
     Raises:
-        ExplainedError: it ended before it answered; with its own words.
+        ExplainedError: it cannot start, by its own account, or ended before it answered.
         CancelledError: the user cancelled.
     """
     task.report(_("Starting the server on this computer"))
@@ -140,6 +141,8 @@ def start_server(
         if not line:
             raise _problem_of_start(process, last_lines.copy())  # another thread may still write
         announcement = json.loads(line)
+        if "problem" in announcement:
+            raise _problem_told(announcement["problem"])
         spot = Spot(spot.folder, int(announcement["port"]))
         return LocalServer(process, spot, str(announcement["url"]), last_lines)
     except BaseException:
@@ -179,12 +182,13 @@ def _close_input(process: subprocess.Popen[str]) -> None:
             return  # it has ended, and its pipe with it
 
 
+def _problem_told(problem: Mapping[str, object]) -> ExplainedError:
+    return ExplainedError(str(problem["cause"]), str(problem["remedy"]), "not_started")
+
+
 def _problem_of_start(process: subprocess.Popen[str], lines: deque[str]) -> ExplainedError:
     status = process.wait()
     _log(lines)
-    errors = [line for line in lines if line.startswith("error: ")]
-    if status == 2 and errors:
-        return ExplainedError(errors[-1].split(": ", 1)[1], "", "not_started")
     last = next((line for line in reversed(lines) if line.strip()), "")
     return ExplainedError(
         _("The server on this computer did not start ({how}): {last}").format(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from ..client.api import Client
@@ -22,6 +23,7 @@ from ..scene.parameters import CaseNode
 from .context import Context
 
 _PLANES = (["axial"], ["sagittal"], ["coronal"], ["axial", "sagittal", "coronal"])
+_COMPARISONS = ("window", "translated", "learned")
 
 
 def fetch_delivery(client: Client, analysis: Analysis, task: Task) -> Delivery:
@@ -40,6 +42,31 @@ def fetch_delivery(client: Client, analysis: Analysis, task: Task) -> Delivery:
     )
 
 
+@dataclass(frozen=True)
+class _Sending:
+    """A volume of the scene that the server must have.
+
+    Attributes:
+        case: where its id on the server is kept.
+        volume: a copy of its voxels.
+        name: what to call it.
+        known: what the server has of it.
+    """
+
+    case: CaseNode
+    volume: VolumeData
+    name: str
+    known: Stored
+
+    def ensure_stored(self, client: Client, task: Task) -> Stored:
+        """Send it unless the server has it; for a worker."""
+        return ensure_stored(client, self.volume, self.name, self.known, task)
+
+    def remember(self, stored: Stored) -> None:
+        """Keep its id on the server in the scene."""
+        self.case.image, self.case.content = stored.image, stored.content
+
+
 class CaseSection:
     """Starts analyses, shows their progress and cancels them."""
 
@@ -50,11 +77,14 @@ class CaseSection:
         ui = context.ui
         for name in (_("Axial"), _("Sagittal"), _("Coronal"), _("All three")):
             ui.planesBox.addItem(name)
+        for name in (_("Same place"), _("Translated"), _("Learned")):
+            ui.comparisonBox.addItem(name)
         self._fill_worklist([])
         ui.runButton.connect("clicked(bool)", lambda: context.try_to(self.run))
         ui.cancelButton.connect("clicked(bool)", self.cancel)
         ui.openCaseButton.connect("clicked(bool)", lambda: context.try_to(self._open))
         ui.volumeSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._volume_changed)
+        ui.priorSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._prior_changed)
         context.on("connected", self._fill_windows)
         context.on("left", self.show_if_idle)
         context.on("worklist", self.show_worklist)
@@ -68,33 +98,51 @@ class CaseSection:
             raise ExplainedError(
                 _("No case is chosen."), _("Load a CT or MR series and choose it beside Case.")
             )
+        prior = self._context.ui.priorSelector.currentNode()
+        if prior is node:
+            raise ExplainedError(
+                _("'{name}' is chosen as its own earlier study.").format(name=node.GetName()),
+                _("Choose an earlier study of the same patient, or none."),
+            )
+        sending = self._sending(node)
+        sending_prior = None if prior is None else self._sending(prior)
+        support = self._context.support_set
+        support_name = support.name if support is not None else None
+        options = self._options()
+
+        def work(task: Task) -> tuple[Stored, Stored | None, Delivery]:
+            earlier = None
+            if sending_prior is not None:
+                earlier = sending_prior.ensure_stored(client, task)
+                options["prior"] = earlier.image
+            stored = sending.ensure_stored(client, task)
+            analysis = client.detect(stored.image, support_name, None, options, task)
+            return stored, earlier, fetch_delivery(client, analysis, task)
+
+        def done(outcome: tuple[Stored, Stored | None, Delivery]) -> None:
+            stored, earlier, delivery = outcome
+            sending.remember(stored)
+            if sending_prior is not None and earlier is not None:
+                sending_prior.remember(earlier)
+            self._receive(sending.case, delivery)
+
+        self._start(node.GetID(), work, done)
+
+    def _sending(self, node: Any) -> _Sending:
         if not cases.transform_is_linear(node):
             raise ExplainedError(
                 _("'{name}' is under a transform that bends it.").format(name=node.GetName()),
                 _("Harden or remove the transform first."),
             )
-        case = CaseNode.of_volume(node)
-        volume, name = snapshot(node), node.GetName()
-        known = self._context.stored(case)
-        support = self._context.support_set
-        support_name = support.name if support is not None else None
-        options = self._options()
-
-        def work(task: Task) -> tuple[Stored, Delivery]:
-            stored = ensure_stored(client, volume, name, known, task)
-            analysis = client.detect(stored.image, support_name, None, options, task)
-            return stored, fetch_delivery(client, analysis, task)
-
-        def done(outcome: tuple[Stored, Delivery]) -> None:
-            stored, delivery = outcome
-            case.image, case.content = stored.image, stored.content
-            self._receive(case, delivery)
-
-        self._start(node.GetID(), work, done)
+        volume, case = snapshot(node), CaseNode.of_volume(node)
+        return _Sending(case, volume, node.GetName(), self._context.stored(case))
 
     def _options(self) -> dict[str, Any]:
         ui = self._context.ui
-        options: dict[str, Any] = {"planes": _PLANES[ui.planesBox.currentIndex]}
+        options: dict[str, Any] = {
+            "planes": _PLANES[ui.planesBox.currentIndex],
+            "comparison": _COMPARISONS[ui.comparisonBox.currentIndex],
+        }
         if ui.analysisWindowBox.count:
             options["ct_window"] = str(ui.analysisWindowBox.currentText)
         return options
@@ -174,13 +222,20 @@ class CaseSection:
         self._context.fire("case")
 
     def _volume_changed(self, node: Any) -> None:
-        self._context.case = CaseNode.find(node)
+        case = self._context.case = CaseNode.find(node)
+        # It is a study of the same patient, so that it goes with the case.
+        self._context.ui.priorSelector.setCurrentNode(None if case is None else case.prior)
         if node is not None and node.GetImageData() is not None:
             if self._context.case is not None and self._context.case.heatmap is not None:
                 cases.show_again(self._context.case, float(self._context.ui.opacitySlider.value))
             else:
                 views.show_volume(node)
         self._context.fire("case")
+
+    def _prior_changed(self, node: Any) -> None:
+        volume = self._context.volume
+        if volume is not None and (node is not None or CaseNode.find(volume) is not None):
+            CaseNode.of_volume(volume).prior = node
 
     def show_worklist(self) -> None:
         """Show the server's cases."""

@@ -137,7 +137,8 @@ class Panel:
             self._observations.append((scene, scene.AddObserver(event, reaction)))
 
     def _heatmaps_changed(self) -> None:
-        hide_heatmaps(self.ui.volumeSelector)
+        for selector in (self.ui.volumeSelector, self.ui.priorSelector):
+            hide_heatmaps(selector)
         self.support.volumes_changed()
 
     def _volumes_changed(self, *_: Any) -> None:

@@ -64,6 +64,15 @@ class CaseNode:
         return self.node.GetNodeReference("Volume")
 
     @property
+    def prior(self) -> Any:
+        """The earlier study of the patient that it is compared with, or None."""
+        return self.node.GetNodeReference("Prior")
+
+    @prior.setter
+    def prior(self, node: Any) -> None:
+        self._set_reference("Prior", node)
+
+    @property
     def heatmap(self) -> Any:
         """The heatmap's volume node, or None."""
         return self.node.GetNodeReference("Heatmap")
