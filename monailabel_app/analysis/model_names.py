@@ -2,4 +2,5 @@
 
 MASK_MODEL = "anomaly"
 HEATMAP_MODEL = "anomaly_heatmap"
+# OHIF makes a colour of this name, and nearly black of "anomaly".
 LABELS = {"findings": 1}

@@ -23,7 +23,7 @@ from monailabel_app.monai_label.inference import Inference
 from monailabel_app.monai_label.pacs import pacs_studies
 from monailabel_app.monai_label.routes.installation import install_all_routes
 from monailabel_app.monai_label.scoring import CASE_SCORES, CaseScores
-from monailabel_app.monai_label.strategies import NextCase
+from monailabel_app.monai_label.strategies import OHIF_STRATEGY, NextCase
 from monailabel_app.monai_label.training_task import MetaTrainingTask
 from monailabel_app.review.worklist import Strategy
 from monailabel_app.services import build_services
@@ -114,10 +114,9 @@ class D24FADApp(MONAILabelApp):
 
     def init_strategies(self) -> dict[str, StrategyTask]:
         """The orders in which MONAI Label's clients can ask for the next case."""
-        return {
-            strategy.value: NextCase(strategy, self.services.worklist, self.services.support_sets)
-            for strategy in Strategy
-        }
+        parts = self.services.worklist, self.services.support_sets
+        strategies = {strategy.value: NextCase(strategy, *parts) for strategy in Strategy}
+        return {OHIF_STRATEGY: NextCase(Strategy.UNREVIEWED, *parts), **strategies}
 
     def init_scoring_methods(self) -> dict[str, ScoringMethod]:
         """The case scores that the strategies choose by."""

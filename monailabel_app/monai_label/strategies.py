@@ -9,6 +9,9 @@ from monailabel.interfaces.tasks.strategy import Strategy as StrategyTask
 from monailabel_app.normals.support_sets import SupportSets
 from monailabel_app.review.worklist import Strategy, Worklist
 
+OHIF_STRATEGY = "random"
+"""What OHIF's *Next Sample* asks for, whichever strategy its user has chosen."""
+
 _DESCRIPTIONS = {
     Strategy.MOST_ANOMALOUS: "Highest case score first",
     Strategy.MOST_UNCERTAIN: "Case score nearest the threshold first",

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import json
 import shutil
 from collections.abc import Iterator
 from http.client import HTTPConnection
@@ -131,6 +132,7 @@ def test_a_final_label_of_the_stock_route_is_whole_on_the_grid_and_in_the_log(
         return requests.put(
             f"{running.url}/datastore/label",
             params={"image": "lesion-001", **query},
+            data={"params": json.dumps({"label_info": [{"name": "anomaly", "idx": 1}]})},
             files={"label": ("label.nii.gz", content[: len(content) - cut])},
             timeout=60,
         )

@@ -39,7 +39,7 @@ def test_info_offers_the_mask_to_user_interfaces_and_hides_the_heatmap(
 ) -> None:
     info = client.info()
     assert info["models"]["anomaly"]["type"] == "segmentation"
-    assert info["models"]["anomaly"]["labels"] == {"anomaly": 1}
+    assert info["models"]["anomaly"]["labels"] == {"findings": 1}
     assert info["models"]["anomaly_heatmap"]["type"] == "others"
     assert RESEARCH_USE_ONLY in info["description"]
 

@@ -184,6 +184,17 @@ def says(text: str) -> Callable[[Chrome], bool]:
     return lambda page: text in page.find_element(By.TAG_NAME, "body").text
 
 
+def see_upload_fail(browser: Chrome, folder: Path) -> None:
+    """Try *Upload* of the study list on a file of a folder, until OHIF says that it failed."""
+    file = min(path for path in folder.rglob("*") if path.is_file())
+    entry = (By.CSS_SELECTOR, "input[type=file]")
+    press(browser, "//*[text()='Upload']")
+    until(browser, lambda page: page.find_elements(*entry))
+    browser.find_element(*entry).send_keys(str(file))
+    until(browser, says("Completed with 1 error"))
+    press(browser, "//button[contains(., 'Close')]")
+
+
 def loaded(browser: Chrome) -> bool:
     """Whether all three views show a head, the same for a second."""
 
@@ -200,6 +211,7 @@ def loaded(browser: Chrome) -> bool:
 def test_a_study_is_opened_analysed_and_its_finding_painted_where_it_is(
     browser: Chrome,
     pacs_server: ServerProcess,
+    orthanc: Orthanc,
     mr_series: dict[str, str],
     cohort: Path,
     tmp_path: Path,
@@ -209,6 +221,10 @@ def test_a_study_is_opened_analysed_and_its_finding_painted_where_it_is(
 
     browser.get(f"{pacs_server.url}/ohif/")
     press(browser, "//button[text()='Confirm and Hide']")
+    sent = write_head(cohort / "studies" / f"{CASE}.nii.gz", tmp_path / "sent")
+    see_upload_fail(browser, tmp_path / "sent")
+    query = {"SeriesInstanceUID": sent}
+    assert requests.get(f"{orthanc.dicomweb}/series", params=query, timeout=60).json() == []
     press(browser, f"//*[text()='{CASE}']")
     press(browser, "//button[contains(., 'MONAI Label')]")
     until(browser, loaded)
@@ -262,7 +278,17 @@ def test_a_study_is_opened_analysed_and_its_finding_painted_where_it_is(
     while min((found := overlaps()).values()) <= 0.85 and time.monotonic() < end:
         time.sleep(0.5)
     assert min(found.values()) > 0.85, found
+    for name, number in numbers.items():
+        shown, marked = views.picture(name), views.drawn(name, number, before[name], of=mask) > 0
+        painted = shown[head(before[name])][marked]
+        assert np.median(painted[:, 0] - painted[:, 2]) > 60, f"{name}: red stands out of grey"
     replace_picture(SCREENSHOTS / "ohif.png", browser.get_screenshot_as_png())
+
+    assert not says("Submit")(browser), "docs/operator.md says that there is no such button"
+    press(browser, "//label[text()='Active Learning']")
+    press(browser, "//button[text()='Next Sample']")
+    until(browser, says("Series Instance UID"))
+    assert any(says(series)(browser) for series in mr_series.values())
 
 
 EVEN = "lesion-even"
