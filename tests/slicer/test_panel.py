@@ -681,6 +681,37 @@ def test_typing_a_note_decides_nothing(driver: Driver) -> None:
     assert driver.ui.heatmapBox.checked
 
 
+def test_a_note_that_is_being_typed_is_neither_overwritten_nor_lost(
+    driver: Driver, server: Any
+) -> None:
+    from PySide6 import QtTest
+
+    ui = driver.ui
+    driver.connect()
+    other, _ = driver.load(), driver.load()
+    driver.analyse()
+    case = driver.panel.context.case
+    driver.until(lambda: not driver.panel.context.jobs.owners(), "nothing under way")
+    server.answers.clear()
+    driver.press(ui.acceptButton)
+    driver.window.activateWindow()
+    ui.noteEdit.setFocus()
+    driver.settle(50)
+    QtTest.QTest.keyClicks(ui.noteEdit, "old in")
+    server.answers.set()
+    driver.until(lambda: not case.review.waiting, "the answer")
+    driver.until(lambda: ui.saveLabel.text == "All decisions are on the server.")
+    assert ui.noteEdit.text == "old in"
+    QtTest.QTest.keyClicks(ui.noteEdit, "farct")
+    driver.press(ui.acceptButton)  # a button that does not take the focus, as on macOS
+    assert case.review.of(2).note == "old infarct" and driver.state(1) == "✓ accepted"
+    ui.studyNoteEdit.setFocus()
+    driver.settle(50)
+    QtTest.QTest.keyClicks(ui.studyNoteEdit, "as before")
+    ui.volumeSelector.setCurrentNode(other)
+    assert case.review.study_note == "as before"
+
+
 def test_a_heatmap_is_no_case(driver: Driver) -> None:
     driver.connect()
     driver.load()

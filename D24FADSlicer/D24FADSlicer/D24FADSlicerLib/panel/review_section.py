@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,8 +24,22 @@ from ..scene.case import Delivery
 from ..scene.parameters import CaseNode
 from .case_section import fetch_delivery
 from .context import Context
+from .note_field import NoteField
 
 _EDITOR = "SegmentEditor"
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """What a note is about.
+
+    Attributes:
+        node: that of the case.
+        finding: its rank; None for the case as a whole.
+    """
+
+    node: Any
+    finding: int | None = None
 
 
 class ReviewSection:
@@ -67,8 +81,8 @@ class ReviewSection:
         ui.undoButton.connect("clicked(bool)", self.undo)
         ui.editButton.connect("clicked(bool)", lambda: context.try_to(self._edit))
         ui.saveButton.connect("clicked(bool)", lambda: context.try_to(self.save))
-        ui.noteEdit.connect("editingFinished()", self._note_written)
-        ui.studyNoteEdit.connect("editingFinished()", self._study_note_written)
+        self._note = NoteField(ui.noteEdit, self._write_note)
+        self._study_note = NoteField(ui.studyNoteEdit, self._write_note)
         context.on("case", self._case_changed)
         context.on("connected", self._connected)
         self.update()
@@ -135,10 +149,10 @@ class ReviewSection:
             widget.enabled = chosen
         ui.undoButton.enabled = there and review.can_undo
         ui.caseLabel.text = _case_line(analysis)
+        about = None if case is None else _Subject(case.node)
+        self._study_note.show(about, review.study_note)
         if analysis is None:
             return
-        if not self._filling and str(ui.studyNoteEdit.text) != review.study_note:
-            ui.studyNoteEdit.text = review.study_note
         self._show_waiting(review)
 
     def _show_waiting(self, review: Review) -> None:
@@ -173,9 +187,21 @@ class ReviewSection:
 
     def _show_note(self) -> None:
         finding, case = self._finding(), self._case
-        note = case.review.of(finding).note if case is not None and finding is not None else ""
-        if str(self._context.ui.noteEdit.text) != note:
-            self._context.ui.noteEdit.text = note
+        if case is None or finding is None:
+            self._note.show(None, "")
+        else:
+            self._note.show(_Subject(case.node, finding), case.review.of(finding).note)
+
+    def _write_note(self, subject: _Subject | None, note: str) -> None:
+        case = None if subject is None else CaseNode(subject.node)
+        if subject is None or case is None or case.volume is None or case.analysis is None:
+            return
+        before = case.review.study_note
+        if subject.finding is not None:
+            before = case.review.of(subject.finding).note
+        if note != before:
+            reviewer = self._context.reviewer
+            self._append(case, case.review.append(Action.NOTE, subject.finding, reviewer, note))
 
     def accept(self) -> None:
         """Accept the selected finding and go to the next that is open."""
@@ -186,10 +212,11 @@ class ReviewSection:
         self._decide(Action.REJECT)
 
     def _decide(self, action: Action) -> None:
+        self._note.take_typed()
         finding, case = self._finding(), self._case
         if finding is None or case is None or case.analysis is None:
             return
-        self._append(case.review.append(action, finding, self._context.reviewer))
+        self._append(case, case.review.append(action, finding, self._context.reviewer))
         ranks = [found.rank for found in case.analysis.findings]
         still_open = case.review.open_findings(ranks)
         later = [rank for rank in still_open if rank > finding] or list(still_open)
@@ -199,30 +226,16 @@ class ReviewSection:
     def undo(self) -> None:
         """Take back the latest decision; it stays in the log."""
         if self._case is not None:
-            self._append(self._case.review.undo(self._context.reviewer))
+            self._append(self._case, self._case.review.undo(self._context.reviewer))
 
-    def _append(self, review: Review) -> None:
-        case = self._case
-        if case is None or review == case.review:
+    def _append(self, case: CaseNode, review: Review) -> None:
+        if review == case.review:
             return
         case.review = review
         self._refused_results.clear()
         self.update()
         self._context.fire("review")
         self.send()
-
-    def _note_written(self) -> None:
-        finding, case = self._finding(), self._case
-        note = str(self._context.ui.noteEdit.text).strip()
-        if case is not None and finding is not None and note != case.review.of(finding).note:
-            reviewer = self._context.reviewer
-            self._append(case.review.append(Action.NOTE, finding, reviewer, note))
-
-    def _study_note_written(self) -> None:
-        case = self._case
-        note = str(self._context.ui.studyNoteEdit.text).strip()
-        if case is not None and note != case.review.study_note:
-            self._append(case.review.append(Action.NOTE, None, self._context.reviewer, note))
 
     def next_finding(self) -> None:
         """Select the next finding, after the last the first."""
@@ -359,6 +372,8 @@ class ReviewSection:
 
     def save(self) -> None:
         """Send outlines and decisions and store the final segmentation on the server."""
+        for field in (self._note, self._study_note):
+            field.take_typed()
         client, case = self._context.require_client(), self._case
         if case is None or case.analysis is None:
             raise ExplainedError(_("There is no result to save."), _("Press Analyse first."))
