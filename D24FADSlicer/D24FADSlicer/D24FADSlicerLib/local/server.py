@@ -183,7 +183,8 @@ def _close_input(process: subprocess.Popen[str]) -> None:
 
 
 def _problem_told(problem: Mapping[str, object]) -> ExplainedError:
-    return ExplainedError(str(problem["cause"]), str(problem["remedy"]), "not_started")
+    cause, remedy = str(problem["cause"]), str(problem["remedy"])
+    return ExplainedError(cause, remedy, "not_started")
 
 
 def _problem_of_start(process: subprocess.Popen[str], lines: deque[str]) -> ExplainedError:
