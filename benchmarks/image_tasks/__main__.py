@@ -8,8 +8,6 @@ go on.
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import replace
-from math import ceil
 from pathlib import Path
 
 from benchmarks.image_tasks.cells import score_draw
@@ -24,10 +22,9 @@ from d24fad_core.benchmark.image_report import TABLE_FILE
 from d24fad_core.benchmark.results import CORRECTED
 from d24fad_core.files import write_text
 from d24fad_core.images.image_folder import list_tasks
-from d24fad_core.training.config import PRESETS, TrainingConfig
+from d24fad_core.training.config import PRESETS, preset_training
 
 CONFIGURATION_FILE = "configuration.json"
-_STEPS_AN_EPOCH = 100
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -52,7 +49,7 @@ def benchmark_of(arguments: argparse.Namespace) -> ImageBenchmark:
         InputError: there is one task only.
     """
     trainings = {
-        name: _training(name, arguments.steps, arguments.image_size, arguments.teacher)
+        name: preset_training(name, arguments.steps, arguments.image_size, arguments.teacher)
         for name in arguments.preset
     }
     tasks = tuple(list_tasks(arguments.data))
@@ -110,18 +107,6 @@ def _methods(names: Sequence[str], presets: tuple[str, ...], protocol: str) -> t
         for method in choice
         if method.training in (None, *presets) and (method.official or protocol != OFFICIAL)
     )
-
-
-def _training(
-    preset: str, steps: int | None, image_size: int, teacher: str | None
-) -> TrainingConfig:
-    config = replace(PRESETS[preset], image_size=image_size)
-    if teacher is not None:
-        config = replace(config, network=replace(config.network, teacher=teacher))
-    if steps is not None:
-        epochs = ceil(steps / _STEPS_AN_EPOCH)
-        config = replace(config, epochs=epochs, steps=ceil(steps / epochs))
-    return config
 
 
 if __name__ == "__main__":

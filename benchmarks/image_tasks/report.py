@@ -1,6 +1,5 @@
 """Everything that the study writes of its scores."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,8 +9,7 @@ from benchmarks.image_tasks.official import OFFICIAL
 from benchmarks.image_tasks.paired import DifferenceRow, differences
 from benchmarks.image_tasks.plots import plot_bars, plot_histograms, plot_protocol_gap, plot_roc
 from benchmarks.image_tasks.tables import study_table
-from d24fad_core import RESEARCH_USE_ONLY, __version__
-from d24fad_core.benchmark.image_report import SUMMARY_FILE, TABLE_FILE
+from d24fad_core.benchmark.image_report import TABLE_FILE, write_summary
 from d24fad_core.benchmark.image_summary import (
     MEAN_OF_TASKS,
     SummaryRow,
@@ -52,15 +50,13 @@ def write_report(
     for other in main[1:]:
         pairs.extend(differences(measured, main[0], other))
     nested = choose_without_task(rows)
-    document = {
-        "notice": RESEARCH_USE_ONLY,
-        "version": __version__,
-        "resamples": rounds,
-        "rows": [asdict(row) for row in rows],
-        "differences": [asdict(row) for row in pairs],
-        "chosen_without_task": [asdict(row) for row in nested],
-    }
-    write_text(folder / SUMMARY_FILE, json.dumps(document, indent=2, allow_nan=False) + "\n")
+    write_summary(
+        rows,
+        rounds,
+        folder,
+        differences=[asdict(row) for row in pairs],
+        chosen_without_task=[asdict(row) for row in nested],
+    )
     write_text(folder / TABLE_FILE, study_table(rows, pairs, nested))
 
     plots = folder / PLOT_FOLDER

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from d24fad_core import RESEARCH_USE_ONLY, __version__
 from d24fad_core.benchmark.image_summary import SummaryRow, measure_runs, summarise
@@ -33,12 +34,25 @@ def write_report(
         InputError: some scores do not fit together.
     """
     rows = summarise(measure_runs(scores, rounds=rounds))
+    write_summary(rows, rounds, folder)
+    write_text(folder / TABLE_FILE, benchmark_table(rows))
+    return rows
+
+
+def write_summary(rows: Sequence[SummaryRow], rounds: int, folder: Path, **more: Any) -> None:
+    """Write `summary.json`.
+
+    Args:
+        rows: of the summary.
+        rounds: resamples of the intervals.
+        folder: where to write.
+        more: what stands behind the rows, by name.
+    """
     document = {
         "notice": RESEARCH_USE_ONLY,
         "version": __version__,
         "resamples": rounds,
         "rows": [asdict(row) for row in rows],
+        **more,
     }
     write_text(folder / SUMMARY_FILE, json.dumps(document, indent=2, allow_nan=False) + "\n")
-    write_text(folder / TABLE_FILE, benchmark_table(rows))
-    return rows

@@ -1,8 +1,6 @@
 """`d24fad benchmark`: train without each task in turn, and measure on it."""
 
 import json
-from dataclasses import replace
-from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +15,6 @@ from d24fad_core.files import write_text
 
 if TYPE_CHECKING:
     from d24fad_core.benchmark.image_methods import ScoredMethod
-    from d24fad_core.training.config import TrainingConfig
 
 EPILOG = (
     "Example: `d24fad benchmark --data TASKS --shots 2 4 8 --seeds 3 --draws 5 --out results`. "
@@ -25,8 +22,6 @@ EPILOG = (
 )
 
 CONFIGURATION_FILE = "configuration.json"
-_STEPS_AN_EPOCH = 100
-"""A stopped training loses at most one epoch."""
 
 
 def benchmark(
@@ -107,10 +102,11 @@ def benchmark(
         from d24fad_core.benchmark.image_cells import CellSettings
         from d24fad_core.benchmark.image_report import TABLE_FILE, write_report
     from d24fad_core.images.image_folder import list_tasks
+    from d24fad_core.training.config import preset_training
 
     names = list_tasks(data)
     trainings = {
-        choice.value: _training(choice.value, steps, image_size, teacher)
+        choice.value: preset_training(choice.value, steps, image_size, teacher)
         for choice in dict.fromkeys(preset or [Preset.DEFAULT])
     }
     plan = ImageBenchmark(
@@ -172,17 +168,3 @@ def _methods(names: list[str], presets: tuple[str, ...]) -> "tuple[ScoredMethod,
     if names:
         return choice
     return tuple(method for method in choice if method.training in (None, *presets))
-
-
-def _training(
-    preset: str, steps: int | None, image_size: int, teacher: str | None
-) -> "TrainingConfig":
-    from d24fad_core.training.config import PRESETS
-
-    config = replace(PRESETS[preset], image_size=image_size)
-    if teacher is not None:
-        config = replace(config, network=replace(config.network, teacher=teacher))
-    if steps is not None:
-        epochs = ceil(steps / _STEPS_AN_EPOCH)
-        config = replace(config, epochs=epochs, steps=ceil(steps / epochs))
-    return config

@@ -19,6 +19,16 @@ def conformal_p_value(score: float, normals: Sequence[float]) -> float:
     return (1 + sum(normal >= score for normal in normals)) / (len(normals) + 1)
 
 
+def is_optimistic(normals: int, *, translated: bool) -> bool:
+    """Whether a p-value is too low because the normals are scored in units that they share.
+
+    Args:
+        normals: how many there are.
+        translated: whether they were translated.
+    """
+    return translated or normals <= 2
+
+
 def summarise(
     score: float, normals: Sequence[float], threshold: float, *, translated: bool
 ) -> CalibrationSummary:
@@ -42,7 +52,7 @@ def summarise(
             " Translated normals are scored in units that they all share, so the p-value is "
             "optimistic."
         )
-    elif count <= 2:
+    elif is_optimistic(count, translated=translated):
         statement += (
             " With 2 normals their scores share the units that they set, so the p-value is "
             "optimistic; add a third."

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from d24fad_core.change.result import Change, ChangeKind, ChangeResult
 from d24fad_core.comparison.kind import ComparisonKind
+from d24fad_core.detection.calibration import is_optimistic
 from d24fad_core.detection.result import AnomalyResult, Finding
 from d24fad_core.export.answers import Answer, doubts, plain_answer
 from d24fad_core.export.wording import (
@@ -185,10 +186,8 @@ def _how_sure(result: AnomalyResult) -> str:
 def _chance(result: AnomalyResult) -> str:
     """What so few normals leave to chance."""
     normals = result.calibration.normal_patients
-    optimistic = (
-        normals <= 2
-        or result.provenance.parameters.get("comparison") == ComparisonKind.TRANSLATED.value
-    )
+    comparison = result.provenance.parameters.get("comparison")
+    optimistic = is_optimistic(normals, translated=comparison == ComparisonKind.TRANSLATED.value)
     share = f"{100 / (normals + 1):.0f} %"
     return (
         f"That can be chance: of any {normals + 1} healthy people one stands out most, and the one "

@@ -1,6 +1,7 @@
 """Configuration of a training run; saved with the checkpoint."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from math import ceil
 from typing import Any
 
 from d24fad_core.errors import ConfigurationError
@@ -96,3 +97,26 @@ PAPER_TRAINING = TrainingConfig(
 """Training as published (paper, section 4.1)."""
 
 PRESETS = {"default": TrainingConfig(), "paper": PAPER_TRAINING}
+
+_STEPS_AN_EPOCH = 100
+"""A stopped training loses at most one epoch."""
+
+
+def preset_training(
+    preset: str, steps: int | None, image_size: int, teacher: str | None
+) -> TrainingConfig:
+    """A preset for a benchmark, with epochs short enough to be stopped.
+
+    Args:
+        preset: a name of `PRESETS`.
+        steps: episodes in all; None leaves those of the preset.
+        image_size: pixels a side.
+        teacher: its name; None leaves that of the preset.
+    """
+    config = replace(PRESETS[preset], image_size=image_size)
+    if teacher is not None:
+        config = replace(config, network=replace(config.network, teacher=teacher))
+    if steps is not None:
+        epochs = ceil(steps / _STEPS_AN_EPOCH)
+        config = replace(config, epochs=epochs, steps=ceil(steps / epochs))
+    return config
