@@ -8,7 +8,8 @@ from d24fad_core.detection.comparison import Comparison, ModelIdentity
 from d24fad_core.detection.feature_comparison import FeatureComparison
 from d24fad_core.detection.learned_comparison import LearnedComparison
 from d24fad_core.detection.support_cache import SupportCache
-from d24fad_core.models.decoder_checkpoint import load_decoder
+from d24fad_core.models.decoder_checkpoint import SHIPPED_DECODER, load_decoder
+from d24fad_core.models.response_file import load_response
 from d24fad_core.networks.d24fad import D24FAD
 
 
@@ -51,6 +52,8 @@ class Comparisons:
         if kind is not ComparisonKind.LEARNED:
             return self._by_features[kind]
         if self._by_decoder is None:
-            decoder, card = load_decoder(self._decoder)
-            self._by_decoder = LearnedComparison(decoder, card, self._decoder_cache)
+            folder = self._decoder or SHIPPED_DECODER
+            decoder, card = load_decoder(folder)
+            response = load_response(folder, card.response_hash)
+            self._by_decoder = LearnedComparison(decoder, card, response, self._decoder_cache)
         return self._by_decoder

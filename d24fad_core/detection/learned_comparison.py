@@ -19,6 +19,7 @@ from d24fad_core.comparison.log_odds_scale import (
     score_case,
 )
 from d24fad_core.comparison.normal_range import with_floor
+from d24fad_core.comparison.normal_response import NormalResponse, ResponseMap
 from d24fad_core.comparison.normal_stack import (
     NormalStack,
     PlacedStudy,
@@ -34,6 +35,7 @@ from d24fad_core.files import hash_bytes
 from d24fad_core.io.known_studies import StudySource, volume_of
 from d24fad_core.models.decoder_checkpoint import DecoderCard
 from d24fad_core.networks.support_decoder import TwofoldDecoder
+from d24fad_core.places.brain import align_brain
 from d24fad_core.progress import Progress, silent
 from d24fad_core.support.frame import (
     FRAME_SCHEMA,
@@ -55,8 +57,9 @@ from d24fad_core.support.scale_file import load_scale, save_scale
 from d24fad_core.support.stack_file import STACK_SCHEMA, load_volumes, save_volumes
 from d24fad_core.support.support_set import SupportSet, SupportStudy
 from d24fad_core.support.views import view_support
+from d24fad_core.volumes.volume import Modality, Volume
 
-SCALE_SCHEMA = 9
+SCALE_SCHEMA = 10
 """Raised whenever the same normals give another scale: kept ones, and results, are then void."""
 
 _Key = tuple[object, ...]
@@ -68,21 +71,29 @@ class LearnedComparison:
     Args:
         decoder: in eval mode.
         card: its card.
+        response: what it answers to untouched people; None where that was not measured.
         cache_folder: where normals on the common grid and their scale are kept; None keeps
             nothing.
     """
 
     def __init__(
-        self, decoder: TwofoldDecoder, card: DecoderCard, cache_folder: Path | None
+        self,
+        decoder: TwofoldDecoder,
+        card: DecoderCard,
+        response: ResponseMap | None,
+        cache_folder: Path | None,
     ) -> None:
-        self.identity = ModelIdentity(
-            card.name,
-            hash_bytes(
-                repr((card.weights_hash, card.threshold, DECODING_SCHEMA, SCALE_SCHEMA)).encode()
-            ),
+        shaping = (
+            card.weights_hash,
+            card.response_hash,
+            card.threshold,
+            DECODING_SCHEMA,
+            SCALE_SCHEMA,
         )
+        self.identity = ModelIdentity(card.name, hash_bytes(repr(shaping).encode()))
         self._decoder = decoder.to(memory_format=torch.channels_last)
         self._card = card
+        self._response = response
         self._folder = cache_folder
 
     def prepare(
@@ -99,7 +110,8 @@ class LearnedComparison:
             placed.append(on_grid)
         stack = stack_normals(placed)
         normals = _key(studies, frame, options)
-        scale = self._scale(normals, stack, frame, progress)
+        response = self._response_on_grid(normals, stack, frame, studies[0].modality)
+        scale = self._scale(normals, stack, response, frame, progress)
         likenesses = mutual_likeness(members)
         progress("support ready", 1.0)
         return SupportSet(
@@ -113,6 +125,7 @@ class LearnedComparison:
             scales=(scale,),
             stack=stack,
             in_one_shape=self._in_one_shape(normals, stack),
+            response=response,
             alike=likenesses.alike,
             usual_likeness=likenesses.usual,
         )
@@ -129,7 +142,7 @@ class LearnedComparison:
         fitted = normals.fitted(place_study(study.volume, options.ct_window))
         progress("aligning the normals", 0.0)
         views = view_support(fitted, normals, in_one_shape)
-        log_odds = self._log_odds(fitted, views, progress)
+        log_odds = self._log_odds(fitted, views, support.response, progress)
         scale = support.scale(options.planes)
         inside = fitted > 0
         scores = scale.z(log_odds)
@@ -154,7 +167,7 @@ class LearnedComparison:
         stack, _ = _stacks(support)
         scale = support.scale(options.planes)
         normals = _key(studies, support.frame, options)
-        log_odds = self._held_out_log_odds(normals, stack, progress)
+        log_odds = self._held_out_log_odds(normals, stack, support.response, progress)
         return [
             torch.where(normal > 0, scale.z(own), torch.zeros(())).numpy()
             for normal, own in zip(stack.intensities, log_odds, strict=True)
@@ -186,7 +199,13 @@ class LearnedComparison:
         """See `Comparison.case_score`."""
         return score_case(torch.from_numpy(heatmap[heatmap != 0]), _voxel_ml(frame))
 
-    def _held_out_log_odds(self, normals: _Key, stack: NormalStack, progress: Progress) -> Tensor:
+    def _held_out_log_odds(
+        self,
+        normals: _Key,
+        stack: NormalStack,
+        response: NormalResponse | None,
+        progress: Progress,
+    ) -> Tensor:
         """The log-odds of each normal against the others, (K, X, Y, Z)."""
 
         def decode_each() -> Tensor:
@@ -196,15 +215,23 @@ class LearnedComparison:
                 # The others' shape must not know the normal that is measured.
                 others = stack.without(number)
                 views = view_support(normal, others, align_mutually(others))
-                decoded.append(self._log_odds(normal, views))
+                decoded.append(self._log_odds(normal, views, response))
             return torch.stack(decoded)
 
         path = self._file("held-out", *normals, *self._decoder_key(), STACK_SCHEMA, SCALE_SCHEMA)
         return fetch_or_make(path, self._folder, load_volumes, decode_each, save_volumes)
 
-    def _log_odds(self, study: Tensor, views: SupportViews, progress: Progress = silent) -> Tensor:
-        """Those of the decoder, with the floor under them."""
+    def _log_odds(
+        self,
+        study: Tensor,
+        views: SupportViews,
+        response: NormalResponse | None,
+        progress: Progress = silent,
+    ) -> Tensor:
+        """Those of the decoder at an average place, with the floor under them."""
         decoded = decode(self._decoder, study, views, progress)
+        if response is not None:
+            decoded = response.evened(decoded)
         normals = views.in_place.intensities
         return with_floor(decoded, study, normals, study > 0, self._card.threshold)
 
@@ -237,14 +264,46 @@ class LearnedComparison:
             keep(aligned.profile, profile_path, self._folder, save_profile)
         return aligned.profile, placed
 
+    def _response_on_grid(
+        self, normals: _Key, stack: NormalStack, frame: Frame, modality: Modality
+    ) -> NormalResponse | None:
+        """What the decoder answers to untouched people, on the common grid.
+
+        None where that was not measured, or where the normals show no brain.
+        """
+        response = self._response
+        if response is None:
+            return None
+
+        def place() -> Tensor:
+            mean = Volume(stack.mean.numpy(), frame.affine, modality, "mean of the normals")
+            brain = align_brain(mean)
+            if brain is None:
+                return torch.zeros(0, *frame.shape)
+            on_grid = response.on_grid(frame.shape, brain.to_mni)
+            return torch.stack([on_grid.mean, on_grid.spread])
+
+        path = self._file("response", *normals, *self._decoder_key(), STACK_SCHEMA, SCALE_SCHEMA)
+        volumes = fetch_or_make(path, self._folder, load_volumes, place, save_volumes)
+        if len(volumes) == 0:
+            return None
+        return NormalResponse(
+            volumes[0], volumes[1], response.average_mean, response.average_spread
+        )
+
     def _scale(
-        self, normals: _Key, stack: NormalStack, frame: Frame, progress: Progress
+        self,
+        normals: _Key,
+        stack: NormalStack,
+        response: NormalResponse | None,
+        frame: Frame,
+        progress: Progress,
     ) -> ScoreScale:
         def report(step: str, fraction: float) -> None:
             progress(step, 0.5 + fraction / 2)
 
         def measure() -> ScoreScale:
-            log_odds = self._held_out_log_odds(normals, stack, report)
+            log_odds = self._held_out_log_odds(normals, stack, response, report)
             held_out = [
                 own[normal > 0] for normal, own in zip(stack.intensities, log_odds, strict=True)
             ]
@@ -264,7 +323,8 @@ class LearnedComparison:
         return stack.with_intensities(moved)
 
     def _decoder_key(self) -> _Key:
-        return self._card.weights_hash, self._card.threshold, DECODING_SCHEMA
+        card = self._card
+        return card.weights_hash, card.response_hash, card.threshold, DECODING_SCHEMA
 
     def _file(self, kind: str, *shaping: object, suffix: str = ".safetensors") -> Path | None:
         if self._folder is None:

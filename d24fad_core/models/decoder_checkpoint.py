@@ -33,6 +33,8 @@ class DecoderCard:
         licence: licence of the weights.
         notice: the research-use sentence.
         weights_hash: SHA-256 of the weights file; empty before it is written.
+        response_hash: SHA-256 of what it answers to untouched people, see `response_file`; empty
+            where that was not measured.
         version: library version that wrote it.
     """
 
@@ -45,6 +47,7 @@ class DecoderCard:
     licence: str = "Apache-2.0"
     notice: str = RESEARCH_USE_ONLY
     weights_hash: str = ""
+    response_hash: str = ""
     version: str = __version__
 
     def to_dict(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from d24fad_core.comparison.features import StudyFeatures
 from d24fad_core.comparison.kind import ComparisonKind
+from d24fad_core.comparison.normal_response import NormalResponse
 from d24fad_core.comparison.normal_stack import NormalStack
 from d24fad_core.comparison.normal_statistics import NormalStatistics
 from d24fad_core.comparison.score_scale import ScoreScale
@@ -69,6 +70,7 @@ class SupportSet:
         scales: one entry for each choice among the planes.
         stack: the studies side by side, for a learned comparison alone.
         in_one_shape: the same, deformed into the shape of their mean.
+        response: what the decoder answers to untouched people, on the frame; for brains alone.
         alike: names of every two studies that look like scans of one person.
         usual_likeness: that each of them reaches with another of them at least.
     """
@@ -83,6 +85,7 @@ class SupportSet:
     scales: tuple[ScoreScale, ...]
     stack: NormalStack | None = None
     in_one_shape: NormalStack | None = None
+    response: NormalResponse | None = None
     alike: tuple[tuple[str, str], ...] = ()
     usual_likeness: float = 0.0
 
