@@ -73,7 +73,9 @@ def train_decoder(
         SPACING_MM,
         read_held_out,
         read_teaching_data,
+        teaching_frame,
     )
+    from d24fad_core.training.decoder.response import measure_people
     from d24fad_core.training.decoder.threshold import choose_threshold
     from d24fad_core.training.decoder.trainer import train_decoder as teach
 
@@ -101,8 +103,18 @@ def train_decoder(
         part = decoder.in_shape if in_shape else decoder.in_place
         part.load_state_dict(taught.state_dict())
     decoder.eval()
+    frame = teaching_frame()
+    taught_people = torch.cat([group.intensities for group in data.groups[: len(people)]])
+    with progress_bar("untouched people", quiet=quiet) as progress:
+        response = measure_people(decoder, held_out, taught_people, frame.affine, progress)
     with progress_bar("threshold", quiet=quiet) as progress:
-        choice = choose_threshold(decoder, held_out, SPACING_MM**3 / 1000.0, progress)
+        choice = choose_threshold(
+            decoder,
+            response.on_grid(frame.shape, frame.affine),
+            held_out,
+            SPACING_MM**3 / 1000.0,
+            progress,
+        )
     card = DecoderCard(
         name=name,
         network=options.network,
@@ -121,7 +133,7 @@ def train_decoder(
         },
     )
     folder = out / "decoder"
-    save_decoder(decoder, card, folder)
+    save_decoder(decoder, card, folder, response)
     if not quiet:
         console = Console(markup=False, highlight=False)
         console.print(f"threshold {choice.log_odds:+.1f}: {card.training['threshold']}")

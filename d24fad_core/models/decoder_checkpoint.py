@@ -9,9 +9,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from d24fad_core import RESEARCH_USE_ONLY, __version__
+from d24fad_core.comparison.normal_response import ResponseMap
 from d24fad_core.errors import CheckpointError, ConfigurationError
 from d24fad_core.files import hash_file, whole_file, write_text
 from d24fad_core.models.checkpoint import CARD_FILE, WEIGHTS_FILE
+from d24fad_core.models.response_file import save_response
 from d24fad_core.networks.support_decoder import SupportDecoderConfig, TwofoldDecoder
 
 CARD_VERSION = "decoder-2.0"
@@ -81,12 +83,25 @@ class DecoderCard:
             ) from error
 
 
-def save_decoder(decoder: TwofoldDecoder, card: DecoderCard, folder: Path) -> DecoderCard:
-    """Write weights and card, each whole or not at all; return the card as written."""
+def save_decoder(
+    decoder: TwofoldDecoder,
+    card: DecoderCard,
+    folder: Path,
+    response: ResponseMap | None = None,
+) -> DecoderCard:
+    """Write weights, response and card, each whole or not at all; return the card as written.
+
+    Args:
+        decoder: its weights.
+        card: its card; the hashes are filled in.
+        folder: where to.
+        response: what it answers to untouched people, where that was measured.
+    """
+    response_hash = "" if response is None else save_response(response, folder)
     state = {name: value.detach().contiguous() for name, value in decoder.state_dict().items()}
     with whole_file(folder / WEIGHTS_FILE) as temporary:
         save_file(state, temporary)
-        written = replace(card, weights_hash=hash_file(temporary))
+        written = replace(card, weights_hash=hash_file(temporary), response_hash=response_hash)
         text = json.dumps(written.to_dict(), indent=2) + "\n"
     write_text(folder / CARD_FILE, text)
     return written

@@ -15,6 +15,7 @@ from d24fad_core.progress import silent
 from d24fad_core.simulation import Contrast, Role, SimulationOptions, simulate_subject
 from d24fad_core.support.support_set import SupportSet
 from d24fad_core.volumes.volume import Plane, Volume
+from tests.detection.small_studies import study
 
 HEADS = SimulationOptions(contrast=Contrast.T1, spacing=(4.0, 4.0, 4.0), seed=31)
 OPTIONS = DetectionOptions(comparison=ComparisonKind.LEARNED)
@@ -67,6 +68,19 @@ def test_a_lesion_stands_out(detector: Detector, support: SupportSet, case: Volu
     assert inside[np.unravel_index(result.heatmap.argmax(), case.shape)]
     assert result.provenance.parameters["comparison"] == "learned"
     assert result.provenance.checkpoint_name.startswith("d24fad-support-decoder")
+
+
+def test_brains_have_a_place_in_what_untouched_people_show(support: SupportSet) -> None:
+    response = support.response
+    assert response is not None
+    assert tuple(response.mean.shape) == support.frame.shape
+    assert response.mean.std() > 0.1
+
+
+def test_what_is_no_brain_has_none() -> None:
+    phantoms = [study(number) for number in range(3)]
+    support = Detector.from_checkpoint(cache_folder=None).prepare_support(phantoms, OPTIONS)
+    assert support.response is None
 
 
 def test_nothing_is_scored_outside(detector: Detector, support: SupportSet, case: Volume) -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from d24fad_core.comparison.deformation import align_mutually
+from d24fad_core.comparison.normal_response import NormalResponse
 from d24fad_core.comparison.normal_stack import NormalStack
 from d24fad_core.comparison.support_decoding import decode
 from d24fad_core.errors import ConfigurationError
@@ -47,7 +48,11 @@ class ChosenThreshold:
 
 
 def choose_threshold(
-    decoder: TwofoldDecoder, people: Tensor, voxel_ml: float, progress: Progress
+    decoder: TwofoldDecoder,
+    response: NormalResponse,
+    people: Tensor,
+    voxel_ml: float,
+    progress: Progress,
 ) -> ChosenThreshold:
     """The threshold with the best mean Dice of planted anomalies that leaves people dark.
 
@@ -56,6 +61,8 @@ def choose_threshold(
 
     Args:
         decoder: taught, in eval mode.
+        response: what it answers to untouched people, on their grid. The same people may be among
+            them: each is then a small part of what it is measured against.
         people: (N, X, Y, Z) of those who do not teach, in the units of `NormalStack`.
         voxel_ml: volume of a voxel.
         progress: told of each person.
@@ -76,12 +83,14 @@ def choose_threshold(
         shared = torch.ones_like(person, dtype=torch.bool)
         normals = NormalStack(people[members], people[members].mean(0), shared, 1.0)
         in_one_shape = align_mutually(normals)
-        untouched = decode(decoder, person, view_support(person, normals, in_one_shape))
+        views = view_support(person, normals, in_one_shape)
+        untouched = response.evened(decode(decoder, person, views))
         marked.append(_marked_ml(untouched, person > 0, voxel_ml))
         donor = people[(number + 1 + SHOTS) % len(people)]
         for seed in range(_PLANTED):
             query, truth = _planted(person, donor, (number, seed))
-            log_odds = decode(decoder, query, view_support(query, normals, in_one_shape))
+            views = view_support(query, normals, in_one_shape)
+            log_odds = response.evened(decode(decoder, query, views))
             dice.append(_dice(log_odds, query > 0, truth))
     median_marked = np.median(marked, axis=0)
     mean_dice = np.mean(dice, axis=0)

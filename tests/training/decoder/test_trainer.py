@@ -1,9 +1,11 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from d24fad_core.comparison.normal_response import NormalResponse
 from d24fad_core.errors import CancelledError, CheckpointError, ConfigurationError
 from d24fad_core.networks.support_decoder import (
     SupportDecoder,
@@ -14,6 +16,7 @@ from d24fad_core.training.decoder.cases import CasePool
 from d24fad_core.training.decoder.config import DecoderTraining
 from d24fad_core.training.decoder.episodes import draw_batch
 from d24fad_core.training.decoder.people import TeachingData
+from d24fad_core.training.decoder.response import measure_people
 from d24fad_core.training.decoder.threshold import TOLERATED_ML, choose_threshold
 from d24fad_core.training.decoder.trainer import decoder_loss, train_decoder
 from tests.training.decoder.test_episodes import group_of, person
@@ -89,12 +92,17 @@ def test_the_threshold_leaves_people_dark(tmp_path: Path) -> None:
     people = (people + people.flip(1)) / 2.0  # the sides of a head are alike
     decoder = TwofoldDecoder(OPTIONS.network)
     decoder.in_place = decoder.in_shape = Difference(OPTIONS.network)
-    chosen = choose_threshold(decoder, people, 0.008, lambda *_: None)
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    response = measure_people(decoder, people[:4], people[4:], affine, lambda *_: None)
+    here = response.on_grid(people.shape[1:], affine)
+    chosen = choose_threshold(decoder, here, people, 0.008, lambda *_: None)
     assert chosen.mean_dice > 0.2
     assert chosen.median_marked_ml <= TOLERATED_ML
 
 
 def test_a_threshold_needs_people(data: TeachingData) -> None:
     decoder = TwofoldDecoder(OPTIONS.network)
+    people = data.groups[0].intensities[:5]
+    response = NormalResponse(people[0], people[0], 0.0, 1.0)
     with pytest.raises(ConfigurationError, match="5 people are held out"):
-        choose_threshold(decoder, data.groups[0].intensities[:5], 0.008, lambda *_: None)
+        choose_threshold(decoder, response, people, 0.008, lambda *_: None)
