@@ -88,12 +88,13 @@ def _what(result: AnomalyResult) -> str:
     volume = sum(finding.volume_ml for finding in result.findings)
     if count == 1:
         return (
-            f"One region of this study differs from the normal ones by more than {threshold}: "
-            f"{volume_text(first.volume_ml)} ml, at most {first.peak_score:.1f} z. {unit}"
+            f"One region of this study differs from the normal ones by more than {threshold}, "
+            f"at most {first.peak_score:.1f} z; its outline holds {volume_text(first.volume_ml)} "
+            f"ml. {unit}"
         )
     return (
-        f"{count} regions of this study differ from the normal ones by more than {threshold}, "
-        f"{volume_text(volume)} ml together. The strongest is finding 1: "
+        f"{count} regions of this study differ from the normal ones by more than {threshold}; "
+        f"their outlines hold {volume_text(volume)} ml together. The strongest is finding 1: "
         f"{volume_text(first.volume_ml)} ml, at most {first.peak_score:.1f} z. {unit}"
     )
 
@@ -190,8 +191,8 @@ def _chance(result: AnomalyResult) -> str:
     optimistic = is_optimistic(normals, translated=comparison == ComparisonKind.TRANSLATED.value)
     share = f"{100 / (normals + 1):.0f} %"
     return (
-        f"That can be chance: of any {normals + 1} healthy people one stands out most, and the one "
-        "that is looked at does so with a probability of "
+        f"That can be chance: one of {normals + 1} healthy people always stands out most, so any "
+        "healthy person does with a probability of "
         f"{f'{share} or more' if optimistic else f'up to {share}'}. More normals make it surer."
     )
 

@@ -80,8 +80,8 @@ def page_content(
         "case_sentence": case_sentence(result),
         "threshold_sentence": threshold_sentence(result)
         + " One z is one standard deviation of what the normals show when each is compared with "
-        "the others. Another way of comparing, or other normals, have a z of their own: the two "
-        "cannot be compared.",
+        "the others. Other normals, or another comparison, give another scale: do not compare "
+        "their z with these.",
         "region": "finding",
         "heat": "difference from the normals",
         "outlines_sentence": "Findings, their outlines and the table stay those of the analysis, "
