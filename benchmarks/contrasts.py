@@ -46,13 +46,19 @@ def main() -> None:
     parser.add_argument("--support", type=int, default=4)
     parser.add_argument("--spacing", type=float, default=4.0)
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument(
+        "--comparison",
+        choices=[kind.value for kind in KINDS],
+        action="append",
+        help="repeatable; both unless given",
+    )
     arguments = parser.parse_args()
     options = SimulationOptions(
         spacing=(arguments.spacing,) * 3, seed=arguments.seed, support=arguments.support
     )
     detector = Detector.from_checkpoint(cache_folder=arguments.out / "cache")
     rows: list[dict[str, Any]] = []
-    for kind in KINDS:
+    for kind in map(ComparisonKind, arguments.comparison or [kind.value for kind in KINDS]):
         measured = _Measured(detector, kind, options, arguments.out)
         cases = [(f"lesion-{index + 1:03d}", index) for index in range(arguments.heads)]
         rows += [measured.head(name, index) for name, index in cases]
