@@ -15,6 +15,7 @@ from functools import cached_property
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from d24fad_core.comparison.normal_stack import NormalStack, PlacedStudy, stack_normals
@@ -133,14 +134,14 @@ class _FittedPeople:
 
     def _in_spreads(self, intensities: Tensor) -> Tensor:
         """(..., C, X, Y, Z), 0 where one of the contrasts shows nothing."""
-        shown = (intensities > 0).all(dim=-4, keepdim=True)
-        return intensities / self._spreads[:, None, None, None] * shown
+        inside = (intensities > 0).all(dim=-4, keepdim=True)
+        return intensities / self._spreads[:, None, None, None] * inside
 
 
 def _spread(stack: NormalStack) -> Tensor:
     """How much normals differ from their mean, robustly."""
-    shown = (stack.intensities > 0).all(dim=0)
-    apart = (stack.intensities - stack.intensities.mean(dim=0)).abs()[:, shown].flatten()
+    inside = (stack.intensities > 0).all(dim=0)
+    apart = (stack.intensities - stack.intensities.mean(dim=0)).abs()[:, inside].flatten()
     if not len(apart):
         return torch.tensor(_SMALLEST_SPREAD)
     middle = apart[:: max(1, len(apart) // _SAMPLES)].median()
@@ -157,9 +158,9 @@ def _nearest(person: Tensor, normals: Tensor, spacing: Spacing) -> Tensor:
     """
     offsets = _offsets(spacing)
     pad = np.abs(offsets).max(axis=0)
-    shown = (normals > 0).all(dim=1, keepdim=True)
+    inside = (normals > 0).all(dim=1, keepdim=True)
     around = F.pad(
-        normals.masked_fill(~shown, _UNLIKE_ANYTHING),
+        normals.masked_fill(~inside, _UNLIKE_ANYTHING),
         [int(pad[axis]) for axis in (2, 2, 1, 1, 0, 0)],
         value=_UNLIKE_ANYTHING,
     )
@@ -178,12 +179,13 @@ def _nearest(person: Tensor, normals: Tensor, spacing: Spacing) -> Tensor:
     return torch.where(compared, nearest.sqrt(), torch.zeros(()))
 
 
-def _offsets(spacing: Spacing) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
+def _offsets(spacing: Spacing) -> NDArray[np.int64]:
     """(N, 3) places nearby, in voxels, about `_STEP_MM` apart."""
     steps = [max(1, round(_STEP_MM / size)) for size in spacing]
     reaches = [
         int(REACH_MM / (size * step) + 1e-6) for size, step in zip(spacing, steps, strict=True)
     ]
     lattice = np.array(list(itertools.product(*(range(-far, far + 1) for far in reaches))))
-    offsets = lattice * steps
-    return offsets[np.linalg.norm(offsets * spacing, axis=1) <= REACH_MM + 1e-6]
+    near = np.linalg.norm(lattice * steps * spacing, axis=1) <= REACH_MM + 1e-6
+    offsets: NDArray[np.int64] = lattice[near] * np.array(steps)
+    return offsets

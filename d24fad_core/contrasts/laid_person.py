@@ -52,12 +52,12 @@ class LaidPerson:
             ct_window: window that CT is seen in.
         """
         own = [place_study(study.volume, ct_window) for study in self.aligned]
-        shown = self.on_reference([study.inside.numpy().astype(np.float32) for study in own])
+        shares = self.on_reference([study.inside.numpy().astype(np.float32) for study in own])
         values = self.on_reference([study.intensities.numpy() for study in own])
         steps = _steps(self.frames[0])
         return [
             _pooled(intensities, share, steps)
-            for intensities, share in zip(values, shown, strict=True)
+            for intensities, share in zip(values, shares, strict=True)
         ]
 
 
@@ -108,9 +108,9 @@ def _pooled(
     intensities: NDArray[np.float32], share: NDArray[np.float32], steps: tuple[int, int, int]
 ) -> PlacedStudy:
     """Means of what is inside, whatever part of a voxel that is."""
-    values, shown = (torch.from_numpy(part)[None, None] for part in (intensities, share))
+    values, shares = (torch.from_numpy(part)[None, None] for part in (intensities, share))
     if steps != (1, 1, 1):
-        values, shown = (F.avg_pool3d(part, steps, ceil_mode=True) for part in (values, shown))
-    inside = shown[0, 0] >= _LEAST_SHOWN
-    mean = values[0, 0] / shown[0, 0].clamp_min(_LEAST_SHOWN)
+        values, shares = (F.avg_pool3d(part, steps, ceil_mode=True) for part in (values, shares))
+    inside = shares[0, 0] >= _LEAST_SHOWN
+    mean = values[0, 0] / shares[0, 0].clamp_min(_LEAST_SHOWN)
     return PlacedStudy(mean.clamp_min(1e-6) * inside, inside)

@@ -72,8 +72,8 @@ class MeasuredNormals:
     @cached_property
     def _joined(self) -> tuple[JointNormals, Tensor]:
         fused, people = self._laid
-        shown = torch.cat([torch.from_numpy(values[values != 0]) for values in fused])
-        level = max(highest_of_normals(shown), _LEAST_LEVEL)
+        scores = torch.cat([torch.from_numpy(values[values != 0]) for values in fused])
+        level = max(highest_of_normals(scores), _LEAST_LEVEL)
         return join_normals(people, pooled_spacing(self._frames[0]), level)
 
     @cached_property
