@@ -23,11 +23,14 @@ from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.contrasts.detection import ContrastDetector
 from d24fad_core.contrasts.person import Person
+from d24fad_core.detection.comparison import PlacedComparison
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.files import write_text
 from d24fad_core.io.reading import read_volume
+from d24fad_core.progress import Progress, silent
 from d24fad_core.simulation import Contrast, Role, SimulationOptions, simulate_subject
+from d24fad_core.support.support_set import SupportSet
 from d24fad_core.volumes.volume import Modality, Volume
 
 CONTRASTS = (Contrast.FLAIR, Contrast.T1, Contrast.T2)
@@ -46,13 +49,19 @@ def main() -> None:
     parser.add_argument("--support", type=int, default=4)
     parser.add_argument("--spacing", type=float, default=4.0)
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument(
+        "--comparison",
+        choices=[kind.value for kind in KINDS],
+        action="append",
+        help="repeatable; both unless given",
+    )
     arguments = parser.parse_args()
     options = SimulationOptions(
         spacing=(arguments.spacing,) * 3, seed=arguments.seed, support=arguments.support
     )
-    detector = Detector.from_checkpoint(cache_folder=arguments.out / "cache")
+    detector = _ComparingOnce.from_checkpoint(cache_folder=arguments.out / "cache")
     rows: list[dict[str, Any]] = []
-    for kind in KINDS:
+    for kind in map(ComparisonKind, arguments.comparison or [kind.value for kind in KINDS]):
         measured = _Measured(detector, kind, options, arguments.out)
         cases = [(f"lesion-{index + 1:03d}", index) for index in range(arguments.heads)]
         rows += [measured.head(name, index) for name, index in cases]
@@ -61,6 +70,29 @@ def main() -> None:
     text = _table(rows)
     write_text(arguments.out / "contrasts.md", text)
     print(text)
+
+
+class _ComparingOnce(Detector):
+    """Compares a scan once, though it is looked at alone and with the others."""
+
+    _last: dict[tuple[str, ComparisonKind], PlacedComparison] | None = None
+
+    def compare(
+        self,
+        query: Volume,
+        support: SupportSet,
+        options: DetectionOptions,
+        progress: Progress = silent,
+    ) -> PlacedComparison:
+        """See `Detector.compare`."""
+        memory = self._last if self._last is not None else {}
+        key = (query.source_hash, support.comparison)
+        if key not in memory:
+            if len(memory) == len(CONTRASTS):
+                memory = {}
+            memory[key] = super().compare(query, support, options, progress)
+        self._last = memory
+        return memory[key]
 
 
 class _Measured:

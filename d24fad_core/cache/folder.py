@@ -29,6 +29,7 @@ SUBFOLDERS = (
     "learned-scales",
     "learned-stacks",
     "fused-scales",
+    "joint-normals",
 )
 _SUFFIXES = (".safetensors", ".json")
 

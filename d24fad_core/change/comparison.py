@@ -65,8 +65,7 @@ def compare_with_prior(
     scored = score_pair(pair)
     regions = find_regions(pair, scored, choices.threshold, choices.minimum_volume_ml)
     abnormality = None if analysed is None else _abnormality(pair, case, analysed)
-    asks_other_side = bool(regions) and abnormality is None
-    mirrored = other_side(pair) if asks_other_side else None
+    mirrored = other_side(pair) if regions else None
     changes = [
         _change(pair, region, case, measure_change(pair, region, abnormality, mirrored))
         for region in regions

@@ -2,8 +2,9 @@
 
 Nobody says what the patient's tissue should look like; its surroundings do. A lesion differs from
 them, so what changed appeared where the case differs from the tissue around it more than the prior
-did, and vanished otherwise. The other side of a head knows more: the study that resembles it is the
-normal one (`counterpart`). Where normals are at hand, how abnormal each study is there decides.
+did, and vanished otherwise. Normals, where they are at hand, know more: the study that is less
+abnormal there is the normal one. The other side of a head, which is the patient's own, knows most:
+the study that resembles it is (`counterpart`).
 A compact part that adjoins and looks alike in both studies is the lesion that was there before.
 """
 
@@ -71,15 +72,13 @@ def measure_change(
         abnormality: against normals; None where there are none.
         mirrored: see `other_side`; None where the sides are not alike.
     """
-    if abnormality is not None:
+    there = None if mirrored is None else counterpart(pair, region, mirrored)
+    if there is not None:
+        appeared = _less_like_the_other_side(pair, region, *there)
+    elif abnormality is not None:
         appeared = _more_abnormal(region, abnormality)
     else:
-        there = None if mirrored is None else counterpart(pair, region, mirrored)
-        appeared = (
-            _differs_more_from_its_surroundings(pair, region)
-            if there is None
-            else _less_like_the_other_side(pair, region, *there)
-        )
+        appeared = _differs_more_from_its_surroundings(pair, region)
     changed = np.count_nonzero(region.inside) * pair.voxel_ml
     now, before = _with_core(pair, region, appeared=appeared)
     core = min(now, before)

@@ -4,15 +4,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
-from numpy.typing import NDArray
 
 from d24fad_core.cache.folder import fetch_or_make
-from d24fad_core.comparison.score_scale import ScoreScale
 from d24fad_core.contrasts.contributions import with_contrasts
-from d24fad_core.contrasts.fusion import alone, fuse_maps, in_fused_units, on_reference
+from d24fad_core.contrasts.fusion import fuse_maps, in_fused_units, with_joint
+from d24fad_core.contrasts.joint_file import load_joint, save_joint
+from d24fad_core.contrasts.laid_person import lay_person, unpooled
+from d24fad_core.contrasts.normal_people import MeasuredNormals
 from d24fad_core.contrasts.person import Person, check_different
-from d24fad_core.contrasts.registration import LaidContrast, lay_contrast
 from d24fad_core.contrasts.support import ContrastSupport
 from d24fad_core.detection.comparison import ComparedStudy, PlacedComparison
 from d24fad_core.detection.detector import Detector
@@ -20,23 +19,22 @@ from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.errors import InputError, SupportError
 from d24fad_core.files import hash_bytes
-from d24fad_core.io.known_studies import volume_of
 from d24fad_core.progress import Progress, silent
-from d24fad_core.support.frame import AlignedStudy, align
 from d24fad_core.support.scale_file import load_scale, save_scale
 from d24fad_core.support.support_set import SupportSet
 from d24fad_core.volumes.volume import Volume
 
-FUSION_SCHEMA = 1
+FUSION_SCHEMA = 2
 """Raised whenever the same normals give another fused scale: kept ones are then void."""
 
 
 class ContrastDetector:
     """Finds what is abnormal in several contrasts of a person together.
 
-    Each contrast is compared with the normals of its own kind. The maps are laid on each other,
-    for the case as for each normal against the others, and their mean is measured against what
-    it is in the normals.
+    Each contrast is compared with the normals of its own kind, and what all of them show at a
+    place with what goes together in normals. The maps are laid on each other, for the case as
+    for each normal against the others, and what they are fused to is measured against what it
+    is in the normals.
 
     Args:
         detector: compares single contrasts.
@@ -75,19 +73,30 @@ class ContrastDetector:
             studies = [person.scans[contrast] for person in normals]
             sets.append(self._detector.prepare_support(studies, options, report))
 
-        def measure() -> ScoreScale:
-            return self._measure(normals, contrasts, sets, options, progress)
+        def report_fusing(step: str, fraction: float) -> None:
+            progress(step, (len(contrasts) + fraction) / (len(contrasts) + 1))
 
+        comparison = self._detector.comparison(sets[0].comparison)
+        measured = MeasuredNormals(comparison, normals, contrasts, sets, options, report_fusing)
         planes = sets[0].scale(options.planes).planes
         scale = fetch_or_make(
-            self._file(sets, options),
+            self._file("fused-scales", sets, options, ".json"),
             self._folder,
             lambda path: load_scale(path, planes),
-            measure,
+            measured.scale,
             save_scale,
         )
+        joint = None
+        if len(contrasts) > 1:
+            joint = fetch_or_make(
+                self._file("joint-normals", sets, options, ".safetensors"),
+                self._folder,
+                load_joint,
+                measured.joint,
+                save_joint,
+            )
         progress("support ready", 1.0)
-        return ContrastSupport(tuple(contrasts), tuple(sets), scale)
+        return ContrastSupport(tuple(contrasts), tuple(sets), scale, joint)
 
     def detect(
         self,
@@ -122,12 +131,17 @@ class ContrastDetector:
                 progress(step, 0.8 * (number + fraction) / count)
 
             placed.append(self._detector.compare(scan, own, options, report))
-        laid = _laid(scans)
-        frames = [each.aligned for each in placed]
-        maps = _on_reference([each.compared.heatmap for each in placed], support.sets, frames, laid)
+        person = lay_person(
+            scans, [own.frame for own in support.sets], [each.aligned for each in placed]
+        )
+        maps = person.on_reference([each.compared.heatmap for each in placed])
+        fused = fuse_maps(maps)
+        if support.joint is not None:
+            distances = support.joint.distances(person.intensities(options.ct_window))
+            fused = with_joint(fused, unpooled(support.joint.scores(distances), normals.frame))
         comparison = self._detector.comparison(normals.comparison)
-        heatmap = in_fused_units(fuse_maps(maps), support.scale)
-        fused = ComparedStudy(
+        heatmap = in_fused_units(fused, support.scale)
+        together = ComparedStudy(
             heatmap=heatmap,
             case_score=comparison.case_score(heatmap, normals.frame),
             shares=tuple(np.mean([each.compared.shares for each in placed], axis=0).tolist()),
@@ -138,43 +152,15 @@ class ContrastDetector:
             reference,
             normals,
             options,
-            PlacedComparison(frames[0], fused),
+            PlacedComparison(placed[0].aligned, together),
             support.scale,
             progress,
         )
-        return with_contrasts(result, scans, support, placed, maps, laid, options)
+        return with_contrasts(result, scans, support, placed, maps, person.laid, options)
 
-    def _measure(
-        self,
-        normals: Sequence[Person],
-        contrasts: Sequence[str],
-        sets: Sequence[SupportSet],
-        options: DetectionOptions,
-        progress: Progress,
-    ) -> ScoreScale:
-        """What the normals' own fused maps show, each person against the others."""
-        start = len(contrasts) / (len(contrasts) + 1)
-        comparison = self._detector.comparison(sets[0].comparison)
-        by_contrast = [
-            comparison.held_out(
-                [person.scans[contrast] for person in normals], own, options, silent
-            )
-            for contrast, own in zip(contrasts, sets, strict=True)
-        ]
-        fused = []
-        for number, person in enumerate(normals):
-            progress(f"fusing {person.name}", start + (1 - start) * number / len(normals))
-            scans = [volume_of(person.scans[contrast]) for contrast in contrasts]
-            frames = [
-                align(scan, own.frame, options.ct_window, register=options.register)
-                for scan, own in zip(scans, sets, strict=True)
-            ]
-            own_maps = [maps[number] for maps in by_contrast]
-            fused.append(fuse_maps(_on_reference(own_maps, sets, frames, _laid(scans))))
-        scales = [own.scale(options.planes) for own in sets]
-        return comparison.fused_scale(fused, scales, sets[0].frame, alone(len(scales)))
-
-    def _file(self, sets: Sequence[SupportSet], options: DetectionOptions) -> Path | None:
+    def _file(
+        self, kind: str, sets: Sequence[SupportSet], options: DetectionOptions, suffix: str
+    ) -> Path | None:
         if self._folder is None:
             return None
         shaping = (
@@ -187,7 +173,7 @@ class ContrastDetector:
             options.register,
             FUSION_SCHEMA,
         )
-        return self._folder / "fused-scales" / f"{hash_bytes(repr(shaping).encode())}.json"
+        return self._folder / kind / f"{hash_bytes(repr(shaping).encode())}{suffix}"
 
 
 def _scans(case: Mapping[str, Volume], support: ContrastSupport) -> list[Volume]:
@@ -208,30 +194,3 @@ def _scans(case: Mapping[str, Volume], support: ContrastSupport) -> list[Volume]
                 "crop it, or raise --reduce-above.",
             )
     return scans
-
-
-def _laid(scans: Sequence[Volume]) -> list[LaidContrast]:
-    """Where each contrast lies; the reference, which is first, lies on itself."""
-    itself = LaidContrast(sitk.Euler3DTransform(), 1.0)
-    return [itself, *(lay_contrast(scans[0], other) for other in scans[1:])]
-
-
-def _on_reference(
-    maps: Sequence[NDArray[np.float32]],
-    sets: Sequence[SupportSet],
-    frames: Sequence[AlignedStudy],
-    laid: Sequence[LaidContrast],
-) -> list[NDArray[np.float32]]:
-    """The maps of one person in the frame of the reference contrast."""
-    others = [
-        on_reference(
-            maps[number],
-            sets[number].frame,
-            frames[number],
-            laid[number].to_other,
-            sets[0].frame,
-            frames[0],
-        )
-        for number in range(1, len(maps))
-    ]
-    return [maps[0], *others]

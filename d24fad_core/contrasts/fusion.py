@@ -69,9 +69,27 @@ def fuse_maps(maps: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
     return np.where(maps[0] != 0, fused, np.float32(0.0))
 
 
+def with_joint(fused: NDArray[np.float32], joint: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The mean of the fused maps and of what the contrasts show only together.
+
+    Args:
+        fused: (X, Y, Z) from `fuse_maps`.
+        joint: scores of the joint intensities; 0 where unknown.
+
+    Returns:
+        (X, Y, Z), 0 where `fused` is 0.
+    """
+    known = (fused != 0) & (joint != 0)
+    return np.where(known, (fused + joint) / np.float32(2.0), fused)
+
+
 def alone(contrasts: int) -> float:
-    """What the fused map is where one of so many contrasts has 1 and the others have 0."""
-    return float(contrasts ** (-1 / POWER))
+    """What the fused map is where one contrast has 1 and the others have 0.
+
+    With several contrasts, their joint intensities have 1 there as well.
+    """
+    single = float(contrasts ** (-1 / POWER))
+    return single if contrasts == 1 else (single + 1.0) / 2.0
 
 
 def in_fused_units(fused: NDArray[np.float32], scale: ScoreScale) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from d24fad_core.change.counterpart import counterpart
-from d24fad_core.change.kinds import measure_change
+from d24fad_core.change.kinds import Abnormality, measure_change
 from d24fad_core.change.pair import RegisteredPair
 from d24fad_core.change.result import ChangeKind
 from tests.change.patient import FINE
@@ -53,6 +53,21 @@ def test_the_kind_of_a_change_survives_sides_that_lie_off(
     for pair, kind in ((appeared, ChangeKind.NEW), (vanished, ChangeKind.GONE)):
         mirrored = moved(other_side_of(pair), pair, 4.0)
         assert measure_change(pair, region_of(pair), None, mirrored).kind is kind
+
+
+@pytest.mark.parametrize("normals_say_new", [True, False])
+def test_the_patients_own_other_side_is_asked_before_normals(
+    appeared: RegisteredPair, *, normals_say_new: bool
+) -> None:
+    """Normals decide where it shows nothing."""
+    high, low = np.ones_like(appeared.case), np.zeros_like(appeared.case)
+    abnormality = Abnormality(*((high, low) if normals_say_new else (low, high)))
+    region = region_of(appeared)
+    asked = measure_change(appeared, region, abnormality, other_side_of(appeared))
+    assert asked.kind is ChangeKind.NEW
+    for nowhere in (None, np.zeros_like(appeared.case)):
+        alone = measure_change(appeared, region, abnormality, nowhere)
+        assert alone.kind is (ChangeKind.NEW if normals_say_new else ChangeKind.GONE)
 
 
 def test_without_another_side_nothing_is_said(appeared: RegisteredPair) -> None:

@@ -64,24 +64,16 @@ def test_a_finding_says_which_contrast_carries_it(
 
 
 def test_scores_are_in_units_of_the_normals_own_fused_maps(
-    small: Detector, people: list[Person], support: ContrastSupport
+    small: Detector, support: ContrastSupport, result: AnomalyResult
 ) -> None:
-    """The scale of one contrast repeated is that of the contrast alone."""
-    twice = [
-        Person(
-            person.name,
-            {"one": person.scans["one"], "again": person.scans["one"]},
-        )
-        for person in people
-    ]
-    fused = ContrastDetector(small).prepare_support(twice, ("one", "again"), OPTIONS)
-    alone = small.prepare_support([person.scans["one"] for person in people], OPTIONS)
-    scale = alone.scale(OPTIONS.planes)
-    # In z of the contrast alone, where negative and positive scores are fused alike.
-    np.testing.assert_allclose(fused.scale.centre, 0.0, atol=0.02)
-    np.testing.assert_allclose(fused.scale.spread, 1.0, atol=0.02)
-    np.testing.assert_allclose(fused.scale.threshold, scale.threshold, rtol=0.05)
-    np.testing.assert_allclose(fused.scale.case_scores, scale.case_scores, atol=0.05)
+    """Another normal person is about as the normals are, each against the others."""
+    person = normal_person(5)
+    scans = {name: volume_of(scan) for name, scan in person.scans.items()}
+    normal = ContrastDetector(small).detect(scans, support, OPTIONS)
+    inside = normal.heatmap[normal.heatmap != 0]
+    assert abs(float(inside.mean())) < 1.5
+    assert 0.5 < float(inside.std()) < 2.5
+    assert normal.case_score < result.case_score
 
 
 def test_a_kept_scale_gives_the_same_result(
@@ -89,7 +81,8 @@ def test_a_kept_scale_gives_the_same_result(
 ) -> None:
     together = ContrastDetector(small, tmp_path)
     together.prepare_support(people, NAMES, OPTIONS)
-    assert len(list((tmp_path / "fused-scales").iterdir())) == 1
+    for kind in ("fused-scales", "joint-normals"):
+        assert len(list((tmp_path / kind).iterdir())) == 1
     again = together.prepare_support(people, NAMES, OPTIONS)
     repeated = together.detect(case("one", "two"), again, OPTIONS)
     np.testing.assert_array_equal(repeated.heatmap, result.heatmap)
