@@ -1,4 +1,4 @@
-"""A checksum that comes with a file tells any change of it, where the format has none of its own."""
+"""A checksum that comes with a file tells any change of it, whatever its format."""
 
 import hashlib
 from collections.abc import Callable
