@@ -7,7 +7,10 @@ and the alignment has undone orientation.
 Measured on 24 heads (IXI) and 12 brains (ds002748), see `tests/support/test_likeness.py`: two
 people reach .60 at most, simulated people, who share one anatomy, .68; the same person with noise,
 another gamma or thick slices .94 and more, turned by 5 to 10 degrees .65 to .97 before the two are
-laid upon each other.
+laid upon each other. Heads are nearly symmetric: a mirror image reaches .58 to .76 with the study
+itself as it stands, .85 to .97 once it is turned back, and .60 at most with other people either
+way. A part reaches .81 to 1.0 with the whole where the alignment holds, which it does not always,
+and .58 with others.
 """
 
 from collections.abc import Sequence
@@ -37,7 +40,7 @@ _CUT = (0.5, 0.9)
 """Share of the longer of two lengths that the shorter one has where a study is part of another."""
 _EDGE = 2
 """Voxels at a cut that the broad shapes beyond it would be missing for."""
-_SHOWN = 0.05
+_VISIBLE = 0.05
 _BROAD_MM = 4.0
 """Gaussian sigma of the broad shapes that are taken off."""
 
@@ -59,7 +62,8 @@ def likeness(one: StudyProfile, other: StudyProfile) -> float:
 def part_likeness(one: StudyProfile, other: StudyProfile) -> float:
     """Likeness of the part that two studies share, where one was cut off; 0 where none was."""
     lengths = [
-        (_shown(one.picture, axis), _shown(other.picture, axis)) for axis in range(one.picture.ndim)
+        (_patient_span(one.picture, axis), _patient_span(other.picture, axis))
+        for axis in range(one.picture.ndim)
     ]
     ratios = [min(len(a), len(b)) / max(len(a), len(b), 1) for a, b in lengths]
     if not _CUT[0] <= min(ratios) < _CUT[1]:
@@ -75,10 +79,10 @@ def part_likeness(one: StudyProfile, other: StudyProfile) -> float:
     return _similar(first - first.mean(), second - second.mean()) if first.size else 0.0
 
 
-def _shown(picture: NDArray[np.float32], axis: int) -> range:
+def _patient_span(picture: NDArray[np.float32], axis: int) -> range:
     """Where along an axis a picture shows the patient."""
     others = tuple(other for other in range(picture.ndim) if other != axis)
-    places = np.flatnonzero((picture > _SHOWN).mean(axis=others) > _SHOWN)
+    places = np.flatnonzero((picture > _VISIBLE).mean(axis=others) > _VISIBLE)
     return range(int(places[0]), int(places[-1]) + 1) if places.size else range(0)
 
 
