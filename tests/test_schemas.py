@@ -247,7 +247,8 @@ def test_scales_and_results_of_the_learned_comparison() -> None:
     check("scale", [DECODING_SCHEMA, SCALE_SCHEMA], values)
     result = learned().detect(stripped(7), support, LEARNED)
     values = {"heatmap": spread(result.heatmap), "case": [result.case_score]}
-    check("result of the learned comparison", [DECODING_SCHEMA, SCALE_SCHEMA], values)
+    numbers = [DECODING_SCHEMA, SCALE_SCHEMA, RESULT_SCHEMA]
+    check("result of the learned comparison", numbers, values)
 
 
 @pytest.mark.parametrize("kind", [ComparisonKind.WINDOW, ComparisonKind.LEARNED])
@@ -266,7 +267,8 @@ def test_fused_scales(kind: ComparisonKind) -> None:
         "case": [result.case_score],
     }
     learnt = kind is ComparisonKind.LEARNED
-    numbers = [FUSION_SCHEMA, DECODING_SCHEMA, SCALE_SCHEMA] if learnt else FUSION_SCHEMA
+    of_maps = [DECODING_SCHEMA, SCALE_SCHEMA] if learnt else []
+    numbers = [FUSION_SCHEMA, *of_maps, RESULT_SCHEMA]
     check(f"fusion of {kind.value} maps", numbers, values)
 
 

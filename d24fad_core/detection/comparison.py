@@ -21,7 +21,7 @@ class ComparedStudy:
 
     Attributes:
         heatmap: (X, Y, Z) float32 on the frame's grid, 0 outside the foreground.
-        case_score: one score for the study.
+        case_score: one score for the study, of the map on the frame's grid.
         shares: share of each support study.
         learnt_shares: whether the shares were learnt; otherwise all are equal.
         distances: (K, X, Y, Z) from each support study on the frame's grid, in a unit of the

@@ -34,7 +34,7 @@ from d24fad_core.support.matched_normal import MatchedNormal, match_normal
 from d24fad_core.support.support_set import SupportSet
 from d24fad_core.volumes.volume import Plane, Volume
 
-RESULT_SCHEMA = 2
+RESULT_SCHEMA = 3
 """Raised whenever the same inputs give another result: kept ones are then void."""
 
 
@@ -219,6 +219,9 @@ class Detector:
             findings, mask, query, aligned, support, scale.peak_scores, compared.distances
         )
         middle_score = float(np.median(inside)) if inside.size else 0.0
+        # Of slices thicker than the frame's, the heatmap holds the map at their middles alone: no
+        # score may rest on what lies between and is shown to nobody.
+        case_score = min(compared.case_score, float(heatmap.max()))
         result = AnomalyResult(
             heatmap=heatmap,
             mask=mask,
@@ -226,10 +229,10 @@ class Detector:
             planes=options.planes,
             slice_axis=slice_axis,
             slice_scores=slice_scores(heatmap, slice_axis, self.scoring),
-            case_score=compared.case_score,
+            case_score=case_score,
             findings=findings,
             calibration=summarise(
-                compared.case_score,
+                case_score,
                 scale.case_scores,
                 threshold,
                 translated=support.comparison is ComparisonKind.TRANSLATED,

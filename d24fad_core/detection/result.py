@@ -190,7 +190,7 @@ class AnomalyResult:
         planes: planes that were analysed.
         slice_axis: axis of the source array that the slices of `planes[0]` are stacked along.
         slice_scores: one score a source slice along `slice_axis`, z units.
-        case_score: one score for the whole study, z units.
+        case_score: one score for the whole study, z units; never above the heatmap's highest.
         findings: by falling peak score.
         calibration: what the scores are measured against.
         provenance: what is needed to repeat this.

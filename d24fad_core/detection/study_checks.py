@@ -9,7 +9,12 @@ from statistics import median
 
 from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.detection.result import AnalysisWarning, WarningCode
-from d24fad_core.support.likeness import SAME_PERSON, likeness
+from d24fad_core.support.likeness import (
+    SAME_PERSON,
+    likeness,
+    mirror_likenesses,
+    part_likeness,
+)
 from d24fad_core.support.profile import StudyProfile
 from d24fad_core.support.support_set import SupportSet
 
@@ -58,8 +63,13 @@ def check_study(
         middle_score: median over the case's foreground, z units.
     """
     likenesses = [likeness(study.profile, profile) for study in support.studies]
+    in_part = [
+        max(alike, part_likeness(study.profile, profile))
+        for study, alike in zip(support.studies, likenesses, strict=True)
+    ]
     return (
-        *_same_person(name, likenesses, support),
+        *_same_person(name, in_part, support),
+        *_mirror_image(name, profile, in_part, support),
         *_everywhere(max(likenesses), support, middle_score),
         *_size(profile, support),
         *_resolution(profile, support),
@@ -78,6 +88,21 @@ def _same_person(
                 f"{name} and the normal study {study.name} look like scans of one person: their "
                 f"likeness is {alike:.2f}, where two people stay below {SAME_PERSON:.2f}.",
                 f"Leave {study.name} out of the support; whatever it shows counts as normal.",
+            )
+
+
+def _mirror_image(
+    name: str, profile: StudyProfile, likenesses: Sequence[float], support: SupportSet
+) -> Iterator[AnalysisWarning]:
+    mirrored = mirror_likenesses(profile, support.studies, support.frame)
+    for study, alike, turned_over in zip(support.studies, likenesses, mirrored, strict=True):
+        if turned_over >= SAME_PERSON > alike:
+            yield AnalysisWarning(
+                WarningCode.CASE_IN_SUPPORT,
+                f"{name} looks like the mirror image of the normal study {study.name}: with left "
+                f"and right exchanged their likeness is {turned_over:.2f}, where two people stay "
+                f"below {SAME_PERSON:.2f}.",
+                f"Check which side is left in both, and leave {study.name} out of the support.",
             )
 
 

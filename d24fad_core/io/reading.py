@@ -17,6 +17,7 @@ from d24fad_core.io.dicom.series import (
     open_dicom_folder,
 )
 from d24fad_core.io.itk_file import open_itk
+from d24fad_core.io.known_checksum import check_known_checksum
 from d24fad_core.io.large_scan import read_reduced
 from d24fad_core.io.nifti_file import open_nifti
 from d24fad_core.io.stored_scan import StoredScan
@@ -55,8 +56,8 @@ def read_volume(path: Path, modality: Modality | None = None, largest: int | Non
         reading it); its name is the file's or the folder's.
 
     Raises:
-        InputError: the study does not exist, cannot be read, or is not a 3-D grey-value image of
-            at least 2 slices with finite, varying values.
+        InputError: the study does not exist, cannot be read, has another checksum than lies beside
+            it, or is not a 3-D grey-value image of at least 2 slices with finite, varying values.
 
     Warns:
         GeometryWarning: the file states voxel sizes but no orientation, or two that differ.
@@ -80,6 +81,7 @@ def read_volume_and_doubt(
                 f"{path}: a folder of {len(studies)} studies",
                 f"give one, such as {studies[0]}.",
             )
+        check_known_checksum(path)
         scan = _open(path)
         if scan.modality is not None and modality not in (None, scan.modality):
             raise InputError(

@@ -10,6 +10,9 @@ from d24fad_core.simulation.template import average_brain, average_brain_at
 
 ROTATION_DEGREES = 3.0
 SCALE_SPREAD = 0.04
+LARGEST_BRAIN = 1.11
+"""Volume of a subject's brain against the average one, at most. That has 1.9 litres with its fluid,
+more than most people; beyond 2.2 litres `masking.coverage` would take a brain for a whole head."""
 # Correlation length and root-mean-square size, both in mm, of each displacement field.
 DISPLACEMENTS = ((14.0, 2.0), (30.0, 2.0))
 
@@ -79,6 +82,7 @@ def sample_places(
 
     angles = np.radians(rng.normal(0.0, ROTATION_DEGREES, 3))
     scales = rng.normal(1.0, SCALE_SPREAD, 3)
+    scales *= min(1.0, (LARGEST_BRAIN / scales.prod()) ** (1 / 3))
     displacement = np.stack(
         [
             sum(

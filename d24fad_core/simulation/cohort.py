@@ -24,7 +24,7 @@ from d24fad_core.simulation.template import SOURCE
 from d24fad_core.volumes.volume import Modality, Volume
 
 # Raised whenever equal options would give other images than before.
-RECIPE = 1
+RECIPE = 2
 
 STATEMENT = (
     "Synthetic: every subject is a deformed average brain with drawn tissue signal and drawn "

@@ -38,12 +38,14 @@ def detector(
 
 
 @lru_cache(maxsize=16)
-def study(number: int, lesion: bool = False, spacing: float = 4.0) -> Volume:
+def study(
+    number: int, lesion: bool = False, spacing: tuple[float, float, float] = (4.0, 4.0, 4.0)
+) -> Volume:
     """One of many people, with noise; a lesion is 12 mm wide."""
     generator = np.random.default_rng(number)
     size = 1 + 0.03 * generator.standard_normal()
     volume = scan(
-        Grid((spacing,) * 3),
+        Grid(spacing),
         LESION if lesion else None,
         6.0,
         size,

