@@ -227,7 +227,11 @@ def test_the_panel_compares_with_an_earlier_study_and_translates_the_normals(
         assert options["prior"] == CaseNode.of_volume(prior).image
         since = case.analysis.since_prior
         assert since is not None and since.prior == options["prior"] and since.changes
-        assert f"Since {since.prior}: " in ui.caseLabel.text
+        told = ", ".join(
+            f"{change['kind']} {change['prior_volume_ml']:.2f} to {change['volume_ml']:.2f} ml"
+            for change in case.analysis.document["report"]["change"]["changes"]
+        )
+        assert f"Since {since.prior}: {told}." in ui.caseLabel.text
     finally:
         driver.close()
 
