@@ -12,7 +12,8 @@ import pytest
 from D24FADSlicerLib.client.api import Client
 from D24FADSlicerLib.logic.jobs import Task
 from D24FADSlicerLib.logic.messages import CancelledError, ExplainedError
-from D24FADSlicerLib.logic.review import Action, Review, State
+from D24FADSlicerLib.logic.review import Review
+from D24FADSlicerLib.logic.review_events import Action, State
 from D24FADSlicerLib.logic.volume_file import VolumeData
 from lines import Answer, Proxy, Request
 

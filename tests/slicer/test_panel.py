@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import volumes
-from D24FADSlicerLib.logic.review import State
+from D24FADSlicerLib.logic.review_events import State
 from lines import Answer, Proxy, Request, pass_on
 
 from d24fad_core import __version__

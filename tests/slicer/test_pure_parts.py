@@ -20,7 +20,8 @@ from D24FADSlicerLib.logic.jobs import Jobs, Task
 from D24FADSlicerLib.logic.matching import Matches
 from D24FADSlicerLib.logic.messages import ExplainedError
 from D24FADSlicerLib.logic.records import CaseCalibration
-from D24FADSlicerLib.logic.review import Action, FindingReview, Review, State
+from D24FADSlicerLib.logic.review import Review
+from D24FADSlicerLib.logic.review_events import Action, FindingReview, State
 from D24FADSlicerLib.logic.strip import GROUND, MARK, Strip, lay_out, slice_at, slice_columns
 from D24FADSlicerLib.logic.volume_file import VolumeData, read_nifti, write_nifti
 from hypothesis import given, settings
