@@ -171,7 +171,7 @@ class StudyServer:
             kind: self._waiting(runner, self._dead) if kind is JobKind.DETECT else runner
             for kind, runner in built.runners.items()
         }
-        publishing = _Publishing(built.dicom_results, self)
+        publishing: Any = _Publishing(built.dicom_results, self)
         self.services = replace(built, runners=runners, dicom_results=publishing)
         # All of `Services.start` but the collection of garbage, which takes half a second.
         self.services.reviews.copy_labels()
