@@ -46,11 +46,12 @@ def rank_among_normals(score: float, normals: Sequence[float]) -> str:
 
 def case_sentence(result: AnomalyResult) -> str:
     """The case score and how it stands among the normals."""
-    normals = result.calibration.normal_case_scores
-    sentence = (
-        f"Case score {_one_decimal(result.case_score)} z, "
-        f"{rank_among_normals(result.case_score, normals)}"
-    )
+    return case_score_sentence(result.case_score, result.calibration.normal_case_scores)
+
+
+def case_score_sentence(score: float, normals: Sequence[float]) -> str:
+    """A case score and how it stands among those of the normals, z units."""
+    sentence = f"Case score {_one_decimal(score)} z, {rank_among_normals(score, normals)}"
     if normals:
         sentence += (
             f", whose scores run from {_one_decimal(min(normals))} to "

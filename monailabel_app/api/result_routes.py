@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from fastapi.responses import FileResponse, Response
 
 from d24fad_core import RESEARCH_USE_ONLY
+from d24fad_core.export.wording import case_score_sentence
 from monailabel_app.analysis.dicom_results import DicomKind, dicom_bytes, stored_objects
 from monailabel_app.analysis.encodings import (
     Encoding,
@@ -54,7 +55,11 @@ def router(services: Services) -> APIRouter:
     @routes.get("/{result}", summary="A result with its report")
     def get_result(result: str) -> ResultAnswer:
         stored = services.results.get(result)
-        return {**record_document(stored.record), "report": stored.report}
+        answer: ResultAnswer = {**record_document(stored.record), "report": stored.report}
+        normals = stored.report.get("calibration", {}).get("normal_case_scores")
+        if normals:
+            answer["case_sentence"] = case_score_sentence(stored.record.case_score, normals)
+        return answer
 
     @routes.get("/{result}/report", summary="The report alone")
     def get_report(result: str) -> Report:

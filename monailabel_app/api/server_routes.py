@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from d24fad_core import RESEARCH_USE_ONLY, __version__
+from d24fad_core.volumes.preprocessing import CT_WINDOWS
 from d24fad_core.volumes.volume import Plane
 from monailabel_app.analysis.model_names import HEATMAP_MODEL, MASK_MODEL
 from monailabel_app.analysis.parameters import MAXIMUM_SUPPORTS, MINIMUM_SUPPORTS
@@ -36,7 +37,10 @@ def router(services: Services) -> APIRouter:
                 "queue_length": services.configuration.queue_length,
                 "supports": {"minimum": MINIMUM_SUPPORTS, "maximum": MAXIMUM_SUPPORTS},
             },
-            "options": {"planes": [plane.value for plane in Plane]},
+            "options": {
+                "planes": [plane.value for plane in Plane],
+                "ct_windows": list(CT_WINDOWS),
+            },
         }
 
     @routes.get("/status", summary="What is damaged or amiss, for the operator")

@@ -13,9 +13,7 @@ from socket import socket
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from fault_server import serving
-
-_INFO = b'{"name": "D24FAD", "version": "9", "api_version": 1}'
+from lines import Proxy
 
 
 class Authority:
@@ -82,16 +80,24 @@ def _builder(
 
 
 @contextmanager
-def https_server(certificate: Path) -> Iterator[str]:
-    """A D24FAD server that only says who it is, over TLS; yields its address."""
+def https_server(certificate: Path, port: int) -> Iterator[str]:
+    """TLS before a server of this machine; yields the address.
+
+    Args:
+        certificate: what it shows, with its key.
+        port: where the server answers without TLS.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
 
-    def talk(connection: socket) -> None:
-        with context.wrap_socket(connection, server_side=True) as secured:
-            secured.recv(65536)
-            head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(_INFO)}\r\n\r\n"
-            secured.sendall(head.encode() + _INFO)
+    class Secured(Proxy):
+        def serve(self, connection: socket) -> None:
+            with context.wrap_socket(connection, server_side=True) as secured:
+                super().serve(secured)
 
-    with serving(talk, reads=False) as address:
-        yield address.replace("http:", "https:")
+    line = Secured()
+    line.target = port
+    try:
+        yield line.url.replace("http:", "https:")
+    finally:
+        line.close()

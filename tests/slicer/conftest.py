@@ -38,6 +38,25 @@ def need_libraries() -> None:
             pytest.skip(f"{package} is not installed")
 
 
+@pytest.fixture(scope="session")
+def routes() -> Iterator[Any]:
+    """The server's routes on a port, for one server of a test after the other."""
+    from harness.study_server import Routes
+
+    opened = Routes()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def study_server(routes: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The real server over an empty folder."""
+    from harness.study_server import StudyServer
+
+    with StudyServer(routes, tmp_path_factory.mktemp("studies")) as running:
+        yield running
+
+
 @pytest.fixture
 def faults() -> Iterator[Any]:
     """Fails the test on an exception in a slot, a Qt warning or a VTK error line."""

@@ -198,12 +198,19 @@ class Proxy(Line):
     Attributes:
         target: the server's port; None while there is none.
         faults: what happens to the next requests, one each.
+        usual: what happens to all others.
         answers: what the server answered, by method and path, whether or not it arrived.
+        calls: method and path of every request.
+        passes: while it is cleared, requests arrive and go no further.
     """
 
     def __init__(self) -> None:
         self.target: int | None = None
+        self.calls: deque[str] = deque()
+        self.passes = threading.Event()
+        self.passes.set()
         self.faults: deque[Fault] = deque()
+        self.usual: Fault = pass_on
         self.answers: deque[tuple[Request, Answer]] = deque()
         super().__init__()
 
@@ -212,10 +219,12 @@ class Proxy(Line):
         request = _read(connection)
         if request is None:
             return
+        self.calls.append(f"{request.method} {request.path}")
+        self.passes.wait()
         try:
             fault = self.faults.popleft()
         except IndexError:
-            fault = pass_on
+            fault = self.usual
         fault(self, connection, request)
 
     def ask(self, request: Request) -> Answer:
@@ -278,11 +287,35 @@ def answer_slow(proxy: Proxy, connection: socket.socket, request: Request) -> No
         time.sleep(0.1)
 
 
-def refused_by_proxy(status: int) -> Fault:
-    """A proxy in between answers with a page of its own; the server never hears of it."""
+def answer_dripping(proxy: Proxy, connection: socket.socket, request: Request) -> None:
+    """The answer arrives a byte at a time, for ever, so that no single wait is long."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n")
+    while True:
+        connection.sendall(b" ")
+        time.sleep(0.05)
+
+
+def unanswered(proxy: Proxy, connection: socket.socket, request: Request) -> None:
+    """Nothing comes until whoever asked hangs up."""
+    connection.recv(1)
+
+
+def left_open(proxy: Proxy, connection: socket.socket, request: Request) -> None:
+    """The connection does not end with the answer."""
+    connection.sendall(proxy.ask(request).to_bytes().replace(b"\r\nConnection: close", b""))
+    connection.recv(1)
+
+
+def not_http(proxy: Proxy, connection: socket.socket, request: Request) -> None:
+    """Something speaks another protocol there."""
+    connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+
+
+def refused_by_proxy(status: int, body: bytes = b"<html>Not now.</html>") -> Fault:
+    """Something in between answers by itself; the server never hears of it."""
 
     def act(proxy: Proxy, connection: socket.socket, request: Request) -> None:
-        connection.sendall(Answer(status, (), b"<html>Not now.</html>").to_bytes())
+        connection.sendall(Answer(status, (), body).to_bytes())
 
     return act
 

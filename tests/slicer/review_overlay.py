@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from D24FADSlicerLib.logic.review import Action, Review
+from D24FADSlicerLib.logic.review import Review
+from D24FADSlicerLib.logic.review_events import Action
 
 from monailabel_app.review import states as reducer
 

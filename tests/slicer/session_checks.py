@@ -12,7 +12,8 @@ from typing import Any
 import nibabel
 import numpy as np
 import pydicom
-from D24FADSlicerLib.logic.review import Action, Event, Review, ServerReview, State
+from D24FADSlicerLib.logic.review import Review
+from D24FADSlicerLib.logic.review_events import Action, Event, ServerReview, State
 from hospital import Hospital
 from numpy.typing import NDArray
 from review_overlay import check_overlay, shown

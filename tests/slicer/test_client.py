@@ -1,56 +1,68 @@
-"""The client against the interface it was written for."""
+"""The client against the real routes of the server."""
 
 from __future__ import annotations
 
 import queue
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from D24FADSlicerLib.client.api import Client
 from D24FADSlicerLib.logic.jobs import Task
 from D24FADSlicerLib.logic.messages import CancelledError, ExplainedError
-from D24FADSlicerLib.logic.review import Action, Review, State
+from D24FADSlicerLib.logic.review import Review
+from D24FADSlicerLib.logic.review_events import Action, State
 from D24FADSlicerLib.logic.volume_file import VolumeData
+from lines import Answer, Proxy, Request
+
+from d24fad_core import __version__
+from d24fad_core.volumes.preprocessing import CT_WINDOWS
+from monailabel_app.configuration import ServerConfiguration
 
 
 def new_task() -> Task:
     return Task(1, queue.SimpleQueue())
 
 
-def scan(seed: int = 0, spots: int = 1) -> VolumeData:
+def scan(seed: int = 0, spots: int = 1, slices: int = 1) -> VolumeData:
     array = np.random.default_rng(seed).uniform(0, 100, (12, 16, 20)).astype(np.int16)
     for spot in range(spots):
-        array[3 + 3 * spot, 4:8, 5 + 4 * spot : 8 + 4 * spot] = 900 - 50 * spot
+        first = 3 + 3 * spot
+        array[first : first + slices, 4:8, 5 + 4 * spot : 8 + 4 * spot] = 900 - 50 * spot
     return VolumeData(array, np.diag([2.0, 2.0, 4.0, 1.0]))
 
 
 @pytest.fixture
-def server() -> Iterator:
-    pytest.importorskip("cc3d")
-    from harness.review_server import ReviewServer
+def server(routes, tmp_path: Path) -> Iterator:
+    from harness.study_server import StudyServer
 
-    with ReviewServer() as running:
+    with StudyServer(routes, tmp_path) as running:
         for number in range(2):
             running.add_image(f"normal_{number}", scan(number, spots=0))
-            running.add_support("default", f"normal_{number}")
         yield running
 
 
 def test_the_server_tells_who_it_is(server) -> None:
     info = Client(server.address).info()
     assert (info.version, info.default_support_set, info.minimum_supports) == (
-        "0.1.0",
+        __version__,
         "default",
         2,
     )
+    assert info.ct_windows == tuple(CT_WINDOWS)
 
 
-def test_a_token_is_sent(server) -> None:
-    server.token = "s3cret"
-    with pytest.raises(ExplainedError, match="token"):
-        Client(server.address).info()
-    assert Client(server.address, " s3cret\n").info().version == "0.1.0"
+def test_a_token_is_sent(tmp_path: Path) -> None:
+    from harness.study_server import Routes, StudyServer
+
+    routes = Routes(ServerConfiguration(token="s3cret"))
+    with StudyServer(routes, tmp_path) as server:
+        with pytest.raises(ExplainedError, match="token"):
+            Client(server.address).info()
+        assert Client(server.address, " s3cret\n").info().version == __version__
+    routes.close()
 
 
 def test_a_prefix_of_a_proxy_is_kept(server) -> None:
@@ -89,7 +101,7 @@ def test_an_analysis_comes_back_typed(server) -> None:
 
 
 def test_too_few_supports_is_said_by_the_server(server) -> None:
-    server.store.sets["default"].pop()
+    server.ask("DELETE", "/support-sets/default/studies/normal_1")
     client, task = Client(server.address), new_task()
     with pytest.raises(ExplainedError, match="at least 2") as caught:
         client.detect("normal_0", "default", None, {}, task)
@@ -97,7 +109,8 @@ def test_too_few_supports_is_said_by_the_server(server) -> None:
 
 
 def test_a_server_that_dies_and_comes_back_does_not_lose_the_analysis(server) -> None:
-    server.job_s = 600  # until it has been away
+    server.add_image("case", scan(7))
+    server.hold_analyses()  # until it has been away
     client, task = Client(server.address, patience_s=20), new_task()
     reports: list[str] = []
     report = task.report
@@ -107,20 +120,21 @@ def test_a_server_that_dies_and_comes_back_does_not_lose_the_analysis(server) ->
         if len(reports) == 3:
             server.stop()
         if step.startswith("Waiting for the server") and reports.count(step) == 1:
-            server.job_s = 0
+            server.finish_analyses()
             server.start()
         report(step, fraction)
 
     task.report = watched  # type: ignore[method-assign]
-    analysis = client.detect("normal_0", "default", None, {}, task)
+    analysis = client.detect("case", "default", None, {}, task)
     assert any(step.startswith("Waiting for the server") for step in reports)
-    assert analysis.image == "normal_0"
+    assert analysis.image == "case"
 
 
 def test_a_server_that_stays_away_is_given_up(server) -> None:
-    server.job_s = 60
+    server.add_image("case", scan(7))
+    server.hold_analyses()
     client, task = Client(server.address, patience_s=0.2), new_task()
-    state = client.start_detection("normal_0", "default", None, {}, task)
+    state = client.start_detection("case", "default", None, {}, task)
     server.stop()
     with pytest.raises(ExplainedError) as caught:
         client._follow(state, task)
@@ -128,7 +142,8 @@ def test_a_server_that_stays_away_is_given_up(server) -> None:
 
 
 def test_cancelling_cancels_on_the_server_too(server) -> None:
-    server.job_s = 60
+    server.add_image("case", scan(7))
+    server.hold_analyses()
     client, task = Client(server.address), new_task()
     report = task.report
 
@@ -139,8 +154,9 @@ def test_cancelling_cancels_on_the_server_too(server) -> None:
 
     task.report = watched  # type: ignore[method-assign]
     with pytest.raises(CancelledError):
-        client.detect("normal_0", "default", None, {}, task)
-    assert [job["state"] for job in server.store.jobs.values()] == ["cancelled"]
+        client.detect("case", "default", None, {}, task)
+    server.until_over()
+    assert server.detections == ["cancelled"]
 
 
 @pytest.fixture
@@ -273,24 +289,27 @@ def test_an_edited_mask_goes_before_its_event(server, task: Task) -> None:
     assert review.of(1).state is State.EDITED, "the outline counts as long as nobody undoes it"
     review = client.send_events(result, review, task).review
     client.store_final(result, review, "AB", "", task)
-    np.testing.assert_array_equal(
-        server.reviews.final("scan").transpose(), drawing((3, 4, 5)).array
-    )
+    np.testing.assert_array_equal(server.final("scan"), drawing((3, 4, 5)).array)
 
 
 def test_support_sets_and_calibration(server) -> None:
     client, task = Client(server.address), new_task()
-    server.add_support("default", "normal_1", quality="warning")
-    found = client.support_set("default", task)
-    assert [study.quality for study in found.studies] == ["ok", "ok", "warning"]
-    assert found.studies[2].remarks == ("Stands out.",)
+    server.add_image("spotted", scan(3, spots=1, slices=8))
+    server.add_support("default", "spotted")
+    support = client.check_quality("default", task)
+    assert [study.image for study in support.studies] == ["normal_0", "normal_1", "spotted"]
+    assert [study.quality for study in support.studies] == ["ok", "ok", "warning"]
+    assert any("stands out" in remark for remark in support.studies[2].remarks)
+    client.remove_support("default", "spotted", task)
     assert client.calibration("default", task).false_positive_rate(3.0) is None
     created = client.create_support_set("mine", "Mine", ["normal_0", "normal_1"], "AB", task)
     assert created.usable
     image, _ = client.upload(scan(9, spots=0), "case", task)
+    assert client.detect(image, "default", None, {}, task).case_score < 1.0
     client.add_support("mine", image, "AB", task, confirmed_normal=True)
-    assert client.calibration("mine", task).false_positive_rate(1.0) == 1.0
-    assert client.calibration("mine", task).false_positive_rate(3.0) == 0.5
+    assert client.calibration("mine", task).false_positive_rate(0.1) is None, "it is one of the set"
+    assert client.calibration("default", task).false_positive_rate(-1.0) == 1.0
+    assert client.calibration("default", task).false_positive_rate(3.0) == 0.5
     left = client.remove_support("mine", image, task)
     assert [study.image for study in left.studies] == ["normal_0", "normal_1"]
 
@@ -304,16 +323,25 @@ def test_the_next_case_until_nothing_is_left(server) -> None:
     assert caught.value.code == "nothing_left"
 
 
+def too_old_for_matches(proxy: Proxy, connection: Any, request: Request) -> None:
+    """What a server from before there were matches says of them."""
+    body = b'{"error": {"code": "unknown_route", "message": "No route.", "remedy": ""}}'
+    connection.sendall(Answer(404, (("Content-Type", "application/json"),), body).to_bytes())
+
+
 def test_the_matches_of_a_result_come_typed_and_an_older_server_has_none(server) -> None:
     client, task = Client(server.address), new_task()
     image, _ = client.upload(scan(7), "scan", task)
     result = client.detect(image, "default", None, {}, task).result
-    server.alignment[0, 3] = 5.0
     matches = client.matches(result, task)
     assert matches.result == result
-    assert matches.of("normal_1").place_of((1.0, 2.0, 3.0)) == (6.0, 2.0, 3.0)
+    told = {
+        item["image"]: item for item in server.ask("GET", f"/results/{result}/matches")["items"]
+    }
+    there = np.array(told["normal_1"]["query_to_support"]) @ (1.0, 2.0, 3.0, 1.0)
+    assert matches.of("normal_1").place_of((1.0, 2.0, 3.0)) == pytest.approx(there[:3])
     with pytest.raises(ExplainedError) as caught:
         client.matches("0" * 64, task)
     assert caught.value.code == "unknown_result"
-    server.alignment = None
+    server.line.faults.append(too_old_for_matches)
     assert client.matches(result, task) is None

@@ -90,7 +90,7 @@ def test_the_panel_speaks_the_users_language(
     assert ui.noticeLabel.text == "RESEARCH USE ONLY. NOT FOR CLINICAL USE."
     table = ui.findingsTable
     headers = [table.horizontalHeaderItem(i).text() for i in range(table.columnCount)]
-    assert headers == ["#", "DECISION", "ML", "SCORE", "WHERE (MM)", "NOTE"]
+    assert headers == ["#", "DECISION", "ML", "SCORE", "WHERE (MM)", "NOTE", "CHANGE"]
     assert ui.caseBox.itemText(0) == "NEXT: HIGHEST SCORE"
     assert ui.caseLabel.text == "NO RESULT YET."
     ui.runButton.click()

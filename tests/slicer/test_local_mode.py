@@ -21,7 +21,8 @@ import pytest
 from D24FADSlicerLib.client.api import Client
 from D24FADSlicerLib.logic.jobs import Task
 from D24FADSlicerLib.logic.messages import ExplainedError
-from D24FADSlicerLib.logic.review import Action, Review
+from D24FADSlicerLib.logic.review import Review
+from D24FADSlicerLib.logic.review_events import Action
 from D24FADSlicerLib.logic.volume_file import read_nifti
 from places import MODULE, ROOT
 

@@ -1,4 +1,7 @@
-"""Local mode in the real panel: states, messages, what is left running; the server a stand-in."""
+"""Local mode in the real panel: states, messages, what is left running.
+
+A small program stands in for the process that is started; what answers are the real routes.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-import volumes
 from D24FADSlicerLib.local import server
 from D24FADSlicerLib.logic.local_mode import Phase
 from local_pythons import bare_python, python_with_stand_in
-from test_panel import Driver
+from test_panel import Driver, serving
 from test_theme import READABLE, text_contrast
 
-pytest.importorskip("cc3d")
+from monailabel_app.configuration import ServerConfiguration
+
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the launchers are shell scripts")
 
 
@@ -69,16 +72,19 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
-@pytest.fixture
-def answering() -> Iterator[Any]:
-    from harness.review_server import ReviewServer
+@pytest.fixture(scope="module")
+def guarded_routes() -> Iterator[Any]:
+    """The server's routes, for who knows the token."""
+    from harness.study_server import Routes
 
-    with ReviewServer() as running:
-        for number in range(2):
-            name = f"normal_{number}"
-            running.add_image(name, volumes.scan(volumes.GRIDS["plain"], number, spots=False))
-            running.add_support("default", name)
-        running.token = "a token of the tests"
+    opened = Routes(ServerConfiguration(token="a token of the tests"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def answering(guarded_routes: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with serving(guarded_routes, tmp_path_factory.mktemp("served")) as running:
         yield running
 
 
@@ -99,7 +105,7 @@ def studies(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def driver(qt: Any, scene: Any, control: Path, tmp_path: Path) -> Iterator[LocalDriver]:
-    """A Python is chosen whose server is the stand-in; all else is as in an empty profile."""
+    """A Python is chosen that starts the stand-in; all else is as in an empty profile."""
     python = python_with_stand_in(tmp_path, control)
     opened = LocalDriver(qt, None, {"D24FAD/Python": str(python)})
     yield opened
@@ -180,22 +186,23 @@ def test_an_analysis_goes_on_where_the_server_died_and_ends_where_it_stays_away(
 ) -> None:
     ui = driver.ui
     driver.start(studies)
-    answering.job_s = 3600.0
+    answering.hold_analyses()
     driver.load()
     driver.press(ui.runButton)
-    driver.until(lambda: answering.store.jobs, "the job")
+    driver.until(lambda: ui.progressLabel.text == "Scoring slices", "the job")
     answering.stop()
     (control / "wait").touch()
     os.kill(driver.process.pid, signal.SIGKILL)
     driver.until_phase(Phase.STARTING)
-    answering.job_s = 0.0
+    answering.finish_analyses()
     answering.start()
     (control / "wait").unlink()
     driver.until(lambda: ui.findingsTable.rowCount == 2, "two findings", 120)
 
-    answering.job_s = 3600.0
+    answering.hold_analyses()
+    ui.planesBox.setCurrentIndex(1)  # or the server would know the result already
     driver.press(ui.runButton)
-    driver.until(lambda: len(answering.store.jobs) > 1 or ui.cancelButton.visible, "the job")
+    driver.until(lambda: len(answering.detections) > 1 or ui.cancelButton.visible, "the job")
     (control / "refuse").write_text("error: the disk is full")
     os.kill(driver.process.pid, signal.SIGKILL)
     driver.until_phase(Phase.FAILED)
@@ -276,7 +283,7 @@ def test_the_choice_of_a_server_stops_the_one_here(
     assert process.wait() == 0
     assert ui.addressEdit.visible and not ui.studiesEdit.visible
     assert ui.connectionLabel.text == "Not connected."
-    ui.addressEdit.text, ui.tokenEdit.text = answering.address, answering.token
+    ui.addressEdit.text, ui.tokenEdit.text = answering.address, "a token of the tests"
     driver.press(ui.testButton)
     driver.until(lambda: ui.connectionLabel.text.startswith("Connected"), "the server")
     driver.press_radio(ui.localRadio)

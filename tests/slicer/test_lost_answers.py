@@ -4,43 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 import volumes
 from lines import Proxy, Request, answer_lost, pass_on, refused_by_proxy
-from test_panel import Driver
-
-pytest.importorskip("cc3d")
+from test_panel import Driver, serving
 
 
 @pytest.fixture
-def server() -> Iterator[Any]:
-    from harness.review_server import ReviewServer
-
-    with ReviewServer() as running:
-        for number in range(2):
-            name = f"normal_{number}"
-            running.add_image(name, volumes.scan(volumes.GRIDS["plain"], number, spots=False))
-            running.add_support("default", name)
+def server(routes: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with serving(routes, tmp_path_factory.mktemp("studies")) as running:
         yield running
 
 
 @pytest.fixture
-def line(server: Any) -> Iterator[Proxy]:
+def line(server: Any) -> Proxy:
     """Leads from the panel to the server."""
-    opened = Proxy()
-    opened.target = urlsplit(server.address).port
-    yield opened
-    opened.close()
+    line: Proxy = server.line
+    return line
 
 
 @pytest.fixture
-def driver(qt: Any, scene: Any, line: Proxy) -> Iterator[Driver]:
+def driver(qt: Any, scene: Any, server: Any) -> Iterator[Driver]:
     """A panel with a case that was analysed."""
-    opened = Driver(qt, None)
-    opened.ui.addressEdit.text = line.url
+    opened = Driver(qt, server)
     opened.connect()
     opened.load()
     opened.analyse()

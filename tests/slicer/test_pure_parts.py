@@ -12,20 +12,24 @@ from typing import Any
 
 import numpy as np
 import pytest
+from D24FADSlicerLib.logic.changes import Change, SincePrior
 from D24FADSlicerLib.logic.colors import color_points, rgb_of, scale_maximum
 from D24FADSlicerLib.logic.contrast import READABLE, contrast
-from D24FADSlicerLib.logic.findings import Analysis, Change, Finding, SincePrior
+from D24FADSlicerLib.logic.findings import Analysis, Finding
 from D24FADSlicerLib.logic.jobs import Jobs, Task
 from D24FADSlicerLib.logic.matching import Matches
 from D24FADSlicerLib.logic.messages import ExplainedError
 from D24FADSlicerLib.logic.records import CaseCalibration
-from D24FADSlicerLib.logic.review import Action, FindingReview, Review, State
+from D24FADSlicerLib.logic.review import Review
+from D24FADSlicerLib.logic.review_events import Action, FindingReview, State
 from D24FADSlicerLib.logic.strip import GROUND, MARK, Strip, lay_out, slice_at, slice_columns
 from D24FADSlicerLib.logic.volume_file import VolumeData, read_nifti, write_nifti
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from places import MODULE
+
+from monailabel_app.calibration.normal_scale import Calibration, NormalScore
 
 actions = st.lists(
     st.tuples(
@@ -128,10 +132,11 @@ def test_the_region_of_a_finding_is_read(place: object, region: str) -> None:
 
 def test_the_false_positive_rate_is_the_conformal_bound() -> None:
     normals = [1.0, 2.0, 2.0, 3.0]
-    curve = tuple((s, (1 + sum(n >= s for n in normals)) / 5) for s in sorted(set(normals)))
+    scores = [NormalScore(str(number), "", score) for number, score in enumerate(normals)]
+    curve = tuple(sorted(Calibration.of(scores).curve()))  # as the server has it
     calibration = CaseCalibration(4, "", curve)
     for threshold in (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5):
-        expected = (1 + sum(n >= threshold for n in normals)) / 5
+        expected = (1 + sum(n > threshold for n in normals)) / 5
         assert calibration.false_positive_rate(threshold) == pytest.approx(expected)
     assert "20% of normal cases" in calibration.statement_at(9.0)
     assert "unknown" in CaseCalibration(0, "", ()).statement_at(9.0)
@@ -449,3 +454,25 @@ def test_a_result_is_read_with_what_changed_since_a_prior() -> None:
     del new["volume_ml"]
     with pytest.raises(ExplainedError):
         Analysis.read(document)
+
+
+def test_a_finding_has_the_change_that_shares_most_with_it() -> None:
+    def change(kind: str, *box: list[int]) -> dict[str, Any]:
+        return {"kind": kind, "volume_ml": 1.0, "prior_volume_ml": 0.5, "bounding_box": list(box)}
+
+    since = SincePrior.read(
+        {
+            "prior": {"name": "last-year", "to_prior": np.diag([1, 1, 1, 1]).tolist()},
+            "changes": [
+                change("new", [0, 0, 0], [4, 4, 4]),
+                change("grown", [4, 4, 4], [9, 9, 9]),
+                {"kind": "gone", "volume_ml": 0.0, "prior_volume_ml": 0.5},
+            ],
+        }
+    )
+    assert since is not None and since.match is not None
+    assert since.match.place_of((1.0, 2.0, 3.0)) == (1.0, 2.0, 3.0)
+    grown = since.change_at(((3, 3, 3), (6, 6, 6)))
+    assert grown is not None and grown.words == "grown 0.50 to 1.00 ml"
+    assert since.change_at(((5, 0, 5), (9, 3, 9))) is None, "beside it"
+    assert since.change_at(None) is None

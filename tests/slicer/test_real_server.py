@@ -13,7 +13,8 @@ import pytest
 from D24FADSlicerLib.client.api import Client
 from D24FADSlicerLib.logic.jobs import Task
 from D24FADSlicerLib.logic.messages import ExplainedError
-from D24FADSlicerLib.logic.review import Action, Review, State
+from D24FADSlicerLib.logic.review import Review
+from D24FADSlicerLib.logic.review_events import Action, State
 from D24FADSlicerLib.logic.volume_file import VolumeData, read_nifti
 from places import MODULE, ROOT, SCREENSHOTS
 from test_panel import Driver, grab
@@ -227,7 +228,11 @@ def test_the_panel_compares_with_an_earlier_study_and_translates_the_normals(
         assert options["prior"] == CaseNode.of_volume(prior).image
         since = case.analysis.since_prior
         assert since is not None and since.prior == options["prior"] and since.changes
-        assert f"Since {since.prior}: " in ui.caseLabel.text
+        told = ", ".join(
+            f"{change['kind']} {change['prior_volume_ml']:.2f} to {change['volume_ml']:.2f} ml"
+            for change in case.analysis.document["report"]["change"]["changes"]
+        )
+        assert f"Since {since.prior}: {told}." in ui.caseLabel.text
     finally:
         driver.close()
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import volumes
-from D24FADSlicerLib.logic.review import Action
+from D24FADSlicerLib.logic.review_events import Action
 from test_scene import open_case
 
 pytestmark = pytest.mark.usefixtures("scene")

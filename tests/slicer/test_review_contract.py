@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from D24FADSlicerLib.logic.review import Action, Event, Review, ServerReview
+from D24FADSlicerLib.logic.review import Review
+from D24FADSlicerLib.logic.review_events import Action, Event, ServerReview
 
 from monailabel_app.api.review_routes import review_document
 from monailabel_app.review.states import ReviewEvent, review_of

@@ -17,7 +17,8 @@ from D24FADSlicerLib.client.api import Client
 from D24FADSlicerLib.client.saving import save_review
 from D24FADSlicerLib.logic.jobs import Task
 from D24FADSlicerLib.logic.messages import ExplainedError, problem_of_answer
-from D24FADSlicerLib.logic.review import Action, FindingReview, Review, ServerReview
+from D24FADSlicerLib.logic.review import Review
+from D24FADSlicerLib.logic.review_events import Action, FindingReview, ServerReview
 from D24FADSlicerLib.logic.volume_file import VolumeData
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

@@ -11,7 +11,8 @@ import pytest
 import volumes
 from D24FADSlicerLib.logic.findings import Analysis, regions_of
 from D24FADSlicerLib.logic.messages import ExplainedError
-from D24FADSlicerLib.logic.review import Action, FindingReview, Review, ServerReview, State
+from D24FADSlicerLib.logic.review import Review
+from D24FADSlicerLib.logic.review_events import Action, FindingReview, ServerReview, State
 from D24FADSlicerLib.logic.volume_file import VolumeData
 
 pytestmark = pytest.mark.usefixtures("scene")

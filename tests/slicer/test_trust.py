@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
+from typing import Any
 
 import pytest
 from certificates import Authority, https_server
@@ -12,23 +13,26 @@ from D24FADSlicerLib.client.api import Client
 from D24FADSlicerLib.client.trust import trusting_context
 from D24FADSlicerLib.logic.messages import ExplainedError
 
+from d24fad_core import __version__
 
-def test_an_authority_that_the_user_names_is_trusted(tmp_path: Path) -> None:
+
+def test_an_authority_that_the_user_names_is_trusted(study_server: Any, tmp_path: Path) -> None:
     hospital = Authority(tmp_path)
-    with https_server(hospital.issue()) as address:
-        assert Client(address, authority=str(hospital.path)).info().version == "9"
+    with https_server(hospital.issue(), study_server.port) as address:
+        assert Client(address, authority=str(hospital.path)).info().version == __version__
 
 
-def test_another_authority_is_not(tmp_path: Path) -> None:
+def test_another_authority_is_not(study_server: Any, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     hospital, other = Authority(tmp_path), Authority(tmp_path / "other")
-    with https_server(hospital.issue()) as address, pytest.raises(ExplainedError) as caught:
+    port, certificate = study_server.port, hospital.issue()
+    with https_server(certificate, port) as address, pytest.raises(ExplainedError) as caught:
         Client(address, authority=str(other.path)).info()
     assert caught.value.code == "tls"
 
 
 def test_the_systems_store_counts_though_slicer_names_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    study_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As in Slicer: SSL_CERT_FILE hides the store in which the hospital's authority is."""
     (tmp_path / "slicer").mkdir()
@@ -40,8 +44,8 @@ def test_the_systems_store_counts_though_slicer_names_its_own(
         return trusting_context(authority, (missing, hospital.path))
 
     monkeypatch.setattr(transport, "trusting_context", context)
-    with https_server(hospital.issue()) as address:
-        assert Client(address).info().version == "9"
+    with https_server(hospital.issue(), study_server.port) as address:
+        assert Client(address).info().version == __version__
         monkeypatch.setattr(
             transport, "trusting_context", lambda authority: trusting_context(authority, ())
         )

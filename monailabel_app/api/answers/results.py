@@ -86,6 +86,9 @@ class ResultAnswer(TypedDict):
     """Research use only. Not for clinical use."""
     links: ResultLinks
     """Addresses on this server."""
+    case_sentence: NotRequired[str]
+    """The case score and how it stands among the normals, in words, where their scores are known;
+    not in the list of results."""
     report: NotRequired[Report]
     """Findings, slice scores, calibration and provenance; not in the list of results."""
 

@@ -65,6 +65,8 @@ class Choices(TypedDict):
 
     planes: list[str]
     """Planes that slices can be analysed in."""
+    ct_windows: list[str]
+    """Named windows for CT, the one of most use first."""
 
 
 @described

@@ -158,5 +158,6 @@ def test_what_other_versions_stored_is_answered_as_it_is() -> None:
     ]
     assert answer["notice"] == RESEARCH_USE_ONLY
     assert client.get(f"{PREFIX}/results/{record.id}/report").json() == report
+    assert "case_sentence" not in answer, "nothing is known of the normals"
     (listed,) = client.get(f"{PREFIX}/results").json()["items"]
     assert listed == {name: value for name, value in answer.items() if name != "report"}

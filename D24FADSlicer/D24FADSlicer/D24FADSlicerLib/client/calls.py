@@ -60,12 +60,12 @@ class Calls:
         return self._http.document("DELETE", ROOT + path, task.cancellation)
 
     def _fetch(self, path: str, step: str, task: Task) -> VolumeData:
-        def moved(done: int, total: int) -> None:
+        def report(done: int, total: int) -> None:
             task.report(step, done / max(total, 1))
 
         with tempfile.TemporaryDirectory(prefix="d24fad-") as folder:
             file = Path(folder) / "volume.nii.gz"
-            self._http.download(ROOT + path, file, task.cancellation, moved)
+            self._http.download(ROOT + path, file, task.cancellation, report)
             return read_nifti(file)
 
 
@@ -81,5 +81,5 @@ def path_part(value: str) -> str:
 
 def query_of(**parts: Any) -> str:
     """The query of an address, from those parts that are not None."""
-    given = {key: value for key, value in parts.items() if value is not None}
-    return f"?{urlencode(given, doseq=True)}" if given else ""
+    query = {key: value for key, value in parts.items() if value is not None}
+    return f"?{urlencode(query, doseq=True)}" if query else ""

@@ -60,7 +60,7 @@ class ImageCalls(Calls):
             known = self.known_upload(digest, task)
             if known is not None:
                 return known, digest
-            return self._send_new(file, digest, _plainpath_part(name), task), digest
+            return self._send_new(file, digest, _plain_name(name), task), digest
 
     def known_upload(self, digest: str, task: Task) -> str | None:
         """The id of the image with this content, or None."""
@@ -74,21 +74,21 @@ class ImageCalls(Calls):
             raise malformed("an upload has no 'image'") from None
 
     def _send_new(self, file: Path, digest: str, name: str, task: Task) -> str:
-        def moved(sent: int, total: int) -> None:
+        def report(sent: int, total: int) -> None:
             text = _("Uploading {sent:.0f} of {total:.0f} MB")
             task.report(text.format(sent=sent / 1e6, total=total / 1e6), sent / max(total, 1))
 
-        for chosen in (name, f"{name[:50]}-{digest[:12]}"):
-            query = query_of(name=f"{chosen}.nii.gz")
+        for candidate in (name, f"{name[:50]}-{digest[:12]}"):
+            query = query_of(name=f"{candidate}.nii.gz")
             try:
                 path = f"{ROOT}/uploads/{digest}{query}"
-                return str(self._http.upload(path, file, task.cancellation, moved)["image"])
+                return str(self._http.upload(path, file, task.cancellation, report)["image"])
             except ExplainedError as problem:
-                if problem.code != "already_exists" or chosen != name:
+                if problem.code != "already_exists" or candidate != name:
                     raise
         raise malformed("an upload was refused twice")
 
 
-def _plainpath_part(name: str) -> str:
+def _plain_name(name: str) -> str:
     plain = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "_" for c in name)
     return plain.strip("._")[:60] or "volume"

@@ -12,7 +12,8 @@ from ..logic.jobs import Task
 from ..logic.language import tr as _
 from ..logic.messages import ExplainedError
 from ..logic.records import FinalLabel
-from ..logic.review import Entry, Event, Review, ServerReview
+from ..logic.review import Review
+from ..logic.review_events import Entry, Event, ServerReview
 from ..logic.volume_file import VolumeData, write_nifti
 from .calls import ROOT, SLOW_S, Calls, path_part
 
@@ -108,12 +109,12 @@ class ReviewCalls(Calls):
         """
         version = review.server.version
         # The same request has the same key: one whose answer was lost is not done twice.
-        told = "\n".join((result, str(version), reviewer, note)).encode("utf-8")
+        request = "\n".join((result, str(version), reviewer, note)).encode("utf-8")
         body = {
             "reviewer": reviewer,
             "note": note,
             "expected_version": version,
-            "key": hashlib.sha256(told).hexdigest()[:32],
+            "key": hashlib.sha256(request).hexdigest()[:32],
         }
         path = f"{ROOT}{_address(result)}/final"
         answer = self._slow.document("PUT", path, task.cancellation, body, limit_s=SLOW_S)

@@ -10,7 +10,9 @@ from ..logic.jobs import Task
 from ..logic.language import tr as _
 from ..logic.messages import ExplainedError
 from ..logic.records import FinalLabel
-from ..logic.review import Action, Review, problem_of_others
+from ..logic.review import Review
+from ..logic.review_events import Action
+from ..logic.review_problems import problem_of_others
 from ..logic.volume_file import VolumeData
 from .api import Client
 from .reviews import Sent
@@ -85,7 +87,7 @@ def save_review(
         outlines[outline.key] = (outline, digest)
     sent = client.send_events(result, review, task)
     numbers = {entry.key: entry.finding for entry in sent.review.server.entries}
-    taken = tuple(
+    new = tuple(
         (outline, number, digest)
         for key, (outline, digest) in outlines.items()
         if (number := numbers.get(key)) is not None
@@ -102,5 +104,5 @@ def save_review(
             problem = caught
     # Outlines that were not taken wait in the scene, as drawings.
     refused = tuple(event for event in sent.refused if event.key not in outlines)
-    told = replace(sent, review=Review(server), refused=refused, problem=problem)
-    return SavedReview(told, taken, final)
+    outcome = replace(sent, review=Review(server), refused=refused, problem=problem)
+    return SavedReview(outcome, new, final)

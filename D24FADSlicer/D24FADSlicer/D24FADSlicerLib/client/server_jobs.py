@@ -57,8 +57,8 @@ class JobCalls(Calls):
                 task.report(state.step or _("Analysing"), state.fraction)
             query = query_of(wait=_POLL_S, after=state.version)
             try:
-                found = self._get(f"/jobs/{path_part(state.job)}{query}", task.cancellation)
-                state = JobState.read(found)
+                document = self._get(f"/jobs/{path_part(state.job)}{query}", task.cancellation)
+                state = JobState.read(document)
                 away_since = None
             except ExplainedError as problem:
                 started = away_since = away_since or time.monotonic()

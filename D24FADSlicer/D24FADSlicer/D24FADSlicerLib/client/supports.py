@@ -63,6 +63,6 @@ class SupportCalls(JobCalls):
         return self.support_set(name, task)
 
     def calibration(self, support_set: str, task: Task) -> CaseCalibration:
-        """How often normal cases reach a score with a support set."""
-        query = query_of(support_set=support_set)
+        """How often normal cases have a voxel above a threshold with a support set."""
+        query = query_of(support_set=support_set, quantity="peak_score")
         return CaseCalibration.read(self._get(f"/calibration{query}", task.cancellation))

@@ -140,10 +140,10 @@ class Transport:
         if not content:
             return {}
         try:
-            found = json.loads(content.decode("utf-8"))
+            document = json.loads(content.decode("utf-8"))
         except ValueError:
-            found = None
-        if not isinstance(found, dict):
+            document = None
+        if not isinstance(document, dict):
             raise ExplainedError(
                 _("{address} answers, but not as a D24FAD server does.").format(
                     address=self.address.typed
@@ -151,7 +151,7 @@ class Transport:
                 _("Check the address and port."),
                 "wrong_app",
             )
-        return found
+        return document
 
     def upload(
         self, path: str, file: Path, cancellation: Cancellation, moved: Moved

@@ -142,7 +142,7 @@ def start_server(
             raise _problem_of_start(process, last_lines.copy())  # another thread may still write
         announcement = json.loads(line)
         if "problem" in announcement:
-            raise _problem_told(announcement["problem"])
+            raise _problem_of(announcement["problem"])
         spot = Spot(spot.folder, int(announcement["port"]))
         return LocalServer(process, spot, str(announcement["url"]), last_lines)
     except BaseException:
@@ -182,7 +182,7 @@ def _close_input(process: subprocess.Popen[str]) -> None:
             return  # it has ended, and its pipe with it
 
 
-def _problem_told(problem: Mapping[str, object]) -> ExplainedError:
+def _problem_of(problem: Mapping[str, object]) -> ExplainedError:
     cause, remedy = str(problem["cause"]), str(problem["remedy"])
     return ExplainedError(cause, remedy, "not_started")
 

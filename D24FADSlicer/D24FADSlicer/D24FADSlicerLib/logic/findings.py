@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .changes import Box, Change, SincePrior, read_box
 from .records import Document, malformed, number, text
 
 
@@ -24,6 +25,8 @@ class Finding:
         region: name of the lobe, structure or organ it is in; empty where that is not known.
         nearest_normal: name of the support study that is most like the case there; empty where
             that is not known.
+        box: first and last voxel (i, j, k) of the image as the server read it; None where the
+            report does not say.
     """
 
     rank: int
@@ -33,6 +36,7 @@ class Finding:
     slice_range: tuple[int, int]
     region: str = ""
     nearest_normal: str = ""
+    box: Box | None = None
 
     @classmethod
     def read(cls, document: Document) -> Finding:
@@ -55,6 +59,7 @@ class Finding:
             slice_range=(int(first_last[0]), int(first_last[1])),
             region=_region(document.get("place")),
             nearest_normal=str(document.get("nearest_normal") or ""),
+            box=read_box(document.get("bounding_box")),
         )
 
     @property
@@ -87,57 +92,6 @@ class SupportShare:
 
 
 @dataclass(frozen=True)
-class Change:
-    """What became of a place since the prior.
-
-    Attributes:
-        kind: `new`, `grown`, `shrunk`, `gone` or `stable`.
-        volume_ml: volume now, in ml.
-        prior_volume_ml: volume in the prior, in ml.
-    """
-
-    kind: str
-    volume_ml: float
-    prior_volume_ml: float
-
-    @classmethod
-    def read(cls, document: Document) -> Change:
-        """Read it from a report.
-
-        Raises:
-            ExplainedError: the report lacks one of its parts.
-        """
-        return cls(
-            kind=text(document, "kind"),
-            volume_ml=number(document, "volume_ml"),
-            prior_volume_ml=number(document, "prior_volume_ml"),
-        )
-
-
-@dataclass(frozen=True)
-class SincePrior:
-    """The comparison with an earlier study of the patient.
-
-    Attributes:
-        prior: name of the earlier study.
-        changes: by falling peak; what is stable comes last.
-    """
-
-    prior: str
-    changes: tuple[Change, ...]
-
-
-def _since_prior(document: object) -> SincePrior | None:
-    """Of a report; None where no prior was given, or by a server that knows none."""
-    if not isinstance(document, dict):
-        return None
-    return SincePrior(
-        prior=text(document.get("prior") or {}, "name"),
-        changes=tuple(Change.read(change) for change in document.get("changes") or ()),
-    )
-
-
-@dataclass(frozen=True)
 class Analysis:
     """A result of the server, without its volumes.
 
@@ -147,7 +101,6 @@ class Analysis:
         support_set: the support set used, if it was a named one.
         case_score: one score for the whole study, z units.
         threshold: score above which a voxel belongs to a finding, z units.
-        p_value: conformal p-value of the case score.
         statement: what the calibration can and cannot certify.
         slice_axis: axis of the (I, J, K) array that the slices are stacked along.
         slice_scores: one score for each slice, z units.
@@ -158,6 +111,8 @@ class Analysis:
         shape: voxels along I, J and K.
         document: the server's answer as it came, for the scene.
         since_prior: the comparison with a prior; None where there was none.
+        case_sentence: how the case score stands among the normals, in the server's words; empty
+            from a server that is too old to say it.
     """
 
     result: str
@@ -165,7 +120,6 @@ class Analysis:
     support_set: str | None
     case_score: float
     threshold: float
-    p_value: float | None
     statement: str
     slice_axis: int
     slice_scores: tuple[float, ...]
@@ -176,6 +130,7 @@ class Analysis:
     shape: tuple[int, int, int]
     document: Document = field(compare=False, repr=False)
     since_prior: SincePrior | None = None
+    case_sentence: str = ""
 
     @classmethod
     def read(cls, document: Document) -> Analysis:
@@ -198,14 +153,12 @@ class Analysis:
             SupportShare(str(s.get("name")), str(s.get("content_hash")), float(s.get("share", 0)))
             for s in supports
         ]
-        p_value = calibration.get("p_value")
         return cls(
             result=text(document, "id"),
             image=text(document, "image"),
             support_set=document.get("support_set"),
             case_score=number(report, "case_score"),
             threshold=number(calibration, "threshold"),
-            p_value=None if p_value is None else float(p_value),
             statement=str(calibration.get("statement") or ""),
             slice_axis=int(number(report, "slice_axis")),
             slice_scores=tuple(float(score) for score in report.get("slice_scores") or ()),
@@ -223,7 +176,8 @@ class Analysis:
             affine=affine,
             shape=(shape[0], shape[1], shape[2]),
             document=document,
-            since_prior=_since_prior(report.get("change")),
+            since_prior=SincePrior.read(report.get("change")),
+            case_sentence=str(document.get("case_sentence") or ""),
         )
 
     def normal_for(self, rank: int | None) -> SupportShare | None:
@@ -239,6 +193,10 @@ class Analysis:
         named = {finding.nearest_normal for finding in self.findings if finding.rank == rank}
         nearest = next((share for share in self.shares if share.name in named), None)
         return nearest or (self.shares[0] if self.shares else None)
+
+    def change_of(self, finding: Finding) -> Change | None:
+        """What became of a finding since the prior; None where no change touches it."""
+        return None if self.since_prior is None else self.since_prior.change_at(finding.box)
 
     def slice_centre_ras(self, index: int) -> tuple[float, float, float]:
         """The middle of a slice, RAS, mm."""

@@ -195,9 +195,9 @@ class Jobs:
 
     def cancel(self, job: int | None) -> None:
         """Cancel a job, if there is one; nothing that it still reports is handed on."""
-        found = self._live.pop(job, None) if job is not None else None
-        if found is not None:
-            found.task.cancellation.cancel()
+        live = self._live.pop(job, None) if job is not None else None
+        if live is not None:
+            live.task.cancellation.cancel()
 
     def cancel_owned(self, owner: str) -> None:
         """Cancel the jobs of one volume."""

@@ -279,7 +279,7 @@ class FinalLabel:
 
 @dataclass(frozen=True)
 class CaseCalibration:
-    """How often normal cases reach a case score.
+    """How often the highest score of a normal case exceeds a threshold.
 
     Attributes:
         normal_patients: how many confirmed normals, none of them in the support set, the rates
@@ -306,17 +306,14 @@ class CaseCalibration:
         )
 
     def false_positive_rate(self, threshold: float) -> float | None:
-        """The bound on the share of normal cases that reach the threshold; None without normals.
+        """The bound on the share of normal cases that exceed a threshold; None without normals.
 
-        The conformal bound (1 + number of normals at or above) / (n + 1) is a step function of
-        the threshold: it is that of the lowest calibrated threshold at or above the given one.
+        The conformal bound (1 + number of normals above) / (n + 1) is a step function of the
+        threshold: it is that of the highest calibrated threshold at or below the given one.
         """
         if not self.normal_patients:
             return None
-        for known, rate in self.curve:
-            if known >= threshold:
-                return rate
-        return 1.0 / (self.normal_patients + 1)
+        return min((rate for known, rate in self.curve if known <= threshold), default=1.0)
 
     def statement_at(self, threshold: float) -> str:
         """One sentence to stand beside the threshold."""
@@ -328,6 +325,6 @@ class CaseCalibration:
             )
         plural = "" if self.normal_patients == 1 else "s"
         return (
-            f"At most {rate:.0%} of normal cases reach this score ({self.normal_patients} normal "
-            f"patient{plural} outside the support set)."
+            f"At most {rate:.0%} of normal cases score above this somewhere "
+            f"({self.normal_patients} normal patient{plural} outside the support set)."
         )

@@ -13,7 +13,7 @@ from ..logic.jobs import Progress, Task
 from ..logic.language import tr as _
 from ..logic.messages import ExplainedError
 from ..logic.records import ImageEntry
-from ..logic.review import problem_of_refused
+from ..logic.review_problems import problem_of_refused
 from ..logic.volume_file import VolumeData, content_of
 from ..scene import case as cases
 from ..scene import views
@@ -254,8 +254,8 @@ class CaseSection:
             box.addItem(name, f"next:{strategy}")
         for entry in images:
             box.addItem(describe(entry), f"open:{entry.image}")
-        kept = [index for index in range(box.count) if box.itemData(index) == before]
-        box.setCurrentIndex(kept[0] if kept else 0)
+        same = [index for index in range(box.count) if box.itemData(index) == before]
+        box.setCurrentIndex(same[0] if same else 0)
 
     def _open(self) -> None:
         box = self._context.ui.caseBox

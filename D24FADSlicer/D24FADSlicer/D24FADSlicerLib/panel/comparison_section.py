@@ -1,4 +1,4 @@
-"""The part of the review that shows a normal study beside the case."""
+"""The part of the review that shows a normal study, or the earlier one, beside the case."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from ..logic.findings import SupportShare
 from ..logic.jobs import Progress, Task
 from ..logic.language import tr as _
-from ..logic.matching import Matches
+from ..logic.matching import Matches, SupportMatch
 from ..logic.messages import ExplainedError
 from ..logic.volume_file import VolumeData
 from ..scene import case as cases
@@ -15,18 +15,24 @@ from ..scene import comparison
 from ..scene.parameters import CaseNode
 from .context import Context
 
+_BUTTONS = ("compareButton", "priorButton")
+
 
 class ComparisonSection:
-    """Shows the support study that is most like the selected finding; follows the case's view."""
+    """Shows another study where the case's view is: the normal one that is most like the selected
+    finding, or the earlier one of the patient."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._leaving = False
         self._shown: comparison.Comparison | None = None
         self._normal = ""
         self._job: int | None = None
         self._cuts: tuple[float, ...] = ()
-        self._caption = ""
-        context.ui.compareButton.connect("toggled(bool)", self._toggled)
+        self._caption = self._beyond = ""
+        for name in _BUTTONS:
+            button = getattr(context.ui, name)
+            button.connect("toggled(bool)", lambda on, name=name: self._toggled(name, on))
         context.ui.findingsTable.connect("itemSelectionChanged()", self._finding_changed)
         context.on("case", self._case_changed)
         self._case_changed()
@@ -54,22 +60,32 @@ class ComparisonSection:
     def _case_changed(self) -> None:
         case, ui = self._context.case, self._context.ui
         self._stop()
-        ui.compareButton.enabled = case is not None and case.analysis is not None
+        analysis = case.analysis if case is not None else None
+        ui.compareButton.enabled = analysis is not None
+        since = analysis.since_prior if analysis is not None else None
+        ui.priorButton.visible = since is not None and since.match is not None
 
-    def _toggled(self, on: bool) -> None:
+    def _toggled(self, name: str, on: bool) -> None:
+        if self._leaving:
+            return
+        self._stop(name if on else "")
         if on:
-            self._context.try_to(self._start)
+            start = self._start if name == "compareButton" else self._start_prior
+            self._context.try_to(start)
             if self._shown is None and not self._context.jobs.is_live(self._job):
                 self._stop()
-        else:
-            self._stop()
 
-    def _stop(self) -> None:
+    def _stop(self, but: str = "") -> None:
+        """End what is shown; every button but one is let go."""
         self._context.jobs.cancel(self._job)
         self._end()
         self._say("")
-        if self._context.ui.compareButton.checked:
-            self._context.ui.compareButton.checked = False
+        self._leaving = True
+        for name in _BUTTONS:
+            button = getattr(self._context.ui, name)
+            if name != but and button.checked:
+                button.checked = False
+        self._leaving = False
 
     def _end(self) -> None:
         shown, self._shown = self._shown, None
@@ -81,6 +97,8 @@ class ComparisonSection:
         case = self._context.case
         if self._shown is None or case is None or case is not self._shown.case:
             return
+        if not self._normal:
+            return  # the earlier study is shown, whatever the finding
         rank = self._rank()  # None while the table is filled anew
         share = None if case.analysis is None or rank is None else case.analysis.normal_for(rank)
         if share is not None and share.name != self._normal:
@@ -99,8 +117,7 @@ class ComparisonSection:
             raise ExplainedError(_("The result names no normal study."), _("Press Analyse again."))
         self._context.jobs.cancel(self._job)
         client = self._context.client
-        found = [other.volume for other in CaseNode.all() if other.image == share.name]
-        support, known = (found[0] if found else None), case.matches
+        support, known = _volume_in_scene(share.name), case.matches
         online = client is not None and self._context.info is not None
         if support is not None and (known is not None or not online):
             self._show(case, share, support, known, self._away())
@@ -122,6 +139,37 @@ class ComparisonSection:
             case.volume.GetID(), work, done, self._failed, self._progress
         )
 
+    def _start_prior(self) -> None:
+        case = self._context.case
+        since = case.analysis.since_prior if case is not None and case.analysis else None
+        if case is None or since is None or since.match is None:
+            raise ExplainedError(
+                _("The result names no earlier study."), _("Choose one and press Analyse again.")
+            )
+        match, image = since.match, since.prior
+        prior = _volume_in_scene(image)
+        if prior is not None:
+            self._show_prior(case, match, prior)
+            return
+        client = self._context.require_client()
+
+        def work(task: Task) -> VolumeData:
+            return client.fetch_image(image, task)
+
+        def done(data: VolumeData) -> None:
+            self._show_prior(case, match, self._add(image, data))
+
+        self._job = self._context.jobs.start(
+            case.volume.GetID(), work, done, self._failed, self._progress
+        )
+
+    def _show_prior(self, case: CaseNode, match: SupportMatch, prior: Any) -> None:
+        self._normal = ""
+        title = _("Earlier: {name}").format(name=prior.GetName())
+        self._caption = title + _(": the same place, as the two studies were laid on each other.")
+        self._beyond = _("This place lies outside the earlier study.")
+        self._begin(case, match, prior, title)
+
     def _add(self, image: str, data: VolumeData) -> Any:
         selected = self._context.volume
         support = cases.add_volume(image, data)
@@ -137,12 +185,16 @@ class ComparisonSection:
         matches: Matches | None,
         otherwise: str,
     ) -> None:
-        self._end()
         self._normal = share.name
         match = matches.of(share.name) if matches is not None else None
         exact = _("the place that this one was compared with.")
         title = self._title(share)
         self._caption = f"{title}: {otherwise if match is None else exact}"
+        self._beyond = _("This place lies outside the normal study.")
+        self._begin(case, match, support, title)
+
+    def _begin(self, case: CaseNode, match: SupportMatch | None, support: Any, title: str) -> None:
+        self._end()
         case_title = _("Case: {name}").format(name=case.volume.GetName())
         self._shown = comparison.begin(case, support, match, (case_title, title))
         self._follow(self._shown)
@@ -167,8 +219,7 @@ class ComparisonSection:
     def _follow(self, shown: comparison.Comparison) -> None:
         inside = comparison.follow(shown)
         self._cuts = comparison.cuts()
-        beyond = "" if inside else " " + _("This place lies outside the normal study.")
-        self._say(self._caption + beyond)
+        self._say(self._caption if inside else f"{self._caption} {self._beyond}")
 
     def _say(self, text: str) -> None:
         label = self._context.ui.comparisonLabel
@@ -180,3 +231,9 @@ class ComparisonSection:
     def _failed(self, problem: ExplainedError) -> None:
         self._stop()
         self._context.failed(problem)
+
+
+def _volume_in_scene(image: str) -> Any:
+    """The volume of the scene that the server knows by this id; None where there is none."""
+    volumes = [case.volume for case in CaseNode.all() if case.image == image]
+    return volumes[0] if volumes else None

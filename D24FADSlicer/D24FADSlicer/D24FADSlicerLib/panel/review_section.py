@@ -12,21 +12,25 @@ import slicer
 
 from ..client.reviews import Sent
 from ..client.saving import SavedReview, save_review
-from ..logic.findings import Analysis, Finding, SincePrior
+from ..logic.findings import Analysis
 from ..logic.grids import on_grid
 from ..logic.jobs import Progress, Task
 from ..logic.language import tr as _
 from ..logic.messages import ExplainedError
-from ..logic.review import Action, Review, State, problem_of_refused
+from ..logic.review import Review
+from ..logic.review_events import Action, State
+from ..logic.review_problems import problem_of_refused
 from ..scene import case as cases
 from ..scene import segments, views
 from ..scene.case import Delivery
 from ..scene.parameters import CaseNode
+from .case_line import case_line, where
 from .case_section import fetch_delivery
 from .context import Context
 from .note_field import NoteField
 
 _EDITOR = "SegmentEditor"
+_CHANGE_COLUMN = 6
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ class ReviewSection:
         self._progress_text = ""
         ui = context.ui
         table = ui.findingsTable
-        columns = ["#", _("Decision"), _("ml"), _("Score"), _("Where (mm)"), _("Note")]
+        columns = ["#", _("Decision"), _("ml"), _("Score"), _("Where (mm)"), _("Note"), _("Change")]
         table.setColumnCount(len(columns))
         table.setHorizontalHeaderLabels(columns)
         table.horizontalHeader().setStretchLastSection(True)
@@ -121,12 +125,16 @@ class ReviewSection:
             decided = review.of(finding.rank)
             state = states.get(finding.rank, decided.state)
             cells = [str(finding.rank), self._marks[state], f"{finding.volume_ml:.2f}"]
-            cells += [f"{finding.peak_score:.1f}", _where(finding), decided.note]
+            change = analysis.change_of(finding) if analysis is not None else None
+            cells += [f"{finding.peak_score:.1f}", where(finding), decided.note]
+            cells.append("" if change is None else change.words)
             self._fill_row(row, cells)
         for row, rank in enumerate(added, start=len(findings)):
-            cells = [str(rank), self._marks[states[rank]], "", "", "", review.of(rank).note]
+            cells = [str(rank), self._marks[states[rank]], "", "", "", review.of(rank).note, ""]
             self._fill_row(row, cells)
         table.resizeColumnsToContents()
+        without_prior = analysis is None or analysis.since_prior is None
+        table.setColumnHidden(_CHANGE_COLUMN, without_prior)
         if 0 <= row_before < table.rowCount:
             table.selectRow(row_before)
         self._filling = False
@@ -148,7 +156,7 @@ class ReviewSection:
         for widget in (*decide, ui.editButton, ui.noteEdit):
             widget.enabled = chosen
         ui.undoButton.enabled = there and review.can_undo
-        ui.caseLabel.text = _case_line(analysis)
+        ui.caseLabel.text = case_line(analysis)
         about = None if case is None else _Subject(case.node)
         self._study_note.show(about, review.study_note)
         if analysis is None:
@@ -414,48 +422,6 @@ class ReviewSection:
             self._context.fire("review")
 
         self._sending = self._start(case, work, done)
-
-
-def _where(finding: Finding) -> str:
-    """A place for a narrow column: the region where it is known; the unit is in the header."""
-    position = finding.place.replace(" mm", "").replace("  ", " ")
-    return f"{finding.region}: {position}" if finding.region else position
-
-
-def _case_line(analysis: Analysis | None) -> str:
-    if analysis is None:
-        return _("No result yet.")
-    score = _("Case score {score:.1f}").format(score=analysis.case_score)
-    if analysis.p_value is not None:
-        share = _("at most {share:.0%} of normal cases score as high")
-        score += " (" + share.format(share=analysis.p_value) + ")"
-    warnings = [_("Warning: {text}").format(text=warning) for warning in analysis.warnings]
-    changes = _changes_line(analysis.since_prior)
-    return " ".join((f"{score}.", *changes, *warnings, analysis.statement)).strip()
-
-
-def _changes_line(since: SincePrior | None) -> list[str]:
-    """What changed since the prior, one sentence; none where there was no prior."""
-    if since is None:
-        return []
-    if not since.changes:
-        return [_("No change since {prior}.").format(prior=since.prior)]
-    kinds = {
-        "new": _("new"),
-        "grown": _("grown"),
-        "shrunk": _("shrunk"),
-        "gone": _("gone"),
-        "stable": _("stable"),
-    }
-    parts = [
-        _("{kind} {before:.2f} to {now:.2f} ml").format(
-            kind=kinds.get(change.kind, change.kind),
-            before=change.prior_volume_ml,
-            now=change.volume_ml,
-        )
-        for change in since.changes
-    ]
-    return [_("Since {prior}: {changes}.").format(prior=since.prior, changes=", ".join(parts))]
 
 
 def _as_analysed(mask: segments.DrawnMask, analysis: Analysis) -> segments.DrawnMask:

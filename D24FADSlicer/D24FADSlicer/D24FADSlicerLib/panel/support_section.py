@@ -87,9 +87,9 @@ class SupportSection:
         box.clear()
         for text, data in entries:
             box.addItem(text, data)
-        kept = [index for index in range(box.count) if box.itemData(index) == before]
-        if kept:
-            box.setCurrentIndex(kept[0])
+        same = [index for index in range(box.count) if box.itemData(index) == before]
+        if same:
+            box.setCurrentIndex(same[0])
 
     def _current_name(self) -> str:
         box = self._context.ui.supportSetBox
@@ -170,8 +170,8 @@ class SupportSection:
 
     def _add_study(self) -> None:
         box = self._context.ui.studyBox
-        chosen = str(box.itemData(box.currentIndex) or "") if box.currentIndex >= 0 else ""
-        source, _colon, name = chosen.partition(":")
+        choice = str(box.itemData(box.currentIndex) or "") if box.currentIndex >= 0 else ""
+        source, _colon, name = choice.partition(":")
         node = slicer.mrmlScene.GetNodeByID(name) if source == "scene" else None
         if node is not None:
             self._send_and_add(node, confirmed_normal=False)

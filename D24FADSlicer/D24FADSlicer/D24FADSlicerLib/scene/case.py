@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from ..logic.findings import Analysis
 from ..logic.grids import reordering
-from ..logic.review import Action, Event, Review, ServerReview, State
+from ..logic.review import Review
+from ..logic.review_events import Action, Event, ServerReview, State
 from ..logic.volume_file import VolumeData
 from . import heatmap, numbers, segments, views
 from .parameters import CaseNode

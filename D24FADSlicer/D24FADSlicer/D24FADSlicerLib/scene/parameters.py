@@ -30,9 +30,9 @@ class CaseNode:
     @classmethod
     def of_volume(cls, volume: Any) -> CaseNode:
         """The case of a volume; made if there is none."""
-        found = cls.find(volume)
-        if found is not None:
-            return found
+        case = cls.find(volume)
+        if case is not None:
+            return case
         node = slicer.mrmlScene.AddNewNodeByClass(
             "vtkMRMLScriptedModuleNode", f"{_CASE} {volume.GetName()}"
         )

@@ -17,7 +17,8 @@ from vtk.util.numpy_support import vtk_to_numpy
 from ..logic.findings import Analysis
 from ..logic.language import tr as _
 from ..logic.messages import ExplainedError
-from ..logic.review import Action, Review, ServerReview, State
+from ..logic.review import Review
+from ..logic.review_events import Action, ServerReview, State
 from ..logic.volume_file import VolumeData
 from .heatmap import affine_of
 from .hierarchy import place_beside
@@ -360,7 +361,7 @@ def drawn_masks(node: Any, volume: Any, review: Review, reviewer: str = "") -> l
     Raises:
         ExplainedError: nothing is left of the outline of a finding that is not rejected.
     """
-    found = []
+    masks = []
     affine = affine_of(volume)
     shape = volume.GetImageData().GetDimensions()[::-1]
     for identifier, segment in _segments(node):
@@ -382,7 +383,7 @@ def drawn_masks(node: Any, volume: Any, review: Review, reviewer: str = "") -> l
         array = np.zeros(shape, np.uint8)
         array[tuple(voxels[:, ::-1].T)] = 1
         digest = _digest_of(segment, volume)
-        found.append(
+        masks.append(
             DrawnMask(
                 Action.EDIT if rank else Action.ADD,
                 int(rank) if rank else None,
@@ -392,7 +393,7 @@ def drawn_masks(node: Any, volume: Any, review: Review, reviewer: str = "") -> l
                 _key_for(segment, digest, reviewer),
             )
         )
-    return found
+    return masks
 
 
 def _key_for(segment: Any, digest: str, reviewer: str) -> str:

@@ -13,7 +13,7 @@ import slicer
 
 from ..logic.findings import Analysis, regions_of
 from ..logic.matching import SupportMatch
-from ..logic.review import Action, State
+from ..logic.review_events import Action, State
 from ..logic.volume_file import VolumeData
 from . import case as cases
 from . import comparison, segments, views
@@ -74,8 +74,8 @@ def run_self_test() -> None:
     case.review = case.review.append(Action.ACCEPT, 1, "self-test")
     states = segments.apply_states(case.segmentation, case.volume, case.review)
     _require(states == {1: State.ACCEPTED}, f"the states are {states}")
-    found = CaseNode.find(case.volume)
-    _require(found is not None and found.review == case.review, "the review is not in the scene")
+    again = CaseNode.find(case.volume)
+    _require(again is not None and again.review == case.review, "the review is not in the scene")
     edited = segments.drawn_masks(case.segmentation, case.volume, case.review)
     _require(not edited, "an untouched segment counts as edited")
     _compare(case, finding.peak_ras_mm, data)
