@@ -22,6 +22,7 @@ from d24fad_core.io.known_studies import StudySource
 from d24fad_core.io.own_results import RESULT_FILES
 from d24fad_core.places.region_map import read_region_map
 from d24fad_core.progress import silent
+from d24fad_core.side_by_side import side_by_side
 from d24fad_core.support.support_set import SupportSet
 from d24fad_core.volumes.volume import Modality
 
@@ -142,13 +143,15 @@ class CaseAnalysis:
         with progress_bar("study", choices.telling) as progress:
             result = detector.detect(case, support, options, progress)
             progress("places", 0.95)
-            result = with_places(result, case, region_map)
-            progress("writing", 1.0)
-            normals = (
-                match_nearest(detector, case, studies, support, result, options)
-                if choices.page
-                else []
+            result, normals = side_by_side(
+                lambda: with_places(result, case, region_map),
+                lambda: (
+                    match_nearest(detector, case, studies, support, result, options)
+                    if choices.page
+                    else []
+                ),
             )
+            progress("writing", 1.0)
             result = with_matched_places(result, normals)
             change = (
                 None

@@ -17,9 +17,8 @@ from itertools import combinations
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from d24fad_core.support.profile import StudyProfile
+from d24fad_core.support.profile import StudyProfile, detail_of
 from d24fad_core.support.registration import register_affinely
 from d24fad_core.support.support_set import SupportStudy
 
@@ -29,14 +28,12 @@ SAME_PERSON = 0.8
 _DOUBTFUL = 0.63
 """Likeness from which studies are laid upon each other before it is judged: two alignments of one
 person to a third differ by a little."""
-_BROAD_MM = 4.0
-"""Gaussian sigma of the broad shapes that are taken off."""
 
 
 def likeness(one: StudyProfile, other: StudyProfile) -> float:
     """Correlation, -1 to 1, of what distinguishes two studies in the same frame."""
     spacing = one.picture_spacing_mm
-    direct = _correlation(one.picture, other.picture, spacing)
+    direct = _correlation(one.detail, other.detail)
     if not _DOUBTFUL <= direct < SAME_PERSON:
         return direct
     fixed, moving = (_image(each.picture, spacing) for each in (one, other))
@@ -44,7 +41,7 @@ def likeness(one: StudyProfile, other: StudyProfile) -> float:
     if transform is None:
         return direct
     moved = sitk.GetArrayFromImage(sitk.Resample(moving, fixed, transform, sitk.sitkLinear, 0.0))
-    return max(direct, _correlation(one.picture, moved, spacing))
+    return max(direct, _correlation(one.detail, detail_of(moved, spacing)))
 
 
 @dataclass(frozen=True)
@@ -79,21 +76,9 @@ def mutual_likeness(studies: Sequence[SupportStudy]) -> MutualLikeness:
     )
 
 
-def _correlation(
-    one: NDArray[np.float32], other: NDArray[np.float32], spacing: tuple[float, float, float]
-) -> float:
-    first, second = _detail(one, spacing), _detail(other, spacing)
-    lengths = np.linalg.norm(first) * np.linalg.norm(second)
-    return float((first * second).sum() / lengths) if lengths > 0 else 0.0
-
-
-def _detail(
-    picture: NDArray[np.float32], spacing: tuple[float, float, float]
-) -> NDArray[np.float64]:
-    values = picture.astype(np.float64)
-    detail = values - ndimage.gaussian_filter(values, [_BROAD_MM / step for step in spacing[::-1]])
-    centred: NDArray[np.float64] = detail - detail.mean()
-    return centred
+def _correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    lengths = np.linalg.norm(one) * np.linalg.norm(other)
+    return float((one * other).sum() / lengths) if lengths > 0 else 0.0
 
 
 def _image(picture: NDArray[np.float32], spacing: tuple[float, float, float]) -> sitk.Image:
