@@ -1,4 +1,4 @@
-"""Two computations at once, for libraries that let other threads run meanwhile, as SimpleITK does."""
+"""Two computations at once, where libraries let other threads run meanwhile, as SimpleITK does."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -141,7 +142,11 @@ class CaseAnalysis:
         support = self._prepare(studies)
         detector, options = self._detector, choices.options
         with progress_bar("study", choices.telling) as progress:
-            result = detector.detect(case, support, options, progress)
+            # Matplotlib takes half a second to import; registrations leave a processor free for it.
+            result, _ = side_by_side(
+                lambda: detector.detect(case, support, options, progress),
+                lambda: import_module("d24fad_core.export.overlay"),
+            )
             progress("places", 0.95)
             result, normals = side_by_side(
                 lambda: with_places(result, case, region_map),

@@ -65,7 +65,13 @@ def warped(volumes: Tensor, field: sitk.Image) -> Tensor:
     """Volumes, (N, X, Y, Z), moved by one field from `field_between`."""
     # The transform takes its image over.
     transform = sitk.DisplacementFieldTransform(sitk.Image(field))
-    return torch.stack([resampled(volume, transform) for volume in volumes])
+
+    def moved(part: Tensor) -> list[Tensor]:
+        return [resampled(volume, transform) for volume in part]
+
+    half = (len(volumes) + 1) // 2
+    first, second = side_by_side(lambda: moved(volumes[:half]), lambda: moved(volumes[half:]))
+    return torch.stack([*first, *second])
 
 
 def field_between(fixed: Tensor, moving: Tensor) -> sitk.Image:

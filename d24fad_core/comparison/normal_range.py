@@ -8,7 +8,7 @@ FLAIR, so that no map may rank them lower).
 import torch
 from torch import Tensor
 
-from d24fad_core.comparison.windows import window_maxima, window_means
+from d24fad_core.comparison.cubes import cube_maxima, cube_means
 
 _REACH = 3
 # Shares of the brightest tissue. From this much on a change can be seen; the decoder is taught
@@ -31,9 +31,9 @@ def beyond_normals(query: Tensor, normals: Tensor, inside: Tensor) -> Tensor:
         range and outside the query.
     """
     width = 2 * _REACH + 1
-    highest = window_maxima(normals.amax(0), width)
-    lowest = -window_maxima(-normals.amin(0), width)
-    blurred = (query + window_means(query, 3)) / 2.0
+    highest = cube_maxima(normals.amax(0), width)
+    lowest = -cube_maxima(-normals.amin(0), width)
+    blurred = (query + cube_means(query, 3)) / 2.0
     beyond = torch.maximum(blurred - highest, lowest - blurred).clamp_min(0.0)
     return beyond * inside
 

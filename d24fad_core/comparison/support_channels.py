@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from d24fad_core.comparison.windows import window_sums
+from d24fad_core.comparison.cubes import cube_sums
 from d24fad_core.volumes.volume import Plane
 
 CHANNELS = 10
@@ -107,6 +107,6 @@ def _weighted(query: Tensor, normals: Tensor) -> Tensor:
     """The normals' expected value where those that resemble the query around a voxel count more."""
     margin = _RESEMBLANCE_WIDTH // 2
     squares = F.pad((query[None] - normals)[None] ** 2, (margin,) * 6, mode="replicate")[0]
-    means = window_sums(squares, _RESEMBLANCE_WIDTH) / _RESEMBLANCE_WIDTH**3
+    means = cube_sums(squares, _RESEMBLANCE_WIDTH) / _RESEMBLANCE_WIDTH**3
     likeness = means / -_RESEMBLANCE
     return (torch.softmax(likeness, 0) * normals).sum(0)

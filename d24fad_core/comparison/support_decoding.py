@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from d24fad_core.comparison.cubes import cube_maxima
 from d24fad_core.comparison.normal_stack import NormalStack
 from d24fad_core.comparison.support_channels import from_slices, slice_inputs, support_channels
-from d24fad_core.comparison.windows import window_maxima
 from d24fad_core.networks.support_decoder import SupportDecoder, TwofoldDecoder
 from d24fad_core.progress import Progress, silent
 from d24fad_core.volumes.volume import Plane
@@ -105,7 +105,7 @@ def decode_study(
 
 def _opened(values: Tensor) -> Tensor:
     """What remains of bright places three voxels wide (grey-scale opening)."""
-    return window_maxima(-window_maxima(-values, 3), 3)
+    return cube_maxima(-cube_maxima(-values, 3), 3)
 
 
 def _thirds(progress: Progress) -> Sequence[Progress]:

@@ -165,18 +165,22 @@ def write_result(
 
     files = WrittenFiles.in_folder(folder, page=page, change=change is not None)
     with ExitStack() as together:
-        write_heatmap(result, together.enter_context(whole_file(files.heatmap)))
-        write_mask(result, together.enter_context(whole_file(files.mask)))
-        write_ranks(result, together.enter_context(whole_file(files.ranks)))
-        write_findings(result, together.enter_context(whole_file(files.findings)))
-        picture = together.enter_context(whole_file(files.overlay))
+        heatmap = together.enter_context(whole_file(files.heatmap))
+        mask = together.enter_context(whole_file(files.mask))
+        ranks = together.enter_context(whole_file(files.ranks))
+        findings = together.enter_context(whole_file(files.findings))
+        overlay = together.enter_context(whole_file(files.overlay))
         page_file = together.enter_context(whole_file(files.page)) if files.page else None
 
-        def write_page() -> None:
+        def write_voxels() -> None:
+            write_heatmap(result, heatmap)
+            write_mask(result, mask)
+            write_ranks(result, ranks)
+            write_findings(result, findings)
             if page_file is not None:
                 write_html(query, result, page_file, normals, change)
 
-        side_by_side(lambda: write_overlay(query, result, picture), write_page)
+        side_by_side(lambda: write_overlay(query, result, overlay), write_voxels)
         if change is not None:
             _write_change(query, change, ChangeFiles.in_folder(folder), together)
         write_report(result, together.enter_context(whole_file(files.report)), change)

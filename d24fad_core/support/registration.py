@@ -73,7 +73,7 @@ def optimised(
     return transform
 
 
-class _OneThread:
+class OneThread:
     """The library's default of threads, held at one: sums over several differ in their last bits.
 
     Mutual information takes as many as the library has by default, whatever the method has. Several
@@ -102,7 +102,7 @@ class _OneThread:
                     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(self._usual)
 
 
-_ONE_THREAD = _OneThread()
+_ONE_THREAD = OneThread()
 
 
 def correlation(fixed: sitk.Image, moving: sitk.Image, transform: sitk.Transform) -> float:

@@ -1,4 +1,4 @@
-"""Sums and maxima over cubes of voxels, axis by axis: three passes of a few steps each.
+"""Sums, means and maxima over cubes of voxels, axis by axis: three passes of a few steps each.
 
 PyTorch's pooling looks at every voxel of each cube, 343 of them where this takes nine steps.
 """
@@ -12,7 +12,7 @@ from torch import Tensor
 _AXES = (-3, -2, -1)
 
 
-def window_maxima(values: Tensor, width: int) -> Tensor:
+def cube_maxima(values: Tensor, width: int) -> Tensor:
     """The largest value in the cube around each voxel, as far as it lies on the grid.
 
     Args:
@@ -28,7 +28,7 @@ def window_maxima(values: Tensor, width: int) -> Tensor:
     return padded
 
 
-def window_sums(values: Tensor, width: int) -> Tensor:
+def cube_sums(values: Tensor, width: int) -> Tensor:
     """The sum over each cube that lies wholly on the grid.
 
     Args:
@@ -43,7 +43,7 @@ def window_sums(values: Tensor, width: int) -> Tensor:
     return values
 
 
-def window_means(values: Tensor, width: int) -> Tensor:
+def cube_means(values: Tensor, width: int) -> Tensor:
     """The mean over the cube around each voxel, as far as it lies on the grid.
 
     Args:
@@ -54,8 +54,8 @@ def window_means(values: Tensor, width: int) -> Tensor:
         (X, Y, Z).
     """
     margin = (width // 2,) * 6
-    voxels = window_sums(F.pad(torch.ones_like(values), margin), width)
-    return window_sums(F.pad(values, margin), width) / voxels
+    voxels = cube_sums(F.pad(torch.ones_like(values), margin), width)
+    return cube_sums(F.pad(values, margin), width) / voxels
 
 
 def _combined(
@@ -75,5 +75,5 @@ def _combined(
         power = combine(power.narrow(axis, 0, longer), power.narrow(axis, span, longer))
         span *= 2
     if result is None:
-        raise ValueError(f"no window has {width} voxels; take at least one.")
+        raise ValueError(f"a cube of {width} voxels a side holds nothing; give at least one.")
     return result
