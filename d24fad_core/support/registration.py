@@ -66,7 +66,7 @@ def optimised(
     method.SetInitialTransform(transform, inPlace=True)
     try:
         method.SetNumberOfThreads(1)
-        with _ONE_THREAD.held():
+        with _ONE_THREAD.hold():
             method.Execute(fixed, moving)
     except RuntimeError:
         return None
@@ -86,7 +86,7 @@ class OneThread:
         self._usual = 1
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def hold(self) -> Iterator[None]:
         """Hold it while something runs."""
         with self._lock:
             if self._holders == 0:

@@ -14,7 +14,7 @@ def test_the_last_to_end_brings_the_number_of_threads_back() -> None:
     ProcessObject.SetGlobalDefaultNumberOfThreads(3)
     try:
         one = OneThread()
-        first, second = one.held(), one.held()
+        first, second = one.hold(), one.hold()
         first.__enter__()
         second.__enter__()
         assert threads() == 1
