@@ -20,6 +20,7 @@ PARTS = {
     "paper": "The paper's network: plain loop against support encoded once",
     "peers": "Peers at the same backbone",
     "volume": "The default model on whole volumes",
+    "whole_requests": "Whole requests",
     "prior": "A prior without normals",
     "server": "The server",
 }

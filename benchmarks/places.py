@@ -25,7 +25,8 @@ from d24fad_core.places.atlas import BrainRegion
 from d24fad_core.places.brain import align_brain, brain_places, shares_at
 from d24fad_core.places.place import FindingPlace, Side, place_of
 from d24fad_core.simulation.anatomy import sample_anatomy, sample_places
-from d24fad_core.simulation.appearance import Contrast, render
+from d24fad_core.simulation.appearance import render
+from d24fad_core.simulation.contrast import Contrast
 from d24fad_core.volumes.volume import MaskKind, Modality, Volume
 
 SIMULATED = "simulated"

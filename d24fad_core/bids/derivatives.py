@@ -18,8 +18,9 @@ from d24fad_core.bids.scan_name import ScanName
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.detection.source_grid import on_source_grid
 from d24fad_core.errors import InputError
-from d24fad_core.export import write_heatmap, write_mask, write_overlay, write_ranks, write_report
+from d24fad_core.export import write_heatmap, write_mask, write_ranks, write_report
 from d24fad_core.export.html import write_html
+from d24fad_core.export.overlay import write_overlay
 from d24fad_core.files import whole_file, write_text
 from d24fad_core.io.reading import study_name
 from d24fad_core.support.matched_normal import MatchedNormal

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from d24fad_core.io.known_studies import StudySource
 from d24fad_core.io.own_results import RESULT_FILES
 from d24fad_core.places.region_map import read_region_map
 from d24fad_core.progress import silent
+from d24fad_core.side_by_side import side_by_side
 from d24fad_core.support.support_set import SupportSet
 from d24fad_core.volumes.volume import Modality
 
@@ -140,15 +142,21 @@ class CaseAnalysis:
         support = self._prepare(studies)
         detector, options = self._detector, choices.options
         with progress_bar("study", choices.telling) as progress:
-            result = detector.detect(case, support, options, progress)
-            progress("places", 0.95)
-            result = with_places(result, case, region_map)
-            progress("writing", 1.0)
-            normals = (
-                match_nearest(detector, case, studies, support, result, options)
-                if choices.page
-                else []
+            # Matplotlib takes half a second to import; registrations leave a processor free for it.
+            result, _ = side_by_side(
+                lambda: detector.detect(case, support, options, progress),
+                lambda: import_module("d24fad_core.export.overlay"),
             )
+            progress("places", 0.95)
+            result, normals = side_by_side(
+                lambda: with_places(result, case, region_map),
+                lambda: (
+                    match_nearest(detector, case, studies, support, result, options)
+                    if choices.page
+                    else []
+                ),
+            )
+            progress("writing", 1.0)
             result = with_matched_places(result, normals)
             change = (
                 None

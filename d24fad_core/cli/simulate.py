@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from d24fad_core import RESEARCH_USE_ONLY
-from d24fad_core.simulation import Contrast, SimulationOptions, simulate_cohort
+from d24fad_core.simulation.contrast import Contrast
 
 
 def simulate(
@@ -63,6 +63,9 @@ def simulate(
 
     Repeat the command to go on after an interruption; raise the counts to add subjects.
     """
+    # NiBabel and SciPy take a while to import; other commands and `--help` need not wait for them.
+    from d24fad_core.simulation.cohort import SimulationOptions, simulate_cohort
+
     first, *others = contrast or [Contrast.FLAIR]
     options = SimulationOptions(
         contrast=first,

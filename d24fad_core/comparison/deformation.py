@@ -11,6 +11,7 @@ from torch import Tensor
 
 from d24fad_core.comparison.normal_stack import NormalStack
 from d24fad_core.comparison.resampling import as_image, resampled
+from d24fad_core.side_by_side import side_by_side
 
 _SHRINK = 2
 _BLUR = 1.4
@@ -34,7 +35,18 @@ def align_mutually(normals: NormalStack) -> NormalStack:
 
 def align_to(normals: NormalStack, target: Tensor) -> NormalStack:
     """Bring normals into the shape of a target, (X, Y, Z), each by a field of its own."""
-    moved = [_warped(normal[None], _field(target, normal))[0] for normal in normals.intensities]
+
+    def fields(part: Tensor) -> list[sitk.Image]:
+        return [field_between(target, normal) for normal in part]
+
+    half = (len(normals) + 1) // 2
+    first, second = side_by_side(
+        lambda: fields(normals.intensities[:half]), lambda: fields(normals.intensities[half:])
+    )
+    moved = [
+        warped(normal[None], field)[0]
+        for normal, field in zip(normals.intensities, [*first, *second], strict=True)
+    ]
     return normals.with_intensities(torch.stack(moved))
 
 
@@ -45,8 +57,36 @@ def deform_to(normals: NormalStack, study: Tensor) -> NormalStack:
         normals: see `align_mutually`.
         study: (X, Y, Z) in their units, see `NormalStack.fitted`.
     """
-    field = _field(study, normals.intensities.mean(0))
-    return normals.with_intensities(_warped(normals.intensities, field))
+    field = field_between(study, normals.intensities.mean(0))
+    return normals.with_intensities(warped(normals.intensities, field))
+
+
+def warped(volumes: Tensor, field: sitk.Image) -> Tensor:
+    """Volumes, (N, X, Y, Z), moved by one field from `field_between`."""
+    # The transform takes its image over.
+    transform = sitk.DisplacementFieldTransform(sitk.Image(field))
+
+    def moved(part: Tensor) -> list[Tensor]:
+        return [resampled(volume, transform) for volume in part]
+
+    half = (len(volumes) + 1) // 2
+    first, second = side_by_side(lambda: moved(volumes[:half]), lambda: moved(volumes[half:]))
+    return torch.stack([*first, *second])
+
+
+def field_between(fixed: Tensor, moving: Tensor) -> sitk.Image:
+    """Displacements in voxels, on the grid of `fixed`, into `moving` (symmetric demons).
+
+    Args:
+        fixed: (X, Y, Z), the shape to be reached.
+        moving: (X, Y, Z), what is to be moved, in the same units.
+    """
+    whole = as_image(fixed)
+    demons = symmetric_demons(_STEPS, _SMOOTHNESS, _STEP_SMOOTHNESS)
+    field = demons.Execute(_coarse(whole), _coarse(as_image(moving)))
+    return sitk.Resample(
+        field, whole, sitk.Transform(), sitk.sitkLinear, 0.0, sitk.sitkVectorFloat64
+    )
 
 
 def symmetric_demons(
@@ -69,22 +109,6 @@ def symmetric_demons(
     # Sums over threads differ in their last bits from run to run.
     demons.SetNumberOfThreads(1)
     return demons
-
-
-def _field(fixed: Tensor, moving: Tensor) -> sitk.Image:
-    """Displacements in voxels, on the grid of `fixed`, into `moving` (symmetric demons)."""
-    whole = as_image(fixed)
-    demons = symmetric_demons(_STEPS, _SMOOTHNESS, _STEP_SMOOTHNESS)
-    field = demons.Execute(_coarse(whole), _coarse(as_image(moving)))
-    return sitk.Resample(
-        field, whole, sitk.Transform(), sitk.sitkLinear, 0.0, sitk.sitkVectorFloat64
-    )
-
-
-def _warped(volumes: Tensor, field: sitk.Image) -> Tensor:
-    # The transform takes its image over.
-    transform = sitk.DisplacementFieldTransform(sitk.Image(field))
-    return torch.stack([resampled(volume, transform) for volume in volumes])
 
 
 def _coarse(image: sitk.Image) -> sitk.Image:

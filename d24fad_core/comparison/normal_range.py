@@ -6,8 +6,9 @@ FLAIR, so that no map may rank them lower).
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from d24fad_core.comparison.cubes import cube_maxima, cube_means
 
 _REACH = 3
 # Shares of the brightest tissue. From this much on a change can be seen; the decoder is taught
@@ -30,10 +31,9 @@ def beyond_normals(query: Tensor, normals: Tensor, inside: Tensor) -> Tensor:
         range and outside the query.
     """
     width = 2 * _REACH + 1
-    highest = F.max_pool3d(normals.amax(0)[None, None], width, 1, _REACH)[0, 0]
-    lowest = -F.max_pool3d(-normals.amin(0)[None, None], width, 1, _REACH)[0, 0]
-    around = F.avg_pool3d(query[None, None], 3, 1, 1, count_include_pad=False)[0, 0]
-    blurred = (query + around) / 2.0
+    highest = cube_maxima(normals.amax(0), width)
+    lowest = -cube_maxima(-normals.amin(0), width)
+    blurred = (query + cube_means(query, 3)) / 2.0
     beyond = torch.maximum(blurred - highest, lowest - blurred).clamp_min(0.0)
     return beyond * inside
 

@@ -26,5 +26,5 @@ def resampled(volume: Tensor, transform: sitk.Transform) -> Tensor:
     moved: NDArray[np.float32] = sitk.GetArrayFromImage(
         sitk.Resample(image, image, transform, sitk.sitkLinear, 0.0)
     )
-    values = torch.from_numpy(moved)
-    return values * (values > _OUTSIDE)
+    # In NumPy: a second thread must not compute with PyTorch, see `side_by_side`.
+    return torch.from_numpy(moved * (moved > _OUTSIDE))

@@ -3,19 +3,21 @@
 Everything is on one grid, in the normals' intensities, with 1 near the normals' brightest tissue.
 """
 
-from collections.abc import Iterator
+from itertools import product
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from d24fad_core.comparison.cubes import cube_sums
 from d24fad_core.volumes.volume import Plane
 
 CHANNELS = 10
 """Channels a slice, see `slice_inputs`."""
 
 _QUERY = 0
-_FURTHEST = 9.0
+# Voxels at a time, so that what is compared stays in the processor's cache.
+_BLOCK = 1 << 16
 _RESEMBLANCE_WIDTH = 5
 # Mean squared difference around a position that learn-to-weight takes for likeness.
 _RESEMBLANCE = 0.004
@@ -40,7 +42,7 @@ def support_channels(query: Tensor, normals: Tensor, inside: Tensor) -> Tensor:
         with squared differences as logits).
     """
     mean = normals.mean(0)
-    spread = normals.std(0, unbiased=False)
+    spread = ((normals - mean) ** 2).mean(0).sqrt()
     channels = [
         query,
         mean,
@@ -51,7 +53,7 @@ def support_channels(query: Tensor, normals: Tensor, inside: Tensor) -> Tensor:
         normals.amax(0),
         3.0 * (query - _weighted(query, normals)),
     ]
-    return torch.stack(channels) * inside[None]
+    return torch.stack(channels).mul_(inside[None])
 
 
 def slice_inputs(channels: Tensor, plane: Plane) -> Tensor:
@@ -79,32 +81,32 @@ def from_slices(maps: Tensor, plane: Plane) -> Tensor:
 
 def _nearest_difference(query: Tensor, normals: Tensor) -> Tensor:
     """Signed difference from the nearest value of any normal in 3 x 3 x 3 voxels."""
-    distance = torch.full_like(query, _FURTHEST)
-    signed = torch.zeros_like(query)
-    for shifted in _shifted(normals):
-        difference = query[None] - shifted
-        nearest, normal = difference.abs().min(0)
-        nearer = nearest < distance
-        distance = torch.where(nearer, nearest, distance)
-        signed = torch.where(nearer, difference.gather(0, normal[None])[0], signed)
-    return signed
-
-
-def _shifted(normals: Tensor) -> Iterator[Tensor]:
-    """The normals moved by up to one voxel along each axis, the border repeated."""
     padded = F.pad(normals[None], (1,) * 6, mode="replicate")[0]
-    depth, height, width = normals.shape[1:]
-    for first in range(3):
-        for second in range(3):
-            for third in range(3):
-                yield padded[
-                    :, first : first + depth, second : second + height, third : third + width
-                ]
+    shape = padded.shape[1:]
+    # In one line, neighbours lie at fixed distances; what crosses an edge falls into the margin.
+    values, line = padded.flatten(1), F.pad(query, (1,) * 6).flatten()
+    shifts = [
+        first * shape[1] * shape[2] + second * shape[2] + third
+        for first, second, third in product((-1, 0, 1), repeat=3)
+    ]
+    nearest = torch.empty_like(line)
+    for start in range(shifts[-1], len(line) - shifts[-1], _BLOCK):
+        end = min(start + _BLOCK, len(line) - shifts[-1])
+        block = line[start:end]
+        best = block - values[0, start + shifts[0] : end + shifts[0]]
+        for shift in shifts:
+            for normal in values[:, start + shift : end + shift]:
+                difference = block - normal
+                nearer = difference.abs() < best.abs()
+                torch.where(nearer, difference, best, out=best)
+        nearest[start:end] = best
+    return nearest.view(shape)[1:-1, 1:-1, 1:-1]
 
 
 def _weighted(query: Tensor, normals: Tensor) -> Tensor:
     """The normals' expected value where those that resemble the query around a voxel count more."""
     margin = _RESEMBLANCE_WIDTH // 2
-    squares = F.pad((query[None] - normals)[None] ** 2, (margin,) * 6, mode="replicate")
-    likeness = -F.avg_pool3d(squares, _RESEMBLANCE_WIDTH, 1)[0] / _RESEMBLANCE
+    squares = F.pad((query[None] - normals)[None] ** 2, (margin,) * 6, mode="replicate")[0]
+    means = cube_sums(squares, _RESEMBLANCE_WIDTH) / _RESEMBLANCE_WIDTH**3
+    likeness = means / -_RESEMBLANCE
     return (torch.softmax(likeness, 0) * normals).sum(0)

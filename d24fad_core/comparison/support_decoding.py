@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from d24fad_core.comparison.cubes import cube_maxima
 from d24fad_core.comparison.normal_stack import NormalStack
 from d24fad_core.comparison.support_channels import from_slices, slice_inputs, support_channels
 from d24fad_core.networks.support_decoder import SupportDecoder, TwofoldDecoder
@@ -16,7 +16,9 @@ from d24fad_core.volumes.volume import Plane
 DECODING_SCHEMA = 3
 """Raised whenever the same decoder says something else: results of before are then void."""
 
-_BATCH = 16
+_BATCH = 8
+"""Slices at a time: more leave the processor's cache, fewer keep it waiting. Measured on CPU."""
+
 _MIRROR_WEIGHT = 0.25
 
 
@@ -103,8 +105,7 @@ def decode_study(
 
 def _opened(values: Tensor) -> Tensor:
     """What remains of bright places three voxels wide (grey-scale opening)."""
-    eroded = -F.max_pool3d(-values[None, None], 3, 1, 1)
-    return F.max_pool3d(eroded, 3, 1, 1)[0, 0]
+    return cube_maxima(-cube_maxima(-values, 3), 3)
 
 
 def _thirds(progress: Progress) -> Sequence[Progress]:

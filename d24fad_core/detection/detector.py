@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import nibabel
@@ -16,6 +17,7 @@ from d24fad_core.detection.comparison import Comparison, ModelIdentity, PlacedCo
 from d24fad_core.detection.comparisons import Comparisons
 from d24fad_core.detection.evidence import with_evidence
 from d24fad_core.detection.findings import find_findings
+from d24fad_core.detection.latest_alignment import LatestAlignment
 from d24fad_core.detection.options import DetectionOptions, check_prepared, check_support
 from d24fad_core.detection.provenance import describe_analysis
 from d24fad_core.detection.result import AnomalyResult
@@ -64,13 +66,14 @@ class Detector:
         self.checkpoint_hash = checkpoint_hash(replace(card, scoring=self.scoring.to_dict()))
         precision = fast_embedding_precision()
         self._comparisons = Comparisons(
-            for_inference(model, precision),
+            partial(for_inference, model, precision),
             ModelIdentity(card.name, self.checkpoint_hash),
             self.scoring,
             SupportCache(cache_folder, self.checkpoint_hash, card.image_size, precision),
             decoder,
             cache_folder,
         )
+        self._latest: LatestAlignment | None = None
 
     @classmethod
     def from_checkpoint(
@@ -171,6 +174,7 @@ class Detector:
         check_prepared(support, options)
         progress("aligning with the support", 0.0)
         aligned = align(query, support.frame, options.ct_window, register=options.register)
+        self._latest = LatestAlignment.of(query, support, options, aligned.to_study)
 
         def report(step: str, fraction: float) -> None:
             progress(step, 0.1 + 0.7 * fraction)
@@ -272,9 +276,11 @@ class Detector:
             InputError: the normal cannot be read any more.
         """
         options = options or DetectionOptions()
-        return match_normal(
-            query, volume_of(normal), support.frame, options.ct_window, register=options.register
-        )
+        window, register = options.ct_window, options.register
+        to_query = self._latest and self._latest.of_same(query, support, options)
+        if to_query is None:
+            to_query = align(query, support.frame, window, register=register).to_study
+        return match_normal(to_query, volume_of(normal), support.frame, window, register=register)
 
     def identity(self, kind: ComparisonKind) -> ModelIdentity:
         """What compares in one of the ways.

@@ -1,9 +1,8 @@
-"""Results as files: NIfTI, JSON report, table, picture, page."""
+"""Results as files: NIfTI, JSON report, table, page; `export.overlay` draws the picture."""
 
 from d24fad_core.export.findings_table import write_findings
 from d24fad_core.export.folder import ChangeFiles, WrittenFiles, write_change_result, write_result
 from d24fad_core.export.nifti import write_heatmap, write_mask, write_ranks
-from d24fad_core.export.overlay import write_overlay
 from d24fad_core.export.report import (
     CHANGE_REPORT_SCHEMA,
     REPORT_SCHEMA,
@@ -23,7 +22,6 @@ __all__ = [
     "write_findings",
     "write_heatmap",
     "write_mask",
-    "write_overlay",
     "write_ranks",
     "write_report",
     "write_result",

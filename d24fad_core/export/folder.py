@@ -7,12 +7,10 @@ from pathlib import Path
 
 from d24fad_core.change.result import ChangeResult
 from d24fad_core.detection.result import AnomalyResult
-from d24fad_core.export.change_picture import write_change_picture
 from d24fad_core.export.changes_table import write_changes
 from d24fad_core.export.findings_table import write_findings
 from d24fad_core.export.html import write_change_html, write_html
 from d24fad_core.export.nifti import write_change_map, write_heatmap, write_mask, write_ranks
-from d24fad_core.export.overlay import write_overlay
 from d24fad_core.export.report import change_report_document, report_text, write_report
 from d24fad_core.files import whole_file, write_text
 from d24fad_core.io.own_results import (
@@ -28,6 +26,7 @@ from d24fad_core.io.own_results import (
     RESULT_FILES,
     TABLE_FILE,
 )
+from d24fad_core.side_by_side import side_by_side
 from d24fad_core.support.matched_normal import MatchedNormal
 from d24fad_core.volumes.volume import Volume
 
@@ -161,16 +160,27 @@ def write_result(
     Returns:
         The paths of the files.
     """
+    # Matplotlib takes half a second to import, which an analysis need not wait for.
+    from d24fad_core.export.overlay import write_overlay
+
     files = WrittenFiles.in_folder(folder, page=page, change=change is not None)
     with ExitStack() as together:
-        write_heatmap(result, together.enter_context(whole_file(files.heatmap)))
-        write_mask(result, together.enter_context(whole_file(files.mask)))
-        write_ranks(result, together.enter_context(whole_file(files.ranks)))
-        write_findings(result, together.enter_context(whole_file(files.findings)))
-        write_overlay(query, result, together.enter_context(whole_file(files.overlay)))
-        if files.page is not None:
-            target = together.enter_context(whole_file(files.page))
-            write_html(query, result, target, normals, change)
+        heatmap = together.enter_context(whole_file(files.heatmap))
+        mask = together.enter_context(whole_file(files.mask))
+        ranks = together.enter_context(whole_file(files.ranks))
+        findings = together.enter_context(whole_file(files.findings))
+        overlay = together.enter_context(whole_file(files.overlay))
+        page_file = together.enter_context(whole_file(files.page)) if files.page else None
+
+        def write_voxels() -> None:
+            write_heatmap(result, heatmap)
+            write_mask(result, mask)
+            write_ranks(result, ranks)
+            write_findings(result, findings)
+            if page_file is not None:
+                write_html(query, result, page_file, normals, change)
+
+        side_by_side(lambda: write_overlay(query, result, overlay), write_voxels)
         if change is not None:
             _write_change(query, change, ChangeFiles.in_folder(folder), together)
         write_report(result, together.enter_context(whole_file(files.report)), change)
@@ -206,6 +216,8 @@ def write_change_result(
 def _write_change(
     case: Volume, change: ChangeResult, files: ChangeFiles, together: ExitStack
 ) -> None:
+    from d24fad_core.export.change_picture import write_change_picture
+
     write_change_map(change, together.enter_context(whole_file(files.heatmap)))
     write_changes(case.name, change, together.enter_context(whole_file(files.table)))
     write_change_picture(case, change, together.enter_context(whole_file(files.picture)))

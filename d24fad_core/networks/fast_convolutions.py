@@ -1,7 +1,8 @@
 """Convolutions with less arithmetic, or better use of the processor, than PyTorch's on CPUs.
 
 A runtime such as ONNX Runtime would spare this code for the small default network, where it is
-faster; for the network of the paper it is slower than what is here (docs/speed.md, "Runtimes").
+faster but saves less than a fifth of a whole request; for the network of the paper it is slower
+than what is here (docs/speed.md, "Runtimes").
 """
 
 import torch

@@ -1,15 +1,22 @@
-"""Simulated brain MR cohorts: normals with natural variation, and cases with lesions."""
+"""Simulated brain MR cohorts: normals with natural variation, and cases with lesions.
 
-from d24fad_core.simulation.appearance import Contrast
-from d24fad_core.simulation.cohort import (
-    Role,
-    SimulatedSubject,
-    SimulationOptions,
-    simulate_cohort,
-    simulate_subject,
-    subject_name,
-)
-from d24fad_core.simulation.lesions import LesionKind
+Each name is imported when it is first used, so that the command line can name contrasts at once.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from d24fad_core.simulation.cohort import (
+        Role,
+        SimulatedSubject,
+        SimulationOptions,
+        simulate_cohort,
+        simulate_subject,
+        subject_name,
+    )
+    from d24fad_core.simulation.contrast import Contrast
+    from d24fad_core.simulation.lesions import LesionKind
 
 __all__ = [
     "Contrast",
@@ -21,3 +28,11 @@ __all__ = [
     "simulate_subject",
     "subject_name",
 ]
+
+_MODULES = {"Contrast": "contrast", "LesionKind": "lesions"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES.get(name, 'cohort')}"), name)

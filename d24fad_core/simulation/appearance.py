@@ -1,12 +1,12 @@
 """What a scanner makes of an anatomy: tissue signal of an MR contrast, bias field, noise."""
 
 from dataclasses import dataclass
-from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from d24fad_core.simulation.anatomy import Anatomy, smooth_field
+from d24fad_core.simulation.contrast import Contrast
 
 # Of grey matter and fluid against white matter; of the bias field (relative); of the noise against
 # the white-matter signal: standard deviations all.
@@ -18,15 +18,6 @@ NOISE_RANGE = (0.01, 0.03)
 _WHITE_MATTER_RANGE = (300.0, 900.0)
 _BIAS_LATTICE = (24, 24, 24)
 _BIAS_CORRELATION = 6.0
-
-
-class Contrast(str, Enum):
-    """MR contrast of a simulated cohort."""
-
-    T1 = "T1"
-    T2 = "T2"
-    FLAIR = "FLAIR"
-    PD = "PD"
 
 
 @dataclass(frozen=True)

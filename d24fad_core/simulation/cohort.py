@@ -18,7 +18,8 @@ from d24fad_core.errors import ConfigurationError
 from d24fad_core.files import whole_file, write_text
 from d24fad_core.progress import Progress, silent
 from d24fad_core.simulation.anatomy import sample_anatomy
-from d24fad_core.simulation.appearance import Contrast, render
+from d24fad_core.simulation.appearance import render
+from d24fad_core.simulation.contrast import Contrast
 from d24fad_core.simulation.lesions import LesionKind, sample_lesions
 from d24fad_core.simulation.template import SOURCE
 from d24fad_core.volumes.volume import Modality, Volume

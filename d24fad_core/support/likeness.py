@@ -20,10 +20,9 @@ from itertools import combinations
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from d24fad_core.support.frame import Frame
-from d24fad_core.support.profile import StudyProfile
+from d24fad_core.support.profile import StudyProfile, detail_of
 from d24fad_core.support.registration import register_affinely
 from d24fad_core.support.support_set import SupportStudy
 
@@ -41,14 +40,12 @@ _CUT = (0.5, 0.9)
 _EDGE = 2
 """Voxels at a cut that the broad shapes beyond it would be missing for."""
 _VISIBLE = 0.05
-_BROAD_MM = 4.0
-"""Gaussian sigma of the broad shapes that are taken off."""
 
 
 def likeness(one: StudyProfile, other: StudyProfile) -> float:
     """Correlation, -1 to 1, of what distinguishes two studies in the same frame."""
     spacing = one.picture_spacing_mm
-    direct = _correlation(one.picture, other.picture, spacing)
+    direct = _correlation(one.detail, other.detail)
     if not _DOUBTFUL <= direct < SAME_PERSON:
         return direct
     fixed, moving = (_image(each.picture, spacing) for each in (one, other))
@@ -56,7 +53,7 @@ def likeness(one: StudyProfile, other: StudyProfile) -> float:
     if transform is None:
         return direct
     moved = sitk.GetArrayFromImage(sitk.Resample(moving, fixed, transform, sitk.sitkLinear, 0.0))
-    return max(direct, _correlation(one.picture, moved, spacing))
+    return max(direct, _correlation(one.detail, detail_of(moved, spacing)))
 
 
 def part_likeness(one: StudyProfile, other: StudyProfile) -> float:
@@ -74,9 +71,8 @@ def part_likeness(one: StudyProfile, other: StudyProfile) -> float:
         else slice(None)
         for (a, b), ratio in zip(lengths, ratios, strict=True)
     )
-    spacing = one.picture_spacing_mm
-    first, second = _detail(one.picture, spacing)[part], _detail(other.picture, spacing)[part]
-    return _similar(first - first.mean(), second - second.mean()) if first.size else 0.0
+    first, second = one.detail[part], other.detail[part]
+    return _correlation(first - first.mean(), second - second.mean()) if first.size else 0.0
 
 
 def _patient_span(picture: NDArray[np.float32], axis: int) -> range:
@@ -102,7 +98,7 @@ def mirror_likenesses(
     turned_over = replace(profile, picture=np.flip(profile.picture, _right_left(frame)))
     spacing = profile.picture_spacing_mm
     nearest = max(
-        _correlation(study.profile.picture, other.picture, spacing)
+        _correlation(study.profile.detail, other.detail)
         for study in studies
         for other in (profile, turned_over)
     )
@@ -161,24 +157,9 @@ def mutual_likeness(studies: Sequence[SupportStudy]) -> MutualLikeness:
     )
 
 
-def _correlation(
-    one: NDArray[np.float32], other: NDArray[np.float32], spacing: tuple[float, float, float]
-) -> float:
-    return _similar(_detail(one, spacing), _detail(other, spacing))
-
-
-def _similar(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+def _correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
     lengths = np.linalg.norm(first) * np.linalg.norm(second)
     return float((first * second).sum() / lengths) if lengths > 0 else 0.0
-
-
-def _detail(
-    picture: NDArray[np.float32], spacing: tuple[float, float, float]
-) -> NDArray[np.float64]:
-    values = picture.astype(np.float64)
-    detail = values - ndimage.gaussian_filter(values, [_BROAD_MM / step for step in spacing[::-1]])
-    centred: NDArray[np.float64] = detail - detail.mean()
-    return centred
 
 
 def _image(picture: NDArray[np.float32], spacing: tuple[float, float, float]) -> sitk.Image:

@@ -49,18 +49,17 @@ class MatchedNormal:
 
 
 def match_normal(
-    case: Volume, normal: Volume, frame: Frame, ct_window: str, *, register: bool
+    to_case: sitk.Transform, normal: Volume, frame: Frame, ct_window: str, *, register: bool
 ) -> MatchedNormal:
     """Lay a case on a normal as the analysis did; registration gives the same every time.
 
     Args:
-        case: the study that was analysed.
+        to_case: from points of the frame to points of the study that was analysed, LPS mm.
         normal: one of its support studies.
         frame: the support set's common space.
         ct_window: window that CT was analysed in.
         register: whether studies were registered.
     """
-    to_case = align(case, frame, ct_window, register=register).to_study
     to_normal = align(normal, frame, ct_window, register=register).to_study
     # A composite applies its last transform first.
     return MatchedNormal(normal, sitk.CompositeTransform([to_normal, to_case.GetInverse()]))

@@ -1,12 +1,15 @@
 """The profile of a study: its resolution, its size and a small picture, compared as a whole."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from d24fad_core.cache.tensor_file import open_tensors, save_tensors
 from d24fad_core.files import whole_file
@@ -14,6 +17,8 @@ from d24fad_core.files import whole_file
 PROFILE_SCHEMA = 1
 """Raised whenever the same study in the same frame gets another profile: kept ones are void."""
 
+_BROAD_MM = 4.0
+"""Gaussian sigma of the broad shapes that all bodies share."""
 _TRIPLES = ("spacing_mm", "extent_mm", "picture_spacing_mm")
 
 
@@ -35,6 +40,24 @@ class StudyProfile:
     similarity: float
     picture: NDArray[np.float32]
     picture_spacing_mm: tuple[float, float, float]
+
+    @cached_property
+    def detail(self) -> NDArray[np.float64]:
+        """What distinguishes the study, (Z, Y, X): see `detail_of`."""
+        return detail_of(self.picture, self.picture_spacing_mm)
+
+
+def detail_of(picture: NDArray[np.float32], spacing: Sequence[float]) -> NDArray[np.float64]:
+    """A picture without broad shapes, of mean 0.
+
+    Args:
+        picture: (Z, Y, X).
+        spacing: its voxel size along X, Y and Z in mm.
+    """
+    values = picture.astype(np.float64)
+    detail = values - ndimage.gaussian_filter(values, [_BROAD_MM / step for step in spacing[::-1]])
+    centred: NDArray[np.float64] = detail - detail.mean()
+    return centred
 
 
 def save_profile(profile: StudyProfile, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import TypeVar
 
 import numpy as np
@@ -64,24 +65,44 @@ def optimised(
     transform = type(start)(start)
     method.SetInitialTransform(transform, inPlace=True)
     try:
-        with _one_thread(method):
+        method.SetNumberOfThreads(1)
+        with _ONE_THREAD.hold():
             method.Execute(fixed, moving)
     except RuntimeError:
         return None
     return transform
 
 
-@contextmanager
-def _one_thread(method: sitk.ImageRegistrationMethod) -> Iterator[None]:
-    """Sums over threads differ in their last bits from run to run."""
-    method.SetNumberOfThreads(1)
-    # Mutual information takes as many as the library has by default, whatever the method has.
-    usual = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
-    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
-    try:
-        yield
-    finally:
-        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(usual)
+class OneThread:
+    """The library's default of threads, held at one: sums over several differ in their last bits.
+
+    Mutual information takes as many as the library has by default, whatever the method has. Several
+    registrations may run at once: the last to end brings the default back.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._holders = 0
+        self._usual = 1
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Hold it while something runs."""
+        with self._lock:
+            if self._holders == 0:
+                self._usual = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+                sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+            self._holders += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._holders -= 1
+                if self._holders == 0:
+                    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(self._usual)
+
+
+_ONE_THREAD = OneThread()
 
 
 def correlation(fixed: sitk.Image, moving: sitk.Image, transform: sitk.Transform) -> float:

@@ -2,9 +2,10 @@
 
 from torch import Tensor
 
-from d24fad_core.comparison.deformation import align_to, deform_to
+from d24fad_core.comparison.deformation import align_to, field_between, warped
 from d24fad_core.comparison.normal_stack import NormalStack
 from d24fad_core.comparison.support_decoding import SupportViews
+from d24fad_core.side_by_side import side_by_side
 from d24fad_core.support.mirror import mirror_image
 
 
@@ -16,11 +17,19 @@ def view_support(study: Tensor, normals: NormalStack, in_one_shape: NormalStack)
         normals: aligned with it affinely.
         in_one_shape: the same, see `comparison.deformation.align_mutually`.
     """
-    mirror = mirror_image(study)
-    beside = normals.with_intensities(mirror[None])
+    mean = in_one_shape.intensities.mean(0)
+
+    def mirrored() -> tuple[Tensor, Tensor]:
+        mirror = mirror_image(study)
+        alone = normals.with_intensities(mirror[None])
+        return mirror, align_to(alone, study).intensities[0]
+
+    (mirror_in_place, mirror_in_shape), field = side_by_side(
+        mirrored, lambda: field_between(study, mean)
+    )
     return SupportViews(
         in_place=normals,
-        in_shape=deform_to(in_one_shape, study),
-        mirror_in_place=mirror,
-        mirror_in_shape=align_to(beside, study).intensities[0],
+        in_shape=in_one_shape.with_intensities(warped(in_one_shape.intensities, field)),
+        mirror_in_place=mirror_in_place,
+        mirror_in_shape=mirror_in_shape,
     )

@@ -12,6 +12,12 @@ EXTRAS = (
 )
 """What extras bring and `detect` does without."""
 
+OTHER_COMMANDS = (
+    *("simulation.cohort", "training", "training.decoder", "evaluation", "benchmark", "archive"),
+    *("bids.dataset", "contrasts.detection", "change.comparison", "export.change_picture"),
+)
+"""Parts of the core that other commands are for, or other options."""
+
 RUN_AND_LIST = """
 import sys
 from d24fad_core.cli import app
@@ -19,7 +25,7 @@ try:
     app(sys.argv[1:])
 except SystemExit as end:
     assert not end.code, end.code
-print(*sorted({name.partition(".")[0] for name in sys.modules}))
+print(*sys.modules)
 """
 
 RUN_WITHOUT = """
@@ -64,6 +70,16 @@ def test_detect_loads_nothing_of_the_extras(studies: Path, options: tuple[str, .
     loaded = set(run.stdout.splitlines()[-1].split())
     assert {"torch", "d24fad_core"} <= loaded
     assert not loaded & set(EXTRAS)
+    assert not loaded & {f"d24fad_core.{name}" for name in OTHER_COMMANDS}
+    assert not loaded & {"torch._dynamo", "torch._inductor", "torch.onnx", "matplotlib.pyplot"}
+
+
+def test_what_analyses_does_not_wait_for_what_draws(tmp_path: Path) -> None:
+    program = "import sys, d24fad_core.cli.case_analysis; print(*sys.modules)"
+    run = python(program, folder=tmp_path)
+    assert run.returncode == 0, run.stderr
+    assert "d24fad_core.export.folder" in run.stdout.split()
+    assert "matplotlib" not in run.stdout.split()
 
 
 @pytest.mark.parametrize(

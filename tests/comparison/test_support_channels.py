@@ -1,5 +1,6 @@
 import pytest
 import torch
+import torch.nn.functional as F
 
 from d24fad_core.comparison.support_channels import (
     CHANNELS,
@@ -71,3 +72,16 @@ def test_slices_lead_back_into_the_volume(plane: Plane) -> None:
         torch.testing.assert_close(from_slices(slices[:, number], plane), channels[number])
     torch.testing.assert_close(slices[1:, 8], slices[:-1, 0])
     torch.testing.assert_close(slices[:-1, 9], slices[1:, 0])
+
+
+def test_the_nearest_difference_is_that_of_the_whole_neighbourhood(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("d24fad_core.comparison.support_channels._BLOCK", 100)
+    query, normals = tissue(4), torch.stack([tissue(5), tissue(6)])
+    nearest = support_channels(query, normals, EVERYWHERE)[4] / 4.0
+    padded = F.pad(normals[None], (1,) * 6, mode="replicate")[0]
+    around = padded.unfold(1, 3, 1).unfold(2, 3, 1).unfold(3, 3, 1)
+    differences = (query[None, ..., None] - around.flatten(4)).movedim(0, -1).flatten(3)
+    which = differences.abs().argmin(-1, keepdim=True)
+    torch.testing.assert_close(nearest, differences.gather(-1, which)[..., 0])

@@ -7,7 +7,8 @@ from d24fad_core.detection.placing import with_places
 from d24fad_core.places.place import Side
 from d24fad_core.places.region_map import RegionMap
 from d24fad_core.simulation.anatomy import sample_anatomy, sample_places
-from d24fad_core.simulation.appearance import Contrast, render
+from d24fad_core.simulation.appearance import render
+from d24fad_core.simulation.contrast import Contrast
 from d24fad_core.volumes.volume import Modality, Volume
 from tests.export.analysed_study import analysed
 

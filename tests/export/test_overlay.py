@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from d24fad_core.detection.result import AnalysisWarning, WarningCode
-from d24fad_core.export import write_overlay
 from d24fad_core.export.colour_scale import SCALE_MAXIMUM, ColourScale
-from d24fad_core.export.overlay import layout_of
+from d24fad_core.export.overlay import layout_of, write_overlay
 from d24fad_core.export.overlay_layout import Place
 from d24fad_core.volumes.volume import Modality, Plane
 from tests.export.analysed_study import analysed

@@ -12,7 +12,8 @@ from d24fad_core.places.atlas import BrainRegion, brain_atlas
 from d24fad_core.places.brain import align_brain, brain_places, labels_at
 from d24fad_core.places.place import Side
 from d24fad_core.simulation.anatomy import sample_anatomy, sample_places
-from d24fad_core.simulation.appearance import Contrast, render
+from d24fad_core.simulation.appearance import render
+from d24fad_core.simulation.contrast import Contrast
 from d24fad_core.volumes.volume import MaskKind, Modality, Volume
 from tests.masking.heads import brain_of, head
 

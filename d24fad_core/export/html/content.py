@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib import colormaps
 
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.change.result import ChangeResult
@@ -16,6 +15,7 @@ from d24fad_core.export.colour_scale import (
     ALPHA_AT_MAXIMUM,
     ALPHA_AT_THRESHOLD,
     ColourScale,
+    colours,
 )
 from d24fad_core.export.html.shown_map import ShownMap
 from d24fad_core.export.html.view_grid import ViewGrid
@@ -196,7 +196,7 @@ def _placed(grid: ViewGrid, shape: tuple[int, ...]) -> dict[str, Any]:
 def _colours() -> str:
     """The colours of the scale from 0 to its end, six hexadecimal digits each."""
     levels = np.linspace(0.0, 1.0, _COLOURS)
-    rgb = np.rint(colormaps["inferno"](levels)[:, :3] * 255).astype(np.uint8)
+    rgb = np.rint(colours()(levels)[:, :3] * 255).astype(np.uint8)
     return bytes(rgb.tobytes()).hex()
 
 

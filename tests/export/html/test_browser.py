@@ -16,8 +16,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
 from d24fad_core.detection.result import AnalysisWarning, AnomalyResult, WarningCode
-from d24fad_core.export import write_overlay
 from d24fad_core.export.html import write_change_html, write_html
+from d24fad_core.export.overlay import write_overlay
 from d24fad_core.io.reading import read_volume
 from d24fad_core.support.matched_normal import MatchedNormal
 from d24fad_core.volumes.volume import Volume
