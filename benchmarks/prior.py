@@ -82,19 +82,19 @@ def _alone(case: str, prior: str, threads: str) -> Measured:
     SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(int(threads))
     imported = time.perf_counter()
     now, before = (read_study(Path(path), None) for path in (case, prior))
-    read = time.perf_counter()
+    read_end = time.perf_counter()
     change = compare_with_prior(now, before)
     compared = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         write_change_result(now, change, Path(folder))
-        written = time.perf_counter()
+        write_end = time.perf_counter()
     return {
         "shapes": [list(now.shape), list(before.shape)],
         "import": imported - begin,
-        "read": read - imported,
-        "compare": compared - read,
-        "write": written - compared,
-        "in_all": written - begin,
+        "read": read_end - imported,
+        "compare": compared - read_end,
+        "write": write_end - compared,
+        "in_all": write_end - begin,
         "processor": time.process_time(),
         "peak_gib": peak_gib(),
         "changes": len(change.changes),

@@ -105,23 +105,23 @@ def _alone(case: str, support: str, shots: str, cache: str, threads: str) -> Mea
     query = read_study(Path(case), None)
     opened = open_support(find_studies(Path(support))[: int(shots)], None, None, Path(cache))
     normals = opened.for_case(query)
-    read = time.perf_counter()
+    read_end = time.perf_counter()
     prepared_support = detector.prepare_support(normals)
     prepared = time.perf_counter()
     result = detector.detect(query, prepared_support)
     analysed = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         write_result(query, result, Path(folder))
-        written = time.perf_counter()
+        write_end = time.perf_counter()
     return {
         "shape": list(query.shape),
         "import": imported - begin,
         "load": loaded - imported,
-        "read": read - loaded,
-        "prepare": prepared - read,
+        "read": read_end - loaded,
+        "prepare": prepared - read_end,
         "analyse": analysed - prepared,
-        "write": written - analysed,
-        "in_all": written - begin,
+        "write": write_end - analysed,
+        "in_all": write_end - begin,
         "peak_gib": peak_gib(),
     }
 

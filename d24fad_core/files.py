@@ -27,8 +27,8 @@ def whole_file(path: Path) -> Iterator[Path]:
             # Made as any other file is, so that it is for those whom the umask lets.
             os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
             yield temporary
-            with temporary.open("r+b") as written:
-                os.fsync(written.fileno())
+            with temporary.open("r+b") as file:
+                os.fsync(file.fileno())
             temporary.replace(path)
             sync_folder(path.parent)
     finally:

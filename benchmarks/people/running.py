@@ -122,8 +122,8 @@ def run(settings: Settings, methods: Sequence[str]) -> None:
                     continue
                 method = method or make_method(name)
                 if normals is None or normals[0] != case.normals:
-                    read = case.read_normals()
-                    normals = (case.normals, [_handed(study, settings) for study in read])
+                    studies = case.read_normals()
+                    normals = (case.normals, [_handed(study, settings) for study in studies])
                 study, truth = case.read()
                 study = _handed(study, settings)
                 start = time.perf_counter()

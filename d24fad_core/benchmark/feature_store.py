@@ -121,10 +121,10 @@ class FeatureStore:
 def _read(path: Path) -> EmbeddedImages | None:
     """Map features into memory; None where the file is absent or damaged."""
     try:
-        with open_tensors(path) as stored:
+        with open_tensors(path) as tensors:
             return EmbeddedImages(
-                tuple(stored.get_tensor(str(scale)) for scale in range(3)),
-                stored.get_tensor("embedding"),
+                tuple(tensors.get_tensor(str(scale)) for scale in range(3)),
+                tensors.get_tensor("embedding"),
             )
     except (OSError, ValueError):
         return None

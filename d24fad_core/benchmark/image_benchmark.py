@@ -289,13 +289,13 @@ class _Run:
     def _normals(self, name: str, config: TrainingConfig) -> NormalImages:
         files: ImageFolderTask = self._files[name]
         store, title = self._store(config.network), f"{name}/train_good"
-        stored = store.features(title, files.train_good, progress=self._features)
+        features = store.features(title, files.train_good, progress=self._features)
         mirrored = None
         if config.horizontal_flip:
             mirrored = store.features(
                 title, files.train_good, mirrored=True, progress=self._features
             ).images
-        return NormalImages(FeatureEpisodes(name, stored.images, mirrored), stored.key)
+        return NormalImages(FeatureEpisodes(name, features.images, mirrored), features.key)
 
     def _store(self, network: NetworkConfig) -> FeatureStore:
         return FeatureStore(

@@ -112,11 +112,11 @@ class CaseAnalysis:
             D24FADError: it or its normals cannot be analysed.
             CancelledError: the user stopped; what had been written is said.
         """
-        before = _written(out)
+        before = _result_files(out)
         try:
             return self._analyse(image, out)
         except KeyboardInterrupt:
-            names = sorted(_written(out) - before)
+            names = sorted(_result_files(out) - before)
             done = f"{', '.join(name for name, _ in names)} had been written to" if names else ""
             raise CancelledError(f"stopped; {done or 'no result was written to'} {out}") from None
 
@@ -178,7 +178,7 @@ class CaseAnalysis:
         return support
 
 
-def _written(out: Path) -> set[tuple[str, int]]:
+def _result_files(out: Path) -> set[tuple[str, int]]:
     """The results in a folder, and when each was written."""
     files = (out / name for name in RESULT_FILES)
     return {(file.name, file.stat().st_mtime_ns) for file in files if file.is_file()}

@@ -88,10 +88,10 @@ def write_dicom(objects: DicomObjects | ChangeObjects, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder.parent))
     try:
-        for name, written in _named(objects):
+        for name, dataset in _named(objects):
             path = partial / name
             path.parent.mkdir(exist_ok=True)
-            dcmwrite(path, written, write_like_original=False)
+            dcmwrite(path, dataset, write_like_original=False)
         partial.chmod(0o755)
         if folder.exists():
             shutil.rmtree(folder)

@@ -100,13 +100,13 @@ def read_headers(folder: Path) -> list[Dataset]:
     return [h for h in headers if str(h.get("Modality", "")) in {m.value for m in Modality}]
 
 
-def in_unicode(written: Dataset) -> Dataset:
+def in_unicode(dataset: Dataset) -> Dataset:
     """Have an object written in UTF-8 (PS3.3, C.12.1.1.2), which has the letters of every source.
 
     Names are copied from the source as text, but not the character set that they were in.
     """
-    written.SpecificCharacterSet = "ISO_IR 192"
-    return written
+    dataset.SpecificCharacterSet = "ISO_IR 192"
+    return dataset
 
 
 def _complete(image: Dataset, slice_distance: float) -> None:

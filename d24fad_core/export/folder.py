@@ -211,11 +211,11 @@ def _write_change(
     write_change_picture(case, change, together.enter_context(whole_file(files.picture)))
 
 
-def _remove_others(folder: Path, written: Sequence[Path]) -> None:
+def _remove_others(folder: Path, results: Sequence[Path]) -> None:
     """Remove what an earlier analysis left and this one did not replace.
 
     It would speak of another result than the files beside it.
     """
     for name in RESULT_FILES:
-        if folder / name not in written:
+        if folder / name not in results:
             (folder / name).unlink(missing_ok=True)

@@ -115,13 +115,13 @@ def save_checkpoint(model: D24FAD, card: ModelCard, folder: Path) -> ModelCard:
     }
     with whole_file(folder / WEIGHTS_FILE) as temporary:
         write_safetensors(state, temporary)
-        written = replace(
+        full_card = replace(
             card, teacher_hash=state_hash(model.teacher), weights_hash=hash_file(temporary)
         )
         # A card that cannot be written must not leave new weights beside an old card.
-        text = json.dumps(written.to_dict(), indent=2) + "\n"
+        text = json.dumps(full_card.to_dict(), indent=2) + "\n"
     write_text(folder / CARD_FILE, text)
-    return written
+    return full_card
 
 
 def read_card(folder: Path) -> ModelCard:

@@ -83,10 +83,10 @@ def save_decoder(decoder: TwofoldDecoder, card: DecoderCard, folder: Path) -> De
     state = {name: value.detach().contiguous() for name, value in decoder.state_dict().items()}
     with whole_file(folder / WEIGHTS_FILE) as temporary:
         save_file(state, temporary)
-        written = replace(card, weights_hash=hash_file(temporary))
-        text = json.dumps(written.to_dict(), indent=2) + "\n"
+        full_card = replace(card, weights_hash=hash_file(temporary))
+        text = json.dumps(full_card.to_dict(), indent=2) + "\n"
     write_text(folder / CARD_FILE, text)
-    return written
+    return full_card
 
 
 def load_decoder(folder: Path | None = None) -> tuple[TwofoldDecoder, DecoderCard]:
