@@ -50,13 +50,13 @@ def test_pytorch_is_borrowed_and_nothing_else(tmp_path: Path) -> None:
     venv.create(environment)
     ended = borrow(environment, sys.executable)
     assert ended.returncode == 0, ended.stderr
-    found = subprocess.run(
+    run = subprocess.run(
         [environment / "bin" / "python", "-I", "-c", FIND],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert found.stdout.split() == [version("torch"), "True", "False", "False"]
+    assert run.stdout.split() == [version("torch"), "True", "False", "False"]
 
 
 def test_without_an_environment_to_borrow_from_the_script_says_so(tmp_path: Path) -> None:

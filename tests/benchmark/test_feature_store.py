@@ -38,21 +38,23 @@ def test_features_are_the_teachers(
 ) -> None:
     """As exact as the teacher in one batch, and then rounded to float16 but for the embedding."""
     store = FeatureStore(tmp_path, model, 64)
-    found = store.features("discs/train", files, mirrored=mirrored)
+    embeddings = store.features("discs/train", files, mirrored=mirrored)
     images = to_unit(load_images(files, 64))
     images = images.flip(-1) if mirrored else images
     with torch.inference_mode():
         features, embedding = model.embed(images)
         exact_features, exact_embedding = in_float64(model).embed(images.double())
-    for mine, theirs, exact in zip(found.images.features, features, exact_features, strict=True):
+    for mine, theirs, exact in zip(
+        embeddings.images.features, features, exact_features, strict=True
+    ):
         assert mine.dtype == torch.float16
         torch.testing.assert_close(
             mine.double(), exact, rtol=2.0**-11, atol=4.0 * largest_error(theirs, exact)
         )
-    assert found.images.embedding.dtype == torch.float32
-    assert as_exact_as(found.images.embedding, embedding, exact_embedding)
+    assert embeddings.images.embedding.dtype == torch.float32
+    assert as_exact_as(embeddings.images.embedding, embedding, exact_embedding)
     if mirrored:
-        assert found.key != store.features("discs/train", files).key
+        assert embeddings.key != store.features("discs/train", files).key
 
 
 @pytest.mark.parametrize("error", [1e-4, -1e-4])

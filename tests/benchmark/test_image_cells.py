@@ -62,7 +62,7 @@ def score(
     settings: CellSettings = SETTINGS,
 ) -> dict[tuple[str, str, int], ImageScores]:
     """By method with pooling, protocol and shots."""
-    found = score_draw(
+    scores = score_draw(
         model,
         methods,
         task,
@@ -72,7 +72,7 @@ def score(
         seed=0,
         draw=0,
     )
-    return {(one.method, one.protocol, one.shots): one for each in found.values() for one in each}
+    return {(one.method, one.protocol, one.shots): one for each in scores.values() for one in each}
 
 
 def named(*names: str) -> tuple[ScoredMethod, ...]:
@@ -93,8 +93,8 @@ def test_scores_are_those_of_the_product_bit_for_bit(
     tests = to_unit(load_images([*files.test_good, *files.test_ungood], 64))
     queries = encode_each(model, tests, scoring.keys)
     for shots in SETTINGS.shots:
-        chosen = [files.train_good[index] for index in DRAW[:shots]]
-        supports = encode_each(model, to_unit(load_images(chosen, 64)), scoring.keys)
+        support = [files.train_good[index] for index in DRAW[:shots]]
+        supports = encode_each(model, to_unit(load_images(support, 64)), scoring.keys)
         scorer = ImageScorer(model, scoring, supports, 64)
         theirs = tuple(scorer.score(query) for query in queries)
         assert mine[name, CORRECTED, shots].scores == theirs
@@ -106,11 +106,11 @@ def test_the_papers_scores_are_those_of_its_scorer(
     mine = score(paper_model, task, named("paper"))
     tests = to_unit(load_images([*files.test_good, *files.test_ungood], 64))
     for shots in SETTINGS.shots:
-        chosen = [files.train_good[index] for index in DRAW[:shots]]
-        theirs = PaperScorer(paper_model, to_unit(load_images(chosen, 64))).scores(tests)
-        found = torch.tensor(mine["paper", CORRECTED, shots].scores)
+        support = [files.train_good[index] for index in DRAW[:shots]]
+        theirs = PaperScorer(paper_model, to_unit(load_images(support, 64))).scores(tests)
+        scores = torch.tensor(mine["paper", CORRECTED, shots].scores)
         # Features are kept as float16.
-        torch.testing.assert_close(found, theirs, rtol=5e-3, atol=1e-5)
+        torch.testing.assert_close(scores, theirs, rtol=5e-3, atol=1e-5)
 
 
 def test_the_published_map_needs_one_weight_an_image(model: D24FAD, task: HeldOutTask) -> None:
@@ -133,16 +133,16 @@ def test_an_image_has_the_same_score_in_any_company(
         names=tuple(task.names[index] for index in some),
         labels=tuple(task.labels[index] for index in some),
     )
-    for key, found in score(network, fewer, methods).items():
-        assert found.scores == tuple(together[key].scores[index] for index in some), key
+    for key, cell in score(network, fewer, methods).items():
+        assert cell.scores == tuple(together[key].scores[index] for index in some), key
 
 
 def test_other_methods_and_shots_change_no_score(model: D24FAD, task: HeldOutTask) -> None:
     together = score(model, task, POSITION_METHODS)
     for method in POSITION_METHODS:
         alone = score(model, task, (method,), replace(SETTINGS, shots=(4,)))
-        for key, found in alone.items():
-            assert found.scores == together[key].scores, key
+        for key, cell in alone.items():
+            assert cell.scores == together[key].scores, key
 
 
 def test_fewer_shots_are_a_part_of_more_and_draws_differ() -> None:

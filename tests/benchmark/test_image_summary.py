@@ -74,9 +74,9 @@ def test_the_mean_of_tasks_is_the_mean_of_their_figures() -> None:
         for task, separation in (("hands", 0.5), ("knees", 2.0))
         for draw in range(3)
     ]
-    found = rows_of(runs)
-    mean = found[MEAN_OF_TASKS, "own"]
-    parts = [found["hands", "own"].auroc, found["knees", "own"].auroc]
+    rows = rows_of(runs)
+    mean = rows[MEAN_OF_TASKS, "own"]
+    parts = [rows["hands", "own"].auroc, rows["knees", "own"].auroc]
     assert mean.auroc.mean == pytest.approx(np.mean([part.mean for part in parts]))
     by_draw = [
         np.mean([roc_auc_score(run.labels, run.scores) for run in runs if run.draw == draw])
@@ -90,9 +90,9 @@ def test_the_mean_of_tasks_is_the_mean_of_their_figures() -> None:
 
 def test_a_method_that_lacks_a_task_has_no_mean() -> None:
     runs = [scored_run("own", task="hands"), scored_run("own", task="knees")]
-    found = rows_of([*runs, scored_run("other", task="hands")])
-    assert (MEAN_OF_TASKS, "own") in found
-    assert (MEAN_OF_TASKS, "other") not in found
+    rows = rows_of([*runs, scored_run("other", task="hands")])
+    assert (MEAN_OF_TASKS, "own") in rows
+    assert (MEAN_OF_TASKS, "other") not in rows
 
 
 def test_a_run_twice_is_refused() -> None:

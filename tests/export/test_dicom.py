@@ -76,9 +76,9 @@ def series(
     return read_source(folder, volume.shape, volume.affine), result
 
 
-def read_back(written: Dataset, path: Path) -> Dataset:
+def read_back(dataset: Dataset, path: Path) -> Dataset:
     """The object as another program sees it."""
-    pydicom.dcmwrite(path, written, write_like_original=False)
+    pydicom.dcmwrite(path, dataset, write_like_original=False)
     return pydicom.dcmread(path)
 
 
@@ -143,11 +143,11 @@ def test_each_finding_lies_where_the_analysis_found_it(
     for finding in result.findings:
         voxels = np.argwhere(ranks == finding.rank)
         expected = voxels @ result.affine[:3, :3].T + result.affine[:3, 3]
-        found = world_of(segmentation, finding.rank)
-        assert found.shape == expected.shape
+        world = world_of(segmentation, finding.rank)
+        assert world.shape == expected.shape
         key = np.lexsort(np.round(expected, 2).T)
-        other = np.lexsort(np.round(found, 2).T)
-        np.testing.assert_allclose(found[other], expected[key], atol=1e-2)
+        other = np.lexsort(np.round(world, 2).T)
+        np.testing.assert_allclose(world[other], expected[key], atol=1e-2)
 
 
 def test_the_segmentation_refers_to_the_series_and_says_what_it_is(tmp_path: Path) -> None:
@@ -326,9 +326,9 @@ def test_a_validator_finds_no_error(
         "pm": heatmap_parametric_map(source, result),
         "sr": findings_report(source, result, segmentation),
     }
-    for name, written in objects.items():
+    for name, dataset in objects.items():
         path = tmp_path / f"{name}.dcm"
-        pydicom.dcmwrite(path, written, write_like_original=False)
+        pydicom.dcmwrite(path, dataset, write_like_original=False)
         assert errors(path) == [], name
 
 
@@ -360,11 +360,11 @@ def test_names_keep_their_letters_in_every_object(
         "report": findings_report(source, result, segmentation),
         "reviewed": reviewed_report(source, result, result.mask, final, "Ōta"),
     }
-    for kind, written in objects.items():
+    for kind, dataset in objects.items():
         path = tmp_path / f"{kind}.dcm"
-        found = read_back(written, path)
-        assert found.SpecificCharacterSet == "ISO_IR 192", kind
-        assert str(found.PatientName) == name, kind
+        copy = read_back(dataset, path)
+        assert copy.SpecificCharacterSet == "ISO_IR 192", kind
+        assert str(copy.PatientName) == name, kind
         assert name.encode("utf-8") in path.read_bytes(), kind
         if shutil.which("dciodvfy"):
             assert errors(path) == []

@@ -106,10 +106,10 @@ def time_point(group: Dataset) -> str:
 
 
 def test_what_became_of_each_lesion_comes_back_with_volumes_at_both_times(tmp_path: Path) -> None:
-    _, written = objects(tmp_path)
-    read = groups(written.report, tmp_path / "report.dcm")
-    assert len(read[NOW]) == len(read[BEFORE]) == 5
-    for (kind, code), now, before in zip(CODES.items(), read[NOW], read[BEFORE], strict=True):
+    _, datasets = objects(tmp_path)
+    entries = groups(datasets.report, tmp_path / "report.dcm")
+    assert len(entries[NOW]) == len(entries[BEFORE]) == 5
+    for (kind, code), now, before in zip(CODES.items(), entries[NOW], entries[BEFORE], strict=True):
         (evaluation,) = now.get_qualitative_evaluations()
         assert evaluation.name == codes.DCM.QualitativeDifference
         assert (evaluation.value.value, evaluation.value.scheme_designator) == code
@@ -122,8 +122,8 @@ def test_what_became_of_each_lesion_comes_back_with_volumes_at_both_times(tmp_pa
 def test_segments_lie_where_the_changes_are_stable_findings_too(tmp_path: Path) -> None:
     source, result = series(tmp_path / "case", orthogonal(OBLIQUE))
     change = changed(result)
-    written = change_objects(source, change, result)
-    segmentation = read_back(written.segmentation, tmp_path / "segmentation.dcm")
+    datasets = change_objects(source, change, result)
+    segmentation = read_back(datasets.segmentation, tmp_path / "segmentation.dcm")
     for each in change.changes:
         peak = result.affine[:3, :3] @ each.peak_voxel + result.affine[:3, 3]
         places = world_of(segmentation, each.rank)
@@ -131,15 +131,15 @@ def test_segments_lie_where_the_changes_are_stable_findings_too(tmp_path: Path) 
     assert [str(segment.SegmentLabel) for segment in segmentation.SegmentSequence] == [
         f"Change {rank}: {kind.value}" for rank, kind in enumerate(CODES, start=1)
     ]
-    read = groups(written.report, tmp_path / "report.dcm")
-    assert [group.tracking_uid for group in read[NOW]] == [
+    entries = groups(datasets.report, tmp_path / "report.dcm")
+    assert [group.tracking_uid for group in entries[NOW]] == [
         str(segment.TrackingUID) for segment in segmentation.SegmentSequence
     ]
 
 
 def test_the_report_refers_to_the_series_of_both_times(tmp_path: Path) -> None:
-    source, written = objects(tmp_path)
-    report = read_back(written.report, tmp_path / "report.dcm")
+    source, datasets = objects(tmp_path)
+    report = read_back(datasets.report, tmp_path / "report.dcm")
     prior = {str(image.SOPInstanceUID) for image in read_headers(tmp_path / "prior")}
     evidence = {
         str(instance.ReferencedSOPInstanceUID)
@@ -148,7 +148,7 @@ def test_the_report_refers_to_the_series_of_both_times(tmp_path: Path) -> None:
         for at in study.ReferencedSeriesSequence
         for instance in at.ReferencedSOPSequence
     }
-    assert evidence >= prior | {str(written.segmentation.SOPInstanceUID)}
+    assert evidence >= prior | {str(datasets.segmentation.SOPInstanceUID)}
     assert evidence >= {str(image.SOPInstanceUID) for image in source.images}
 
 
@@ -159,8 +159,8 @@ def test_the_report_refers_to_the_series_of_both_times(tmp_path: Path) -> None:
 def test_a_validator_finds_no_error_with_a_prior_from_an_archive(
     tmp_path: Path, modality: Modality
 ) -> None:
-    _, written = objects(tmp_path, modality)
-    write_dicom(written, tmp_path / "dicom")
+    _, datasets = objects(tmp_path, modality)
+    write_dicom(datasets, tmp_path / "dicom")
     files = sorted((tmp_path / "dicom").iterdir())
     assert [path.name for path in files] == ["change_report.dcm", "change_segmentation.dcm"]
     assert {path.name: errors(path) for path in files if errors(path)} == {}
@@ -172,35 +172,35 @@ def test_a_validator_finds_no_error_with_a_prior_from_an_archive(
 def test_without_a_change_the_report_says_so_and_is_valid(tmp_path: Path) -> None:
     source, result = series(tmp_path / "case", np.diag([1.0, 1.0, 3.0, 1.0]))
     prior = read_headers(tmp_path / "case")
-    written = change_objects(source, changed(result, nothing=True), None, prior)
-    assert [str(each.SegmentLabel) for each in written.segmentation.SegmentSequence] == [
+    datasets = change_objects(source, changed(result, nothing=True), None, prior)
+    assert [str(each.SegmentLabel) for each in datasets.segmentation.SegmentSequence] == [
         "No change"
     ]
     content = hd.sr.ComprehensiveSR.from_dataset(
-        read_back(written.report, tmp_path / "report.dcm")
+        read_back(datasets.report, tmp_path / "report.dcm")
     ).content
     (study,) = content.get_image_measurement_groups()
     values = {each.name.meaning: each.value for each in study.get_measurements()}
     assert values["Number of changes since the prior"] == 0
     assert values["Likeness of study and prior"] == pytest.approx(0.95)
-    write_dicom(written, tmp_path / "dicom")
+    write_dicom(datasets, tmp_path / "dicom")
     assert [errors(path) for path in (tmp_path / "dicom").iterdir()] == [[], []]
 
 
 def test_findings_and_changes_lie_in_one_folder_and_replace_each_other(tmp_path: Path) -> None:
-    source, written = objects(tmp_path)
+    source, datasets = objects(tmp_path)
     _, result = series(tmp_path / "case", orthogonal(OBLIQUE))
     folder = tmp_path / "dicom"
-    write_dicom(dicom_objects(source, result, change=written), folder)
+    write_dicom(dicom_objects(source, result, change=datasets), folder)
     names = {path.name for path in folder.iterdir()}
     assert names >= {"segmentation.dcm", "change_segmentation.dcm", "change_report.dcm"}
     assert len({str(pydicom.dcmread(path).SeriesInstanceUID) for path in folder.iterdir()}) == 5
-    write_dicom(written, folder)
+    write_dicom(datasets, folder)
     assert {path.name for path in folder.iterdir()} == {
         "change_segmentation.dcm",
         "change_report.dcm",
     }
-    write_dicom(written, folder)
+    write_dicom(datasets, folder)
     (folder / "change_segmentation.dcm").unlink()
     with pytest.raises(ConfigurationError, match="holds no DICOM results"):
-        write_dicom(written, folder)
+        write_dicom(datasets, folder)

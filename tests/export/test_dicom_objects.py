@@ -20,7 +20,7 @@ from tests.export.test_dicom import OBLIQUE, errors, orthogonal, series
 STRAIGHT = np.diag([1.0, 1.0, 3.0, 1.0])
 
 
-def written(folder: Path, affine: np.ndarray, modality: Modality = Modality.MR) -> Path:
+def write(folder: Path, affine: np.ndarray, modality: Modality = Modality.MR) -> Path:
     source, result = series(folder / "series", affine, modality)
     write_dicom(dicom_objects(source, result, read_volume(folder / "series")), folder / "dicom")
     return folder / "dicom"
@@ -31,14 +31,14 @@ def written(folder: Path, affine: np.ndarray, modality: Modality = Modality.MR) 
 )
 @pytest.mark.parametrize("modality", list(Modality))
 def test_a_validator_finds_no_error_in_any_object(tmp_path: Path, modality: Modality) -> None:
-    folder = written(tmp_path, orthogonal(OBLIQUE), modality)
+    folder = write(tmp_path, orthogonal(OBLIQUE), modality)
     files = [*folder.glob("*.dcm"), *sorted((folder / "pictures").glob("*.dcm"))[:2]]
     assert len(files) == 5
     assert {path.name: errors(path) for path in files if errors(path)} == {}
 
 
 def test_there_is_a_colour_picture_of_each_slice_where_the_slice_is(tmp_path: Path) -> None:
-    folder = written(tmp_path, STRAIGHT)
+    folder = write(tmp_path, STRAIGHT)
     source, result = series(tmp_path / "again", STRAIGHT)
     pictures = [pydicom.dcmread(path) for path in sorted((folder / "pictures").glob("*.dcm"))]
     assert len(pictures) == len(source.images) == 12
@@ -68,7 +68,7 @@ def test_there_is_a_colour_picture_of_each_slice_where_the_slice_is(tmp_path: Pa
 
 
 def test_the_objects_of_a_later_analysis_take_the_place_of_the_earlier(tmp_path: Path) -> None:
-    folder = written(tmp_path, STRAIGHT)
+    folder = write(tmp_path, STRAIGHT)
     (folder / "pictures" / "0099.dcm").write_bytes(b"of a longer series")
     source, result = series(tmp_path / "later", STRAIGHT)
     write_dicom(dicom_objects(source, replace(result, findings=())), folder)

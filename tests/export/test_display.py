@@ -74,7 +74,7 @@ def test_the_position_of_a_slice_is_that_of_its_centre() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scores", "spacing_mm", "chosen"),
+    ("scores", "spacing_mm", "indices"),
     [
         ((1, 9, 8, 7, 2, 6, 0, 1, 3), 3.0, [1, 5, 8]),  # neighbours of the best show the same
         ((1, 9, 8, 7, 2, 6, 0), 3.0, [1, 2, 5]),  # a neighbour fills up
@@ -84,9 +84,9 @@ def test_the_position_of_a_slice_is_that_of_its_centre() -> None:
     ],
 )
 def test_slices_with_high_scores_are_chosen_apart_from_one_another(
-    scores: tuple[float, ...], spacing_mm: float, chosen: list[int]
+    scores: tuple[float, ...], spacing_mm: float, indices: list[int]
 ) -> None:
-    assert choose_slices(scores, (), spacing_mm, count=3, gap_mm=8.0) == chosen
+    assert choose_slices(scores, (), spacing_mm, count=3, gap_mm=8.0) == indices
 
 
 def finding(rank: int, first: int, last: int) -> Finding:

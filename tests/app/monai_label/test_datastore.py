@@ -142,9 +142,9 @@ def test_images_are_named_by_id_only_and_hashes_follow_their_content(
 ) -> None:
     images = ImageCatalogue(store, FileHashes(database), Uploads(database))
     for name in ("nobody", "../studies/a", str(folder / "a.nii.gz"), ""):
-        with pytest.raises(RequestError) as refused:
+        with pytest.raises(RequestError) as refusal:
             images.study(name)
-        assert refused.value.code == "unknown_image"
+        assert refusal.value.code == "unknown_image"
     assert images.matching(["a", "b*"]) == ("a", "b.c")
     first = images.content_hash(images.study("a"))
     assert images.holder(first) == "a"
@@ -175,12 +175,12 @@ def test_one_changed_byte_of_unpacked_voxels_is_another_image(
 
 
 def series(**elements: object) -> Dataset:
-    found = Dataset()
-    found.SeriesInstanceUID = "1.2.826.0.1.999123456"
-    found.PatientName, found.PatientID = "Secret^Patient", "4711"
+    dataset = Dataset()
+    dataset.SeriesInstanceUID = "1.2.826.0.1.999123456"
+    dataset.PatientName, dataset.PatientID = "Secret^Patient", "4711"
     for name, value in elements.items():
-        setattr(found, name, value)
-    return found
+        setattr(dataset, name, value)
+    return dataset
 
 
 @pytest.mark.parametrize(

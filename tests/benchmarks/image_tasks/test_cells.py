@@ -62,7 +62,7 @@ def score(
     settings: CellSettings = SETTINGS,
 ) -> dict[tuple[str, str, int], ImageScores]:
     """By method with pooling, protocol and shots."""
-    found = score_draw(
+    scores = score_draw(
         model,
         methods,
         task,
@@ -72,7 +72,7 @@ def score(
         seed=0,
         draw=0,
     )
-    return {(one.method, one.protocol, one.shots): one for each in found.values() for one in each}
+    return {(one.method, one.protocol, one.shots): one for each in scores.values() for one in each}
 
 
 def named(*names: str) -> tuple[Variant, ...]:
@@ -95,8 +95,8 @@ def test_scores_are_those_of_the_product_bit_for_bit(
     tests = to_unit(load_images([*files.test_good, *files.test_ungood], 64))
     queries = encode_each(model, tests, method.recipe.keys)
     for shots in SETTINGS.shots:
-        chosen = [files.train_good[index] for index in DRAW[:shots]]
-        supports = encode_each(model, to_unit(load_images(chosen, 64)), method.recipe.keys)
+        support = [files.train_good[index] for index in DRAW[:shots]]
+        supports = encode_each(model, to_unit(load_images(support, 64)), method.recipe.keys)
         scorer = ImageScorer(model, method.recipe, supports, 64)
         theirs = tuple(scorer.score(query) for query in queries)
         assert mine[name, CORRECTED, shots].scores == theirs
@@ -108,11 +108,11 @@ def test_the_papers_scores_are_those_of_its_scorer(
     mine = score(paper_model, task, named("paper"))
     tests = to_unit(load_images([*files.test_good, *files.test_ungood], 64))
     for shots in SETTINGS.shots:
-        chosen = [files.train_good[index] for index in DRAW[:shots]]
-        theirs = PaperScorer(paper_model, to_unit(load_images(chosen, 64))).scores(tests)
-        found = torch.tensor(mine["paper", CORRECTED, shots].scores)
+        support = [files.train_good[index] for index in DRAW[:shots]]
+        theirs = PaperScorer(paper_model, to_unit(load_images(support, 64))).scores(tests)
+        scores = torch.tensor(mine["paper", CORRECTED, shots].scores)
         # Features are kept as float16.
-        torch.testing.assert_close(found, theirs, rtol=5e-3, atol=1e-5)
+        torch.testing.assert_close(scores, theirs, rtol=5e-3, atol=1e-5)
 
 
 def test_the_published_map_needs_one_weight_an_image(model: D24FAD, task: HeldOutTask) -> None:
@@ -135,23 +135,23 @@ def test_an_image_has_the_same_score_in_any_company(
         names=tuple(task.names[index] for index in some),
         labels=tuple(task.labels[index] for index in some),
     )
-    for key, found in score(network, fewer, methods).items():
-        assert found.scores == tuple(together[key].scores[index] for index in some), key
+    for key, cell in score(network, fewer, methods).items():
+        assert cell.scores == tuple(together[key].scores[index] for index in some), key
 
 
 def test_other_methods_and_shots_change_no_score(model: D24FAD, task: HeldOutTask) -> None:
     together = score(model, task, POSITION_METHODS)
     for method in POSITION_METHODS:
         alone = score(model, task, (method,), replace(SETTINGS, shots=(4,)))
-        for key, found in alone.items():
-            assert found.scores == together[key].scores, key
+        for key, cell in alone.items():
+            assert cell.scores == together[key].scores, key
 
 
 def test_every_method_finds_what_anyone_would_see(model: D24FAD, task: HeldOutTask) -> None:
     """A bright square on a disc; the student is untrained, so only the teacher's maps count."""
-    found = score(model, task, named("nearest_neighbour", "patchcore", "mean_support_teacher"))
-    assert {name.partition("/")[2] for name, _, _ in found} == {"max", "mean", "top5", "foreground"}
-    for key, one in found.items():
+    cells = score(model, task, named("nearest_neighbour", "patchcore", "mean_support_teacher"))
+    assert {name.partition("/")[2] for name, _, _ in cells} == {"max", "mean", "top5", "foreground"}
+    for key, one in cells.items():
         normal, abnormal = one.scores[:9], one.scores[9:]
         assert max(normal) < min(abnormal), key
 
@@ -159,13 +159,13 @@ def test_every_method_finds_what_anyone_would_see(model: D24FAD, task: HeldOutTa
 def test_nearest_neighbour_knows_its_support(task: HeldOutTask) -> None:
     """Support images shown as test images are at distance 0, which no other image is."""
     model = without_training(NETWORK)
-    shown = replace(
+    task_with_support = replace(
         task,
         test=rows(task.train, DRAW[:4]),
         names=tuple("abcd"),
         labels=(0, 0, 1, 1),
     )
-    ours = score(model, shown, named("nearest_neighbour"))
+    ours = score(model, task_with_support, named("nearest_neighbour"))
     four = ours["nearest_neighbour/mean", CORRECTED, 4].scores
     two = ours["nearest_neighbour/mean", CORRECTED, 2].scores
     assert max(four) - min(four) < 1e-3
@@ -173,26 +173,26 @@ def test_nearest_neighbour_knows_its_support(task: HeldOutTask) -> None:
 
 
 def test_the_official_protocol_scores_the_same_maps(paper_model: D24FAD, task: HeldOutTask) -> None:
-    found = score(paper_model, task, named("paper"), BOTH)
-    published, honest = (found["paper", protocol, 4] for protocol in (OFFICIAL, CORRECTED))
+    cells = score(paper_model, task, named("paper"), BOTH)
+    published, honest = (cells["paper", protocol, 4] for protocol in (OFFICIAL, CORRECTED))
     # 17 images make one batch of 16; the last abnormal one is dropped.
     assert published.names == honest.names[:16]
     assert published.labels == honest.labels[:16]
     assert (min(published.scores), max(published.scores)) == (0.0, 1.0)
-    assert set(score(paper_model, task, named("paper"))) < set(found)
+    assert set(score(paper_model, task, named("paper"))) < set(cells)
 
 
 def test_the_official_score_of_the_default_has_an_honest_one_of_the_same_maps(
     model: D24FAD, files: ImageFolderTask, task: HeldOutTask
 ) -> None:
-    found = score(model, task, named("default", "patchcore"), BOTH)
-    assert {name for name, protocol, _ in found if protocol == OFFICIAL} == {
+    cells = score(model, task, named("default", "patchcore"), BOTH)
+    assert {name for name, protocol, _ in cells if protocol == OFFICIAL} == {
         "default/paper_pooling"
     }
     scoring = default_image_scoring()
     tests = to_unit(load_images([*files.test_good, *files.test_ungood], 64))
-    chosen = [files.train_good[index] for index in DRAW[:4]]
-    supports = encode_each(model, to_unit(load_images(chosen, 64)), scoring.keys)
+    support = [files.train_good[index] for index in DRAW[:4]]
+    supports = encode_each(model, to_unit(load_images(support, 64)), scoring.keys)
     scorer = ImageScorer(model, scoring, supports, 64)
     maps = np.stack(
         [
@@ -201,8 +201,8 @@ def test_the_official_score_of_the_default_has_an_honest_one_of_the_same_maps(
         ]
     )
     published = official_scores(maps, task.labels)
-    assert found["default/paper_pooling", OFFICIAL, 4].scores == published.scores
-    assert found["default/paper_pooling", CORRECTED, 4].scores == tuple(
+    assert cells["default/paper_pooling", OFFICIAL, 4].scores == published.scores
+    assert cells["default/paper_pooling", CORRECTED, 4].scores == tuple(
         float(ndimage.gaussian_filter(image, 4.0).max()) for image in maps
     )
 

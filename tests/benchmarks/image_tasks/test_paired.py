@@ -15,14 +15,14 @@ from tests.benchmark.scored_runs import scored_run
 
 def pair(separation: float = 1.0, draws: int = 3) -> list[ImageScores]:
     """Two methods that see the same images with the same noise; `own` is better by a little."""
-    found = []
+    intervals = []
     for draw in range(draws):
         other = scored_run("other", draw=draw, separation=separation)
         better = tuple(
             score + 0.3 * label for score, label in zip(other.scores, other.labels, strict=True)
         )
-        found += [other, *(replace(other, method="own", seed=s, scores=better) for s in (0, 1))]
-    return found
+        intervals += [other, *(replace(other, method="own", seed=s, scores=better) for s in (0, 1))]
+    return intervals
 
 
 def test_a_difference_is_taken_draw_by_draw_on_the_same_images() -> None:

@@ -21,18 +21,18 @@ from tests.benchmark.scored_runs import STRENGTHS, scored_run
 
 def benchmark() -> list[ImageScores]:
     """Two tasks, two shots, four methods of which two were trained, and the official protocol."""
-    found = []
+    titles = []
     for task in ("hands", "knees"):
         for shots in (2, 4):
             for method, separation in STRENGTHS.items():
                 seed = None if method.startswith("nearest") else 0
-                found += [
+                titles += [
                     scored_run(
                         method, task=task, shots=shots, seed=seed, draw=d, separation=separation
                     )
                     for d in range(2)
                 ]
-            found.append(
+            titles.append(
                 scored_run(
                     "paper",
                     task=task,
@@ -43,7 +43,7 @@ def benchmark() -> list[ImageScores]:
                     images=16,
                 )
             )
-    return found
+    return titles
 
 
 @pytest.fixture(scope="module")

@@ -103,9 +103,9 @@ def test_cases_that_were_planted_otherwise_are_refused(settings: Settings) -> No
     (case,) = read_cases(folder)
     assert (case.wanted, case.lesions) == (Lesions.ANY, ())
     assert read_cases(folder, Lesions.ANY) == [case]
-    for refused in (lambda: list_cases(settings, 0), lambda: _plant(settings)):
+    for refusal in (lambda: list_cases(settings, 0), lambda: _plant(settings)):
         with pytest.raises(InputError, match="give --lesions any, or another folder"):
-            refused()
+            refusal()
 
 
 def test_missing_planted_cases_are_named(settings: Settings) -> None:

@@ -89,9 +89,9 @@ def test_the_threshold_leaves_people_dark(tmp_path: Path) -> None:
     people = (people + people.flip(1)) / 2.0  # the sides of a head are alike
     decoder = TwofoldDecoder(OPTIONS.network)
     decoder.in_place = decoder.in_shape = Difference(OPTIONS.network)
-    chosen = choose_threshold(decoder, people, 0.008, lambda *_: None)
-    assert chosen.mean_dice > 0.2
-    assert chosen.median_marked_ml <= TOLERATED_ML
+    threshold = choose_threshold(decoder, people, 0.008, lambda *_: None)
+    assert threshold.mean_dice > 0.2
+    assert threshold.median_marked_ml <= TOLERATED_ML
 
 
 def test_a_threshold_needs_people(data: TeachingData) -> None:
