@@ -27,7 +27,7 @@ NUMERICAL = [
     *(TESTS / name for name in ("models", "networks", "support")),
     *(
         TESTS / "training" / f"test_{name}.py"
-        for name in ("feature_episodes", "losses", "objective")
+        for name in ("feature_episodes", "feature_store", "losses", "objective")
     ),
 ]
 """Tests in these folders and files depend on how a processor rounds and are marked `numerical`."""

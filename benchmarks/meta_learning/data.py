@@ -22,7 +22,6 @@ from benchmarks.meta_learning.maps import (
     normal_units,
     pooled_maps,
 )
-from d24fad_core.benchmark.feature_store import FeatureStore
 from d24fad_core.benchmark.image_cells import draw_supports
 from d24fad_core.comparison.features import SliceFeatures
 from d24fad_core.comparison.scoring import default_image_scoring
@@ -36,6 +35,7 @@ from d24fad_core.images.image_folder import (
     to_unit,
 )
 from d24fad_core.networks.d24fad import D24FAD
+from d24fad_core.training.feature_store import FeatureStore
 
 IMAGE_SIZE = 128
 SHOTS = 4

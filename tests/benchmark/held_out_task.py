@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from d24fad_core.benchmark.feature_store import FeatureStore
 from d24fad_core.benchmark.image_cells import HeldOutTask, draw_supports
 from d24fad_core.images.image_folder import (
     ImageFolderTask,
@@ -17,6 +16,7 @@ from d24fad_core.images.image_folder import (
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.networks.teacher import build_teacher
 from d24fad_core.training.episodes import EmbeddedImages
+from d24fad_core.training.feature_store import FeatureStore
 from tests.benchmark.small_benchmark import PAPER, SETTINGS
 
 DRAW = draw_supports(10, SETTINGS.shots, 0, 0)

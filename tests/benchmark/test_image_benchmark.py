@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from d24fad_core.benchmark import image_benchmark
-from d24fad_core.benchmark.results import ImageScores
 from d24fad_core.errors import CancelledError, CheckpointError, ConfigurationError, InputError
+from d24fad_core.evaluation.image_scores import ImageScores
 from d24fad_core.models.checkpoint import read_card
 from tests.benchmark.small_benchmark import TRAINING, plan, run, write_tasks
 

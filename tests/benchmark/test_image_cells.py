@@ -17,9 +17,9 @@ from d24fad_core.benchmark.image_cells import (
     score_key,
 )
 from d24fad_core.benchmark.image_methods import ScoredMethod, choose_methods, default_methods
-from d24fad_core.benchmark.results import CORRECTED, ImageScores
 from d24fad_core.comparison.scoring import ImageScoringConfig
 from d24fad_core.errors import ConfigurationError, SupportError
+from d24fad_core.evaluation.image_scores import CORRECTED, ImageScores
 from d24fad_core.images.image_folder import ImageFolderTask, find_task, load_images, to_unit
 from d24fad_core.images.image_scorer import ImageScorer, encode_each
 from d24fad_core.images.paper_scorer import PaperScorer

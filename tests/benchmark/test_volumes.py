@@ -11,7 +11,6 @@ from PIL import Image
 
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.benchmark.volume_cells import FUSION, kept_analyses
-from d24fad_core.benchmark.volume_pictures import best_and_worst
 from d24fad_core.benchmark.volume_report import write_volume_report
 from d24fad_core.benchmark.volume_tables import volume_table
 from d24fad_core.benchmark.volumes import (
@@ -33,6 +32,7 @@ from d24fad_core.evaluation.methods import (
     WITHOUT_STUDENT,
     without_student,
 )
+from d24fad_core.evaluation.volume_pictures import best_and_worst
 from d24fad_core.evaluation.volume_protocol import evaluate_volumes
 from d24fad_core.io.reading import find_studies, read_volume
 from d24fad_core.models.checkpoint import load_checkpoint

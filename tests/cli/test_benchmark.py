@@ -12,9 +12,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from d24fad_core import RESEARCH_USE_ONLY
-from d24fad_core.benchmark.image_report import SUMMARY_FILE, TABLE_FILE
+from d24fad_core.benchmark.image_report import CONFIGURATION_FILE, SUMMARY_FILE, TABLE_FILE
 from d24fad_core.cli import app
-from d24fad_core.cli.benchmark import CONFIGURATION_FILE
 from tests.evaluation.small_tasks import write_task
 
 SHORT = ("--image-size", 64, "--steps", 1, "--seeds", 1, "--draws", 1)

@@ -15,9 +15,9 @@ from benchmarks.image_tasks.official import OFFICIAL, official_scores
 from d24fad_core.benchmark.image_benchmark import without_training
 from d24fad_core.benchmark.image_cells import CellSettings, HeldOutTask, image_features, score_key
 from d24fad_core.benchmark.image_methods import choose_methods
-from d24fad_core.benchmark.results import CORRECTED, ImageScores
 from d24fad_core.comparison.scoring import default_image_scoring
 from d24fad_core.errors import ConfigurationError
+from d24fad_core.evaluation.image_scores import CORRECTED, ImageScores
 from d24fad_core.images.image_folder import ImageFolderTask, find_task, load_images, to_unit
 from d24fad_core.images.image_scorer import ImageScorer, encode_each
 from d24fad_core.images.paper_scorer import PaperScorer

@@ -2,8 +2,8 @@
 
 from benchmarks.image_tasks.nested import ALL_METHODS, TRAINING_FREE, choose_without_task
 from benchmarks.image_tasks.official import OFFICIAL
-from d24fad_core.benchmark.image_summary import MEAN_OF_TASKS, MeasureSummary, SummaryRow
-from d24fad_core.benchmark.results import CORRECTED
+from d24fad_core.evaluation.image_scores import CORRECTED
+from d24fad_core.evaluation.image_summary import MEAN_OF_TASKS, MeasureSummary, SummaryRow
 
 
 def row(

@@ -7,10 +7,10 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.image_tasks.paired import differences
-from d24fad_core.benchmark.image_summary import MEAN_OF_TASKS, measure_runs
-from d24fad_core.benchmark.results import ImageScores
 from d24fad_core.errors import InputError
-from tests.benchmark.scored_runs import scored_run
+from d24fad_core.evaluation.image_scores import ImageScores
+from d24fad_core.evaluation.image_summary import MEAN_OF_TASKS, measure_runs
+from tests.evaluation.scored_runs import scored_run
 
 
 def pair(separation: float = 1.0, draws: int = 3) -> list[ImageScores]:

@@ -12,11 +12,11 @@ from benchmarks.image_tasks.plots import plot_bars, plot_histograms, plot_protoc
 from benchmarks.image_tasks.report import best_training_free, main_methods, write_report
 from benchmarks.image_tasks.tables import protocol_table
 from d24fad_core import RESEARCH_USE_ONLY
-from d24fad_core.benchmark.image_summary import MEAN_OF_TASKS, measure_runs, summarise
-from d24fad_core.benchmark.results import ImageScores
 from d24fad_core.errors import InputError
+from d24fad_core.evaluation.image_scores import ImageScores
+from d24fad_core.evaluation.image_summary import MEAN_OF_TASKS, measure_runs, summarise
 from tests.benchmark.markdown import tables
-from tests.benchmark.scored_runs import STRENGTHS, scored_run
+from tests.evaluation.scored_runs import STRENGTHS, scored_run
 
 
 def benchmark() -> list[ImageScores]:

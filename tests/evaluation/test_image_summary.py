@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from d24fad_core.benchmark.image_summary import (
+from d24fad_core.errors import InputError
+from d24fad_core.evaluation.image_scores import ImageScores
+from d24fad_core.evaluation.image_summary import (
     MEAN_OF_TASKS,
     SummaryRow,
     measure_runs,
     summarise,
 )
-from d24fad_core.benchmark.results import ImageScores
-from d24fad_core.errors import InputError
 from d24fad_core.evaluation.metrics import measure_ranking
-from tests.benchmark.scored_runs import scored_run
+from tests.evaluation.scored_runs import scored_run
 
 
 def rows_of(scores: list[ImageScores]) -> dict[tuple[str, str], SummaryRow]:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from d24fad_core.benchmark.results import ImageScores
 from d24fad_core.errors import InputError
+from d24fad_core.evaluation.image_scores import ImageScores
 from d24fad_core.evaluation.metrics.bootstrap import ROUNDS, draw_cases, interval_95
 from d24fad_core.evaluation.metrics.ranking import (
     auroc,

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from d24fad_core import RESEARCH_USE_ONLY
-from d24fad_core.benchmark.results import ImageScores, read_scores, write_scores
+from d24fad_core.evaluation.image_scores import ImageScores, read_scores, write_scores
 
 NAMES = ("good/0.png", "good/1.png", "ungood/0.png")
 

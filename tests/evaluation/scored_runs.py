@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from d24fad_core.benchmark.results import CORRECTED, ImageScores
+from d24fad_core.evaluation.image_scores import CORRECTED, ImageScores
 
 STRENGTHS = {"default": 2.0, "paper": 0.5, "nearest/max": 1.0, "nearest/mean": 1.4}
 """Separation of normal and abnormal images by method."""

@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from d24fad_core.benchmark.feature_store import FeatureStore
 from d24fad_core.cache.folder import CacheWarning
 from d24fad_core.errors import InputError
 from d24fad_core.images.image_folder import find_task, load_images, to_unit
 from d24fad_core.networks.d24fad import D24FAD
+from d24fad_core.training.feature_store import FeatureStore
 from tests.evaluation.networks import untrained_network
 from tests.evaluation.small_tasks import write_task
 from tests.rounding import as_exact_as, in_float64, largest_error
