@@ -3,6 +3,7 @@
 import hashlib
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,6 +64,18 @@ def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8, whole or not at all."""
     with whole_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def copy_whole(source: Path, target: Path) -> None:
+    """Copy a file whole or not at all; onto itself it stays as it is.
+
+    Raises:
+        OSError: it cannot be read or written.
+    """
+    if source.resolve() == target.resolve():
+        return
+    with whole_file(target) as temporary:
+        shutil.copyfile(source, temporary)
 
 
 def hash_bytes(*parts: bytes | memoryview) -> str:

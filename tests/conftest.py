@@ -155,3 +155,13 @@ def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
         if absent and session.config.getoption("--core-alone", False):
             terminal.write_line(f"The core's tests must not need {', '.join(absent)}.", red=True)
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(params=[1, pytest.param(2, marks=pytest.mark.slow)], ids=["1 thread", "2 threads"])
+def threads(request: pytest.FixtureRequest) -> Iterator[None]:
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield
+    torch.set_num_threads(before)

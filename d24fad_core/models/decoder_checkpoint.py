@@ -5,14 +5,12 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-
 from d24fad_core import RESEARCH_USE_ONLY, __version__
 from d24fad_core.errors import CheckpointError, ConfigurationError
 from d24fad_core.files import hash_file, whole_file, write_text
 from d24fad_core.models.checkpoint import CARD_FILE, WEIGHTS_FILE
 from d24fad_core.networks.support_decoder import SupportDecoderConfig, TwofoldDecoder
+from d24fad_core.safetensors_file import read_safetensors, write_safetensors
 
 CARD_VERSION = "decoder-2.0"
 SHIPPED_DECODER = Path(__file__).parents[1] / "checkpoints" / "support-decoder"
@@ -82,7 +80,7 @@ def save_decoder(decoder: TwofoldDecoder, card: DecoderCard, folder: Path) -> De
     """Write weights and card, each whole or not at all; return the card as written."""
     state = {name: value.detach().contiguous() for name, value in decoder.state_dict().items()}
     with whole_file(folder / WEIGHTS_FILE) as temporary:
-        save_file(state, temporary)
+        write_safetensors(state, temporary)
         full_card = replace(card, weights_hash=hash_file(temporary))
         text = json.dumps(full_card.to_dict(), indent=2) + "\n"
     write_text(folder / CARD_FILE, text)
@@ -108,12 +106,8 @@ def load_decoder(folder: Path | None = None) -> tuple[TwofoldDecoder, DecoderCar
         ) from error
     card = DecoderCard.from_dict(values if isinstance(values, dict) else {})
     weights = folder / WEIGHTS_FILE
-    try:
-        digest = hash_file(weights)
-        state = load_file(weights)
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{weights} cannot be read ({error})", "copy it again.") from error
-    if card.weights_hash != digest:
+    state = read_safetensors(weights, "copy it again")
+    if card.weights_hash != hash_file(weights):
         raise CheckpointError(
             f"{weights} is not the file that its card describes (SHA-256 differs); the download "
             "is damaged or the two belong to different decoders.",

@@ -1,6 +1,5 @@
 """Features of slices do not depend on company, and survive their file."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,14 +34,6 @@ def model(request: pytest.FixtureRequest) -> D24FAD:
     config = NetworkConfig(request.param, StudentConfig(blocks=(2, 1, 1), widths=(32, 16, 8)))
     teacher = build_teacher(request.param, pretrained=request.param == "efficientnet_lite0")
     return D24FAD(config, teacher).eval()
-
-
-@pytest.fixture(params=[1, pytest.param(2, marks=pytest.mark.slow)], ids=["1 thread", "2 threads"])
-def threads(request: pytest.FixtureRequest) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

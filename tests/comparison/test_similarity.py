@@ -1,6 +1,5 @@
 """Distances to the support: what they compare, and that a slice's do not depend on company."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -55,14 +54,6 @@ def query() -> SliceFeatures:
 @pytest.fixture(scope="module")
 def model() -> D24FAD:
     return untrained_network()
-
-
-@pytest.fixture(params=[1, pytest.param(2, marks=pytest.mark.slow)], ids=["1 thread", "2 threads"])
-def threads(request: pytest.FixtureRequest) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.usefixtures("threads")

@@ -1,7 +1,7 @@
 """The detector as a whole, on small bodies: what it refuses, and that its bits depend on the
 study and the support alone."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 
@@ -136,14 +136,6 @@ def test_of_several_planes_some_can_be_chosen(
 def test_the_case_score_is_within_the_heatmap(result: AnomalyResult) -> None:
     """In whichever planes: the mean of the highest voxels is no higher than the highest."""
     assert result.case_score < 1.05 * float(result.heatmap.max())
-
-
-@pytest.fixture(params=[1, pytest.param(2, marks=pytest.mark.slow)])
-def threads(request: pytest.FixtureRequest) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.usefixtures("threads")

@@ -12,7 +12,6 @@ from monailabel.interfaces.exception import ImageNotFoundException
 from pydicom.dataset import Dataset
 
 from monailabel_app.failures import RequestError
-from monailabel_app.monai_label import datastore as module
 from monailabel_app.monai_label.datastore import (
     PacsStudies,
     StudiesFolder,
@@ -72,7 +71,7 @@ def test_a_label_survives_a_save_that_is_cut_off(
         Path(target).write_bytes(Path(source).read_bytes()[:20])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module.shutil, "copyfile", cut_off)
+    monkeypatch.setattr("d24fad_core.files.shutil.copyfile", cut_off)
     with pytest.raises(OSError, match="No space left"):
         store.save_label("a", str(write_image(tmp_path / "two.nii.gz", 2)), "final", {})
     assert label.read_bytes() == before
