@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from d24fad_core import RESEARCH_USE_ONLY
-from d24fad_core.export.colour_scale import ColourScale
-from d24fad_core.export.display import SliceDisplay
+from d24fad_core.export.pictures.colour_scale import ColourScale
+from d24fad_core.export.pictures.display import SliceDisplay
 from d24fad_core.files import whole_file
 from d24fad_core.volumes.volume import Volume
 

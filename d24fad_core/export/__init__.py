@@ -3,7 +3,7 @@
 from d24fad_core.export.findings_table import write_findings
 from d24fad_core.export.folder import ChangeFiles, WrittenFiles, write_change_result, write_result
 from d24fad_core.export.nifti import write_heatmap, write_mask, write_ranks
-from d24fad_core.export.overlay import write_overlay
+from d24fad_core.export.pictures.overlay import write_overlay
 from d24fad_core.export.report import (
     CHANGE_REPORT_SCHEMA,
     REPORT_SCHEMA,

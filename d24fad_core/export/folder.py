@@ -7,12 +7,12 @@ from pathlib import Path
 
 from d24fad_core.change.result import ChangeResult
 from d24fad_core.detection.result import AnomalyResult
-from d24fad_core.export.change_picture import write_change_picture
 from d24fad_core.export.changes_table import write_changes
 from d24fad_core.export.findings_table import write_findings
 from d24fad_core.export.html import write_change_html, write_html
 from d24fad_core.export.nifti import write_change_map, write_heatmap, write_mask, write_ranks
-from d24fad_core.export.overlay import write_overlay
+from d24fad_core.export.pictures.change_picture import write_change_picture
+from d24fad_core.export.pictures.overlay import write_overlay
 from d24fad_core.export.report import change_report_document, report_text, write_report
 from d24fad_core.files import whole_file, write_text
 from d24fad_core.io.own_results import (

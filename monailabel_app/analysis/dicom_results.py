@@ -11,11 +11,11 @@ from pydicom.dataset import Dataset
 from pydicom.filewriter import dcmwrite
 
 from d24fad_core.errors import D24FADError, InputError
-from d24fad_core.export.dicom_change import change_objects
-from d24fad_core.export.dicom_objects import dicom_objects
-from d24fad_core.export.dicom_report import reviewed_report
-from d24fad_core.export.dicom_segmentation import findings_segmentation, reviewed_segmentation
-from d24fad_core.export.dicom_source import DicomSource, read_headers, read_source
+from d24fad_core.export.dicom.changes import change_objects
+from d24fad_core.export.dicom.findings_report import reviewed_report
+from d24fad_core.export.dicom.objects import dicom_objects
+from d24fad_core.export.dicom.segmentation import findings_segmentation, reviewed_segmentation
+from d24fad_core.export.dicom.source import DicomSource, read_headers, read_source
 from monailabel_app.analysis.encodings import read_mask
 from monailabel_app.analysis.results import StoredResult, load_result
 from monailabel_app.analysis.stored_change import load_change, no_prior

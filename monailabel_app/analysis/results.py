@@ -18,7 +18,7 @@ from d24fad_core.detection.result import (
     SupportUse,
 )
 from d24fad_core.export.nifti import write_mask
-from d24fad_core.export.overlay import write_overlay
+from d24fad_core.export.pictures.overlay import write_overlay
 from d24fad_core.export.report import write_report
 from d24fad_core.files import hash_file, sync_folder, write_text
 from d24fad_core.volumes.volume import Plane, Volume

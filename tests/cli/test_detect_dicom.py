@@ -15,7 +15,7 @@ from pydicom.uid import SecondaryCaptureImageStorage
 from typer.testing import CliRunner, Result
 
 from d24fad_core.cli import app
-from d24fad_core.export.dicom_codes import VOLUME
+from d24fad_core.export.dicom.codes import VOLUME
 from tests.app.orthanc import Orthanc, available
 from tests.change.patient import Lesion, Pose, scan_patient
 from tests.cli.fake_detector import FakeDetector

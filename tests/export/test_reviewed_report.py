@@ -10,12 +10,12 @@ import pydicom
 import pytest
 
 from d24fad_core.detection.rank_map import label_findings
-from d24fad_core.export.dicom_report import reviewed_report
-from d24fad_core.export.dicom_segmentation import reviewed_segmentation
-from d24fad_core.export.dicom_source import read_source
+from d24fad_core.export.dicom.findings_report import reviewed_report
+from d24fad_core.export.dicom.segmentation import reviewed_segmentation
+from d24fad_core.export.dicom.source import read_source
 from d24fad_core.io.reading import read_volume
 from tests.export.analysed_study import analysed
-from tests.export.test_dicom import SHAPE, errors, read_back, series
+from tests.export.dicom.test_dicom import SHAPE, errors, read_back, series
 from tests.io.dicom.dicom_builder import change
 
 GRID = np.diag([1.0, 1.0, 3.0, 1.0])

@@ -12,14 +12,14 @@ from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.change.result import ChangeResult
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.export.answers import Answer
-from d24fad_core.export.colour_scale import (
+from d24fad_core.export.html.shown_map import ShownMap
+from d24fad_core.export.html.view_grid import ViewGrid
+from d24fad_core.export.html.view_volumes import ViewVolumes
+from d24fad_core.export.pictures.colour_scale import (
     ALPHA_AT_MAXIMUM,
     ALPHA_AT_THRESHOLD,
     ColourScale,
 )
-from d24fad_core.export.html.shown_map import ShownMap
-from d24fad_core.export.html.view_grid import ViewGrid
-from d24fad_core.export.html.view_volumes import ViewVolumes
 from d24fad_core.export.report import report_document
 from d24fad_core.export.summary import summary_answers
 from d24fad_core.export.wording import (

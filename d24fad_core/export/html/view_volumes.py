@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from d24fad_core.export.colour_scale import ColourScale
-from d24fad_core.export.grey_scale import grey_range
 from d24fad_core.export.html.shown_map import ShownMap
 from d24fad_core.export.html.view_grid import ViewGrid
+from d24fad_core.export.pictures.colour_scale import ColourScale
+from d24fad_core.export.pictures.grey_scale import grey_range
 from d24fad_core.support.matched_normal import MatchedNormal
 from d24fad_core.volumes.reduction import choose_factors
 from d24fad_core.volumes.volume import Volume

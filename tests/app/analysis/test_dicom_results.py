@@ -19,7 +19,7 @@ from monailabel_app.studies.images import ImageCatalogue
 from monailabel_app.studies.study_store import VOLUME_PATTERNS
 from monailabel_app.studies.uploads import Uploads
 from tests.export.analysed_study import analysed
-from tests.export.test_dicom_change import changed
+from tests.export.dicom.test_changes import changed
 from tests.io.dicom.dicom_builder import change, write_series
 
 SHAPE = (24, 28, 12)

@@ -33,7 +33,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
 from d24fad_core import RESEARCH_USE_ONLY
-from d24fad_core.export.colour_scale import SCALE_MAXIMUM
+from d24fad_core.export.pictures.colour_scale import SCALE_MAXIMUM
 from monailabel_app.server_process import ServerProcess
 from tests.app.http_client import Api
 from tests.app.orthanc import Orthanc

@@ -12,9 +12,9 @@ from PIL import Image
 
 from d24fad_core.detection.result import AnalysisWarning, WarningCode
 from d24fad_core.export import write_overlay
-from d24fad_core.export.colour_scale import SCALE_MAXIMUM, ColourScale
-from d24fad_core.export.overlay import layout_of
-from d24fad_core.export.overlay_layout import Place
+from d24fad_core.export.pictures.colour_scale import SCALE_MAXIMUM, ColourScale
+from d24fad_core.export.pictures.overlay import layout_of
+from d24fad_core.export.pictures.overlay_layout import Place
 from d24fad_core.volumes.volume import Modality, Plane
 from tests.export.analysed_study import analysed
 
@@ -233,7 +233,8 @@ def test_a_constant_image_gives_a_picture(
 
 
 def test_drawing_leaves_the_plotting_state_of_the_caller_alone() -> None:
-    code = "import sys, d24fad_core.export.overlay; sys.exit('matplotlib.pyplot' in sys.modules)"
+    overlay = "d24fad_core.export.pictures.overlay"
+    code = f"import sys, {overlay}; sys.exit('matplotlib.pyplot' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

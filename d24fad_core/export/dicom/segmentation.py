@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from d24fad_core.detection.result import AnomalyResult, Provenance
-from d24fad_core.export.dicom_codes import ABNORMAL_STRUCTURE, LESION, algorithm
-from d24fad_core.export.dicom_source import (
+from d24fad_core.export.dicom.codes import ABNORMAL_STRUCTURE, LESION, algorithm
+from d24fad_core.export.dicom.source import (
     MANUFACTURER,
     MODEL_NAME,
     SERIAL_NUMBER,

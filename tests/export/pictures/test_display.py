@@ -8,7 +8,7 @@ from nibabel.orientations import axcodes2ornt, inv_ornt_aff, io_orientation
 from scipy.spatial.transform import Rotation
 
 from d24fad_core.detection.result import Finding
-from d24fad_core.export.display import SliceDisplay, choose_slices
+from d24fad_core.export.pictures.display import SliceDisplay, choose_slices
 from d24fad_core.volumes.volume import Plane
 
 AXIS_CODES = [

@@ -15,11 +15,11 @@ from pydicom.dataset import Dataset
 from d24fad_core.detection.rank_map import label_findings
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.errors import InputError
-from d24fad_core.export.colour_scale import ColourScale
-from d24fad_core.export.dicom_parametric_map import heatmap_parametric_map
-from d24fad_core.export.dicom_report import findings_report, reviewed_report
-from d24fad_core.export.dicom_segmentation import findings_segmentation, reviewed_segmentation
-from d24fad_core.export.dicom_source import DicomSource, read_source
+from d24fad_core.export.dicom.findings_report import findings_report, reviewed_report
+from d24fad_core.export.dicom.parametric_map import heatmap_parametric_map
+from d24fad_core.export.dicom.segmentation import findings_segmentation, reviewed_segmentation
+from d24fad_core.export.dicom.source import DicomSource, read_source
+from d24fad_core.export.pictures.colour_scale import ColourScale
 from d24fad_core.files import hash_bytes
 from d24fad_core.io.reading import read_volume
 from d24fad_core.places.atlas import ATLAS_NAME, BrainRegion

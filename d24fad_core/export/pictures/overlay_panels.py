@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from d24fad_core.detection.result import AnomalyResult
-from d24fad_core.export.colour_scale import ColourScale
-from d24fad_core.export.display import SliceDisplay
+from d24fad_core.export.pictures.colour_scale import ColourScale
+from d24fad_core.export.pictures.display import SliceDisplay
 from d24fad_core.volumes.volume import Volume
 
 TEXT, FAINT = "#e8eaed", "#9aa0a6"

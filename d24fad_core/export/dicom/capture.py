@@ -13,9 +13,9 @@ from scipy import ndimage
 
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.detection.result import AnomalyResult
-from d24fad_core.export.colour_scale import ColourScale
-from d24fad_core.export.dicom_source import MANUFACTURER, DicomSource, in_unicode
-from d24fad_core.export.grey_scale import grey_range
+from d24fad_core.export.dicom.source import MANUFACTURER, DicomSource, in_unicode
+from d24fad_core.export.pictures.colour_scale import ColourScale
+from d24fad_core.export.pictures.grey_scale import grey_range
 from d24fad_core.volumes.volume import Volume
 
 _SERIES_NUMBER = 9006

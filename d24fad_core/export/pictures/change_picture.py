@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.change.result import ChangeResult
-from d24fad_core.export.display import SliceDisplay
+from d24fad_core.export.pictures.display import SliceDisplay
 from d24fad_core.export.wording import count_text, volume_text
 from d24fad_core.files import whole_file
 from d24fad_core.volumes.volume import Plane, Volume

@@ -9,9 +9,8 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from d24fad_core.detection.result import AnomalyResult
-from d24fad_core.export.colour_scale import ColourScale
-from d24fad_core.export.dicom_codes import ANOMALY_SCORE, NO_UNITS
-from d24fad_core.export.dicom_source import (
+from d24fad_core.export.dicom.codes import ANOMALY_SCORE, NO_UNITS
+from d24fad_core.export.dicom.source import (
     MANUFACTURER,
     MODEL_NAME,
     SERIAL_NUMBER,
@@ -19,6 +18,7 @@ from d24fad_core.export.dicom_source import (
     DicomSource,
     in_unicode,
 )
+from d24fad_core.export.pictures.colour_scale import ColourScale
 
 _SERIES_NUMBER = 9002
 

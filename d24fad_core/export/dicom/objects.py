@@ -11,12 +11,12 @@ from pydicom.filewriter import dcmwrite
 
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.errors import ConfigurationError
-from d24fad_core.export.dicom_capture import heat_captures
-from d24fad_core.export.dicom_change import ChangeObjects
-from d24fad_core.export.dicom_parametric_map import heatmap_parametric_map
-from d24fad_core.export.dicom_report import findings_report
-from d24fad_core.export.dicom_segmentation import findings_segmentation
-from d24fad_core.export.dicom_source import DicomSource
+from d24fad_core.export.dicom.capture import heat_captures
+from d24fad_core.export.dicom.changes import ChangeObjects
+from d24fad_core.export.dicom.findings_report import findings_report
+from d24fad_core.export.dicom.parametric_map import heatmap_parametric_map
+from d24fad_core.export.dicom.segmentation import findings_segmentation
+from d24fad_core.export.dicom.source import DicomSource
 from d24fad_core.volumes.volume import Volume
 
 _SEGMENTATIONS = ("segmentation.dcm", "change_segmentation.dcm")

@@ -16,7 +16,7 @@ from pydicom.sr.codedict import codes
 from d24fad_core import RESEARCH_USE_ONLY, __version__
 from d24fad_core.change.result import Change, ChangeKind, ChangeResult
 from d24fad_core.detection.result import AnomalyResult
-from d24fad_core.export.dicom_codes import (
+from d24fad_core.export.dicom.codes import (
     CHANGE_CODES,
     CHANGE_COUNT,
     CHANGE_SCORE,
@@ -27,7 +27,7 @@ from d24fad_core.export.dicom_codes import (
     VOLUME,
     change_algorithm,
 )
-from d24fad_core.export.dicom_measurement_report import (
+from d24fad_core.export.dicom.measurement_report import (
     MeasurementGroup,
     device_observer,
     measurement,
@@ -35,8 +35,8 @@ from d24fad_core.export.dicom_measurement_report import (
     segment_reference,
     segment_tracking,
 )
-from d24fad_core.export.dicom_segmentation import label_segmentation
-from d24fad_core.export.dicom_source import DicomSource
+from d24fad_core.export.dicom.segmentation import label_segmentation
+from d24fad_core.export.dicom.source import DicomSource
 
 NOW, BEFORE = "study", "prior"
 """Names of the time points."""

@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.detection.result import AnomalyResult
-from d24fad_core.export.colour_scale import SCALE_MAXIMUM, ColourScale
-from d24fad_core.export.display import SliceDisplay, choose_slices
-from d24fad_core.export.grey_scale import grey_range
-from d24fad_core.export.overlay_layout import OverlayLayout
-from d24fad_core.export.overlay_panels import (
+from d24fad_core.export.pictures.colour_scale import SCALE_MAXIMUM, ColourScale
+from d24fad_core.export.pictures.display import SliceDisplay, choose_slices
+from d24fad_core.export.pictures.grey_scale import grey_range
+from d24fad_core.export.pictures.overlay_layout import OverlayLayout
+from d24fad_core.export.pictures.overlay_panels import (
     FAINT,
     TEXT,
     PaintedStudy,

@@ -13,11 +13,11 @@ from pydicom.sr.codedict import codes
 from d24fad_core.change.result import Change, ChangeKind, ChangeResult, PriorUse
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.errors import ConfigurationError
-from d24fad_core.export.dicom_change import BEFORE, NOW, ChangeObjects, change_objects
-from d24fad_core.export.dicom_objects import dicom_objects, write_dicom
-from d24fad_core.export.dicom_source import DicomSource, read_headers
+from d24fad_core.export.dicom.changes import BEFORE, NOW, ChangeObjects, change_objects
+from d24fad_core.export.dicom.objects import dicom_objects, write_dicom
+from d24fad_core.export.dicom.source import DicomSource, read_headers
 from d24fad_core.volumes.volume import Modality
-from tests.export.test_dicom import OBLIQUE, errors, orthogonal, read_back, series, world_of
+from tests.export.dicom.test_dicom import OBLIQUE, errors, orthogonal, read_back, series, world_of
 
 VOLUMES = {
     ChangeKind.NEW: (0.5, 0.0),

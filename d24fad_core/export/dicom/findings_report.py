@@ -10,7 +10,7 @@ from pydicom.sr.codedict import codes
 
 from d24fad_core import RESEARCH_USE_ONLY, __version__
 from d24fad_core.detection.result import AnomalyResult, Finding, Provenance
-from d24fad_core.export.dicom_codes import (
+from d24fad_core.export.dicom.codes import (
     CASE_SCORE,
     FINDING_COUNT,
     LATERALITY,
@@ -26,14 +26,14 @@ from d24fad_core.export.dicom_codes import (
     normal_code,
     region_code,
 )
-from d24fad_core.export.dicom_measurement_report import (
+from d24fad_core.export.dicom.measurement_report import (
     device_observer,
     measurement,
     measurement_report,
     segment_reference,
     segment_tracking,
 )
-from d24fad_core.export.dicom_source import DicomSource
+from d24fad_core.export.dicom.source import DicomSource
 from d24fad_core.places.place import FindingPlace
 from d24fad_core.regions import label_regions
 

@@ -10,12 +10,12 @@ import pytest
 
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.errors import ConfigurationError
-from d24fad_core.export.colour_scale import ColourScale
-from d24fad_core.export.dicom_objects import dicom_objects, write_dicom
-from d24fad_core.export.dicom_source import DicomSource
+from d24fad_core.export.dicom.objects import dicom_objects, write_dicom
+from d24fad_core.export.dicom.source import DicomSource
+from d24fad_core.export.pictures.colour_scale import ColourScale
 from d24fad_core.io.reading import read_volume
 from d24fad_core.volumes.volume import Modality
-from tests.export.test_dicom import OBLIQUE, errors, orthogonal, series
+from tests.export.dicom.test_dicom import OBLIQUE, errors, orthogonal, series
 
 STRAIGHT = np.diag([1.0, 1.0, 3.0, 1.0])
 

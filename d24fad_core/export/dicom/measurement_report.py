@@ -8,8 +8,8 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
-from d24fad_core.export.dicom_codes import procedure
-from d24fad_core.export.dicom_source import MANUFACTURER, MODEL_NAME, DicomSource, in_unicode
+from d24fad_core.export.dicom.codes import procedure
+from d24fad_core.export.dicom.source import MANUFACTURER, MODEL_NAME, DicomSource, in_unicode
 
 MeasurementGroup: TypeAlias = (
     hd.sr.MeasurementsAndQualitativeEvaluations
