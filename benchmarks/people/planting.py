@@ -17,11 +17,16 @@ from typing import Any
 import nibabel
 import numpy as np
 
-from benchmarks.people.anatomy import analyse
 from benchmarks.people.cohorts import COHORTS, Cohort, Study, Truth, draw, read_labels, read_study
-from benchmarks.people.conspicuity import Conspicuity, Lesions, is_clear, measure_conspicuity
-from benchmarks.people.pathology import Kind, PlantedStudy, plant_pathology
-from benchmarks.people.plaques import plant_plaques, register_average_brain
+from benchmarks.people.lesions.anatomy import analyse
+from benchmarks.people.lesions.conspicuity import (
+    Conspicuity,
+    Lesions,
+    is_clear,
+    measure_conspicuity,
+)
+from benchmarks.people.lesions.pathology import Kind, PlantedStudy, plant_pathology
+from benchmarks.people.lesions.plaques import plant_plaques, register_average_brain
 from d24fad_core.errors import InputError
 from d24fad_core.files import whole_file, write_text
 from d24fad_core.io.reading import read_volume

@@ -17,7 +17,7 @@ from benchmarks.people.cohorts import (
     read_study,
     resample,
 )
-from benchmarks.people.conspicuity import Lesions
+from benchmarks.people.lesions.conspicuity import Lesions
 from benchmarks.people.methods import make_method, method_name
 from benchmarks.people.planting import PlantedCase, read_cases, read_planted
 from benchmarks.people.real import REAL_CASES, read_real_case, simulated_normals

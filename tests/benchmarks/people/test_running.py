@@ -6,7 +6,7 @@ import pytest
 from nibabel import load
 
 from benchmarks.people import cohorts, running
-from benchmarks.people.conspicuity import Lesions, is_clear
+from benchmarks.people.lesions.conspicuity import Lesions, is_clear
 from benchmarks.people.pictures import draw_people
 from benchmarks.people.planting import CASES_FILE, PATHOLOGY, PLAQUES, plan, plant, read_cases
 from benchmarks.people.running import Settings, list_cases, run

@@ -6,7 +6,7 @@ tissue to their full look they come, 0 to 1.
 
 import numpy as np
 
-from benchmarks.people.canvas import Canvas
+from benchmarks.people.lesions.canvas import Canvas
 
 
 def plaques(canvas: Canvas, conspicuity: float) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from benchmarks.people.anatomy import Anatomy, Array
+from benchmarks.people.lesions.anatomy import Anatomy, Array
 
 _SKULL_MM = 8.0
 """Displaced tissue is held by the skull over this distance."""

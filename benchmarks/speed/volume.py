@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from benchmarks.machine import Measured, peak_gib
+from benchmarks.speed.machine import Measured, peak_gib
 from d24fad_core.simulation import SimulationOptions, simulate_cohort
 
 SHOTS = 8
@@ -81,7 +81,7 @@ def _stretched(source: Path, target: Path, factors: tuple[float, float, float]) 
 def _analyse(case: Path, cohort: Path, shots: int, cache: Path) -> Measured:
     arguments = [str(case), str(cohort / "support"), str(shots), str(cache)]
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.volume", *arguments, str(torch.get_num_threads())],
+        [sys.executable, "-m", "benchmarks.speed.volume", *arguments, str(torch.get_num_threads())],
         check=True,
         stdout=subprocess.PIPE,
         text=True,

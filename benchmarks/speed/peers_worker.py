@@ -13,8 +13,8 @@ from anomalib.models.image.reverse_distillation.anomaly_map import AnomalyMapGen
 from anomalib.models.image.reverse_distillation.torch_model import ReverseDistillationModel
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.machine import alternating_seconds
-from benchmarks.networks import BATCH, IMAGE_SIZE, images, paper_network
+from benchmarks.speed.machine import alternating_seconds
+from benchmarks.speed.networks import BATCH, IMAGE_SIZE, images, paper_network
 from d24fad_core.comparison.scoring import ImageScoringConfig, default_image_scoring
 from d24fad_core.evaluation.methods import without_student_images
 from d24fad_core.images.image_scorer import ImageScorer, encode_each

@@ -6,9 +6,9 @@ from functools import partial
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.machine import Measured, alternating_seconds, best_seconds, gemm_gflops
-from benchmarks.networks import BATCH, images, paper_network
-from benchmarks.plain_loop import plain_scores
+from benchmarks.speed.machine import Measured, alternating_seconds, best_seconds, gemm_gflops
+from benchmarks.speed.networks import BATCH, images, paper_network
+from benchmarks.speed.plain_loop import plain_scores
 from d24fad_core.images.paper_scorer import PaperScorer
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.networks.inference import for_inference

@@ -15,10 +15,10 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from benchmarks.people.anatomy import Anatomy, Array
-from benchmarks.people.canvas import Canvas
 from benchmarks.people.cohorts import Study
-from benchmarks.people.pathology import PlantedStudy, finish
+from benchmarks.people.lesions.anatomy import Anatomy, Array
+from benchmarks.people.lesions.canvas import Canvas
+from benchmarks.people.lesions.pathology import PlantedStudy, finish
 from d24fad_core.errors import InputError
 from d24fad_core.regions import label_regions
 from d24fad_core.support.frame import to_simpleitk

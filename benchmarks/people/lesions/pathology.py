@@ -7,10 +7,10 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.people import extended_lesions, focal_lesions
-from benchmarks.people.anatomy import Anatomy
-from benchmarks.people.canvas import Canvas
 from benchmarks.people.cohorts import Study
+from benchmarks.people.lesions import extended_lesions, focal_lesions
+from benchmarks.people.lesions.anatomy import Anatomy
+from benchmarks.people.lesions.canvas import Canvas
 from d24fad_core.errors import InputError
 
 _ATTEMPTS = 20

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.machine import Measured
+from benchmarks.speed.machine import Measured
 
 _HERE = Path(__file__).parent
-_ENVIRONMENT = _HERE / ".peers"
+_ENVIRONMENT = _HERE.parent / ".peers"
 
 
 def measure() -> Measured:
@@ -27,13 +27,13 @@ def measure() -> Measured:
         [
             str(_ENVIRONMENT / "bin" / "python"),
             "-m",
-            "benchmarks.peers_worker",
+            "benchmarks.speed.peers_worker",
             str(torch.get_num_threads()),
         ],
         check=True,
         stdout=subprocess.PIPE,
         text=True,
-        cwd=_HERE.parent,
+        cwd=_HERE.parents[1],
     )
     measured: Measured = json.loads(worker.stdout.splitlines()[-1])
     return measured

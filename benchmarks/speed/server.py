@@ -8,7 +8,7 @@ from pathlib import Path
 import requests
 import torch
 
-from benchmarks.machine import Measured
+from benchmarks.speed.machine import Measured
 from d24fad_core.simulation import SimulationOptions, simulate_cohort
 from monailabel_app.analysis.model_names import HEATMAP_MODEL
 from monailabel_app.server_process import ServerProcess

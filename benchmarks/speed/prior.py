@@ -11,7 +11,7 @@ import nibabel
 import torch
 
 from benchmarks.change.planting import simulate_pair
-from benchmarks.machine import Measured, peak_gib
+from benchmarks.speed.machine import Measured, peak_gib
 from d24fad_core.simulation import Contrast, Role, SimulationOptions, simulate_subject
 from d24fad_core.volumes.volume import Volume
 
@@ -61,7 +61,7 @@ def _saved(study: Volume, path: Path) -> Path:
 def _compare(case: Path, prior: Path) -> Measured:
     arguments = [str(case), str(prior), str(torch.get_num_threads())]
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.prior", *arguments],
+        [sys.executable, "-m", "benchmarks.speed.prior", *arguments],
         check=True,
         stdout=subprocess.PIPE,
         text=True,

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from benchmarks.people.anatomy import Anatomy, Array
+from benchmarks.people.lesions.anatomy import Anatomy, Array
 from d24fad_core.regions import label_regions
 
 CLEAR_ML = 0.3

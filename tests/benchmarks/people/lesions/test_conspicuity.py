@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.people.anatomy import Anatomy
-from benchmarks.people.conspicuity import Conspicuity, is_clear, measure_conspicuity
+from benchmarks.people.lesions.anatomy import Anatomy
+from benchmarks.people.lesions.conspicuity import Conspicuity, is_clear, measure_conspicuity
 
 CLEAR = Conspicuity(1, 1.0, 0.8, -0.8, 4.0)
 FLUID, GREY, WHITE = 100.0, 600.0, 1000.0

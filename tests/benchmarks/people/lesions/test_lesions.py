@@ -6,10 +6,10 @@ import pytest
 import SimpleITK as sitk
 
 from benchmarks.people import plaques
-from benchmarks.people.anatomy import analyse, step_size
-from benchmarks.people.canvas import Canvas
 from benchmarks.people.cohorts import Study
-from benchmarks.people.pathology import Kind, plant_pathology
+from benchmarks.people.lesions.anatomy import analyse, step_size
+from benchmarks.people.lesions.canvas import Canvas
+from benchmarks.people.lesions.pathology import Kind, plant_pathology
 from d24fad_core.errors import InputError
 from d24fad_core.simulation.template import average_brain
 from d24fad_core.volumes.volume import Modality, Volume
