@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from benchmarks.people import plaques
 from benchmarks.people.cohorts import Study
+from benchmarks.people.lesions import plaques
 from benchmarks.people.lesions.anatomy import analyse, step_size
 from benchmarks.people.lesions.canvas import Canvas
 from benchmarks.people.lesions.pathology import Kind, plant_pathology
