@@ -9,34 +9,42 @@ import pytest
 ROOT = Path(__file__).parents[1]
 CORE = ROOT / "d24fad_core"
 SERVER = ROOT / "monailabel_app"
+LIBRARY = ROOT / "D24FADSlicer" / "D24FADSlicer" / "D24FADSlicerLib"
 # What knows MONAI Label: the adapter, how MONAI Label finds it, and the demo, which is a client.
 ADAPTER = {"monai_label", "main", "demo"}
 MOST_COLLABORATORS = 5
 APPS = {"monailabel_app", "monailabel", "D24FADSlicerLib", "slicer", "benchmarks", "tests"}
 
 
-def imported_modules(path: Path) -> set[str]:
+def imported_modules(path: Path, package: Path | None = None) -> set[str]:
     """Whole names of what a file imports, at its top, in functions and for types alone.
 
-    `from package import name` counts as `package.name`: the name may be a module.
+    `from package import name` counts as `package.name`: the name may be a module. Imports are
+    absolute, but for the modules of a `package` whose imports are relative.
     """
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0 and node.module, f"{path}: imports are absolute here"
-            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+            assert package or node.level == 0, f"{path}: imports are absolute here"
+            above = (
+                path.relative_to(package.parent).parts[: -node.level]
+                if package and node.level
+                else ()
+            )
+            room = ".".join(part for part in (*above, node.module) if part)
+            names.update(f"{room}.{alias.name}" for alias in node.names)
     return names
 
 
-def rooms(package: Path) -> dict[str, set[str]]:
+def rooms(package: Path, *, relative: bool = False) -> dict[str, set[str]]:
     """Which rooms each room imports; a module beside the rooms is a room of its own."""
     graph: dict[str, set[str]] = {}
     for path in package.rglob("*.py"):
         room = path.relative_to(package).parts[0].removesuffix(".py")
         others = graph.setdefault(room, set())
-        for name in imported_modules(path):
+        for name in imported_modules(path, package if relative else None):
             top, *rest = name.split(".")
             if top == package.name and rest:
                 others.add(rest[0])
@@ -67,6 +75,20 @@ def test_no_rooms_of_the_server_import_each_other() -> None:
     assert {"api", "monai_label", "services", "jobs", "local"} <= graph.keys()
     assert "services" in graph["api"]
     assert "api" in graph["monai_label"] and "api" in graph["local"]
+    assert circle(graph) == []
+
+
+def test_no_rooms_of_the_benchmarks_import_each_other() -> None:
+    graph = rooms(ROOT / "benchmarks")
+    assert {"speed", "people", "image_tasks"} <= graph.keys()
+    assert "image_tasks" in graph["meta_learning"]
+    assert circle(graph) == []
+
+
+def test_no_rooms_of_the_slicer_library_import_each_other() -> None:
+    graph = rooms(LIBRARY, relative=True)
+    assert {"client", "local", "logic", "panel", "scene"} <= graph.keys()
+    assert {"client", "logic", "scene"} <= graph["panel"]
     assert circle(graph) == []
 
 
@@ -116,8 +138,7 @@ def test_the_core_imports_no_app() -> None:
 
 
 def test_the_slicer_library_imports_neither_core_nor_server() -> None:
-    library = ROOT / "D24FADSlicer" / "D24FADSlicer" / "D24FADSlicerLib"
-    files = list(library.rglob("*.py"))
+    files = list(LIBRARY.rglob("*.py"))
     assert files
     for path in files:
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -166,7 +187,7 @@ NAMED_AFTER_ANOTHER = ("cli", "api/answers", "training/decoder")
 
 @pytest.mark.parametrize(
     "package",
-    [CORE, SERVER, ROOT / "D24FADSlicer" / "D24FADSlicer" / "D24FADSlicerLib"],
+    [CORE, SERVER, LIBRARY],
     ids=lambda package: package.name,
 )
 def test_modules_of_one_name_have_a_reason(package: Path) -> None:
