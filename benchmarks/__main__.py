@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.machine import describe
+from benchmarks.speed.machine import describe
 from d24fad_core.files import write_text
 
 PARTS = {
@@ -52,7 +52,7 @@ def _measure(part: str, folder: Path, threads: int) -> None:
     """Measure one part in this process, so that its peak memory is its own."""
     torch.set_num_threads(threads)
     begin = time.perf_counter()
-    measured = importlib.import_module(f"benchmarks.{part}").measure()
+    measured = importlib.import_module(f"benchmarks.speed.{part}").measure()
     document = {
         "machine": describe(),
         "seconds_to_measure": time.perf_counter() - begin,
@@ -68,7 +68,7 @@ def _tables(folder: Path) -> str:
         if path.exists():
             document = json.loads(path.read_text(encoding="utf-8"))
             machine = document["machine"]
-            table = importlib.import_module(f"benchmarks.{part}").table(document["measured"])
+            table = importlib.import_module(f"benchmarks.speed.{part}").table(document["measured"])
             place = f"{machine['processor']}, {machine['threads']} threads, {machine['torch']}"
             parts.append(f"## {title}\n\n{table}\n\n*{place}*\n")
     return "\n".join(parts)

@@ -18,8 +18,6 @@ from benchmarks.image_tasks.cells import score_draw
 from benchmarks.image_tasks.methods import variants
 from benchmarks.image_tasks.official import OFFICIAL
 from d24fad_core import RESEARCH_USE_ONLY
-from d24fad_core.benchmark.feature_store import FeatureStore
-from d24fad_core.benchmark.held_out_training import NormalImages, train_without
 from d24fad_core.benchmark.image_benchmark import without_training
 from d24fad_core.benchmark.image_cells import (
     CellSettings,
@@ -28,7 +26,7 @@ from d24fad_core.benchmark.image_cells import (
     image_features,
 )
 from d24fad_core.benchmark.image_methods import choose_methods
-from d24fad_core.benchmark.results import CORRECTED
+from d24fad_core.evaluation.image_scores import CORRECTED
 from d24fad_core.evaluation.metrics import auroc
 from d24fad_core.files import hash_bytes, write_text
 from d24fad_core.images.image_folder import find_task, list_tasks
@@ -37,6 +35,8 @@ from d24fad_core.networks.teacher import build_teacher
 from d24fad_core.torch_file import read_torch_file
 from d24fad_core.training.config import PAPER_TRAINING, TrainingConfig
 from d24fad_core.training.feature_episodes import FeatureEpisodes
+from d24fad_core.training.feature_store import FeatureStore
+from d24fad_core.training.held_out import NormalImages, train_without
 from d24fad_core.training.trainer import STATE_FILE
 
 SHOTS = 4

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from d24fad_core import RESEARCH_USE_ONLY
-from d24fad_core.benchmark.volume_pictures import draw_case
 from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.options import DetectionOptions
+from d24fad_core.evaluation.volume_pictures import draw_case
 from d24fad_core.files import write_text
 from d24fad_core.io.reading import find_studies, read_volume
 from d24fad_core.simulation import Contrast, SimulationOptions, simulate_cohort

@@ -20,7 +20,7 @@ from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.benchmark.image_benchmark import ImageBenchmark, run_image_benchmark
 from d24fad_core.benchmark.image_cells import CellSettings
 from d24fad_core.benchmark.image_methods import choose_methods
-from d24fad_core.benchmark.results import ImageScores
+from d24fad_core.evaluation.image_scores import ImageScores
 from d24fad_core.evaluation.metrics import auroc
 from d24fad_core.files import write_text
 from d24fad_core.images.image_folder import list_tasks

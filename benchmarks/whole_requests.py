@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.machine import Measured
+from benchmarks.speed.machine import Measured
 from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.simulation import SimulationOptions, simulate_cohort
 

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,8 +28,8 @@ def whole_file(path: Path) -> Iterator[Path]:
             # Made as any other file is, so that it is for those whom the umask lets.
             os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
             yield temporary
-            with temporary.open("r+b") as written:
-                os.fsync(written.fileno())
+            with temporary.open("r+b") as file:
+                os.fsync(file.fileno())
             temporary.replace(path)
             sync_folder(path.parent)
     finally:
@@ -63,6 +64,18 @@ def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8, whole or not at all."""
     with whole_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def copy_whole(source: Path, target: Path) -> None:
+    """Copy a file whole or not at all; onto itself it stays as it is.
+
+    Raises:
+        OSError: it cannot be read or written.
+    """
+    if source.resolve() == target.resolve():
+        return
+    with whole_file(target) as temporary:
+        shutil.copyfile(source, temporary)
 
 
 def hash_bytes(*parts: bytes | memoryview) -> str:

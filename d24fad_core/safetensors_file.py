@@ -45,7 +45,7 @@ def read_safetensors(path: Path, remedy: str) -> dict[str, Tensor]:
         tensors: dict[str, Tensor] = load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(
-            f"{path} cannot be read ({type(error).__name__})",
+            f"{path} cannot be read ({error})",
             f"{remedy}.",
         ) from error
     return tensors

@@ -30,12 +30,12 @@ class LabelKeeper:
     def __init__(self, datastore: StudyStore) -> None:
         self._datastore = datastore
 
-    def keep(self, stored: StoredResult) -> None:
+    def keep(self, stored_result: StoredResult) -> None:
         """Put mask and heatmap into the datastore; neither tag makes a case count as labelled."""
-        record = stored.record
+        record = stored_result.record
         for model, tag, path in (
-            (MASK_MODEL, "original", stored.mask),
-            (HEATMAP_MODEL, "heatmap", stored.preview),
+            (MASK_MODEL, "original", stored_result.mask),
+            (HEATMAP_MODEL, "heatmap", stored_result.preview),
         ):
             info = {"model": model, "result": record.id, "case_score": record.case_score}
             self._datastore.save_label(record.image, str(path), tag, info)
@@ -63,9 +63,9 @@ class Detection:
         parameters = analysis.parameters
         if parameters.support_set:
             parameters = replace(parameters, support=None)
-        stored = self._analyses.run(replace(analysis, parameters=parameters), progress)
-        self._labels.keep(stored)
-        return stored.record.id
+        stored_result = self._analyses.run(replace(analysis, parameters=parameters), progress)
+        self._labels.keep(stored_result)
+        return stored_result.record.id
 
 
 class ManyDetections:
@@ -105,12 +105,12 @@ class ManyDetections:
                 time.sleep(0.2)
             progress(f"Scoring image {number + 1} of {len(images)}", fraction)
             try:
-                stored = self._analyses.run(
+                stored_result = self._analyses.run(
                     self._resolve.analysis(image, parameters), part(progress, fraction, fraction)
                 )
             except RequestError:
                 continue  # an image of another kind: it gets no score with this set
-            self._labels.keep(stored)
+            self._labels.keep(stored_result)
 
 
 def job_runners(

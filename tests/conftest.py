@@ -27,7 +27,7 @@ NUMERICAL = [
     *(TESTS / name for name in ("models", "networks", "support")),
     *(
         TESTS / "training" / f"test_{name}.py"
-        for name in ("feature_episodes", "losses", "objective")
+        for name in ("feature_episodes", "feature_store", "losses", "objective")
     ),
 ]
 """Tests in these folders and files depend on how a processor rounds and are marked `numerical`."""
@@ -155,3 +155,13 @@ def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
         if absent and session.config.getoption("--core-alone", False):
             terminal.write_line(f"The core's tests must not need {', '.join(absent)}.", red=True)
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(params=[1, pytest.param(2, marks=pytest.mark.slow)], ids=["1 thread", "2 threads"])
+def threads(request: pytest.FixtureRequest) -> Iterator[None]:
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield
+    torch.set_num_threads(before)

@@ -22,9 +22,9 @@ NEEDS = {
     "detection/test_placing.py": "simulate",
     "detection/test_real_people.py": "real studies in ../shared",
     "export/html/test_browser.py": "test",  # selenium
-    "export/test_dicom.py": "dicom",
-    "export/test_dicom_change.py": "dicom",
-    "export/test_dicom_objects.py": "dicom",
+    "export/dicom/test_dicom.py": "dicom",
+    "export/dicom/test_changes.py": "dicom",
+    "export/dicom/test_objects.py": "dicom",
     "export/test_reviewed_report.py": "dicom",
     "masking/test_deepbet.py": "brain",
     "masking/test_template_mask.py": "simulate",

@@ -19,7 +19,7 @@ def test_every_name_on_the_list_is_there() -> None:
 def test_what_detection_rests_on_is_included() -> None:
     for name in ("io/test_reading.py", "detection/test_detector.py", "cli/test_detect.py"):
         assert includes(TESTS / name)
-    for name in ("export/test_dicom.py", "app/api/test_gate.py", "training/test_trainer.py"):
+    for name in ("export/dicom/test_dicom.py", "app/api/test_gate.py", "training/test_trainer.py"):
         assert not includes(TESTS / name)
     for folder in (".", "io/dicom", "support", "cli"):
         assert includes(TESTS / folder)
@@ -50,13 +50,13 @@ def test_pytorch_is_borrowed_and_nothing_else(tmp_path: Path) -> None:
     venv.create(environment)
     ended = borrow(environment, sys.executable)
     assert ended.returncode == 0, ended.stderr
-    found = subprocess.run(
+    run = subprocess.run(
         [environment / "bin" / "python", "-I", "-c", FIND],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert found.stdout.split() == [version("torch"), "True", "False", "False"]
+    assert run.stdout.split() == [version("torch"), "True", "False", "False"]
 
 
 def test_without_an_environment_to_borrow_from_the_script_says_so(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from d24fad_core.files import hash_bytes, hash_file, whole_file, write_text
+from d24fad_core.files import copy_whole, hash_bytes, hash_file, whole_file, write_text
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
@@ -113,3 +113,13 @@ def test_the_hash_of_parts_knows_where_each_ends() -> None:
     hashes = {hash_bytes(b"ab", b"c"), hash_bytes(b"a", b"bc"), hash_bytes(b"abc"), hash_bytes()}
     assert len(hashes) == 4
     assert hash_bytes(b"ab", memoryview(b"c")) == hash_bytes(b"ab", b"c")
+
+
+def test_a_copy_replaces_what_was_there_and_a_file_copied_onto_itself_stays(tmp_path: Path) -> None:
+    source, target = tmp_path / "source.nii", tmp_path / "folder" / "target.nii"
+    write_text(source, "new")
+    write_text(target, "old")
+    copy_whole(source, target)
+    copy_whole(source, source)
+    assert (source.read_text(), target.read_text()) == ("new", "new")
+    assert sorted(tmp_path.rglob("*.nii")) == [target, source]

@@ -73,7 +73,7 @@ def test_what_is_missing_is_installed_by_root_or_by_sudo(tmp_path: Path, user: i
 
 
 @pytest.mark.parametrize(
-    ("given", "reason"),
+    ("document", "reason"),
     [
         ({"user": 1000, "sudo": False}, "only root can install them"),
         ({"apt": "exit 100"}, "apt-get update failed"),
@@ -81,9 +81,9 @@ def test_what_is_missing_is_installed_by_root_or_by_sudo(tmp_path: Path, user: i
     ],
 )
 def test_one_line_says_why_nothing_was_installed(
-    tmp_path: Path, given: dict[str, object], reason: str
+    tmp_path: Path, document: dict[str, object], reason: str
 ) -> None:
-    ended, _ = run(system(tmp_path / "bin", absent="orthanc", **given), tmp_path)
+    ended, _ = run(system(tmp_path / "bin", absent="orthanc", **document), tmp_path)
     assert ended.returncode == 1
     assert ended.stderr == f"System packages left out, since {reason}: orthanc\n"
 

@@ -52,15 +52,15 @@ def blocks() -> list[tuple[str, str]]:
 
 def steps() -> list[tuple[str, str]]:
     """What the README tells its reader to run, in order: a line of shell, or a Python program."""
-    found = []
+    commands = []
     for language, text in blocks():
         if language == "python":
-            found.append(("python", text))
+            commands.append(("python", text))
         elif language == "sh":
             lines = text.replace("\\\n", " ").splitlines()
             words = (shlex.split(line, comments=True) for line in lines)
-            found.extend(("sh", shlex.join(command)) for command in words if command)
-    return found
+            commands.extend(("sh", shlex.join(command)) for command in words if command)
+    return commands
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -115,8 +115,8 @@ def test_the_commands_of_the_readme_run_in_order(readers_folder: Path) -> None:
     promised = re.findall(r"^\| `([\w.]+)` \|", README, re.MULTILINE)
     assert len(promised) == 7
     for folder in ("result", "result-own", "result-python"):
-        written = (path.name for path in (readers_folder / folder).iterdir())
-        assert sorted(written) == sorted(promised)
+        names = (path.name for path in (readers_folder / folder).iterdir())
+        assert sorted(names) == sorted(promised)
     methods = json.loads((readers_folder / "figures.json").read_text())["methods"]
     assert methods["default"]["voxel_auroc"] > 0.85
     assert "nearest_neighbour" in methods

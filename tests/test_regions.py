@@ -15,10 +15,10 @@ from d24fad_core.regions import label_regions
     arrays.arrays(bool, arrays.array_shapes(min_dims=2, max_dims=3, min_side=1, max_side=7)),
 )
 def test_regions_are_those_of_all_neighbours(mask: NDArray[np.bool_]) -> None:
-    found = label_regions(mask)
+    labels = label_regions(mask)
     expected, count = ndimage.label(mask, np.ones((3,) * mask.ndim))
-    assert found.max(initial=0) == count
-    pairs = set(zip(found.ravel().tolist(), expected.ravel().tolist(), strict=True))
+    assert labels.max(initial=0) == count
+    pairs = set(zip(labels.ravel().tolist(), expected.ravel().tolist(), strict=True))
     assert len(pairs) == len({one for one, _ in pairs}) == len({other for _, other in pairs})
 
 

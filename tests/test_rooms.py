@@ -9,34 +9,42 @@ import pytest
 ROOT = Path(__file__).parents[1]
 CORE = ROOT / "d24fad_core"
 SERVER = ROOT / "monailabel_app"
+LIBRARY = ROOT / "D24FADSlicer" / "D24FADSlicer" / "D24FADSlicerLib"
 # What knows MONAI Label: the adapter, how MONAI Label finds it, and the demo, which is a client.
 ADAPTER = {"monai_label", "main", "demo"}
 MOST_COLLABORATORS = 5
 APPS = {"monailabel_app", "monailabel", "D24FADSlicerLib", "slicer", "benchmarks", "tests"}
 
 
-def imported_modules(path: Path) -> set[str]:
+def imported_modules(path: Path, package: Path | None = None) -> set[str]:
     """Whole names of what a file imports, at its top, in functions and for types alone.
 
-    `from package import name` counts as `package.name`: the name may be a module.
+    `from package import name` counts as `package.name`: the name may be a module. Imports are
+    absolute, but for the modules of a `package` whose imports are relative.
     """
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0 and node.module, f"{path}: imports are absolute here"
-            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+            assert package or node.level == 0, f"{path}: imports are absolute here"
+            above = (
+                path.relative_to(package.parent).parts[: -node.level]
+                if package and node.level
+                else ()
+            )
+            room = ".".join(part for part in (*above, node.module) if part)
+            names.update(f"{room}.{alias.name}" for alias in node.names)
     return names
 
 
-def rooms(package: Path) -> dict[str, set[str]]:
+def rooms(package: Path, *, relative: bool = False) -> dict[str, set[str]]:
     """Which rooms each room imports; a module beside the rooms is a room of its own."""
     graph: dict[str, set[str]] = {}
     for path in package.rglob("*.py"):
         room = path.relative_to(package).parts[0].removesuffix(".py")
         others = graph.setdefault(room, set())
-        for name in imported_modules(path):
+        for name in imported_modules(path, package if relative else None):
             top, *rest = name.split(".")
             if top == package.name and rest:
                 others.add(rest[0])
@@ -67,6 +75,20 @@ def test_no_rooms_of_the_server_import_each_other() -> None:
     assert {"api", "monai_label", "services", "jobs", "local"} <= graph.keys()
     assert "services" in graph["api"]
     assert "api" in graph["monai_label"] and "api" in graph["local"]
+    assert circle(graph) == []
+
+
+def test_no_rooms_of_the_benchmarks_import_each_other() -> None:
+    graph = rooms(ROOT / "benchmarks")
+    assert {"speed", "people", "image_tasks"} <= graph.keys()
+    assert "image_tasks" in graph["meta_learning"]
+    assert circle(graph) == []
+
+
+def test_no_rooms_of_the_slicer_library_import_each_other() -> None:
+    graph = rooms(LIBRARY, relative=True)
+    assert {"client", "local", "logic", "panel", "scene"} <= graph.keys()
+    assert {"client", "logic", "scene"} <= graph["panel"]
     assert circle(graph) == []
 
 
@@ -116,8 +138,7 @@ def test_the_core_imports_no_app() -> None:
 
 
 def test_the_slicer_library_imports_neither_core_nor_server() -> None:
-    library = ROOT / "D24FADSlicer" / "D24FADSlicer" / "D24FADSlicerLib"
-    files = list(library.rglob("*.py"))
+    files = list(LIBRARY.rglob("*.py"))
     assert files
     for path in files:
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -164,37 +185,41 @@ SHARED_NAMES = {
 NAMED_AFTER_ANOTHER = ("cli", "api/answers", "training/decoder")
 
 
+# What each study of the benchmarks has of its own.
+PARTS_OF_STUDIES = {"cells", "maps", "methods", "planting", "tables"}
+
+
 @pytest.mark.parametrize(
-    "package",
-    [CORE, SERVER, ROOT / "D24FADSlicer" / "D24FADSlicer" / "D24FADSlicerLib"],
-    ids=lambda package: package.name,
+    ("package", "shared"),
+    [
+        (CORE, SHARED_NAMES),
+        (SERVER, SHARED_NAMES),
+        (LIBRARY, set()),
+        (ROOT / "benchmarks", PARTS_OF_STUDIES),
+    ],
+    ids=lambda value: value.name if isinstance(value, Path) else "",
 )
-def test_modules_of_one_name_have_a_reason(package: Path) -> None:
+def test_modules_of_one_name_have_a_reason(package: Path, shared: set[str]) -> None:
     names = [
         path.stem
         for path in package.rglob("*.py")
         if not path.stem.startswith("__")
+        and ".peers" not in path.parts
         and path.parent.relative_to(package).as_posix() not in NAMED_AFTER_ANOTHER
     ]
-    assert {name for name in names if names.count(name) > 1} <= SHARED_NAMES
+    assert {name for name in names if names.count(name) > 1} <= shared
 
 
 # Adjectives of nothing: what was found, of what kind? Names are nouns, or verbs for functions.
 BARE_PARTICIPLES = {
-    *("asked", "chosen", "found", "given", "held", "kept", "made", "offered"),
-    *("refused", "said", "shown", "taken", "told", "wanted"),
+    *("asked", "chosen", "found", "given", "held", "kept", "made", "offered", "refused"),
+    *("said", "shown", "stored", "taken", "told", "wanted", "written"),
 }
-# Page and parameters are still to be renamed; the others, fields of stored records and of answers,
-# keep their names.
+# Fields of stored records and of answers keep their names.
 NAMED_OTHERWISE = {
-    *(
-        (f"d24fad_core/export/html/{name}.py", "shown")
-        for name in ("change_content", "content", "view_grid", "view_volumes", "writer")
-    ),
-    ("monailabel_app/analysis/parameters.py", "given"),
-    ("monailabel_app/analysis/parameters.py", "wanted"),
     ("monailabel_app/training/checkpoints.py", "kept"),
     ("monailabel_app/api/answers/checkpoints.py", "kept"),
+    ("monailabel_app/api/answers/reviews.py", "stored"),
     ("monailabel_app/api/answers/server.py", "kept"),
     ("benchmarks/people/planting.py", "wanted"),
 }
@@ -216,10 +241,13 @@ def bound_names(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "package", [CORE, SERVER, ROOT / "benchmarks"], ids=lambda package: package.name
+    "package",
+    [CORE, SERVER, ROOT / "benchmarks", ROOT / "tests"],
+    ids=lambda package: package.name,
 )
 def test_names_are_nouns_or_verbs(package: Path) -> None:
-    own = [path for path in package.rglob("*.py") if ".peers" not in path.parts]  # others' code
+    others = {".peers", "slicer"}  # others' code, and what is still to be renamed
+    own = [path for path in package.rglob("*.py") if not others & set(path.parts)]
     assert own
     bare = {
         (path.relative_to(ROOT).as_posix(), name.strip("_"))

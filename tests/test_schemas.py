@@ -72,9 +72,9 @@ Values = dict[str, str | list[float]]
 def check(kind: str, schema: int | list[int], values: Values) -> None:
     """Compare an output with the golden one of its schema number."""
     golden = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
-    kept = golden.get(kind, {"schema": 0, "values": {}})
-    same = agrees(values, kept["values"])
-    if schema == kept["schema"]:
+    record = golden.get(kind, {"schema": 0, "values": {}})
+    same = agrees(values, record["values"])
+    if schema == record["schema"]:
         assert same, f"{kind} gives another output: raise its schema number."
     elif os.environ.get("D24FAD_WRITE_GOLDEN"):
         golden[kind] = {"schema": schema, "values": values}
@@ -116,11 +116,11 @@ def features() -> StudyFeatures:
 
 def test_reading(tmp_path: Path) -> None:
     """A hash: reading is arithmetic that processors do alike."""
-    stored = np.arange(8 * 9 * 10, dtype=np.int16).reshape(8, 9, 10)
-    image = nib.Nifti1Image(stored, np.diag([-2.0, 1.5, 3.0, 1.0]))
+    voxels = np.arange(8 * 9 * 10, dtype=np.int16).reshape(8, 9, 10)
+    image = nib.Nifti1Image(voxels, np.diag([-2.0, 1.5, 3.0, 1.0]))
     image.header.set_slope_inter(2.0, -1000.0)
     nib.save(image, tmp_path / "a.nii.gz")
-    other = sitk.GetImageFromArray(stored)
+    other = sitk.GetImageFromArray(voxels)
     other.SetSpacing((1.0, 2.0, 3.0))
     sitk.WriteImage(other, tmp_path / "b.nrrd")
     volumes = {path.name: read_volume(path) for path in tmp_path.iterdir()}
@@ -129,12 +129,12 @@ def test_reading(tmp_path: Path) -> None:
 
 
 def test_frame() -> None:
-    made = frame()
+    grid = frame()
     values: Values = {
-        "shape": [float(length) for length in made.shape],
-        "affine": made.affine.round(4).ravel().tolist(),
-        "size": made.size.round(4).tolist(),
-        "coarse": spread(sitk.GetArrayFromImage(made.coarse)),
+        "shape": [float(length) for length in grid.shape],
+        "affine": grid.affine.round(4).ravel().tolist(),
+        "size": grid.size.round(4).tolist(),
+        "coarse": spread(sitk.GetArrayFromImage(grid.coarse)),
     }
     check("frame", FRAME_SCHEMA, values)
 
@@ -208,9 +208,11 @@ def learned() -> Detector:
             for half in (decoder.in_place, decoder.in_shape):
                 half.head.weight.mul_(100.0)  # else every voxel gets nearly the same
         save_decoder(decoder, card, Path(folder))
-        made = Detector(model, ModelCard("untrained", model.config, 64), decoder=Path(folder))
-        made.comparison(ComparisonKind.LEARNED)
-    return made
+        model_detector = Detector(
+            model, ModelCard("untrained", model.config, 64), decoder=Path(folder)
+        )
+        model_detector.comparison(ComparisonKind.LEARNED)
+    return model_detector
 
 
 def brains(count: int) -> list[Volume]:
@@ -307,8 +309,8 @@ def test_every_number_has_a_golden_output() -> None:
 
 def test_another_output_under_the_same_number_is_noticed() -> None:
     """As when somebody changes an algorithm and forgets its number."""
-    for kept in json.loads(GOLDEN.read_text()).values():
-        values = kept["values"]
+    for record in json.loads(GOLDEN.read_text()).values():
+        values = record["values"]
         assert agrees(values, values)
         for name, value in values.items():
             changed = "0" * 64 if isinstance(value, str) else [1.03 * v + 0.02 for v in value]

@@ -6,7 +6,6 @@ go on.
 """
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,17 +13,13 @@ from benchmarks.image_tasks.cells import score_draw
 from benchmarks.image_tasks.methods import Variant, variants
 from benchmarks.image_tasks.official import OFFICIAL
 from benchmarks.image_tasks.report import write_report
-from d24fad_core import RESEARCH_USE_ONLY, __version__
 from d24fad_core.benchmark.image_benchmark import ImageBenchmark, run_image_benchmark
 from d24fad_core.benchmark.image_cells import CellSettings
 from d24fad_core.benchmark.image_methods import choose_methods
-from d24fad_core.benchmark.image_report import TABLE_FILE
-from d24fad_core.benchmark.results import CORRECTED
-from d24fad_core.files import write_text
+from d24fad_core.benchmark.image_report import TABLE_FILE, write_configuration
+from d24fad_core.evaluation.image_scores import CORRECTED
 from d24fad_core.images.image_folder import list_tasks
 from d24fad_core.training.config import PRESETS, preset_training
-
-CONFIGURATION_FILE = "configuration.json"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -34,10 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: of the command line; None takes those of the process.
     """
     plan = benchmark_of(_parser().parse_args(arguments))
-    configuration = {"notice": RESEARCH_USE_ONLY, "version": __version__, **plan.to_dict()}
     for scores in run_image_benchmark(plan, scorer=score_draw):
         write_report(scores, plan.out)
-        write_text(plan.out / CONFIGURATION_FILE, json.dumps(configuration, indent=2) + "\n")
+        write_configuration(plan, plan.out)
         print(f"wrote {plan.out / TABLE_FILE}", flush=True)
 
 

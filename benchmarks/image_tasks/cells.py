@@ -10,10 +10,10 @@ from benchmarks.image_tasks.maps import ComparedImage, ImageMaps, PreparedDraw, 
 from benchmarks.image_tasks.methods import Variant
 from benchmarks.image_tasks.official import OFFICIAL, corrected_scores, official_scores
 from d24fad_core.benchmark.image_cells import CellSettings, HeldOutTask
-from d24fad_core.benchmark.paper_map import PaperMap
-from d24fad_core.benchmark.results import CORRECTED, ImageScores
 from d24fad_core.comparison.features import StudyFeatures
 from d24fad_core.comparison.fusion import top_mean
+from d24fad_core.evaluation.image_scores import CORRECTED, ImageScores
+from d24fad_core.images.paper_map import PaperMap
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.progress import Progress, silent
 

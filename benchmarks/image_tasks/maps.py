@@ -11,7 +11,6 @@ from torch import Tensor
 from benchmarks.image_tasks.coreset import Coreset, CoresetConfig
 from benchmarks.image_tasks.methods import MapRecipe, MeanSupportMap, Pooling
 from d24fad_core.benchmark.image_cells import only_needed
-from d24fad_core.benchmark.paper_map import PaperMap, PaperMaps, blurred
 from d24fad_core.comparison.features import (
     PreparedImages,
     StudyFeatures,
@@ -25,6 +24,7 @@ from d24fad_core.comparison.scoring import (
 )
 from d24fad_core.comparison.similarity import Similarities, image_similarities
 from d24fad_core.images.image_scorer import ImageScorer
+from d24fad_core.images.paper_map import PaperMap, PaperMaps, blurred
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.networks.maps import distance_maps, to_image_size
 

@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from benchmarks.image_tasks.coreset import CoresetConfig
-from d24fad_core.benchmark.paper_map import PaperMap
 from d24fad_core.comparison.scoring import (
     ImageScoringConfig,
     MapKind,
@@ -19,6 +18,7 @@ from d24fad_core.comparison.scoring import (
     default_image_scoring,
 )
 from d24fad_core.evaluation.methods import without_student_images
+from d24fad_core.images.paper_map import PaperMap
 
 
 @dataclass(frozen=True)

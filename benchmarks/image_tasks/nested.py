@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from d24fad_core.benchmark.image_summary import MEAN_OF_TASKS, SummaryRow
-from d24fad_core.benchmark.results import CORRECTED
+from d24fad_core.evaluation.image_scores import CORRECTED
+from d24fad_core.evaluation.image_summary import MEAN_OF_TASKS, SummaryRow
 
 TRAINING_FREE = "training-free methods"
 ALL_METHODS = "all methods"

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from d24fad_core.benchmark.image_summary import MEAN_OF_TASKS, MeasuredRuns, deviation
-from d24fad_core.benchmark.results import CORRECTED
 from d24fad_core.errors import InputError
+from d24fad_core.evaluation.image_scores import CORRECTED
+from d24fad_core.evaluation.image_summary import MEAN_OF_TASKS, MeasuredRuns, deviation
 from d24fad_core.evaluation.metrics.bootstrap import interval_95
 
 

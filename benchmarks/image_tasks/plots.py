@@ -13,9 +13,9 @@ from sklearn.metrics import roc_curve
 
 from benchmarks.image_tasks.official import OFFICIAL
 from d24fad_core import RESEARCH_USE_ONLY
-from d24fad_core.benchmark.image_summary import MEAN_OF_TASKS, SummaryRow
-from d24fad_core.benchmark.results import CORRECTED, ImageScores
 from d24fad_core.errors import InputError
+from d24fad_core.evaluation.image_scores import CORRECTED, ImageScores
+from d24fad_core.evaluation.image_summary import MEAN_OF_TASKS, SummaryRow
 from d24fad_core.files import whole_file
 
 _COLOURS = colormaps["tab10"]

@@ -10,14 +10,14 @@ from benchmarks.image_tasks.paired import DifferenceRow, differences
 from benchmarks.image_tasks.plots import plot_bars, plot_histograms, plot_protocol_gap, plot_roc
 from benchmarks.image_tasks.tables import study_table
 from d24fad_core.benchmark.image_report import TABLE_FILE, write_summary
-from d24fad_core.benchmark.image_summary import (
+from d24fad_core.errors import InputError
+from d24fad_core.evaluation.image_scores import CORRECTED, ImageScores
+from d24fad_core.evaluation.image_summary import (
     MEAN_OF_TASKS,
     SummaryRow,
     measure_runs,
     summarise,
 )
-from d24fad_core.benchmark.results import CORRECTED, ImageScores
-from d24fad_core.errors import InputError
 from d24fad_core.evaluation.metrics.bootstrap import ROUNDS
 from d24fad_core.files import write_text
 

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from benchmarks.image_tasks.nested import NestedRow
 from benchmarks.image_tasks.official import OFFICIAL
 from benchmarks.image_tasks.paired import DifferenceRow
-from d24fad_core.benchmark.image_summary import MEAN_OF_TASKS, SummaryRow
 from d24fad_core.benchmark.image_tables import (
     code_name,
     markdown_table,
     opening_blocks,
     shots_blocks,
 )
-from d24fad_core.benchmark.results import CORRECTED
+from d24fad_core.evaluation.image_scores import CORRECTED
+from d24fad_core.evaluation.image_summary import MEAN_OF_TASKS, SummaryRow
 
 
 def study_table(

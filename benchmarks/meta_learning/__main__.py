@@ -19,7 +19,7 @@ from benchmarks.meta_learning.fusion import DEFAULT, NEAREST_NEIGHBOUR, FusionCo
 from benchmarks.meta_learning.metric import MetricConfig
 from benchmarks.meta_learning.table import table
 from d24fad_core.benchmark.image_benchmark import without_training
-from d24fad_core.benchmark.results import ImageScores
+from d24fad_core.evaluation.image_scores import ImageScores
 from d24fad_core.files import write_text
 from d24fad_core.images.image_folder import list_tasks
 from d24fad_core.training.config import TrainingConfig

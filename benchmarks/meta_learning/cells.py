@@ -29,7 +29,7 @@ from benchmarks.meta_learning.fusion import (
 )
 from benchmarks.meta_learning.maps import STUDENT_KEYS, TEACHER_KEYS
 from benchmarks.meta_learning.metric import MetricConfig, image_scores, learn_metric
-from d24fad_core.benchmark.results import CORRECTED, ImageScores, read_scores, write_scores
+from d24fad_core.evaluation.image_scores import CORRECTED, ImageScores, read_scores, write_scores
 from d24fad_core.files import hash_bytes
 from d24fad_core.models.checkpoint import load_checkpoint
 from d24fad_core.networks.d24fad import D24FAD

@@ -22,7 +22,6 @@ from benchmarks.meta_learning.maps import (
     normal_units,
     pooled_maps,
 )
-from d24fad_core.benchmark.feature_store import FeatureStore
 from d24fad_core.benchmark.image_cells import draw_supports
 from d24fad_core.comparison.features import SliceFeatures
 from d24fad_core.comparison.scoring import default_image_scoring
@@ -36,6 +35,7 @@ from d24fad_core.images.image_folder import (
     to_unit,
 )
 from d24fad_core.networks.d24fad import D24FAD
+from d24fad_core.training.feature_store import FeatureStore
 
 IMAGE_SIZE = 128
 SHOTS = 4
@@ -139,8 +139,8 @@ def load_task(
     store = FeatureStore(out / "features", model, IMAGE_SIZE)
     tests = (*files.test_good, *files.test_ungood)
     normals, test = (
-        ImageSet(stored.features, stored.embedding, _foreground(paths))
-        for paths, stored in (
+        ImageSet(features.features, features.embedding, _foreground(paths))
+        for paths, features in (
             (files.train_good, store.features(f"{name}/train_good", files.train_good).images),
             (tests, store.features(f"{name}/test", tests).images),
         )
@@ -150,18 +150,18 @@ def load_task(
         tensors = _paste(data, model, tasks, files, pasted)
         with whole_file(path) as temporary:
             save_file(tensors, temporary)
-    stored = load_file(path)
+    tensors = load_file(path)
     return MetaTask(
         name,
         normals,
         ImageSet(
-            tuple(stored[str(scale)] for scale in range(3)),
-            stored["embedding"],
-            stored["foreground"].bool(),
+            tuple(tensors[str(scale)] for scale in range(3)),
+            tensors["embedding"],
+            tensors["foreground"].bool(),
         ),
-        stored["masks"].bool(),
-        stored["source"],
-        stored["foreign"],
+        tensors["masks"].bool(),
+        tensors["source"],
+        tensors["foreign"],
         test,
         tuple(f"{one.parent.name}/{one.name}" for one in tests),
         (0,) * len(files.test_good) + (1,) * len(files.test_ungood),
@@ -185,12 +185,12 @@ def _paste(
             source, same = random.choice(len(files.train_good), 2, replace=False)
             name = str(random.choice(list(others)))
             other = others[name][random.integers(len(others[name]))]
-            read = to_unit(
+            triple = to_unit(
                 load_images([files.train_good[source], files.train_good[same], other], IMAGE_SIZE)
             )
-            inside = foreground(read[:1])[0].numpy()
+            inside = foreground(triple[:1])[0].numpy()
             effect = EFFECTS[number % len(EFFECTS)]
-            image, texture, stranger = read.permute(0, 2, 3, 1).numpy()
+            image, texture, stranger = triple.permute(0, 2, 3, 1).numpy()
             pasted = paste_anomaly(image, texture, stranger, inside, random, effect)
             # Images have 8 bits; without rounding, pasted ones could be told by their values.
             images.append(torch.from_numpy((pasted.image * 255).round() / 255))

@@ -9,8 +9,8 @@ from benchmarks.meta_learning.cells import PASTED, Variant
 from benchmarks.meta_learning.data import SHOTS
 from benchmarks.meta_learning.fusion import FixedWeights
 from d24fad_core import RESEARCH_USE_ONLY
-from d24fad_core.benchmark.image_summary import MEAN_OF_TASKS, MeasuredRuns, measure_runs
-from d24fad_core.benchmark.results import ImageScores
+from d24fad_core.evaluation.image_scores import ImageScores
+from d24fad_core.evaluation.image_summary import MEAN_OF_TASKS, MeasuredRuns, measure_runs
 
 _REFERENCES = ("default without student", "nearest neighbour")
 

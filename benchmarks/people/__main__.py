@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from benchmarks.people.cohorts import COHORTS
-from benchmarks.people.conspicuity import Lesions
+from benchmarks.people.lesions.conspicuity import Lesions
 from benchmarks.people.methods import method_name
 from benchmarks.people.pictures import draw_people
 from benchmarks.people.planting import add_lesions

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmarks.people.cohorts import COHORTS
-from benchmarks.people.conspicuity import (
+from benchmarks.people.lesions.conspicuity import (
     CLEAR_CASE_ML,
     CLEAR_CHANGE,
     CLEAR_CONTRAST,

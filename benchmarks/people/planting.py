@@ -17,11 +17,16 @@ from typing import Any
 import nibabel
 import numpy as np
 
-from benchmarks.people.anatomy import analyse
 from benchmarks.people.cohorts import COHORTS, Cohort, Study, Truth, draw, read_labels, read_study
-from benchmarks.people.conspicuity import Conspicuity, Lesions, is_clear, measure_conspicuity
-from benchmarks.people.pathology import Kind, PlantedStudy, plant_pathology
-from benchmarks.people.plaques import plant_plaques, register_average_brain
+from benchmarks.people.lesions.anatomy import analyse
+from benchmarks.people.lesions.conspicuity import (
+    Conspicuity,
+    Lesions,
+    is_clear,
+    measure_conspicuity,
+)
+from benchmarks.people.lesions.pathology import Kind, PlantedStudy, plant_pathology
+from benchmarks.people.lesions.plaques import plant_plaques, register_average_brain
 from d24fad_core.errors import InputError
 from d24fad_core.files import whole_file, write_text
 from d24fad_core.io.reading import read_volume
@@ -206,21 +211,21 @@ def _write_cases(cases: list[PlantedCase], out: Path) -> None:
 
 def _write(source: Path, planted: PlantedStudy, out: Path, name: str) -> None:
     """Write a study as its source was stored, so that nothing but the lesion tells them apart."""
-    stored = nibabel.load(source)
-    header = stored.header.copy()
-    header.set_data_dtype(stored.get_data_dtype())
-    slope, inter = stored.dataobj.slope, stored.dataobj.inter
+    source_image = nibabel.load(source)
+    header = source_image.header.copy()
+    header.set_data_dtype(source_image.get_data_dtype())
+    slope, inter = source_image.dataobj.slope, source_image.dataobj.inter
     array = planted.array
-    if stored.get_data_dtype().kind in "iu":
-        limits = np.iinfo(stored.get_data_dtype())
+    if source_image.get_data_dtype().kind in "iu":
+        limits = np.iinfo(source_image.get_data_dtype())
         raw = np.clip(np.round((array - inter) / slope), limits.min, limits.max)
         array = raw * slope + inter
         header.set_slope_inter(slope, inter)
-    image = nibabel.Nifti1Image(array, stored.affine, header)
+    image = nibabel.Nifti1Image(array, source_image.affine, header)
     with whole_file(out / f"{name}.nii.gz") as temporary:
         nibabel.save(image, temporary)
     lesions = label_regions(planted.mask).astype(np.uint16)
-    mask = nibabel.Nifti1Image(lesions, stored.affine)
+    mask = nibabel.Nifti1Image(lesions, source_image.affine)
     mask.header.set_xyzt_units("mm")
     with whole_file(out / f"{name}-mask.nii.gz") as temporary:
         nibabel.save(mask, temporary)

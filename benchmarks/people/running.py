@@ -17,7 +17,7 @@ from benchmarks.people.cohorts import (
     read_study,
     resample,
 )
-from benchmarks.people.conspicuity import Lesions
+from benchmarks.people.lesions.conspicuity import Lesions
 from benchmarks.people.methods import make_method, method_name
 from benchmarks.people.planting import PlantedCase, read_cases, read_planted
 from benchmarks.people.real import REAL_CASES, read_real_case, simulated_normals
@@ -122,8 +122,8 @@ def run(settings: Settings, methods: Sequence[str]) -> None:
                     continue
                 method = method or make_method(name)
                 if normals is None or normals[0] != case.normals:
-                    read = case.read_normals()
-                    normals = (case.normals, [_handed(study, settings) for study in read])
+                    studies = case.read_normals()
+                    normals = (case.normals, [_handed(study, settings) for study in studies])
                 study, truth = case.read()
                 study = _handed(study, settings)
                 start = time.perf_counter()

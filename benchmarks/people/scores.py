@@ -147,18 +147,18 @@ def is_done(folder: Path, case: str) -> bool:
 def read_scored(folder: Path, case: str) -> ScoredCase:
     """Read what `write_case` wrote."""
     figures: dict[str, Any] = json.loads((folder / f"{case}.json").read_text(encoding="utf-8"))
-    with np.load(folder / f"{case}.npz", allow_pickle=False) as stored:
-        shape = tuple(int(length) for length in stored["shape"])
+    with np.load(folder / f"{case}.npz", allow_pickle=False) as arrays:
+        shape = tuple(int(length) for length in arrays["shape"])
         count = int(np.prod(shape))
 
         def mask(name: str) -> NDArray[np.bool_]:
-            bits: NDArray[np.bool_] = np.unpackbits(stored[name], count=count).astype(bool)
+            bits: NDArray[np.bool_] = np.unpackbits(arrays[name], count=count).astype(bool)
             return bits.reshape(shape)
 
         considered = mask("considered")
-        heatmap = np.full(shape, stored["scores"].min(), np.float32)
-        heatmap[considered] = stored["scores"]
-        first, second, third = (float(step) for step in stored["spacing"])
+        heatmap = np.full(shape, arrays["scores"].min(), np.float32)
+        heatmap[considered] = arrays["scores"]
+        first, second, third = (float(step) for step in arrays["spacing"])
         return ScoredCase(
             CaseFigures(**figures),
             heatmap,

@@ -62,7 +62,7 @@ class RowFolder:
         """
         done: dict[str, float] = {}
         for path in self._files():
-            written = path.stat().st_mtime
+            time = path.stat().st_mtime
             try:
                 table = pq.read_table(path, columns=["identifier", "error"])
             except (OSError, pa.ArrowException) as error:
@@ -74,7 +74,7 @@ class RowFolder:
             for identifier, error_text in zip(*table.to_pydict().values(), strict=True):
                 done.pop(identifier, None)
                 if not error_text:
-                    done[identifier] = written
+                    done[identifier] = time
         return done
 
     def _files(self) -> list[Path]:

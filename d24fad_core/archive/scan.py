@@ -95,7 +95,7 @@ def scan(
     analysed = failed = 0
     if not waiting:
         return ScanSummary(0, 0, skipped)
-    with _ray(options) as ray, _written(rows) as write:
+    with _ray(options) as ray, _batches(rows) as write:
         for row in _rows(ray, waiting, load, options):
             write(row)
             analysed, failed = analysed + (not row.error), failed + bool(row.error)
@@ -194,7 +194,7 @@ def _ray(options: ScanOptions) -> Iterator[Any]:
 
 
 @contextmanager
-def _written(rows: RowStore) -> Iterator[Callable[[StudyRow], None]]:
+def _batches(rows: RowStore) -> Iterator[Callable[[StudyRow], None]]:
     """Collects rows into files; what is left is written however the block ends."""
     batch: list[StudyRow] = []
     last = time.monotonic()

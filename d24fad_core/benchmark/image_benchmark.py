@@ -9,8 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from d24fad_core.benchmark.feature_store import FeatureStore
-from d24fad_core.benchmark.held_out_training import NormalImages, train_without
 from d24fad_core.benchmark.image_cells import (
     CellSettings,
     HeldOutTask,
@@ -21,9 +19,9 @@ from d24fad_core.benchmark.image_cells import (
     score_key,
 )
 from d24fad_core.benchmark.image_methods import Method
-from d24fad_core.benchmark.results import ImageScores, read_scores, write_scores
 from d24fad_core.comparison.features import StudyFeatures
 from d24fad_core.errors import ConfigurationError, InputError
+from d24fad_core.evaluation.image_scores import ImageScores, read_scores, write_scores
 from d24fad_core.files import hash_bytes
 from d24fad_core.images.image_folder import (
     ImageFolderTask,
@@ -39,6 +37,8 @@ from d24fad_core.networks.weighting import PositionWeighting
 from d24fad_core.progress import Progress, silent
 from d24fad_core.training.config import TrainingConfig
 from d24fad_core.training.feature_episodes import FeatureEpisodes
+from d24fad_core.training.feature_store import FeatureStore
+from d24fad_core.training.held_out import NormalImages, train_without
 
 _READ_AT_ONCE = 64
 _SECONDS_A_STEP = 0.15
@@ -289,13 +289,13 @@ class _Run:
     def _normals(self, name: str, config: TrainingConfig) -> NormalImages:
         files: ImageFolderTask = self._files[name]
         store, title = self._store(config.network), f"{name}/train_good"
-        stored = store.features(title, files.train_good, progress=self._features)
+        features = store.features(title, files.train_good, progress=self._features)
         mirrored = None
         if config.horizontal_flip:
             mirrored = store.features(
                 title, files.train_good, mirrored=True, progress=self._features
             ).images
-        return NormalImages(FeatureEpisodes(name, stored.images, mirrored), stored.key)
+        return NormalImages(FeatureEpisodes(name, features.images, mirrored), features.key)
 
     def _store(self, network: NetworkConfig) -> FeatureStore:
         return FeatureStore(

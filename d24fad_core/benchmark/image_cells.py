@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from d24fad_core.benchmark.image_methods import Method, ScoredMethod
-from d24fad_core.benchmark.paper_map import PaperMap, PaperMaps
-from d24fad_core.benchmark.results import CORRECTED, ImageScores
 from d24fad_core.comparison.features import CHUNK, SliceFeatures, StudyFeatures, needed_scales
 from d24fad_core.comparison.scoring import MapKey
 from d24fad_core.errors import SupportError
+from d24fad_core.evaluation.image_scores import CORRECTED, ImageScores
 from d24fad_core.files import hash_bytes
 from d24fad_core.images.image_scorer import ImageScorer
+from d24fad_core.images.paper_map import PaperMap, PaperMaps
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.progress import Progress, silent
 from d24fad_core.training.episodes import EmbeddedImages

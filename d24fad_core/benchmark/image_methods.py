@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, TypeVar
 
-from d24fad_core.benchmark.paper_map import PaperMap
 from d24fad_core.comparison.scoring import ImageScoringConfig, default_image_scoring
 from d24fad_core.errors import ConfigurationError
 from d24fad_core.evaluation.methods import (
@@ -13,6 +12,7 @@ from d24fad_core.evaluation.methods import (
     nearest_neighbour_images,
     without_student_images,
 )
+from d24fad_core.images.paper_map import PaperMap
 
 
 class Method(Protocol):

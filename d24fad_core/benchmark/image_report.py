@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from d24fad_core import RESEARCH_USE_ONLY, __version__
-from d24fad_core.benchmark.image_summary import SummaryRow, measure_runs, summarise
+from d24fad_core.benchmark.image_benchmark import ImageBenchmark
 from d24fad_core.benchmark.image_tables import benchmark_table
-from d24fad_core.benchmark.results import ImageScores
+from d24fad_core.evaluation.image_scores import ImageScores
+from d24fad_core.evaluation.image_summary import SummaryRow, measure_runs, summarise
 from d24fad_core.evaluation.metrics.bootstrap import ROUNDS
 from d24fad_core.files import write_text
 
+CONFIGURATION_FILE = "configuration.json"
 SUMMARY_FILE = "summary.json"
 TABLE_FILE = "summary.md"
 
@@ -56,3 +58,9 @@ def write_summary(rows: Sequence[SummaryRow], rounds: int, folder: Path, **more:
         **more,
     }
     write_text(folder / SUMMARY_FILE, json.dumps(document, indent=2, allow_nan=False) + "\n")
+
+
+def write_configuration(benchmark: ImageBenchmark, folder: Path) -> None:
+    """Write `configuration.json`: what shaped the results, without paths of this computer."""
+    document = {"notice": RESEARCH_USE_ONLY, "version": __version__, **benchmark.to_dict()}
+    write_text(folder / CONFIGURATION_FILE, json.dumps(document, indent=2) + "\n")

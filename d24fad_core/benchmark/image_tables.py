@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from d24fad_core import RESEARCH_USE_ONLY
-from d24fad_core.benchmark.image_summary import (
+from d24fad_core.evaluation.image_scores import CORRECTED
+from d24fad_core.evaluation.image_summary import (
     MEAN_OF_TASKS,
     MeasureSummary,
     SummaryRow,
 )
-from d24fad_core.benchmark.results import CORRECTED
 
 _FREE_MARK = "†"
 

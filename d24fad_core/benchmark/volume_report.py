@@ -6,11 +6,11 @@ from dataclasses import asdict
 
 from d24fad_core import RESEARCH_USE_ONLY, __version__
 from d24fad_core.benchmark.volume_cells import kept_analyses
-from d24fad_core.benchmark.volume_pictures import best_and_worst, draw_case
 from d24fad_core.benchmark.volume_tables import volume_table
 from d24fad_core.benchmark.volumes import VolumeBenchmark, VolumeResult, analysis_file
 from d24fad_core.evaluation.cohort import read_lesions
 from d24fad_core.evaluation.methods import DEFAULT
+from d24fad_core.evaluation.volume_pictures import best_and_worst, draw_case
 from d24fad_core.files import write_text
 from d24fad_core.io.reading import read_volume
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from d24fad_core import RESEARCH_USE_ONLY
+from d24fad_core.benchmark.image_tables import markdown_table
 from d24fad_core.benchmark.volume_cells import FUSION
 from d24fad_core.benchmark.volumes import VolumeResult
 from d24fad_core.evaluation.metrics.bootstrap import Estimate
@@ -79,7 +80,7 @@ def _contrast_table(results: Sequence[VolumeResult]) -> str:
         *("method", "planes", *_FIGURES),
         *("lesion cases hit", "normal voxels marked", "seconds a case"),
     ]
-    return _table(heading, lines)
+    return markdown_table(heading, lines)
 
 
 def _froc_table(results: Sequence[VolumeResult]) -> str:
@@ -93,7 +94,7 @@ def _froc_table(results: Sequence[VolumeResult]) -> str:
         for result in results
         if result.planes == FUSION or not any(other.planes == FUSION for other in results)
     ]
-    return _table(["method", "planes", *(f"{rate:g}" for rate in rates)], lines)
+    return markdown_table(["method", "planes", *(f"{rate:g}" for rate in rates)], lines)
 
 
 def _mean_table(results: Sequence[VolumeResult], contrasts: Sequence[str]) -> str:
@@ -109,7 +110,7 @@ def _mean_table(results: Sequence[VolumeResult], contrasts: Sequence[str]) -> st
             values = [value.value for part in parts if (value := figure(part)) is not None]
             cells.append(f"{np.mean(values):.3f}" if len(values) == len(parts) else "-")
         lines.append([f"`{method}`", planes, *cells])
-    return _table(["method", "planes", *_FIGURES], lines)
+    return markdown_table(["method", "planes", *_FIGURES], lines)
 
 
 def _estimate(value: Estimate | None) -> str:
@@ -118,8 +119,3 @@ def _estimate(value: Estimate | None) -> str:
     if value.interval is None:
         return f"{value.value:.3f}"
     return f"{value.value:.3f} ({value.interval[0]:.3f} to {value.interval[1]:.3f})"
-
-
-def _table(heading: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    rows = [heading, ["---"] * len(heading), *lines]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from d24fad_core.benchmark.held_out_training import NormalImages, train_without
 from d24fad_core.benchmark.volume_cells import analyse_case
 from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.comparison.scoring import ScoringConfig
@@ -31,6 +30,7 @@ from d24fad_core.models.checkpoint import load_checkpoint
 from d24fad_core.progress import Progress, silent
 from d24fad_core.training.config import TrainingConfig
 from d24fad_core.training.episodes import VolumeEpisodes
+from d24fad_core.training.held_out import NormalImages, train_without
 from d24fad_core.volumes.volume import Modality, Plane, Volume
 
 

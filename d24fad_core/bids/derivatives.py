@@ -20,7 +20,7 @@ from d24fad_core.detection.source_grid import on_source_grid
 from d24fad_core.errors import InputError
 from d24fad_core.export import write_heatmap, write_mask, write_ranks, write_report
 from d24fad_core.export.html import write_html
-from d24fad_core.export.overlay import write_overlay
+from d24fad_core.export.pictures.overlay import write_overlay
 from d24fad_core.files import whole_file, write_text
 from d24fad_core.io.reading import study_name
 from d24fad_core.support.matched_normal import MatchedNormal

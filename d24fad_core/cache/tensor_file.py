@@ -81,10 +81,10 @@ def open_tensors(path: Path) -> Iterator[StoredTensors]:
     """
     try:
         try:
-            stored = _read(path)
+            content = _read(path)
         except SafetensorError as error:
             raise ValueError(f"{path}: {error}") from error
-        yield stored
+        yield content
     except (ValueError, KeyError, TypeError):
         path.unlink(missing_ok=True)
         warnings.warn(
@@ -98,9 +98,9 @@ def open_tensors(path: Path) -> Iterator[StoredTensors]:
 
 
 def _read(path: Path) -> StoredTensors:
-    with safe_open(path, framework="pt") as stored:
-        tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-        metadata = json.loads((stored.metadata() or {}).get(_TEXTS, "{}"))
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        metadata = json.loads((file.metadata() or {}).get(_TEXTS, "{}"))
     if metadata.pop(_CHECKSUM, None) != _checksum(tensors, metadata):
         raise ValueError(f"{path}: the checksum differs")
     return StoredTensors(tensors, metadata)

@@ -1,17 +1,14 @@
 """`d24fad benchmark`: train without each task in turn, and measure on it."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from d24fad_core import RESEARCH_USE_ONLY, __version__
 from d24fad_core.cli.messages import progress_bar, say, spoken_warnings
 from d24fad_core.cli.train import Preset
 from d24fad_core.errors import ConfigurationError, InputError
 from d24fad_core.extras import extra
-from d24fad_core.files import write_text
 
 if TYPE_CHECKING:
     from d24fad_core.benchmark.image_methods import ScoredMethod
@@ -20,8 +17,6 @@ EPILOG = (
     "Example: `d24fad benchmark --data TASKS --shots 2 4 8 --seeds 3 --draws 5 --out results`. "
     "Repeat the command to go on after an interruption."
 )
-
-CONFIGURATION_FILE = "configuration.json"
 
 
 def benchmark(
@@ -100,7 +95,11 @@ def benchmark(
     with extra("train,evaluate", "d24fad benchmark"):
         from d24fad_core.benchmark.image_benchmark import ImageBenchmark, run_image_benchmark
         from d24fad_core.benchmark.image_cells import CellSettings
-        from d24fad_core.benchmark.image_report import TABLE_FILE, write_report
+        from d24fad_core.benchmark.image_report import (
+            TABLE_FILE,
+            write_configuration,
+            write_report,
+        )
     from d24fad_core.images.image_folder import list_tasks
     from d24fad_core.training.config import preset_training
 
@@ -123,12 +122,11 @@ def benchmark(
         device=device,
         teacher_weights=teacher_weights,
     )
-    configuration = {"notice": RESEARCH_USE_ONLY, "version": __version__, **plan.to_dict()}
     with spoken_warnings(), progress_bar("benchmark") as report:
         for scores in run_image_benchmark(plan, report):
             # Written again after each seed, so that there is something to look at early.
             write_report(scores, out)
-            write_text(out / CONFIGURATION_FILE, json.dumps(configuration, indent=2) + "\n")
+            write_configuration(plan, out)
     say(f"wrote {out / TABLE_FILE}")
 
 

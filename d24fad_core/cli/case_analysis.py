@@ -114,11 +114,11 @@ class CaseAnalysis:
             D24FADError: it or its normals cannot be analysed.
             CancelledError: the user stopped; what had been written is said.
         """
-        before = _written(out)
+        before = _result_files(out)
         try:
             return self._analyse(image, out)
         except KeyboardInterrupt:
-            names = sorted(_written(out) - before)
+            names = sorted(_result_files(out) - before)
             done = f"{', '.join(name for name, _ in names)} had been written to" if names else ""
             raise CancelledError(f"stopped; {done or 'no result was written to'} {out}") from None
 
@@ -145,7 +145,7 @@ class CaseAnalysis:
             # Matplotlib takes half a second to import; registrations leave a processor free for it.
             result, _ = side_by_side(
                 lambda: detector.detect(case, support, options, progress),
-                lambda: import_module("d24fad_core.export.overlay"),
+                lambda: import_module("d24fad_core.export.pictures.overlay"),
             )
             progress("places", 0.95)
             result, normals = side_by_side(
@@ -186,7 +186,7 @@ class CaseAnalysis:
         return support
 
 
-def _written(out: Path) -> set[tuple[str, int]]:
+def _result_files(out: Path) -> set[tuple[str, int]]:
     """The results in a folder, and when each was written."""
     files = (out / name for name in RESULT_FILES)
     return {(file.name, file.stat().st_mtime_ns) for file in files if file.is_file()}

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from d24fad_core.change.result import ChangeResult
-    from d24fad_core.export.dicom_change import ChangeObjects
-    from d24fad_core.export.dicom_objects import DicomObjects
-    from d24fad_core.export.dicom_source import DicomSource
+    from d24fad_core.export.dicom.changes import ChangeObjects
+    from d24fad_core.export.dicom.objects import DicomObjects
+    from d24fad_core.export.dicom.source import DicomSource
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +65,8 @@ class DicomOutbox:
         with extra("dicom", "writing DICOM results"):
             import highdicom  # noqa: F401 - the writers need it
 
-            from d24fad_core.export.dicom_source import read_headers, read_source
-            from d24fad_core.export.dicom_stow import stow_client
+            from d24fad_core.export.dicom.source import read_headers, read_source
+            from d24fad_core.export.dicom.stow import stow_client
         client = None if url is None else stow_client(url)
         source = read_source(image, query.shape, query.affine)
         earlier = read_headers(prior) if prior is not None and prior.is_dir() else ()
@@ -85,8 +85,8 @@ class DicomOutbox:
         Raises:
             InputError: the archive did not take them; they are written all the same.
         """
-        from d24fad_core.export.dicom_change import change_objects
-        from d24fad_core.export.dicom_objects import dicom_objects
+        from d24fad_core.export.dicom.changes import change_objects
+        from d24fad_core.export.dicom.objects import dicom_objects
 
         changes = (
             None
@@ -101,13 +101,13 @@ class DicomOutbox:
         Raises:
             InputError: as with `deliver`.
         """
-        from d24fad_core.export.dicom_change import change_objects
+        from d24fad_core.export.dicom.changes import change_objects
 
         self._deliver(change_objects(self.source, change, prior_images=self.prior_images))
 
     def _deliver(self, objects: "DicomObjects | ChangeObjects") -> None:
-        from d24fad_core.export.dicom_objects import write_dicom
-        from d24fad_core.export.dicom_stow import send
+        from d24fad_core.export.dicom.objects import write_dicom
+        from d24fad_core.export.dicom.stow import send
 
         write_dicom(objects, self.folder)
         if self.client is not None:

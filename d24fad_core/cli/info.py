@@ -154,10 +154,10 @@ def _study_rows(study: Volume) -> list[tuple[str, str]]:
 
 def _voxels(study: Volume) -> str:
     """Lengths of the axes; of a scan that was reduced, its own first."""
-    read = " x ".join(map(str, study.shape))
+    voxels = " x ".join(map(str, study.shape))
     if study.reduction is None:
-        return read
-    return f"{' x '.join(map(str, study.reduction.shape))}, averaged to {read} and so told below"
+        return voxels
+    return f"{' x '.join(map(str, study.reduction.shape))}, averaged to {voxels} and so told below"
 
 
 def _axes(study: Volume) -> str:

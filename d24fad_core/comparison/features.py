@@ -199,15 +199,15 @@ def load_features(path: Path) -> StudyFeatures | None:
     """
     parts: dict[str, dict[int, Tensor]] = {name: {} for name in _PARTS}
     try:
-        with open_tensors(path) as stored:
-            for key in stored.keys():  # noqa: SIM118 - no mapping, it only has keys()
+        with open_tensors(path) as tensors:
+            for key in tensors.keys():  # noqa: SIM118 - no mapping, it only has keys()
                 name, _, scale = key.partition(".")
                 if scale:
-                    parts[name][int(scale)] = stored.get_tensor(key)
-            metadata = stored.metadata()
+                    parts[name][int(scale)] = tensors.get_tensor(key)
+            metadata = tensors.metadata()
             return StudyFeatures(
                 slices=SliceFeatures(**parts),
-                foreground=stored.get_tensor("foreground").bool(),
+                foreground=tensors.get_tensor("foreground").bool(),
                 similarity=float(metadata["similarity"]),
             )
     except (OSError, KeyError, ValueError):

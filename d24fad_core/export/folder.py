@@ -161,7 +161,7 @@ def write_result(
         The paths of the files.
     """
     # Matplotlib takes half a second to import, which an analysis need not wait for.
-    from d24fad_core.export.overlay import write_overlay
+    from d24fad_core.export.pictures.overlay import write_overlay
 
     files = WrittenFiles.in_folder(folder, page=page, change=change is not None)
     with ExitStack() as together:
@@ -216,18 +216,18 @@ def write_change_result(
 def _write_change(
     case: Volume, change: ChangeResult, files: ChangeFiles, together: ExitStack
 ) -> None:
-    from d24fad_core.export.change_picture import write_change_picture
+    from d24fad_core.export.pictures.change_picture import write_change_picture
 
     write_change_map(change, together.enter_context(whole_file(files.heatmap)))
     write_changes(case.name, change, together.enter_context(whole_file(files.table)))
     write_change_picture(case, change, together.enter_context(whole_file(files.picture)))
 
 
-def _remove_others(folder: Path, written: Sequence[Path]) -> None:
+def _remove_others(folder: Path, results: Sequence[Path]) -> None:
     """Remove what an earlier analysis left and this one did not replace.
 
     It would speak of another result than the files beside it.
     """
     for name in RESULT_FILES:
-        if folder / name not in written:
+        if folder / name not in results:
             (folder / name).unlink(missing_ok=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.change.result import ChangeResult
 from d24fad_core.detection.result import AnomalyResult
-from d24fad_core.export.colour_scale import ColourScale
+from d24fad_core.export.pictures.colour_scale import ColourScale
 from d24fad_core.files import whole_file
 from d24fad_core.io.own_results import DESCRIPTION
 

@@ -82,8 +82,8 @@ def _check_axes(affine: NDArray[np.float64], path: Path) -> None:
 def _read(header: SimpleITK.ImageFileReader, path: Path, kind: str) -> NDArray[np.float32]:
     """All values; ITK stops before the checksum of a packed file, so it only reads rare layouts."""
     with reporting_damage(path, f"{kind} image"):
-        stored = _find_voxels(header, path)
-        values = _values_of_rare_layout(path) if stored is None else stored.whole()
+        voxels = _find_voxels(header, path)
+        values = _values_of_rare_layout(path) if voxels is None else voxels.whole()
         return values.astype(np.float32, copy=False)
 
 
@@ -92,9 +92,9 @@ def _read_slabs(
 ) -> Iterator[NDArray[np.float32]]:
     """Forward through the file where its layout is a usual one, else from the whole in memory."""
     with reporting_damage(path, f"{kind} image"):
-        stored = _find_voxels(header, path)
-        if stored is not None:
-            for slab in stored.slabs(depth):
+        voxels = _find_voxels(header, path)
+        if voxels is not None:
+            for slab in voxels.slabs(depth):
                 yield slab.astype(np.float32, copy=False)
             return
         shape = header.GetSize()[:3]

@@ -28,11 +28,11 @@ def open_nifti(path: Path) -> StoredScan:
     path.open("rb").close()  # nibabel does not tell a lack of rights from a damaged file
     with reporting_damage(path, _KIND):
         image = nibabel.load(path)
-        stored = image.get_data_dtype()
-        if stored.kind not in "iuf":
+        data_type = image.get_data_dtype()
+        if data_type.kind not in "iuf":
             raise InputError(
-                f"{path}: values of type {'RGB' if stored.names else stored} (colour or complex "
-                "numbers)",
+                f"{path}: values of type {'RGB' if data_type.names else data_type} "
+                "(colour or complex numbers)",
                 "give a grey-value image.",
             )
         affine = np.array(image.affine, dtype=np.float64)
@@ -83,11 +83,11 @@ def _stored_voxels(proxy: ArrayProxy, path: Path) -> StoredVoxels:
     return StoredVoxels(path, proxy.shape[:3], proxy.dtype, compressed=packed, skipped=proxy.offset)
 
 
-def _scaled(stored: NDArray[Any], proxy: ArrayProxy) -> NDArray[np.float32]:
+def _scaled(voxels: NDArray[Any], proxy: ArrayProxy) -> NDArray[np.float32]:
     """What float32 cannot hold becomes infinite, which is refused later."""
     slope, inter = _in_float32(proxy.slope), _in_float32(proxy.inter)
     with np.errstate(over="ignore"):
-        values: NDArray[np.float32] = apply_read_scaling(stored, slope, inter).astype(
+        values: NDArray[np.float32] = apply_read_scaling(voxels, slope, inter).astype(
             np.float32, copy=False
         )
     return values

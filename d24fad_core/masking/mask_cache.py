@@ -46,10 +46,10 @@ class MaskCache:
         if self._folder is None:
             return None
         try:
-            with open_tensors(self._mask_path(self._folder, content_hash, method)) as stored:
-                values = json.loads(stored.metadata()["values"])
+            with open_tensors(self._mask_path(self._folder, content_hash, method)) as tensors:
+                values = json.loads(tensors.metadata()["values"])
                 shape = tuple(int(length) for length in values["shape"])
-                bits = np.unpackbits(stored.get_array("bits"), count=int(np.prod(shape)))
+                bits = np.unpackbits(tensors.get_array("bits"), count=int(np.prod(shape)))
                 return KeptMask(
                     bits.view(bool).reshape(shape, order="F"), str(values["masked_hash"])
                 )

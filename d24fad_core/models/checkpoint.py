@@ -9,8 +9,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 
 from d24fad_core import RESEARCH_USE_ONLY, __version__
@@ -18,7 +16,7 @@ from d24fad_core.errors import CheckpointError, ConfigurationError
 from d24fad_core.files import hash_bytes, hash_file, whole_file, write_text
 from d24fad_core.networks.d24fad import D24FAD, NetworkConfig
 from d24fad_core.networks.teacher import build_teacher
-from d24fad_core.safetensors_file import write_safetensors
+from d24fad_core.safetensors_file import read_safetensors, write_safetensors
 
 WEIGHTS_FILE = "model.safetensors"
 CARD_FILE = "card.json"
@@ -115,13 +113,13 @@ def save_checkpoint(model: D24FAD, card: ModelCard, folder: Path) -> ModelCard:
     }
     with whole_file(folder / WEIGHTS_FILE) as temporary:
         write_safetensors(state, temporary)
-        written = replace(
+        full_card = replace(
             card, teacher_hash=state_hash(model.teacher), weights_hash=hash_file(temporary)
         )
         # A card that cannot be written must not leave new weights beside an old card.
-        text = json.dumps(written.to_dict(), indent=2) + "\n"
+        text = json.dumps(full_card.to_dict(), indent=2) + "\n"
     write_text(folder / CARD_FILE, text)
-    return written
+    return full_card
 
 
 def read_card(folder: Path) -> ModelCard:
@@ -186,10 +184,7 @@ def load_checkpoint(
     if not weights.is_file():
         raise CheckpointError(f"{folder} has a model card but no {WEIGHTS_FILE}", "copy both.")
     check_weights(folder, card)
-    try:
-        state = load_file(weights)
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{weights} cannot be read ({error})", "copy it again.") from error
+    state = read_safetensors(weights, "copy it again")
     teacher = build_teacher(card.network.teacher, teacher_weights)
     if card.teacher_hash and state_hash(teacher) != card.teacher_hash:
         raise CheckpointError(

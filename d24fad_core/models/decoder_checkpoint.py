@@ -5,9 +5,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-
 from d24fad_core import RESEARCH_USE_ONLY, __version__
 from d24fad_core.comparison.normal_response import ResponseMap
 from d24fad_core.errors import CheckpointError, ConfigurationError
@@ -15,6 +12,7 @@ from d24fad_core.files import hash_file, whole_file, write_text
 from d24fad_core.models.checkpoint import CARD_FILE, WEIGHTS_FILE
 from d24fad_core.models.response_file import save_response
 from d24fad_core.networks.support_decoder import SupportDecoderConfig, TwofoldDecoder
+from d24fad_core.safetensors_file import read_safetensors, write_safetensors
 
 CARD_VERSION = "decoder-2.0"
 SHIPPED_DECODER = Path(__file__).parents[1] / "checkpoints" / "support-decoder"
@@ -100,11 +98,11 @@ def save_decoder(
     response_hash = "" if response is None else save_response(response, folder)
     state = {name: value.detach().contiguous() for name, value in decoder.state_dict().items()}
     with whole_file(folder / WEIGHTS_FILE) as temporary:
-        save_file(state, temporary)
-        written = replace(card, weights_hash=hash_file(temporary), response_hash=response_hash)
-        text = json.dumps(written.to_dict(), indent=2) + "\n"
+        write_safetensors(state, temporary)
+        full_card = replace(card, weights_hash=hash_file(temporary), response_hash=response_hash)
+        text = json.dumps(full_card.to_dict(), indent=2) + "\n"
     write_text(folder / CARD_FILE, text)
-    return written
+    return full_card
 
 
 def load_decoder(folder: Path | None = None) -> tuple[TwofoldDecoder, DecoderCard]:
@@ -126,12 +124,8 @@ def load_decoder(folder: Path | None = None) -> tuple[TwofoldDecoder, DecoderCar
         ) from error
     card = DecoderCard.from_dict(values if isinstance(values, dict) else {})
     weights = folder / WEIGHTS_FILE
-    try:
-        digest = hash_file(weights)
-        state = load_file(weights)
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{weights} cannot be read ({error})", "copy it again.") from error
-    if card.weights_hash != digest:
+    state = read_safetensors(weights, "copy it again")
+    if card.weights_hash != hash_file(weights):
         raise CheckpointError(
             f"{weights} is not the file that its card describes (SHA-256 differs); the download "
             "is damaged or the two belong to different decoders.",

@@ -52,13 +52,13 @@ def read_official(path: Path) -> dict[str, dict[str, Tensor]]:
     Raises:
         CheckpointError: the file cannot be read without running code from it, or lacks a part.
     """
-    stored = read_torch_file(path, "give the official checkpoint (.pth)")
-    if not isinstance(stored, dict) or not {"decoder", "weight"} <= set(stored):
+    content = read_torch_file(path, "give the official checkpoint (.pth)")
+    if not isinstance(content, dict) or not {"decoder", "weight"} <= set(content):
         raise CheckpointError(
             f"{path} has no parts 'decoder' and 'weight'",
             "is this an official D²4FAD checkpoint?",
         )
-    parts = {part: stored[part] for part in ("decoder", "weight", "encoder") if part in stored}
+    parts = {part: content[part] for part in ("decoder", "weight", "encoder") if part in content}
     for part, values in parts.items():
         if not isinstance(values, dict) or not all(isinstance(v, Tensor) for v in values.values()):
             raise CheckpointError(

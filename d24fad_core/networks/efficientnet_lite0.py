@@ -9,12 +9,11 @@ longer than the analysis of a study whose support is kept. The features are timm
 from pathlib import Path
 
 import torch.nn.functional as F
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from d24fad_core.errors import CheckpointError
 from d24fad_core.files import hash_file
+from d24fad_core.safetensors_file import read_safetensors
 
 SHIPPED_WEIGHTS = Path(__file__).with_name("weights") / "efficientnet_lite0.safetensors"
 """From ImageNet, float32; NOTICE beside it says where they come from."""
@@ -150,13 +149,14 @@ def shipped_weights() -> dict[str, Tensor]:
     Raises:
         CheckpointError: the file is absent, damaged or another one.
     """
+    remedy = "install d24fad again, or give a file with --teacher-weights"
     try:
         if hash_file(SHIPPED_WEIGHTS) == SHIPPED_SHA256:
-            return dict(load_file(SHIPPED_WEIGHTS))
+            return read_safetensors(SHIPPED_WEIGHTS, remedy)
         reason = "SHA-256 differs"
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
         reason = str(error)
     raise CheckpointError(
         f"{SHIPPED_WEIGHTS} is not the file that comes with this library ({reason})",
-        "install d24fad again, or give a file with --teacher-weights.",
+        f"{remedy}.",
     )

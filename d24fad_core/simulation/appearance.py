@@ -84,8 +84,8 @@ def render(
         noise * rng.standard_normal(signal.shape, dtype=np.float32),
     )
     signal[~anatomy.brain] = 0
-    stored: NDArray[np.int16] = np.rint(scale * signal).astype(np.int16)
-    return stored
+    voxels: NDArray[np.int16] = np.rint(scale * signal).astype(np.int16)
+    return voxels
 
 
 def _stretched(lattice: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:

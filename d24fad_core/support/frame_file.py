@@ -34,17 +34,17 @@ def load_frame(path: Path) -> Frame | None:
     Like any cache, one that cannot be read is no error: the frame is made again.
     """
     try:
-        with open_tensors(path) as stored:
-            coarse = sitk.GetImageFromArray(stored.get_array("coarse"))
-            spacing, origin, direction = (stored.get_array(name).tolist() for name in _PLACE)
-            values = json.loads(stored.metadata()["values"])
+        with open_tensors(path) as tensors:
+            coarse = sitk.GetImageFromArray(tensors.get_array("coarse"))
+            spacing, origin, direction = (tensors.get_array(name).tolist() for name in _PLACE)
+            values = json.loads(tensors.metadata()["values"])
             coarse.SetSpacing(spacing)
             coarse.SetOrigin(origin)
             coarse.SetDirection(direction)
             first, second, third = values["shape"]
             return Frame(
                 shape=(int(first), int(second), int(third)),
-                **{name: stored.get_array(name) for name in _ARRAYS},
+                **{name: tensors.get_array(name) for name in _ARRAYS},
                 coarse=coarse,
                 content_hash=str(values["content_hash"]),
             )

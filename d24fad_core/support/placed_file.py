@@ -28,7 +28,9 @@ def load_placed(path: Path) -> PlacedStudy | None:
     Like any cache, one that cannot be read is no error: the study is placed again.
     """
     try:
-        with open_tensors(path) as stored:
-            return PlacedStudy(stored.get_tensor("intensities"), stored.get_tensor("inside").bool())
+        with open_tensors(path) as tensors:
+            return PlacedStudy(
+                tensors.get_tensor("intensities"), tensors.get_tensor("inside").bool()
+            )
     except (OSError, KeyError, ValueError):
         return None

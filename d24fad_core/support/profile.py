@@ -74,9 +74,9 @@ def load_profile(path: Path) -> StudyProfile | None:
     Like any cache, one that cannot be read is no error: the profile is made again.
     """
     try:
-        with open_tensors(path) as stored:
-            values = json.loads(stored.metadata()["values"])
-            picture = stored.get_array("picture")
+        with open_tensors(path) as tensors:
+            values = json.loads(tensors.metadata()["values"])
+            picture = tensors.get_array("picture")
         spacing, extent, picture_spacing = (
             (float(first), float(second), float(third))
             for first, second, third in (values[name] for name in _TRIPLES)

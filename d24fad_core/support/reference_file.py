@@ -47,14 +47,14 @@ def load_reference(
         features: one entry a study.
     """
     try:
-        with open_tensors(path) as stored:
+        with open_tensors(path) as tensors:
             offset: dict[MapKey, Tensor] = {
-                _key(name): stored.get_tensor(name)
-                for name in stored.keys()  # noqa: SIM118 - no mapping, it only has keys()
+                _key(name): tensors.get_tensor(name)
+                for name in tensors.keys()  # noqa: SIM118 - no mapping, it only has keys()
                 if not name.startswith(_HELD_OUT)
             }
-            held_out = tuple(stored.get_tensor(f"{_HELD_OUT}.{n}") for n in range(len(features)))
-            numbers = json.loads(stored.metadata()["numbers"])
+            held_out = tuple(tensors.get_tensor(f"{_HELD_OUT}.{n}") for n in range(len(features)))
+            numbers = json.loads(tensors.metadata()["numbers"])
         return PlaneReference(
             plane=plane,
             features=tuple(features),

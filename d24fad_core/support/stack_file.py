@@ -22,8 +22,8 @@ def save_volumes(volumes: Tensor, path: Path) -> None:
 def load_volumes(path: Path) -> Tensor | None:
     """Read volumes; None where the file is absent or not readable, and they are made again."""
     try:
-        with open_tensors(path) as stored:
-            volumes: Tensor = stored.get_tensor(_VOLUMES)
+        with open_tensors(path) as tensors:
+            volumes: Tensor = tensors.get_tensor(_VOLUMES)
             return volumes
     except (OSError, KeyError, ValueError):
         return None

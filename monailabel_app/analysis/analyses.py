@@ -105,7 +105,7 @@ class Analyses:
             *([] if request.prior is None else self._prior_key(request.prior)),
         )[:32]
 
-    def stored(self, request: AnalysisRequest) -> StoredResult | None:
+    def find(self, request: AnalysisRequest) -> StoredResult | None:
         """The result of these inputs, where there is one."""
         return self._store.find(self.identifier(request))
 
@@ -116,11 +116,11 @@ class Analyses:
             RequestError: a study cannot be read, does not fit the others, or was replaced.
             CancelledError: `progress` raised it.
         """
-        result = self.stored(request)
+        result = self.find(request)
         if result is not None:
             return result
         with self.turn(progress):
-            result = self.stored(request)  # it may have been analysed while we waited
+            result = self.find(request)  # it may have been analysed while we waited
             if result is None:
                 result = self._thread.run(lambda: self._run(request, progress))
             return result

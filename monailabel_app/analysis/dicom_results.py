@@ -11,11 +11,11 @@ from pydicom.dataset import Dataset
 from pydicom.filewriter import dcmwrite
 
 from d24fad_core.errors import D24FADError, InputError
-from d24fad_core.export.dicom_change import change_objects
-from d24fad_core.export.dicom_objects import dicom_objects
-from d24fad_core.export.dicom_report import reviewed_report
-from d24fad_core.export.dicom_segmentation import findings_segmentation, reviewed_segmentation
-from d24fad_core.export.dicom_source import DicomSource, read_headers, read_source
+from d24fad_core.export.dicom.changes import change_objects
+from d24fad_core.export.dicom.findings_report import reviewed_report
+from d24fad_core.export.dicom.objects import dicom_objects
+from d24fad_core.export.dicom.segmentation import findings_segmentation, reviewed_segmentation
+from d24fad_core.export.dicom.source import DicomSource, read_headers, read_source
 from monailabel_app.analysis.encodings import read_mask
 from monailabel_app.analysis.results import StoredResult, load_result
 from monailabel_app.analysis.stored_change import load_change, no_prior
@@ -46,59 +46,59 @@ class DicomResults:
         self._images = images
         self._datastore = datastore
 
-    def objects(self, stored: StoredResult) -> Mapping[DicomKind, Dataset]:
+    def objects(self, stored_result: StoredResult) -> Mapping[DicomKind, Dataset]:
         """All objects of a result; each report refers to the segmentation beside it.
 
         Raises:
             RequestError: the image is no DICOM series, or the series has changed since.
         """
-        source, result = self._source(stored), load_result(stored)
+        source, result = self._source(stored_result), load_result(stored_result)
         objects = dicom_objects(source, result)
-        written = {
+        datasets = {
             DicomKind.SEGMENTATION: objects.segmentation,
             DicomKind.PARAMETRIC_MAP: objects.parametric_map,
             DicomKind.REPORT: objects.report,
         }
-        if stored.change is None:
-            return written
-        change = load_change(stored.change, stored.report["change"])
-        changes = change_objects(source, change, result, self._prior_images(stored))
+        if stored_result.change is None:
+            return datasets
+        change = load_change(stored_result.change, stored_result.report["change"])
+        changes = change_objects(source, change, result, self._prior_images(stored_result))
         return {
-            **written,
+            **datasets,
             DicomKind.CHANGE_SEGMENTATION: changes.segmentation,
             DicomKind.CHANGE_REPORT: changes.report,
         }
 
-    def object(self, stored: StoredResult, kind: DicomKind) -> Dataset:
+    def object(self, stored_result: StoredResult, kind: DicomKind) -> Dataset:
         """One object of a result.
 
         Raises:
             RequestError: as with `objects`, or there is no such object without a prior.
         """
-        objects = self.objects(stored)
+        objects = self.objects(stored_result)
         if kind not in objects:
-            raise no_prior(stored.record.id)
+            raise no_prior(stored_result.record.id)
         return objects[kind]
 
-    def segmentation(self, stored: StoredResult) -> Dataset:
+    def segmentation(self, stored_result: StoredResult) -> Dataset:
         """The findings alone."""
-        return findings_segmentation(self._source(stored), load_result(stored))
+        return findings_segmentation(self._source(stored_result), load_result(stored_result))
 
     def reviewed(
-        self, stored: StoredResult, mask: Path, reviewer: str
+        self, stored_result: StoredResult, mask: Path, reviewer: str
     ) -> Mapping[DicomKind, Dataset]:
         """The final label of a review, and the report on it.
 
         Args:
-            stored: the result that was reviewed.
+            stored_result: the result that was reviewed.
             mask: the final label.
             reviewer: who stored it.
 
         Raises:
             RequestError: the image is no DICOM series, or the series has changed since.
         """
-        source = self._source(stored)
-        result = load_result(stored)
+        source = self._source(stored_result)
+        result = load_result(stored_result)
         label = read_mask(mask)[0]
         segmentation = reviewed_segmentation(source, label, result.provenance)
         return {
@@ -107,7 +107,7 @@ class DicomResults:
         }
 
     def publish_final(
-        self, stored: StoredResult, mask: Path, reviewer: str
+        self, stored_result: StoredResult, mask: Path, reviewer: str
     ) -> dict[str, Any] | None:
         """Send the final label of a review to the PACS; it is kept here all the same.
 
@@ -117,7 +117,7 @@ class DicomResults:
         if not isinstance(self._datastore, Pacs):
             return None
         try:
-            objects = self.reviewed(stored, mask, reviewer)
+            objects = self.reviewed(stored_result, mask, reviewer)
             self.publish(objects)
         except D24FADError as error:
             return {"stored": False, "error": refusal(error).document()}
@@ -148,20 +148,20 @@ class DicomResults:
                 "Try again; ask the operator whether the PACS runs and accepts STOW.",
             ) from error
 
-    def _prior_images(self, stored: StoredResult) -> list[Dataset]:
+    def _prior_images(self, stored_result: StoredResult) -> list[Dataset]:
         """Headers of the prior's images; none where it is no DICOM series, or here no more."""
-        study = self._images.find(stored.record.options["prior"])
+        study = self._images.find(stored_result.record.options["prior"])
         return read_headers(study.path) if study is not None and study.path.is_dir() else []
 
-    def _source(self, stored: StoredResult) -> DicomSource:
-        study = self._images.study(stored.record.image)
+    def _source(self, stored_result: StoredResult) -> DicomSource:
+        study = self._images.study(stored_result.record.image)
         if not study.path.is_dir():
             raise RequestError(
                 "no_dicom_source",
-                f"The image '{stored.record.image}' is no DICOM series.",
+                f"The image '{stored_result.record.image}' is no DICOM series.",
                 "Take the NIfTI files of the result.",
             )
-        result_grid, affine = read_mask(stored.mask)
+        result_grid, affine = read_mask(stored_result.mask)
         try:
             return read_source(study.path, result_grid.shape, affine)
         except InputError as error:
@@ -176,15 +176,15 @@ def stored_objects(objects: Mapping[DicomKind, Dataset]) -> list[dict[str, str]]
     return [
         {
             "kind": kind.value,
-            "series_instance_uid": str(written.SeriesInstanceUID),
-            "sop_instance_uid": str(written.SOPInstanceUID),
+            "series_instance_uid": str(dataset.SeriesInstanceUID),
+            "sop_instance_uid": str(dataset.SOPInstanceUID),
         }
-        for kind, written in objects.items()
+        for kind, dataset in objects.items()
     ]
 
 
-def dicom_bytes(written: Dataset) -> bytes:
+def dicom_bytes(dataset: Dataset) -> bytes:
     """An object as a DICOM file."""
     stream = BytesIO()
-    dcmwrite(stream, written, write_like_original=False)
+    dcmwrite(stream, dataset, write_like_original=False)
     return stream.getvalue()

@@ -147,7 +147,7 @@ class Alignments:
         # One at a time, which bounds the memory; the second of two equal requests finds the file.
         self._lock = threading.Lock()
 
-    def of(self, stored: StoredResult) -> Alignment:
+    def of(self, stored_result: StoredResult) -> Alignment:
         """The alignment that a result was made with.
 
         Registration is deterministic, so aligning again gives what the analysis had.
@@ -156,14 +156,14 @@ class Alignments:
             RequestError: a study of the result is no longer there, or has changed.
         """
         with self._lock:
-            alignment = _read_alignment(stored.alignment)
+            alignment = _read_alignment(stored_result.alignment)
             if alignment is None:
-                alignment = self._align(stored)
-                write_text(stored.alignment, json.dumps(asdict(alignment)))
+                alignment = self._align(stored_result)
+                write_text(stored_result.alignment, json.dumps(asdict(alignment)))
             return alignment
 
-    def _align(self, stored: StoredResult) -> Alignment:
-        record = stored.record
+    def _align(self, stored_result: StoredResult) -> Alignment:
+        record = stored_result.record
         query = self._images.study(record.image)
         supports = [self._images.study(image) for image in record.support]
         if (
@@ -188,7 +188,9 @@ class Alignments:
         case = masks.mask_case(query.volume(modality), brains=masks.show_brains(normals))
 
         first = volume_of(normals[0])
-        frame = make_frame(first, stored.report["provenance"]["parameters"]["image_size"], window)
+        frame = make_frame(
+            first, stored_result.report["provenance"]["parameters"]["image_size"], window
+        )
         grids = [AlignedGrid.of(first, frame, window, register=register)]
         del first
         for study in (*normals[1:], case):

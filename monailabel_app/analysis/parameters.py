@@ -62,17 +62,17 @@ OPTIONS = (*AnalysisParameters().document(), "prior")
 """Names of the options of an analysis."""
 
 
-def require_known_options(given: Mapping[str, Any], known: Collection[str]) -> None:
+def require_known_options(options: Mapping[str, Any], known: Collection[str]) -> None:
     """Refuse options that nobody would read, so that a misspelt one is not dropped.
 
     Args:
-        given: the options of a job.
+        options: the options of a job.
         known: names of the options of this kind of job.
 
     Raises:
         RequestError: one is unknown.
     """
-    unknown = next((name for name in given if name not in known), None)
+    unknown = next((name for name in options if name not in known), None)
     if unknown is None:
         return
     likely = difflib.get_close_matches(unknown, known, n=1)
@@ -84,7 +84,7 @@ def require_known_options(given: Mapping[str, Any], known: Collection[str]) -> N
     )
 
 
-def parse_parameters(given: Mapping[str, Any]) -> AnalysisParameters:
+def parse_parameters(options: Mapping[str, Any]) -> AnalysisParameters:
     """Read the parameters of a request; names that are not ours are left alone.
 
     Lists may come as one string with commas, numbers as strings and an empty string for 'not
@@ -94,26 +94,27 @@ def parse_parameters(given: Mapping[str, Any]) -> AnalysisParameters:
         RequestError: a value is of a wrong type or out of range.
     """
     default = DetectionOptions()
-    planes = _names(given, "planes")
+    planes = _names(options, "planes")
     return AnalysisParameters(
-        support=_support(given),
-        support_set=_text(given, "support_set"),
-        modality=_member(given, "modality", Modality),
-        brain=_member(given, "brain", BrainMask) or BrainMask.AUTO,
-        prior=_text(given, "prior"),
+        support=_support(options),
+        support_set=_text(options, "support_set"),
+        modality=_member(options, "modality", Modality),
+        brain=_member(options, "brain", BrainMask) or BrainMask.AUTO,
+        prior=_text(options, "prior"),
         options=DetectionOptions(
             planes=default.planes if planes is None else _planes(planes),
-            ct_window=_text(given, "ct_window") or default.ct_window,
-            threshold=_number(given, "threshold", default.threshold),
-            minimum_volume_ml=_number(given, "minimum_volume_ml", default.minimum_volume_ml) or 0.0,
-            register=_boolean(given, "register", default.register),
-            comparison=_member(given, "comparison", ComparisonKind) or ComparisonKind.WINDOW,
+            ct_window=_text(options, "ct_window") or default.ct_window,
+            threshold=_number(options, "threshold", default.threshold),
+            minimum_volume_ml=_number(options, "minimum_volume_ml", default.minimum_volume_ml)
+            or 0.0,
+            register=_boolean(options, "register", default.register),
+            comparison=_member(options, "comparison", ComparisonKind) or ComparisonKind.WINDOW,
         ),
     )
 
 
-def _support(given: Mapping[str, Any]) -> tuple[str, ...] | None:
-    names = _names(given, "support")
+def _support(options: Mapping[str, Any]) -> tuple[str, ...] | None:
+    names = _names(options, "support")
     if names is None:
         return None
     if len(set(names)) != len(names):
@@ -148,8 +149,8 @@ def _planes(names: tuple[str, ...]) -> tuple[Plane, ...]:
     return tuple(dict.fromkeys(known[name] for name in names))
 
 
-def _names(given: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
-    value = given.get(name)
+def _names(options: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
+    value = options.get(name)
     if value is None or value == "":
         return None
     if isinstance(value, str):
@@ -159,8 +160,8 @@ def _names(given: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
     return tuple(value)
 
 
-def _text(given: Mapping[str, Any], name: str) -> str | None:
-    value = given.get(name)
+def _text(options: Mapping[str, Any], name: str) -> str | None:
+    value = options.get(name)
     if value is None or value == "":
         return None
     if not isinstance(value, str):
@@ -168,8 +169,8 @@ def _text(given: Mapping[str, Any], name: str) -> str | None:
     return value
 
 
-def _number(given: Mapping[str, Any], name: str, default: float | None) -> float | None:
-    value = given.get(name)
+def _number(options: Mapping[str, Any], name: str, default: float | None) -> float | None:
+    value = options.get(name)
     if value is None or value == "":
         return default
     try:
@@ -181,8 +182,8 @@ def _number(given: Mapping[str, Any], name: str, default: float | None) -> float
     return number
 
 
-def _boolean(given: Mapping[str, Any], name: str, default: bool) -> bool:
-    value = given.get(name)
+def _boolean(options: Mapping[str, Any], name: str, default: bool) -> bool:
+    value = options.get(name)
     if value is None or value == "":
         return default
     if isinstance(value, str) and value.lower() in ("true", "false"):
@@ -192,8 +193,8 @@ def _boolean(given: Mapping[str, Any], name: str, default: bool) -> bool:
     return value
 
 
-def _member(given: Mapping[str, Any], name: str, choices: type[_Choice]) -> _Choice | None:
-    value = _text(given, name)
+def _member(options: Mapping[str, Any], name: str, choices: type[_Choice]) -> _Choice | None:
+    value = _text(options, name)
     if value is None:
         return None
     if value not in {choice.value for choice in choices}:
@@ -201,7 +202,7 @@ def _member(given: Mapping[str, Any], name: str, choices: type[_Choice]) -> _Cho
     return choices(value)
 
 
-def _wrong(name: str, value: object, wanted: str) -> RequestError:
+def _wrong(name: str, value: object, requirement: str) -> RequestError:
     return RequestError(
-        "bad_request", f"'{name}' is {str(value)[:100]!r}.", f"It must be {wanted}."
+        "bad_request", f"'{name}' is {str(value)[:100]!r}.", f"It must be {requirement}."
     )

@@ -18,7 +18,7 @@ from d24fad_core.detection.result import (
     SupportUse,
 )
 from d24fad_core.export.nifti import write_mask
-from d24fad_core.export.overlay import write_overlay
+from d24fad_core.export.pictures.overlay import write_overlay
 from d24fad_core.export.report import write_report
 from d24fad_core.files import hash_file, sync_folder, write_text
 from d24fad_core.volumes.volume import Plane, Volume
@@ -113,11 +113,11 @@ class StoredResult:
         return tuple(read_finding(document) for document in self.report["findings"])
 
 
-def load_result(stored: StoredResult) -> AnomalyResult:
+def load_result(stored_result: StoredResult) -> AnomalyResult:
     """Put a stored result together again; scores are rounded to 0.01 z."""
-    heatmap, affine = read_scores(stored.heatmap)
-    mask, _ = read_mask(stored.mask)
-    report = stored.report
+    heatmap, affine = read_scores(stored_result.heatmap)
+    mask, _ = read_mask(stored_result.mask)
+    report = stored_result.report
     calibration, provenance = dict(report["calibration"]), dict(report["provenance"])
     calibration["normal_case_scores"] = tuple(calibration["normal_case_scores"])
     provenance["supports"] = tuple(SupportUse(**use) for use in provenance["supports"])
@@ -129,7 +129,7 @@ def load_result(stored: StoredResult) -> AnomalyResult:
         slice_axis=report["slice_axis"],
         slice_scores=tuple(report["slice_scores"]),
         case_score=report["case_score"],
-        findings=stored.findings,
+        findings=stored_result.findings,
         calibration=CalibrationSummary(**calibration),
         provenance=Provenance(**provenance),
         warnings=read_warnings(report),
@@ -247,7 +247,7 @@ class ResultStore:
             report = json.loads((folder / _REPORT).read_text(encoding="utf-8"))
             if not isinstance(report, dict):
                 raise ValueError("a report is an object")
-            stored = StoredResult(
+            stored_result = StoredResult(
                 record=record,
                 heatmap=folder / _HEATMAP,
                 preview=folder / _PREVIEW,
@@ -257,16 +257,19 @@ class ResultStore:
                 report=report,
                 change=StoredChange.in_folder(folder) if report.get("change") else None,
             )
-            if len(stored.findings) != record.finding_count or not stored.mask.is_file():
+            if (
+                len(stored_result.findings) != record.finding_count
+                or not stored_result.mask.is_file()
+            ):
                 raise ValueError("report, record and mask do not belong together")
-            if stored.change is not None and not stored.change.is_whole:
+            if stored_result.change is not None and not stored_result.change.is_whole:
                 raise FileNotFoundError("files of the comparison with the prior are missing")
         except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
             if folder.is_dir():
                 self._move_aside(record.id, f"its files cannot be read ({type(error).__name__})")
             self._index.remove(record.id)
             return None
-        return stored
+        return stored_result
 
     def _verify(self, folder: Path) -> None:
         """Compare the files with their hashes, once until they change.

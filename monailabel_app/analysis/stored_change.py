@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 
 from d24fad_core.change.result import Change, ChangeKind, ChangeResult, PriorUse
-from d24fad_core.export.change_picture import write_change_picture
+from d24fad_core.export.pictures.change_picture import write_change_picture
 from d24fad_core.volumes.volume import Volume
 from monailabel_app.analysis.encodings import Encoding, read_scores, write_heatmap, write_labels
 from monailabel_app.failures import RequestError

@@ -145,8 +145,8 @@ def _detection(services: Services, body: JobBody, parameters: AnalysisParameters
     )
     request = DetectionRequest(body.image, parameters, abandon_after_s=body.abandon_after_s)
     job = Job.create(request)
-    stored = services.analyses.stored(analysis)
-    if stored is None:
+    stored_result = services.analyses.find(analysis)
+    if stored_result is None:
         return job
     return job.changed(
         state=JobState.DONE,
@@ -154,6 +154,6 @@ def _detection(services: Services, body: JobBody, parameters: AnalysisParameters
         step="Done",
         started=now(),
         finished=now(),
-        result=stored.record.id,
+        result=stored_result.record.id,
         reused=True,
     )

@@ -32,35 +32,35 @@ def router(services: Services) -> APIRouter:
             raise RequestError(
                 "bad_request", f"The request names {' and '.join(names)}.", "Name one place only."
             )
-        stored = services.results.get(result)
+        stored_result = services.results.get(result)
         position: Point | None = None
         if finding is not None:
-            position = _of_finding(stored, finding)
+            position = _of_finding(stored_result, finding)
         elif ras_mm is not None:
             position = _numbers("ras_mm", ras_mm)
         index = _numbers("voxel", voxel) if voxel is not None else None
-        alignment = services.alignments.of(stored)
-        seen = plane or Plane(stored.report["planes"][0])
+        alignment = services.alignments.of(stored_result)
+        seen = plane or Plane(stored_result.report["planes"][0])
         if index is not None:
             position = alignment.query.position(index)
         elif slice_index is not None:
             _check_slice(slice_index, alignment.query.shape[alignment.query.axis(seen)])
             position = alignment.centre_of_slice(seen, slice_index)
-        return _document(stored, alignment, seen, position)
+        return _document(stored_result, alignment, seen, position)
 
     return routes
 
 
 def _document(
-    stored: StoredResult, alignment: Alignment, plane: Plane, position: Point | None
+    stored_result: StoredResult, alignment: Alignment, plane: Plane, position: Point | None
 ) -> MatchesAnswer:
-    shares = {use["name"]: use["share"] for use in stored.report["provenance"]["supports"]}
+    shares = {use["name"]: use["share"] for use in stored_result.report["provenance"]["supports"]}
     query = alignment.query
     axis = query.axis(plane)
     centres = [alignment.centre_of_slice(plane, index) for index in range(query.shape[axis])]
     seen = [centre if alignment.analysed(centre, plane) else None for centre in centres]
     return {
-        "result": stored.record.id,
+        "result": stored_result.record.id,
         "image": query.image,
         "plane": plane.value,
         "slice_axis": axis,
@@ -97,13 +97,13 @@ def _place(grid: AlignedGrid, position: Point, plane: Plane) -> PlaceAnswer:
     }
 
 
-def _of_finding(stored: StoredResult, number: int) -> Point:
-    for finding in stored.findings:
+def _of_finding(stored_result: StoredResult, number: int) -> Point:
+    for finding in stored_result.findings:
         if finding.rank == number:
             return finding.peak_ras_mm
     raise RequestError(
         "unknown_finding",
-        f"The result has no finding {number}; it has {len(stored.findings)}.",
+        f"The result has no finding {number}; it has {len(stored_result.findings)}.",
         "Choose one of the findings of the report.",
     )
 

@@ -54,11 +54,12 @@ def router(services: Services) -> APIRouter:
 
     @routes.get("/{result}", summary="A result with its report")
     def get_result(result: str) -> ResultAnswer:
-        stored = services.results.get(result)
-        answer: ResultAnswer = {**record_document(stored.record), "report": stored.report}
-        normals = stored.report.get("calibration", {}).get("normal_case_scores")
+        stored_result = services.results.get(result)
+        record, report = stored_result.record, stored_result.report
+        answer: ResultAnswer = {**record_document(record), "report": report}
+        normals = report.get("calibration", {}).get("normal_case_scores")
         if normals:
-            answer["case_sentence"] = case_score_sentence(stored.record.case_score, normals)
+            answer["case_sentence"] = case_score_sentence(record.case_score, normals)
         return answer
 
     @routes.get("/{result}/report", summary="The report alone")
@@ -67,46 +68,46 @@ def router(services: Services) -> APIRouter:
 
     @routes.get("/{result}/heatmap", summary="The heatmap, .nii.gz")
     def get_heatmap(result: str, encoding: Encoding = Encoding.UINT8) -> Response:
-        stored = services.results.get(result)
+        stored_result = services.results.get(result)
         if encoding is not Encoding.FLOAT32:
-            path = stored.preview if encoding is Encoding.UINT8 else stored.heatmap
-            return _file(stored, path, "heatmap.nii.gz", _NIFTI)
+            path = stored_result.preview if encoding is Encoding.UINT8 else stored_result.heatmap
+            return _file(stored_result, path, "heatmap.nii.gz", _NIFTI)
         with tempfile.TemporaryDirectory(prefix="d24fad-") as folder:
             path = Path(folder) / "heatmap.nii.gz"
-            write_heatmap(*read_scores(stored.heatmap), path, encoding)
-            return _content(stored, path.read_bytes(), "heatmap.nii.gz")
+            write_heatmap(*read_scores(stored_result.heatmap), path, encoding)
+            return _content(stored_result, path.read_bytes(), "heatmap.nii.gz")
 
     @routes.get("/{result}/mask", summary="The mask, .nii.gz")
     def get_mask(result: str, labels: Literal["mask", "findings"] = "mask") -> Response:
-        stored = services.results.get(result)
+        stored_result = services.results.get(result)
         if labels == "mask":
-            return _file(stored, stored.mask, "mask.nii.gz", _NIFTI)
+            return _file(stored_result, stored_result.mask, "mask.nii.gz", _NIFTI)
         with tempfile.TemporaryDirectory(prefix="d24fad-") as folder:
             path = Path(folder) / "findings.nii.gz"
-            write_labels(*label_volume(stored.mask, stored.findings), path)
-            return _content(stored, path.read_bytes(), "findings.nii.gz")
+            write_labels(*label_volume(stored_result.mask, stored_result.findings), path)
+            return _content(stored_result, path.read_bytes(), "findings.nii.gz")
 
     @routes.get("/{result}/overlay", summary="The slices with the highest scores, PNG")
     def get_overlay(result: str) -> Response:
-        stored = services.results.get(result)
-        return _file(stored, stored.overlay, "overlay.png", "image/png")
+        stored_result = services.results.get(result)
+        return _file(stored_result, stored_result.overlay, "overlay.png", "image/png")
 
     @routes.get("/{result}/change/{part}", summary="Part of the comparison with the prior")
     def get_change(result: str, part: ChangePart) -> Response:
-        stored = services.results.get(result)
-        if stored.change is None:
+        stored_result = services.results.get(result)
+        if stored_result.change is None:
             raise no_prior(result)
         kind = "image/png" if part is ChangePart.PICTURE else _NIFTI
-        path: Path = getattr(stored.change, part.value)
-        return _file(stored, path, path.name, kind)
+        path: Path = getattr(stored_result.change, part.value)
+        return _file(stored_result, path, path.name, kind)
 
     @routes.get("/{result}/dicom/{kind}", summary="A DICOM object of the result")
     def get_dicom(result: str, kind: DicomKind) -> Response:
-        stored = services.results.get(result)
-        written = services.dicom_results.object(stored, kind)
+        stored_result = services.results.get(result)
+        dataset = services.dicom_results.object(stored_result, kind)
         name = f'attachment; filename="{kind.value}.dcm"'
         return Response(
-            dicom_bytes(written),
+            dicom_bytes(dataset),
             media_type="application/dicom",
             headers={"Content-Disposition": name},
         )
@@ -119,8 +120,8 @@ def router(services: Services) -> APIRouter:
 
     @routes.delete("/{result}", status_code=204, summary="Remove a result")
     def remove(result: str) -> None:
-        stored = services.results.get(result)
-        if services.reviews.review(stored.record).events:
+        stored_result = services.results.get(result)
+        if services.reviews.review(stored_result.record).events:
             raise RequestError(
                 "in_use", f"The result '{result}' was reviewed.", "Keep it: the review rests on it."
             )
@@ -165,18 +166,18 @@ def record_document(record: ResultRecord) -> ResultAnswer:
     }
 
 
-def _headers(stored: StoredResult, name: str) -> dict[str, str]:
+def _headers(stored_result: StoredResult, name: str) -> dict[str, str]:
     # A result's id is the hash of its inputs, so what lies under it never changes.
     return {
-        "ETag": f'"{stored.record.id}"',
+        "ETag": f'"{stored_result.record.id}"',
         "Cache-Control": "private, immutable, max-age=31536000",
         "Content-Disposition": f'attachment; filename="{name}"',
     }
 
 
-def _file(stored: StoredResult, path: Path, name: str, kind: str) -> Response:
-    return FileResponse(path, media_type=kind, headers=_headers(stored, name))
+def _file(stored_result: StoredResult, path: Path, name: str, kind: str) -> Response:
+    return FileResponse(path, media_type=kind, headers=_headers(stored_result, name))
 
 
-def _content(stored: StoredResult, content: bytes, name: str) -> Response:
-    return Response(content, media_type=_NIFTI, headers=_headers(stored, name))
+def _content(stored_result: StoredResult, content: bytes, name: str) -> Response:
+    return Response(content, media_type=_NIFTI, headers=_headers(stored_result, name))

@@ -45,12 +45,12 @@ def router(services: Services) -> APIRouter:
 
     @routes.get("/results/{result}/review", summary="The review of a result")
     def get_review(result: str) -> ReviewAnswer:
-        stored = services.results.get(result)
-        return _document(services, stored, services.reviews.review(stored.record))
+        stored_result = services.results.get(result)
+        return _document(services, stored_result, services.reviews.review(stored_result.record))
 
     @routes.post("/results/{result}/review/events", status_code=201, summary="Append an event")
     def append_event(result: str, body: EventBody) -> ReviewAnswer:
-        stored = services.results.get(result)
+        stored_result = services.results.get(result)
         if body.action in ("edit", "add") and body.mask is None:
             raise RequestError(
                 "bad_request",
@@ -66,15 +66,15 @@ def router(services: Services) -> APIRouter:
             undoes=body.event if body.action == "undo" else None,
             key=body.key,
         )
-        with _telling_the_review(services, stored):
-            review = services.reviews.append(stored, event, body.expected_version)
-        return _document(services, stored, review)
+        with _telling_the_review(services, stored_result):
+            review = services.reviews.append(stored_result, event, body.expected_version)
+        return _document(services, stored_result, review)
 
     @routes.put("/results/{result}/review/masks/{sha256}", status_code=201, summary="Send a mask")
     async def send_mask(result: str, sha256: str, request: Request) -> MaskAnswer:
-        stored = services.results.get(result)
+        stored_result = services.results.get(result)
         limit = services.configuration.upload_mb << 20
-        path = await services.reviews.masks.receive(sha256, stored, request.stream(), limit)
+        path = await services.reviews.masks.receive(sha256, stored_result, request.stream(), limit)
         return {"mask": sha256, "bytes": path.stat().st_size}
 
     @routes.get("/results/{result}/review/masks/{sha256}", summary="A mask that was sent")
@@ -84,7 +84,7 @@ def router(services: Services) -> APIRouter:
 
     @routes.put("/results/{result}/review/final", summary="Make and store the final label")
     def store_final(result: str, body: FinalBody) -> ReviewAnswer:
-        stored = services.results.get(result)
+        stored_result = services.results.get(result)
         if body.expected_version is None:
             raise RequestError(
                 "bad_request",
@@ -92,18 +92,18 @@ def router(services: Services) -> APIRouter:
                 "Give the version of the review that the reviewer saw.",
             )
         event = ReviewEvent("final", body.reviewer, note=body.note, mask=body.mask, key=body.key)
-        with _telling_the_review(services, stored):
-            final = services.reviews.store_final(stored, event, body.expected_version)
-        pacs = services.dicom_results.publish_final(stored, final.mask, body.reviewer)
+        with _telling_the_review(services, stored_result):
+            final = services.reviews.store_final(stored_result, event, body.expected_version)
+        pacs = services.dicom_results.publish_final(stored_result, final.mask, body.reviewer)
         return {
-            **_document(services, stored, final.review),
+            **_document(services, stored_result, final.review),
             "pacs": cast("PacsAnswer | None", pacs),
         }
 
     @routes.get("/results/{result}/review/final", summary="The final label")
     def get_final(result: str) -> FileResponse:
-        stored = services.results.get(result)
-        final = services.reviews.review(stored.record).final
+        stored_result = services.results.get(result)
+        final = services.reviews.review(stored_result.record).final
         if final is None or final.mask is None:
             raise RequestError(
                 "unknown_result",
@@ -131,21 +131,23 @@ def router(services: Services) -> APIRouter:
 
 
 @contextmanager
-def _telling_the_review(services: Services, stored: StoredResult) -> Iterator[None]:
+def _telling_the_review(services: Services, stored_result: StoredResult) -> Iterator[None]:
     """Put the review as it is now beside the refusal of a client that saw another one."""
     try:
         yield
     except RequestError as error:
         if error.code == "review_changed":
             error.extra = {
-                "review": _document(services, stored, services.reviews.review(stored.record))
+                "review": _document(
+                    services, stored_result, services.reviews.review(stored_result.record)
+                )
             }
         raise
 
 
-def _document(services: Services, stored: StoredResult, review: Review) -> ReviewAnswer:
-    lost = services.reviews.log.lost(stored.record.id)
-    return review_document(stored.record.id, stored.record.image, review, lost)
+def _document(services: Services, stored_result: StoredResult, review: Review) -> ReviewAnswer:
+    lost = services.reviews.log.lost(stored_result.record.id)
+    return review_document(stored_result.record.id, stored_result.record.image, review, lost)
 
 
 def review_document(
@@ -219,13 +221,13 @@ def _csv(documents: list[tuple[StoredResult, Review]]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, _CSV_COLUMNS, lineterminator="\r\n")
     writer.writeheader()
-    for stored, review in documents:
-        measured = {finding.rank: finding for finding in stored.findings}
+    for stored_result, review in documents:
+        measured = {finding.rank: finding for finding in stored_result.findings}
         common = {
-            "image": stored.record.image,
-            "result": stored.record.id,
+            "image": stored_result.record.image,
+            "result": stored_result.record.id,
             "review_state": review.state,
-            "case_score": f"{stored.record.case_score:.3f}",
+            "case_score": f"{stored_result.record.case_score:.3f}",
         }
         for finding in review.findings:
             known = measured.get(finding.finding)

@@ -4,12 +4,11 @@ There is no index: what lies in the folder is what there is. So both kinds of se
 folder, one after the other.
 """
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from d24fad_core.files import whole_file
+from d24fad_core.files import copy_whole
 from d24fad_core.io.dicom.series import holds_dicom
 from monailabel_app.failures import RequestError
 from monailabel_app.studies.study_store import VOLUME_PATTERNS
@@ -57,7 +56,7 @@ class FolderStudies:
     def add_image(self, image_id: str, image_filename: str, image_info: dict[str, Any]) -> str:
         """Keep a copy of an image file, unless it lies in its place already; its image id."""
         source = Path(image_filename)
-        _copy_whole(source, self._folder / f"{image_id}{_suffix(source)}")
+        copy_whole(source, self._folder / f"{image_id}{_suffix(source)}")
         return image_id
 
     def save_label(
@@ -72,7 +71,7 @@ class FolderStudies:
         source = Path(label_filename)
         target = self._folder / _LABELS / label_tag / f"{image_id}{_suffix(source)}"
         target.parent.mkdir(parents=True, exist_ok=True)
-        _copy_whole(source, target)
+        copy_whole(source, target)
         return image_id
 
     def label_file(self, image_id: str, label_tag: str) -> Path | None:
@@ -115,10 +114,3 @@ class FolderStudies:
 def _suffix(path: Path) -> str:
     """The type of a volume's file, empty where it is none."""
     return next((suffix for suffix in _SUFFIXES if path.name.endswith(suffix)), "")
-
-
-def _copy_whole(source: Path, target: Path) -> None:
-    if source.resolve() == target.resolve():
-        return
-    with whole_file(target) as temporary:
-        shutil.copyfile(source, temporary)

@@ -27,7 +27,7 @@ from monailabel.datastore.utils.dicom import dicom_web_download_series
 from monailabel.interfaces.exception import ImageNotFoundException
 from pydicom.dataset import Dataset
 
-from d24fad_core.files import whole_file, write_text
+from d24fad_core.files import copy_whole, write_text
 from d24fad_core.io.dicom.series import holds_dicom
 from monailabel_app.studies.study_store import MissingImageError
 
@@ -68,7 +68,7 @@ class StudiesFolder(LocalDatastore):
         _, extension = self._to_id(Path(label_filename).name)
         name = self._filename(image_id, extension)
         with self._changing:
-            _copy_whole(Path(label_filename), Path(self._datastore.label_path(label_tag)) / name)
+            copy_whole(Path(label_filename), Path(self._datastore.label_path(label_tag)) / name)
             entry.labels[label_tag] = _entry(label_info, name, extension)
             self._update_datastore_file()
         return image_id
@@ -87,7 +87,7 @@ class StudiesFolder(LocalDatastore):
         image_id = image_id or own_name
         name = self._filename(image_id, extension)
         with self._changing:
-            _copy_whole(Path(image_filename), Path(self._datastore.image_path()) / name)
+            copy_whole(Path(image_filename), Path(self._datastore.image_path()) / name)
             image = _entry(image_info, name, extension)
             self._datastore.objects[image_id] = ImageLabelModel(image=image)
             self._update_datastore_file()
@@ -302,10 +302,3 @@ def series_title(series: Dataset) -> str:
 
 def _entry(info: dict[str, Any] | None, name: str, extension: str) -> DataModel:
     return DataModel(ext=extension, info={**(info or {}), "ts": int(time.time()), "name": name})
-
-
-def _copy_whole(source: Path, target: Path) -> None:
-    if source.resolve() == target.resolve():
-        return
-    with whole_file(target) as temporary:
-        shutil.copyfile(source, temporary)

@@ -68,22 +68,22 @@ class _AnomalyTask(InferTask):
     def __call__(self, request: Mapping[str, Any]) -> tuple[str | None, dict[str, Any]]:
         """Analyse and write the file to a temporary place, which the caller removes."""
         start = time.monotonic()
-        stored = self._analyses.run(self._resolve(request))
-        answer = self._answer(stored)
+        stored_result = self._analyses.run(self._resolve(request))
+        answer = self._answer(stored_result)
         path: Path | None = None
         if request.get("result_write_to_file", True):
-            path = self._write(stored, request)
+            path = self._write(stored_result, request)
         answer["latencies"] = {"total": round(time.monotonic() - start, 3)}
         return (str(path) if path else None), answer
 
-    def _write(self, stored: StoredResult, request: Mapping[str, Any]) -> Path:
+    def _write(self, stored_result: StoredResult, request: Mapping[str, Any]) -> Path:
         raise NotImplementedError
 
-    def _answer(self, stored: StoredResult) -> dict[str, Any]:
+    def _answer(self, stored_result: StoredResult) -> dict[str, Any]:
         return {
-            **stored.report,
+            **stored_result.report,
             "label_names": self.labels,
-            "result": stored.record.id,
+            "result": stored_result.record.id,
             "heatmap_model": HEATMAP_MODEL,
             "notice": RESEARCH_USE_ONLY,
         }
@@ -101,14 +101,14 @@ class AnomalyMaskTask(_AnomalyTask):
             "Marks what stands out from a few normal studies.",
         )
 
-    def _write(self, stored: StoredResult, request: Mapping[str, Any]) -> Path:
+    def _write(self, stored_result: StoredResult, request: Mapping[str, Any]) -> Path:
         suffix = str(request.get("result_extension") or ".nii.gz")
         check_suffix(suffix)
         target = _temporary_file(suffix)
         if suffix == ".nii.gz":
-            shutil.copyfile(stored.mask, target)
+            shutil.copyfile(stored_result.mask, target)
         else:
-            write_labels(*read_mask(stored.mask), target)
+            write_labels(*read_mask(stored_result.mask), target)
         return target
 
 
@@ -128,9 +128,9 @@ class AnomalyHeatmapTask(_AnomalyTask):
             "Scores every voxel against a few normal studies, in z units.",
         )
 
-    def _write(self, stored: StoredResult, request: Mapping[str, Any]) -> Path:
+    def _write(self, stored_result: StoredResult, request: Mapping[str, Any]) -> Path:
         target = _temporary_file(".nii.gz")
-        write_heatmap(*read_scores(stored.heatmap), target, Encoding.FLOAT32)
+        write_heatmap(*read_scores(stored_result.heatmap), target, Encoding.FLOAT32)
         return target
 
 

@@ -94,9 +94,9 @@ class SupportSets:
             RequestError: there is none.
         """
         if _NAME.fullmatch(name):
-            stored = self._records.get(name)
-            if stored is not None:
-                return stored
+            record = self._records.get(name)
+            if record is not None:
+                return record
             if name == DEFAULT_SET:
                 # What clients send joins a set only when somebody adds it, which checks it.
                 images = tuple(

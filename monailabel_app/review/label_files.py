@@ -19,12 +19,12 @@ _GRID_TOLERANCE_MM = 1e-2
 _READ_BYTES = 1 << 20
 
 
-def read_label(path: Path, stored: StoredResult) -> NDArray[np.uint8]:
+def read_label(path: Path, stored_result: StoredResult) -> NDArray[np.uint8]:
     """The label in a file, in the order of the image's own array.
 
     Args:
         path: NIfTI, NRRD or MetaImage.
-        stored: a result of the image.
+        stored_result: a result of the image.
 
     Raises:
         RequestError: it is cut off or damaged, not on the image's grid, or has voxels other than
@@ -32,13 +32,13 @@ def read_label(path: Path, stored: StoredResult) -> NDArray[np.uint8]:
     """
     try:
         shape, affine = _grid(path)
-        grid = nib.load(stored.mask)
+        grid = nib.load(stored_result.mask)
         # Programs may turn the axes of what they write; the voxels stay where they are.
         turned = ornt_transform(io_orientation(affine), io_orientation(grid.affine))
         order = np.argsort(turned[:, 0]).astype(int) if len(shape) == 3 else np.arange(len(shape))
         if len(shape) == 3:
             affine = affine @ nib.orientations.inv_ornt_aff(turned, shape)
-        require_grid(tuple(shape[axis] for axis in order), affine, stored)
+        require_grid(tuple(shape[axis] for axis in order), affine, stored_result)
         voxels = whole_numbers(_voxels(path))
     except (ImageFileError, OSError, EOFError, ValueError, RuntimeError, zlib.error) as error:
         raise RequestError(
@@ -51,13 +51,15 @@ def read_label(path: Path, stored: StoredResult) -> NDArray[np.uint8]:
     return label
 
 
-def require_grid(shape: tuple[int, ...], affine: NDArray[np.float64], stored: StoredResult) -> None:
+def require_grid(
+    shape: tuple[int, ...], affine: NDArray[np.float64], stored_result: StoredResult
+) -> None:
     """Refuse a mask that does not lie on the voxels of the image.
 
     Raises:
         RequestError: shape or place differ.
     """
-    image = nib.load(stored.mask)
+    image = nib.load(stored_result.mask)
     if shape != image.shape:
         raise RequestError(
             "unsuitable_image",

@@ -38,7 +38,7 @@ class ReviewedMasks:
         folder.mkdir(parents=True, exist_ok=True)
 
     async def receive(
-        self, sha256: str, stored: StoredResult, body: AsyncIterator[bytes], limit: int
+        self, sha256: str, stored_result: StoredResult, body: AsyncIterator[bytes], limit: int
     ) -> Path:
         """Keep a mask that is being sent.
 
@@ -51,7 +51,7 @@ class ReviewedMasks:
             return path
 
         def check(received: Path) -> None:
-            _check(received, stored)
+            _check(received, stored_result)
 
         await receive_file(body, path, sha256, limit, check)
         return path
@@ -79,18 +79,18 @@ class ReviewedMasks:
             )
         return path
 
-    def of_result(self, sha256: str, stored: StoredResult) -> Path:
+    def of_result(self, sha256: str, stored_result: StoredResult) -> Path:
         """The file of a mask that is to be used in the review of a result.
 
         Raises:
             RequestError: there is none with this hash, or it was drawn on another grid.
         """
         path = self.get(sha256)
-        _check(path, stored)
+        _check(path, stored_result)
         return path
 
     def final_label(
-        self, stored: StoredResult, review: Review
+        self, stored_result: StoredResult, review: Review
     ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
         """Join the accepted, edited and added findings; empty where there are none.
 
@@ -105,7 +105,7 @@ class ReviewedMasks:
                 f"{'are' if len(undecided) > 1 else 'is'} not decided.",
                 "Accept, edit or reject every finding first.",
             )
-        ranks, affine = label_volume(stored.mask, stored.findings)
+        ranks, affine = label_volume(stored_result.mask, stored_result.findings)
         label = np.zeros(ranks.shape, np.uint8)
         for finding in review.findings:
             if finding.state not in MARKED_STATES:
@@ -137,11 +137,11 @@ class ReviewedMasks:
         return self._folder / f"{sha256}{_SUFFIX}"
 
 
-def _check(path: Path, stored: StoredResult) -> None:
+def _check(path: Path, stored_result: StoredResult) -> None:
     try:
         # The grid first: a small packed file may claim to hold anything.
         mask = nib.load(path)
-        require_grid(mask.shape, mask.affine, stored)
+        require_grid(mask.shape, mask.affine, stored_result)
         voxels, _ = read_mask(path)
     except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
         raise RequestError(

@@ -82,12 +82,12 @@ class Reviews:
         return any(self.log.events(record.id) for record in self._results.records(image))
 
     def append(
-        self, stored: StoredResult, event: ReviewEvent, expected: int | None = None
+        self, stored_result: StoredResult, event: ReviewEvent, expected: int | None = None
     ) -> Review:
         """Write an event.
 
         Args:
-            stored: the result under review.
+            stored_result: the result under review.
             event: what the reviewer did.
             expected: version of the review that they saw; None does not matter.
 
@@ -95,26 +95,30 @@ class Reviews:
             RequestError: the image has changed since, the event's mask is not here or does not
                 fit, somebody else has written meanwhile, or the event does not fit the review.
         """
-        self._require_unchanged(stored.record)
+        self._require_unchanged(stored_result.record)
         if (
             event.mask is not None
-            and not read_mask(self.masks.of_result(event.mask, stored))[0].any()
+            and not read_mask(self.masks.of_result(event.mask, stored_result))[0].any()
         ):
             raise RequestError(
                 "unsuitable_image",
                 "The outline has no voxel.",
                 "Reject the finding, or draw its outline.",
             )
-        review = self.log.append(stored.record, event, expected)
+        review = self.log.append(stored_result.record, event, expected)
         if event.action == "undo":
-            self._labels.copy(stored.record.image)  # of a label, the one before it holds again
+            self._labels.copy(
+                stored_result.record.image
+            )  # of a label, the one before it holds again
         return review
 
-    def store_final(self, stored: StoredResult, event: ReviewEvent, expected: int) -> FinalLabel:
+    def store_final(
+        self, stored_result: StoredResult, event: ReviewEvent, expected: int
+    ) -> FinalLabel:
         """Make and store the final label of a review as its reviewer saw it.
 
         Args:
-            stored: the result under review.
+            stored_result: the result under review.
             event: the `final` event, with the hash of a label that the reviewer drew; without,
                 the accepted, edited and added findings are joined.
             expected: version of the review that they saw.
@@ -122,7 +126,7 @@ class Reviews:
         Raises:
             RequestError: the image or the review has changed since, or a finding is open.
         """
-        record = stored.record
+        record = stored_result.record
         self._require_unchanged(record)
         with self.log.hold():
             review = self.review(record)
@@ -133,10 +137,10 @@ class Reviews:
                 return FinalLabel(review, self.masks.get(known.mask or ""))
             require_version(review, expected)
             if event.mask is not None:
-                mask = self.masks.of_result(event.mask, stored)
+                mask = self.masks.of_result(event.mask, stored_result)
             else:
-                mask = self._joined(stored, review)
-            return self._close(stored, event, mask)
+                mask = self._joined(stored_result, review)
+            return self._close(stored_result, event, mask)
 
     def store_drawn(self, image: str, label: Path, reviewer: str) -> FinalLabel:
         """Make a label that was drawn in another program the final one of an image.
@@ -151,11 +155,11 @@ class Reviews:
                 f"The image '{image}' has no result, so no review that the label could close.",
                 "Analyse the image first, or save the label under another tag than 'final'.",
             )
-        stored = self._results.get(records[0].id)
-        self._require_unchanged(stored.record)
-        mask = self._keep(read_label(label, stored), stored)
+        stored_result = self._results.get(records[0].id)
+        self._require_unchanged(stored_result.record)
+        mask = self._keep(read_label(label, stored_result), stored_result)
         with self.log.hold():
-            return self._close(stored, ReviewEvent(FINAL, reviewer), mask)
+            return self._close(stored_result, ReviewEvent(FINAL, reviewer), mask)
 
     def confirm_normal(self, image: str, reviewer: str, note: str) -> None:
         """Write into the review of an image's latest result, if it has one, that it is normal.
@@ -174,19 +178,19 @@ class Reviews:
                 event = ReviewEvent("confirm_normal", reviewer, note=note)
                 self.log.append(record, event)
 
-    def _joined(self, stored: StoredResult, review: Review) -> Path:
-        label, _ = self.masks.final_label(stored, review)
-        return self._keep(label, stored)
+    def _joined(self, stored_result: StoredResult, review: Review) -> Path:
+        label, _ = self.masks.final_label(stored_result, review)
+        return self._keep(label, stored_result)
 
-    def _keep(self, label: Any, stored: StoredResult) -> Path:
+    def _keep(self, label: Any, stored_result: StoredResult) -> Path:
         with tempfile.TemporaryDirectory(prefix="d24fad-") as folder:
             path = Path(folder) / "final.nii.gz"
-            write_labels(label, read_mask(stored.mask)[1], path)
+            write_labels(label, read_mask(stored_result.mask)[1], path)
             return self.masks.keep(path)
 
-    def _close(self, stored: StoredResult, event: ReviewEvent, mask: Path) -> FinalLabel:
+    def _close(self, stored_result: StoredResult, event: ReviewEvent, mask: Path) -> FinalLabel:
         """Write the event, then copy the label; the caller holds the log."""
-        record = stored.record
+        record = stored_result.record
         final = ReviewEvent(
             FINAL,
             event.reviewer,

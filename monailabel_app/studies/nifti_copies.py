@@ -48,14 +48,14 @@ class NiftiCopies:
 
 def _write(volume: Volume, path: Path) -> None:
     """Write the voxels on their source grid; nothing is rounded."""
-    values = _stored(volume.array)
+    values = _smallest(volume.array)
     image = nib.Nifti1Image(values, volume.affine)
     image.header.set_xyzt_units("mm")
     with whole_file(path) as temporary:
         nib.save(image, temporary)
 
 
-def _stored(values: NDArray[np.float32]) -> NDArray[Any]:
+def _smallest(values: NDArray[np.float32]) -> NDArray[Any]:
     """The same values in half the bytes where they are whole numbers, as scanners store them."""
     if values.min() < _INT16.min or values.max() > _INT16.max:
         return values

@@ -126,8 +126,8 @@ class Orthanc:
 
     def _names(self, modality: str) -> list[str]:
         query = {"Level": "Instance", "Query": {"Modality": modality}}
-        found = self._session.post(f"{self.url}/tools/find", json=query, timeout=120)
-        return list(found.json())
+        answer = self._session.post(f"{self.url}/tools/find", json=query, timeout=120)
+        return list(answer.json())
 
     def _wait(self) -> None:
         end = time.monotonic() + 300

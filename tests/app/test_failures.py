@@ -16,10 +16,10 @@ def test_a_full_disk_is_507_with_the_place_and_without_the_operators_folders(
     path = tmp_path / "secret" / ".d24fad" / "features" / "a.safetensors"
     with pytest.raises(OSError) as full, whole_file(path):
         raise OSError(errno.ENOSPC, "No space left on device")
-    refused = refusal(full.value)
-    assert (refused.code, refused.status) == ("disk_full", 507)
-    assert "'DIR/.d24fad/features'" in refused.cause
-    assert "secret" not in refused.cause
+    answer = refusal(full.value)
+    assert (answer.code, answer.status) == ("disk_full", 507)
+    assert "'DIR/.d24fad/features'" in answer.cause
+    assert "secret" not in answer.cause
 
 
 def test_features_on_a_full_disk_too() -> None:

@@ -92,8 +92,8 @@ def test_every_event_comes_back_and_the_files_are_kept(state: Path, expected: An
         assert without(document, "lost_events") == expected[address]
         assert document["lost_events"] == []
     assert database.all_set_aside() == []
-    kept = state / KEPT_FOLDER / "reviews"
-    assert {path.name: path.read_bytes() for path in kept.iterdir()} == before
+    folder = state / KEPT_FOLDER / "reviews"
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert list((state / "reviews").iterdir()) == [state / "reviews" / "masks"]
     # What the killed server had acknowledged was in SQLite's log alone.
     assert len(JobStore(database).load()) == 4

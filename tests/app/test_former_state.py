@@ -64,11 +64,11 @@ def test_everything_is_taken_over_once_and_the_files_are_kept(state: Path, expec
     database = opened(state)
     import_former_state(state, database)
     ResultStore(state / "results", database)
-    found = contents(database)
+    tables = contents(database)
 
-    assert {job.id for job in found["jobs"]} == {job["id"] for job in expected["/jobs"]["items"]}
-    assert all(job.state is JobState.DONE for job in found["jobs"])
-    brain, empty = found["support_sets"]
+    assert {job.id for job in tables["jobs"]} == {job["id"] for job in expected["/jobs"]["items"]}
+    assert all(job.state is JobState.DONE for job in tables["jobs"])
+    brain, empty = tables["support_sets"]
     assert brain.title == "Brain" and len(brain.members) == 3
     (member,) = empty.members
     assert (member.image, member.note, member.confirmed_normal) == (
@@ -77,25 +77,25 @@ def test_everything_is_taken_over_once_and_the_files_are_kept(state: Path, expec
         True,
     )
     statement = expected["/support-sets/brain"]["quality"]["statement"]
-    assert statement in {quality.statement for quality in found["set_quality"]}
-    assert len(found["file_hashes"]) == 5
-    assert len(found["results"]) == 5
-    (checkpoint,) = found["checkpoints"]
+    assert statement in {quality.statement for quality in tables["set_quality"]}
+    assert len(tables["file_hashes"]) == 5
+    assert len(tables["results"]) == 5
+    (checkpoint,) = tables["checkpoints"]
     assert not checkpoint.kept and checkpoint.support_set == "brain"
     served = Records(database, schema.SETTINGS, ServedCheckpoint).get(SERVED)
     assert served is not None and served.served == served.own
     assert database.all_set_aside() == []
 
-    kept = state / KEPT_FOLDER
+    folder = state / KEPT_FOLDER
     for path, content in before.items():
-        place = state if path.parts[0] in ("results", "reviews") else kept
+        place = state if path.parts[0] in ("results", "reviews") else folder
         assert (place / path).read_bytes() == content
 
     database.close()
     again = opened(state)
     import_former_state(state, again)
     ResultStore(state / "results", again)
-    assert contents(again) == found
+    assert contents(again) == tables
 
 
 def test_an_import_that_was_killed_goes_on(state: Path) -> None:
@@ -103,11 +103,11 @@ def test_an_import_that_was_killed_goes_on(state: Path) -> None:
     originals = shutil.copytree(state, state.parent / "originals")
     database = opened(state)
     import_former_state(state, database)
-    found = contents(database)
+    tables = contents(database)
     shutil.copytree(originals / "jobs", state / "jobs")
     shutil.copy(originals / "hashes.json", state)
     import_former_state(state, database)
-    assert contents(database) == found
+    assert contents(database) == tables
     assert not (state / "jobs").exists()
 
 
@@ -133,9 +133,9 @@ def test_a_damaged_file_is_set_aside_alone(
     assert note.kind == kind
     (aside,) = (state / "damaged").iterdir()
     assert aside.read_text() == content
-    found = contents(database)
-    assert len(found["jobs"]) == 4
-    assert len(found["support_sets"]) == (1 if table == "support_sets" else 2)
+    tables = contents(database)
+    assert len(tables["jobs"]) == 4
+    assert len(tables["support_sets"]) == (1 if table == "support_sets" else 2)
 
 
 def test_a_cut_off_job_and_one_of_a_later_version(state: Path) -> None:
@@ -160,9 +160,9 @@ def test_the_real_server_shows_what_the_former_one_showed(
             entry.pop("sha256")  # of another path: computed anew
             assert entry.items() <= images[entry["image"]].items()
         for name in ("/support-sets/brain", "/support-sets/empty"):
-            found = api.get(name)
+            answer = api.get(name)
             for field in ("title", "created", "version", "hash"):
-                assert found[field] == expected[name][field]
+                assert answer[field] == expected[name][field]
         (result, *_) = expected["/results?image=lesion-001"]["items"]
         # Results of then have no schema number and knew no warnings.
         since = {"schema": 0, "warnings": []}

@@ -23,9 +23,9 @@ def test_a_study_that_was_replaced_after_its_row_is_analysed_again(
     rows = RowFolder(tmp_path / "rows")
     rows.append([StudyRow("1", "study"), StudyRow("2", "gone")])
     studies = [ListedStudy("1", "study", study), ListedStudy("2", "gone", tmp_path / "no")]
-    (written,) = set(rows.finished().values())
+    (time_of_file,) = set(rows.finished().values())
     for path in {image, study}:
-        os.utime(path, (written - 10, written - 10))
+        os.utime(path, (time_of_file - 10, time_of_file - 10))
     assert unfinished(studies, rows) == []
-    os.utime(image, (written + 10, written + 10))
+    os.utime(image, (time_of_file + 10, time_of_file + 10))
     assert [each.entry for each in unfinished(studies, rows)] == ["study"]

@@ -7,7 +7,7 @@ from pathlib import Path
 from d24fad_core.benchmark.image_benchmark import ImageBenchmark, run_image_benchmark
 from d24fad_core.benchmark.image_cells import CellSettings
 from d24fad_core.benchmark.image_methods import choose_methods, default_methods
-from d24fad_core.benchmark.results import ImageScores
+from d24fad_core.evaluation.image_scores import ImageScores
 from d24fad_core.networks.d24fad import NetworkConfig
 from d24fad_core.networks.student import StudentConfig
 from d24fad_core.training.config import TrainingConfig

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from d24fad_core.benchmark import image_benchmark
-from d24fad_core.benchmark.results import ImageScores
 from d24fad_core.errors import CancelledError, CheckpointError, ConfigurationError, InputError
+from d24fad_core.evaluation.image_scores import ImageScores
 from d24fad_core.models.checkpoint import read_card
 from tests.benchmark.small_benchmark import TRAINING, plan, run, write_tasks
 
@@ -52,12 +52,12 @@ def scored(monkeypatch: pytest.MonkeyPatch) -> Counted:
 
 
 def by_cell(scores: list[ImageScores]) -> dict[tuple[object, ...], tuple[float, ...]]:
-    found = {
+    result = {
         (one.task, one.method, one.protocol, one.shots, one.seed, one.draw): one.scores
         for one in scores
     }
-    assert len(found) == len(scores)
-    return found
+    assert len(result) == len(scores)
+    return result
 
 
 def test_every_cell_is_scored_once(data: Path, out: Path, scored: Counted) -> None:
@@ -90,12 +90,12 @@ def test_whole_results_come_early(data: Path, out: Path) -> None:
 def test_a_stopped_benchmark_goes_on_and_ends_with_the_same_scores(
     data: Path, finished: Path, tmp_path: Path
 ) -> None:
-    told: list[str] = []
+    messages: list[str] = []
 
     def stop_after(text: str) -> Callable[[str, float], None]:
         def progress(step: str, fraction: float) -> None:
             assert 0.0 <= fraction <= 1.0
-            told.append(step)
+            messages.append(step)
             if text in step:
                 raise KeyboardInterrupt
 
@@ -110,9 +110,9 @@ def test_a_stopped_benchmark_goes_on_and_ends_with_the_same_scores(
         with pytest.raises(error):
             list(image_benchmark.run_image_benchmark(benchmark, stop_after(text)))
     assert not list(tmp_path.rglob(".partial-*"))
-    told.clear()
+    messages.clear()
     *_, scores = image_benchmark.run_image_benchmark(benchmark, stop_after("never"))
-    assert not any("features" in step for step in told)
+    assert not any("features" in step for step in messages)
     assert by_cell(scores) == by_cell(run(plan(data, finished)))
 
 

@@ -6,25 +6,31 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from d24fad_core.benchmark.image_cells import (
     CellSettings,
     HeldOutTask,
     draw_supports,
-    image_features,
     score_draw,
     score_key,
 )
 from d24fad_core.benchmark.image_methods import ScoredMethod, choose_methods, default_methods
-from d24fad_core.benchmark.results import CORRECTED, ImageScores
 from d24fad_core.comparison.scoring import ImageScoringConfig
 from d24fad_core.errors import ConfigurationError, SupportError
+from d24fad_core.evaluation.image_scores import CORRECTED
 from d24fad_core.images.image_folder import ImageFolderTask, find_task, load_images, to_unit
 from d24fad_core.images.image_scorer import ImageScorer, encode_each
-from d24fad_core.images.paper_scorer import PaperScorer
 from d24fad_core.networks.d24fad import D24FAD
-from tests.benchmark.held_out_task import DRAW, held_out_task, paper_network, rows
+from tests.benchmark.held_out_task import (
+    DRAW,
+    Cells,
+    assert_same_alone,
+    assert_same_as_the_papers_scorer,
+    assert_same_in_any_company,
+    held_out_task,
+    paper_network,
+    scores_by_cell,
+)
 from tests.benchmark.small_benchmark import SETTINGS
 from tests.evaluation.networks import untrained_network
 from tests.evaluation.small_tasks import write_task
@@ -60,19 +66,8 @@ def score(
     task: HeldOutTask,
     methods: tuple[ScoredMethod, ...],
     settings: CellSettings = SETTINGS,
-) -> dict[tuple[str, str, int], ImageScores]:
-    """By method with pooling, protocol and shots."""
-    found = score_draw(
-        model,
-        methods,
-        task,
-        image_features(model, task.test, task.test_foreground, student=True),
-        image_features(model, rows(task.train, DRAW), task.train_foreground[DRAW], student=True),
-        settings,
-        seed=0,
-        draw=0,
-    )
-    return {(one.method, one.protocol, one.shots): one for each in found.values() for one in each}
+) -> Cells:
+    return scores_by_cell(score_draw, model, task, methods, settings)
 
 
 def named(*names: str) -> tuple[ScoredMethod, ...]:
@@ -93,8 +88,8 @@ def test_scores_are_those_of_the_product_bit_for_bit(
     tests = to_unit(load_images([*files.test_good, *files.test_ungood], 64))
     queries = encode_each(model, tests, scoring.keys)
     for shots in SETTINGS.shots:
-        chosen = [files.train_good[index] for index in DRAW[:shots]]
-        supports = encode_each(model, to_unit(load_images(chosen, 64)), scoring.keys)
+        support = [files.train_good[index] for index in DRAW[:shots]]
+        supports = encode_each(model, to_unit(load_images(support, 64)), scoring.keys)
         scorer = ImageScorer(model, scoring, supports, 64)
         theirs = tuple(scorer.score(query) for query in queries)
         assert mine[name, CORRECTED, shots].scores == theirs
@@ -103,14 +98,7 @@ def test_scores_are_those_of_the_product_bit_for_bit(
 def test_the_papers_scores_are_those_of_its_scorer(
     paper_model: D24FAD, files: ImageFolderTask, task: HeldOutTask
 ) -> None:
-    mine = score(paper_model, task, named("paper"))
-    tests = to_unit(load_images([*files.test_good, *files.test_ungood], 64))
-    for shots in SETTINGS.shots:
-        chosen = [files.train_good[index] for index in DRAW[:shots]]
-        theirs = PaperScorer(paper_model, to_unit(load_images(chosen, 64))).scores(tests)
-        found = torch.tensor(mine["paper", CORRECTED, shots].scores)
-        # Features are kept as float16.
-        torch.testing.assert_close(found, theirs, rtol=5e-3, atol=1e-5)
+    assert_same_as_the_papers_scorer(score(paper_model, task, named("paper")), paper_model, files)
 
 
 def test_the_published_map_needs_one_weight_an_image(model: D24FAD, task: HeldOutTask) -> None:
@@ -124,25 +112,11 @@ def test_an_image_has_the_same_score_in_any_company(
 ) -> None:
     network = paper_model if paper else model
     methods = named("paper") if paper else POSITION_METHODS
-    together = score(network, task, methods)
-    some = np.array([16, 3, 8])
-    fewer = replace(
-        task,
-        test=rows(task.test, some),
-        test_foreground=task.test_foreground[some],
-        names=tuple(task.names[index] for index in some),
-        labels=tuple(task.labels[index] for index in some),
-    )
-    for key, found in score(network, fewer, methods).items():
-        assert found.scores == tuple(together[key].scores[index] for index in some), key
+    assert_same_in_any_company(score_draw, network, task, methods)
 
 
 def test_other_methods_and_shots_change_no_score(model: D24FAD, task: HeldOutTask) -> None:
-    together = score(model, task, POSITION_METHODS)
-    for method in POSITION_METHODS:
-        alone = score(model, task, (method,), replace(SETTINGS, shots=(4,)))
-        for key, found in alone.items():
-            assert found.scores == together[key].scores, key
+    assert_same_alone(score_draw, model, task, POSITION_METHODS)
 
 
 def test_fewer_shots_are_a_part_of_more_and_draws_differ() -> None:

@@ -9,8 +9,8 @@ from d24fad_core.errors import ConfigurationError
 def test_every_method_has_a_name_of_its_own_and_can_be_written_down() -> None:
     methods = default_methods()
     assert len({method.name for method in methods}) == len(methods)
-    written = [json.dumps(method.to_dict(), sort_keys=True) for method in methods]
-    assert len(set(written)) == len(written)
+    lines = [json.dumps(method.to_dict(), sort_keys=True) for method in methods]
+    assert len(set(lines)) == len(lines)
 
 
 def test_methods_are_chosen_by_name_in_the_order_asked_for() -> None:

@@ -8,11 +8,11 @@ import pytest
 
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.benchmark.image_report import write_report
-from d24fad_core.benchmark.image_summary import MEAN_OF_TASKS, measure_runs, summarise
 from d24fad_core.benchmark.image_tables import benchmark_table
-from d24fad_core.benchmark.results import ImageScores
+from d24fad_core.evaluation.image_scores import ImageScores
+from d24fad_core.evaluation.image_summary import MEAN_OF_TASKS, measure_runs, summarise
 from tests.benchmark.markdown import tables
-from tests.benchmark.scored_runs import STRENGTHS, scored_run
+from tests.evaluation.scored_runs import STRENGTHS, scored_run
 
 
 @pytest.fixture(scope="module")

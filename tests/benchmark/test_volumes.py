@@ -11,7 +11,6 @@ from PIL import Image
 
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.benchmark.volume_cells import FUSION, kept_analyses
-from d24fad_core.benchmark.volume_pictures import best_and_worst
 from d24fad_core.benchmark.volume_report import write_volume_report
 from d24fad_core.benchmark.volume_tables import volume_table
 from d24fad_core.benchmark.volumes import (
@@ -33,6 +32,7 @@ from d24fad_core.evaluation.methods import (
     WITHOUT_STUDENT,
     without_student,
 )
+from d24fad_core.evaluation.volume_pictures import best_and_worst
 from d24fad_core.evaluation.volume_protocol import evaluate_volumes
 from d24fad_core.io.reading import find_studies, read_volume
 from d24fad_core.models.checkpoint import load_checkpoint
@@ -75,7 +75,7 @@ def benchmark(root: Path, out: Path, checkpoint: Path | None = None) -> VolumeBe
 
 
 def run(plan: VolumeBenchmark) -> list[VolumeResult]:
-    return [result for found in run_volume_benchmark(plan) for result in found]
+    return [result for part in run_volume_benchmark(plan) for result in part]
 
 
 @pytest.fixture(scope="module")
@@ -115,12 +115,12 @@ def test_a_plane_is_measured_as_evaluate_measures_it(
     direct = evaluate_volumes(model, card, scoring, root / "T1", options=options, rounds=50)[
         DEFAULT
     ]
-    found = results[0].evaluation
+    evaluation = results[0].evaluation
     for name in ("auroc", "average_precision", "aupro", "best_dice"):
         expected = getattr(direct.voxels, name).value
-        assert getattr(found.voxels, name).value == pytest.approx(expected, abs=2e-3)
-    assert found.case_scores == pytest.approx(dict(direct.case_scores))
-    assert found.lesions_hit == direct.lesions_hit
+        assert getattr(evaluation.voxels, name).value == pytest.approx(expected, abs=2e-3)
+    assert evaluation.case_scores == pytest.approx(dict(direct.case_scores))
+    assert evaluation.lesions_hit == direct.lesions_hit
 
 
 def test_fusion_is_what_the_detector_makes_of_all_planes(
@@ -132,17 +132,17 @@ def test_fusion_is_what_the_detector_makes_of_all_planes(
     )
     volume = read_volume(root / "T1" / "cases" / "sick.nii.gz")
     direct = detector.detect(volume, support, OPTIONS)
-    kept = kept_analyses(analysis_file(plan, "T1", DEFAULT, "sick.nii.gz"))
-    assert list(kept) == ["axial", "coronal", FUSION]
-    np.testing.assert_allclose(kept[FUSION].heatmap, direct.heatmap, rtol=2e-3, atol=2e-3)
-    assert kept[FUSION].score == pytest.approx(direct.case_score)
+    analyses = kept_analyses(analysis_file(plan, "T1", DEFAULT, "sick.nii.gz"))
+    assert list(analyses) == ["axial", "coronal", FUSION]
+    np.testing.assert_allclose(analyses[FUSION].heatmap, direct.heatmap, rtol=2e-3, atol=2e-3)
+    assert analyses[FUSION].score == pytest.approx(direct.case_score)
     fused = next(one for one in results if one.planes == FUSION)
     assert fused.threshold == pytest.approx(direct.calibration.threshold)
 
 
 def test_without_student_owes_nothing_to_it(results: list[VolumeResult]) -> None:
-    found = figures(results)
-    assert found[DEFAULT, FUSION] != found[WITHOUT_STUDENT, FUSION]
+    table = figures(results)
+    assert table[DEFAULT, FUSION] != table[WITHOUT_STUDENT, FUSION]
 
 
 def test_without_student_keeps_the_default_but_for_the_student() -> None:

@@ -59,7 +59,7 @@ def test_the_shipped_maps_are_those_of_the_script() -> None:
         (TISSUES_FILE, derive_tissues(template)),
     ):
         shipped = nibabel.load(file)
-        stored = np.asarray(shipped.dataobj)
+        labels = np.asarray(shipped.dataobj)
         # Ties at the rules' edges may fall otherwise on another processor.
-        assert np.mean(stored == array) > 0.999
+        assert np.mean(labels == array) > 0.999
         np.testing.assert_allclose(shipped.affine, affine)

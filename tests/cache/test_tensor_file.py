@@ -30,12 +30,12 @@ def path(tmp_path: Path) -> Path:
 
 
 def check_content(path: Path) -> None:
-    with open_tensors(path) as stored:
-        assert sorted(stored.keys()) == sorted(TENSORS)
-        assert stored.metadata() == METADATA
+    with open_tensors(path) as tensors:
+        assert sorted(tensors.keys()) == sorted(TENSORS)
+        assert tensors.metadata() == METADATA
         for name, values in TENSORS.items():
-            assert stored.get_tensor(name).dtype == values.dtype
-            assert torch.equal(stored.get_tensor(name), values)
+            assert tensors.get_tensor(name).dtype == values.dtype
+            assert torch.equal(tensors.get_tensor(name), values)
 
 
 def test_tensors_and_texts_come_back(path: Path) -> None:
@@ -45,17 +45,17 @@ def test_tensors_and_texts_come_back(path: Path) -> None:
 def test_a_changed_byte_is_noticed_and_the_file_removed(path: Path) -> None:
     removed = 0
     for _ in change_bytes(path):
-        with warnings.catch_warnings(record=True) as said:
+        with warnings.catch_warnings(record=True) as warning_list:
             warnings.simplefilter("always")
             try:
                 check_content(path)
             except ValueError:
                 removed += 1
                 assert not path.exists()
-                assert [warning.category for warning in said] == [CacheWarning]
-                assert "removed and is computed again" in str(said[0].message)
+                assert [warning.category for warning in warning_list] == [CacheWarning]
+                assert "removed and is computed again" in str(warning_list[0].message)
             else:
-                assert not said
+                assert not warning_list
     assert removed > 190
 
 

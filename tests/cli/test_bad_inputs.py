@@ -35,7 +35,9 @@ EARLIER = {
 
 def detect(folder: Path, checkpoint: Path, more: list[str]) -> Result:
     """Run `d24fad detect` as a test puts it; what it does not say is as in a good run."""
-    given = more if more and not more[0].startswith("-") else [str(folder / "case.nii.gz"), *more]
+    arguments = (
+        more if more and not more[0].startswith("-") else [str(folder / "case.nii.gz"), *more]
+    )
     good = {
         "--support": folder / "normals",
         "--out": folder / "out",
@@ -44,9 +46,9 @@ def detect(folder: Path, checkpoint: Path, more: list[str]) -> Result:
         "--threads": 1,
     }
     for name, value in good.items():
-        if name not in given:
-            given = [*given, name, str(value)]
-    return CliRunner().invoke(app, ["detect", *given])
+        if name not in arguments:
+            arguments = [*arguments, name, str(value)]
+    return CliRunner().invoke(app, ["detect", *arguments])
 
 
 def case(array: NDArray[np.generic]) -> Break:
@@ -256,8 +258,8 @@ def test_bad_input_ends_in_one_sentence_and_leaves_earlier_files(
     assert all(line.startswith("warning: ") for line in warnings)
     assert error.startswith("error: ") and words in error
     assert len(error) < 500 and "Traceback" not in error
-    kept = {path.name: path.read_bytes() for path in (studies / "out").iterdir()}
-    assert kept == EARLIER
+    files = {path.name: path.read_bytes() for path in (studies / "out").iterdir()}
+    assert files == EARLIER
 
 
 def test_the_same_command_without_a_fault_succeeds(studies: Path, untrained: Path) -> None:

@@ -12,9 +12,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from d24fad_core import RESEARCH_USE_ONLY
-from d24fad_core.benchmark.image_report import SUMMARY_FILE, TABLE_FILE
+from d24fad_core.benchmark.image_report import CONFIGURATION_FILE, SUMMARY_FILE, TABLE_FILE
 from d24fad_core.cli import app
-from d24fad_core.cli.benchmark import CONFIGURATION_FILE
 from tests.evaluation.small_tasks import write_task
 
 SHORT = ("--image-size", 64, "--steps", 1, "--seeds", 1, "--draws", 1)
@@ -40,14 +39,14 @@ def rows(out: Path) -> list[dict[str, object]]:
 
 @pytest.mark.slow
 def test_a_benchmark_ends_in_tables(data: Path, tmp_path: Path) -> None:
-    given = ("--data", data, "--out", tmp_path, "--shots", 2, 4, *SHORT)
-    run = benchmark(*given, "--methods", "default,nearest_neighbour")
+    arguments = ("--data", data, "--out", tmp_path, "--shots", 2, 4, *SHORT)
+    run = benchmark(*arguments, "--methods", "default,nearest_neighbour")
     assert run.exit_code == 0, run.output
     assert run.stderr == f"wrote {tmp_path / TABLE_FILE}\n"
-    found = rows(tmp_path)
-    assert {row["shots"] for row in found} == {2, 4}
-    assert {row["task"] for row in found} == {"discs", "plates", "mean of tasks"}
-    assert {(row["method"], row["seeds"]) for row in found} == {
+    table = rows(tmp_path)
+    assert {row["shots"] for row in table} == {2, 4}
+    assert {row["task"] for row in table} == {"discs", "plates", "mean of tasks"}
+    assert {(row["method"], row["seeds"]) for row in table} == {
         ("default", 1),
         ("nearest_neighbour", 0),
     }
@@ -63,11 +62,11 @@ def test_a_benchmark_ends_in_tables(data: Path, tmp_path: Path) -> None:
     assert str(tmp_path) not in (tmp_path / CONFIGURATION_FILE).read_text()
 
     scores = {path: path.stat().st_mtime_ns for path in (tmp_path / "scores").rglob("*.json")}
-    again = benchmark(*given, "--methods", "default", "--methods", "nearest_neighbour")
+    again = benchmark(*arguments, "--methods", "default", "--methods", "nearest_neighbour")
     assert again.exit_code == 0
     assert scores == {path: path.stat().st_mtime_ns for path in scores}
 
-    other = benchmark(*given, "--steps", 2)
+    other = benchmark(*arguments, "--steps", 2)
     assert other.exit_code == 2
     assert "other settings or tasks" in other.stderr
 
@@ -75,9 +74,17 @@ def test_a_benchmark_ends_in_tables(data: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_ctrl_c_is_no_traceback_and_the_same_command_goes_on(data: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "d24fad_core", "benchmark"]
-    given = ["--data", data, "--out", tmp_path, "--methods", "nearest_neighbour,default", *SHORT]
+    arguments = [
+        "--data",
+        data,
+        "--out",
+        tmp_path,
+        "--methods",
+        "nearest_neighbour,default",
+        *SHORT,
+    ]
     process = subprocess.Popen(
-        [*command, *(str(value) for value in given)],
+        [*command, *(str(value) for value in arguments)],
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -85,16 +92,16 @@ def test_ctrl_c_is_no_traceback_and_the_same_command_goes_on(data: Path, tmp_pat
     while not list((tmp_path / "scores").rglob("*.json")) and process.poll() is None:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate()
-    assert process.returncode == 130, said
-    assert len(said.splitlines()) == 1 and said.startswith("stopped")
-    run = benchmark(*given)
+    _, errors = process.communicate()
+    assert process.returncode == 130, errors
+    assert len(errors.splitlines()) == 1 and errors.startswith("stopped")
+    run = benchmark(*arguments)
     assert run.exit_code == 0, run.output
     assert {row["task"] for row in rows(tmp_path)} == {"discs", "plates", "mean of tasks"}
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("arguments", "message"),
     [
         (("--shots", "1"), "--shots 1 cannot be used; give whole numbers from 2."),
         (("--shots", "2,many"), "--shots many cannot be used"),
@@ -109,10 +116,10 @@ def test_ctrl_c_is_no_traceback_and_the_same_command_goes_on(data: Path, tmp_pat
     ],
 )
 def test_what_cannot_be_measured_is_said_in_one_line(
-    data: Path, tmp_path: Path, given: tuple[str, ...], message: str
+    data: Path, tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     out = tmp_path / "out"
-    run = benchmark("--data", data, "--out", out, *given)
+    run = benchmark("--data", data, "--out", out, *arguments)
     assert run.exit_code == 2
     assert run.stderr.startswith("error: ") and len(run.stderr.splitlines()) == 1
     assert message in run.stderr

@@ -109,12 +109,12 @@ BAD_INPUTS: dict[str, tuple[Arguments, str]] = {
 }
 
 
-@pytest.mark.parametrize(("given", "words"), BAD_INPUTS.values(), ids=list(BAD_INPUTS))
+@pytest.mark.parametrize(("arguments", "words"), BAD_INPUTS.values(), ids=list(BAD_INPUTS))
 def test_bad_input_ends_in_one_line(
-    cohorts: Path, tmp_path: Path, given: Arguments, words: str
+    cohorts: Path, tmp_path: Path, arguments: Arguments, words: str
 ) -> None:
     out = tmp_path / "out"
-    run = benchmark(*given(cohorts), "--out", out)
+    run = benchmark(*arguments(cohorts), "--out", out)
     assert run.exit_code == 2, run.output
     assert run.stderr.count("\n") == 1
     assert run.stderr.startswith("error: ") and words in run.stderr

@@ -32,17 +32,17 @@ def test_the_cache_is_described_and_emptied(studies: Path, untrained: Path) -> N
     assert kinds["profiles"] == kinds[cache.name] == normals
     assert kinds["studies"] == normals + 1  # the case, too
     assert kinds["frames"] == kinds["references"] == 1
-    told = run("cache", "info", "--cache", cache).stdout
-    assert f"{count} files" in told and LIMIT_VARIABLE in told and "Last used" in told
+    text = run("cache", "info", "--cache", cache).stdout
+    assert f"{count} files" in text and LIMIT_VARIABLE in text and "Last used" in text
     assert run("cache", "clear", "--cache", cache).stdout.endswith("GB freed.\n")
     assert not cached_files(cache)
 
 
 def test_a_wrong_limit_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(LIMIT_VARIABLE, "much")
-    told = run("cache", "info", "--cache", tmp_path)
-    assert told.exit_code == 2
-    assert told.stderr.startswith("error: D24FAD_CACHE_GB is 'much'")
+    answer = run("cache", "info", "--cache", tmp_path)
+    assert answer.exit_code == 2
+    assert answer.stderr.startswith("error: D24FAD_CACHE_GB is 'much'")
 
 
 def test_a_damaged_or_closed_cache_changes_nothing_but_is_told_once(
@@ -58,8 +58,8 @@ def test_a_damaged_or_closed_cache_changes_nothing_but_is_told_once(
     features.write_bytes(bytes(content))
     again = detect(studies, untrained, cache)
     assert heatmap.read_bytes() == expected
-    told = f"warning: {features} was damaged; it was removed and is computed again.\n"
-    assert again.stderr == told + usual
+    message = f"warning: {features} was damaged; it was removed and is computed again.\n"
+    assert again.stderr == message + usual
     assert features.is_file()
 
     (studies / "taken").write_text("a file, so that nothing can be written below it")

@@ -81,8 +81,8 @@ def test_a_label_map_names_where_findings_are(studies: Path) -> None:
     place = report(run)["findings"][0]["place"]
     assert (place["side"], place["region"], place["atlas"]) == ("left", "kidney", "organs")
     assert "left kidney" in (studies / "out" / "findings.csv").read_text()
-    shown = detect(studies, "--regions", studies / "organs.nii.gz")
-    assert "left kidney" in shown.stdout
+    result = detect(studies, "--regions", studies / "organs.nii.gz")
+    assert "left kidney" in result.stdout
     assert "left kidney" not in detect(studies).stdout
 
 
@@ -100,10 +100,13 @@ def test_what_makes_a_result_doubtful_is_said_whatever_is_printed(
         "warning: The body is large. Check the voxel size.",
         "warning: It is normal-1. Leave normal-1 out.",
     ]
-    written = json.loads((studies / "out" / "report.json").read_text())
-    assert [warning["code"] for warning in written["warnings"]] == ["other_size", "case_in_support"]
+    document = json.loads((studies / "out" / "report.json").read_text())
+    assert [warning["code"] for warning in document["warnings"]] == [
+        "other_size",
+        "case_in_support",
+    ]
     if how == ("--json",):
-        assert report(run)["warnings"] == written["warnings"]
+        assert report(run)["warnings"] == document["warnings"]
 
 
 def test_a_normal_case_is_told_so(studies: Path) -> None:
@@ -256,22 +259,22 @@ def test_a_scan_above_the_limit_is_reduced_and_it_is_said(studies: Path) -> None
     fake = FakeDetector()
     run = detect(studies, "--json", "--reduce-above", "7000", detector=fake)
     assert run.exit_code == 0, run.output
-    said = run.stderr.splitlines()
-    assert len(said) == 4 and all(line.startswith("warning: ") for line in said)
-    assert "case.nii.gz has 24 x 26 x 12 voxels; blocks of 3 x 2 x 2 were averaged" in said[0]
+    lines = run.stderr.splitlines()
+    assert len(lines) == 4 and all(line.startswith("warning: ") for line in lines)
+    assert "case.nii.gz has 24 x 26 x 12 voxels; blocks of 3 x 2 x 2 were averaged" in lines[0]
     assert {study.shape for study in fake.studies} == {(8, 13, 6)}
 
     source = nib.load(studies / "case.nii.gz")
     document = report(run)
     assert document["geometry"]["shape"] == [24, 26, 12]
-    (found,) = document["findings"]
-    np.testing.assert_allclose(found["centroid_ras_mm"], whole["centroid_ras_mm"], atol=6.0)
+    (finding,) = document["findings"]
+    np.testing.assert_allclose(finding["centroid_ras_mm"], whole["centroid_ras_mm"], atol=6.0)
     for name in ("heatmap.nii.gz", "mask.nii.gz"):
-        written = nib.load(studies / "out" / name)
-        assert written.shape == source.shape
-        np.testing.assert_allclose(written.affine, source.affine, atol=1e-4)
+        image = nib.load(studies / "out" / name)
+        assert image.shape == source.shape
+        np.testing.assert_allclose(image.affine, source.affine, atol=1e-4)
     voxel_ml = 12 / 1000
-    assert found["volume_ml"] == pytest.approx(written.get_fdata().sum() * voxel_ml)
+    assert finding["volume_ml"] == pytest.approx(image.get_fdata().sum() * voxel_ml)
 
 
 def test_the_table_counts_slices_of_the_source(studies: Path) -> None:

@@ -49,16 +49,16 @@ def test_every_result_says_what_was_fused_and_what_carries_a_finding(
 ) -> None:
     run = detect(people, untrained, "--threshold", "1", "--minimum-volume", "0.3")
     assert run.exit_code == 0, run.output
-    written = report(people)
-    assert [use["contrast"] for use in written["contrasts"]] == ["flair", "t1"]
-    assert written["provenance"]["parameters"]["contrasts"] == "flair, t1"
-    assert written["provenance"]["query_name"] == "case"
-    assert {use["name"] for use in written["provenance"]["supports"]} == {
+    document = report(people)
+    assert [use["contrast"] for use in document["contrasts"]] == ["flair", "t1"]
+    assert document["provenance"]["parameters"]["contrasts"] == "flair, t1"
+    assert document["provenance"]["query_name"] == "case"
+    assert {use["name"] for use in document["provenance"]["supports"]} == {
         "person1",
         "person2",
         "person3",
     }
-    first = written["findings"][0]
+    first = document["findings"][0]
     assert {score["contrast"] for score in first["contrasts"]} == set(NAMES)
     carried = max(first["contrasts"], key=lambda score: score["mean_score"])["contrast"]
     assert f"Carried by {carried}; mean score in each contrast alone:" in run.stdout
@@ -74,9 +74,9 @@ def test_a_contrast_that_is_missing_is_left_out_and_said_so(people: Path, untrai
     run = detect(people, untrained, "--quiet")
     assert run.exit_code == 0, run.output
     assert "warning: The contrast t1 was left out: 1 of the 3 normal people" in run.stderr
-    written = report(people)
-    assert [use["contrast"] for use in written["contrasts"]] == ["flair"]
-    assert "contrast_missing" in [warning["code"] for warning in written["warnings"]]
+    document = report(people)
+    assert [use["contrast"] for use in document["contrasts"]] == ["flair"]
+    assert "contrast_missing" in [warning["code"] for warning in document["warnings"]]
 
 
 def test_a_contrast_that_the_case_lacks_is_said(people: Path, untrained: Path) -> None:

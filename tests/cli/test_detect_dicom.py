@@ -15,7 +15,7 @@ from pydicom.uid import SecondaryCaptureImageStorage
 from typer.testing import CliRunner, Result
 
 from d24fad_core.cli import app
-from d24fad_core.export.dicom_codes import VOLUME
+from d24fad_core.export.dicom.codes import VOLUME
 from tests.app.orthanc import Orthanc, available
 from tests.change.patient import Lesion, Pose, scan_patient
 from tests.cli.fake_detector import FakeDetector
@@ -109,9 +109,9 @@ def test_changes_since_a_prior_are_written_as_dicom(tmp_path: Path, normals: int
     assert run.exit_code == 0, run.output
     folder = tmp_path / "out" / "dicom"
     assert str(folder) in run.stdout
-    written = {path.name for path in folder.glob("*.dcm")}
+    names = {path.name for path in folder.glob("*.dcm")}
     of_findings = {"segmentation.dcm", "parametric_map.dcm", "report.dcm"} if normals else set()
-    assert written == of_findings | {"change_segmentation.dcm", "change_report.dcm"}
+    assert names == of_findings | {"change_segmentation.dcm", "change_report.dcm"}
     changes = json.loads((tmp_path / "out" / "report.json").read_text())["change"]["changes"]
     report = pydicom.dcmread(folder / "change_report.dcm")
     groups = hd.sr.ComprehensiveSR.from_dataset(report).content
@@ -134,23 +134,23 @@ def test_an_archive_takes_all_objects_and_gives_them_back(series: Path, tmp_path
     try:
         run = detect(series, "--stow", orthanc.dicomweb)
         assert run.exit_code == 0, run.output
-        stored = requests.get(f"{orthanc.url}/instances", timeout=120).json()
-        found, colourful = {}, 0
-        for identifier in stored:
+        instances = requests.get(f"{orthanc.url}/instances", timeout=120).json()
+        datasets, colourful = {}, 0
+        for identifier in instances:
             answer = requests.get(f"{orthanc.url}/instances/{identifier}/file", timeout=120)
             (tmp_path / "back.dcm").write_bytes(answer.content)
             back = pydicom.dcmread(tmp_path / "back.dcm")
-            found[str(back.SOPInstanceUID)] = str(back.SOPClassUID)
+            datasets[str(back.SOPInstanceUID)] = str(back.SOPClassUID)
             if back.SOPClassUID == SecondaryCaptureImageStorage:
                 # What a viewer shows that knows nothing but pictures.
                 preview = f"{orthanc.url}/instances/{identifier}/preview"
                 png = requests.get(preview, timeout=30).content
-                shown = np.asarray(Image.open(BytesIO(png)).convert("RGB"))
-                np.testing.assert_array_equal(shown, back.pixel_array)
-                colourful += int(np.ptp(shown.astype(int), axis=-1).max() > 60)
+                pixels = np.asarray(Image.open(BytesIO(png)).convert("RGB"))
+                np.testing.assert_array_equal(pixels, back.pixel_array)
+                colourful += int(np.ptp(pixels.astype(int), axis=-1).max() > 60)
         sent = [pydicom.dcmread(path) for path in (series / "out" / "dicom").rglob("*.dcm")]
-        assert found == {str(each.SOPInstanceUID): str(each.SOPClassUID) for each in sent}
-        assert len(found) == 3 + 12
+        assert datasets == {str(each.SOPInstanceUID): str(each.SOPClassUID) for each in sent}
+        assert len(datasets) == 3 + 12
         assert colourful >= 3  # the slices of the lesion
     finally:
         orthanc.stop()

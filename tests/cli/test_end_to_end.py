@@ -80,9 +80,9 @@ def test_interrupting_writes_nothing_and_says_so(cohort: Path) -> None:
     while process.poll() is None and not any(cache.glob("*")):
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate()
+    _, errors = process.communicate()
     assert process.returncode == 130
-    assert said == f"stopped; no result was written to {cohort / 'interrupted'}\n"
+    assert errors == f"stopped; no result was written to {cohort / 'interrupted'}\n"
     assert not (cohort / "interrupted").exists()
 
 
@@ -110,6 +110,6 @@ def test_real_studies_run_in_each_plane(tmp_path: Path, image: str, plane: Plane
         *("--plane", plane.value, "--modality", study.modality.value, "--no-cache"),
     )
     for name in ("heatmap", "mask"):
-        written = nib.load(tmp_path / "out" / f"{name}.nii.gz")
-        assert written.shape == study.shape
-        np.testing.assert_allclose(written.affine, study.affine, atol=1e-4)
+        output_image = nib.load(tmp_path / "out" / f"{name}.nii.gz")
+        assert output_image.shape == study.shape
+        np.testing.assert_allclose(output_image.affine, study.affine, atol=1e-4)

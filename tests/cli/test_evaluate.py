@@ -158,34 +158,34 @@ def test_doubts_about_a_file_are_said_in_one_line(cohort: Path, untrained: Path)
 def images(*more: str) -> Break:
     """Evaluation of the image task with other options."""
 
-    def given(folder: Path) -> list[str]:
-        chosen = ["--data", str(folder / "tasks")]
-        return [*chosen, *(() if "--task" in more else ("--task", "discs")), *more]
+    def arguments_of(folder: Path) -> list[str]:
+        arguments = ["--data", str(folder / "tasks")]
+        return [*arguments, *(() if "--task" in more else ("--task", "discs")), *more]
 
-    return given
+    return arguments_of
 
 
 def volumes(folder: Path) -> list[str]:
     return ["--volumes", str(folder / "cohort"), "--no-register"]
 
 
-def without(part: str, given: Break) -> Break:
+def without(part: str, change: Break) -> Break:
     """The same with a file or folder less."""
 
     def remove(folder: Path) -> list[str]:
         place = folder / part
         shutil.rmtree(place) if place.is_dir() else place.unlink()
-        return given(folder)
+        return change(folder)
 
     return remove
 
 
-def replaced(part: str, given: Break) -> Break:
+def replaced(part: str, change: Break) -> Break:
     """The same with a file that holds no image."""
 
     def spoil(folder: Path) -> list[str]:
         (folder / part).write_bytes(b"this is no image")
-        return given(folder)
+        return change(folder)
 
     return spoil
 
@@ -260,11 +260,11 @@ def test_bad_input_ends_in_one_line_and_leaves_earlier_figures(
 ) -> None:
     target = tmp_path / "figures.json"
     target.write_text("earlier figures")
-    given = spoil(tmp_path)
-    if "--checkpoint" not in given:
-        given += ["--checkpoint", str(untrained)]
+    arguments = spoil(tmp_path)
+    if "--checkpoint" not in arguments:
+        arguments += ["--checkpoint", str(untrained)]
 
-    run = evaluate(*given, "--json", target)
+    run = evaluate(*arguments, "--json", target)
 
     assert run.exit_code == 2, run.output
     assert run.stdout == ""

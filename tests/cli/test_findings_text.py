@@ -31,7 +31,7 @@ def test_who_may_have_a_brain_in_mr_hears_of_the_comparison_for_it(
 ) -> None:
     query, result = head()
     parameters = {**result.provenance.parameters, "modality": modality, "comparison": comparison}
-    shown = replace(result, provenance=replace(result.provenance, parameters=parameters))
-    files = write_result(query, shown, tmp_path / "out", page=False)
-    show_result(shown, files, None)
+    variant = replace(result, provenance=replace(result.provenance, parameters=parameters))
+    files = write_result(query, variant, tmp_path / "out", page=False)
+    show_result(variant, files, None)
     assert (HINT in capsys.readouterr().out) is hints

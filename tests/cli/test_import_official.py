@@ -57,16 +57,16 @@ def test_an_official_checkpoint_becomes_one_of_this_library(tmp_path: Path) -> N
     assert "ask the authors" in card.licence
     images = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
-        expected, found = model.encode(images), imported.encode(images)
-    for one, other in zip(expected.student, found.student, strict=True):
+        expected, features = model.encode(images), imported.encode(images)
+    for one, other in zip(expected.student, features.student, strict=True):
         assert torch.equal(one, other)
     for one, other in zip(
         model.weighting.parameters(), imported.weighting.parameters(), strict=True
     ):
         assert torch.equal(one, other)
 
-    shown = CliRunner().invoke(app, ["info", str(out)])
-    assert shown.exit_code == 0 and "published" in shown.stdout
+    info_run = CliRunner().invoke(app, ["info", str(out)])
+    assert info_run.exit_code == 0 and "published" in info_run.stdout
 
     # A layout that is nearly right, against the same teacher.
     again = tmp_path / "again"
@@ -113,9 +113,9 @@ WRONG_LAYOUTS: dict[str, tuple[object, str]] = {
 }
 
 
-@pytest.mark.parametrize(("stored", "words"), WRONG_LAYOUTS.values(), ids=list(WRONG_LAYOUTS))
-def test_another_layout_is_told_in_one_line(tmp_path: Path, stored: object, words: str) -> None:
-    torch.save(stored, tmp_path / "a.pth")
+@pytest.mark.parametrize(("content", "words"), WRONG_LAYOUTS.values(), ids=list(WRONG_LAYOUTS))
+def test_another_layout_is_told_in_one_line(tmp_path: Path, content: object, words: str) -> None:
+    torch.save(content, tmp_path / "a.pth")
     assert_refused(import_official(tmp_path / "a.pth", tmp_path / "out"), words, tmp_path / "out")
 
 

@@ -20,7 +20,7 @@ def info(*arguments: str | Path) -> Result:
     )
 
 
-def shown(run: Result) -> dict[str, str]:
+def rows_of(run: Result) -> dict[str, str]:
     """The named values; the first of those that share a name."""
     rows: dict[str, str] = {}
     for line in run.stdout.splitlines():
@@ -51,7 +51,7 @@ def test_the_card_of_a_model_is_shown_whole(checkpoint: Path, named: str) -> Non
     run = info(checkpoint / named)
     assert run.exit_code == 0, run.output
     assert run.stdout.startswith("knees\n")
-    rows = shown(run)
+    rows = rows_of(run)
     assert rows["licence"] == "CC-BY-4.0"
     assert rows["image size"] == "160"
     assert rows["teacher"] == "efficientnet_lite0"
@@ -72,7 +72,7 @@ def test_a_damaged_card_is_told_in_one_line(checkpoint: Path, content: str) -> N
 def test_the_geometry_of_a_study_is_shown(studies: Path) -> None:
     run = info(studies / "case.nii.gz")
     assert run.exit_code == 0, run.output
-    rows = shown(run)
+    rows = rows_of(run)
     assert rows["voxels"] == "24 x 26 x 12"
     assert rows["voxel size"] == "2 x 2 x 3 mm"
     assert rows["axes of the file"] == "RAS"
@@ -95,7 +95,7 @@ def test_a_turned_study_is_told_with_its_own_axes(tmp_path: Path) -> None:
         nib.Nifti1Image(image[:, :, ::-1].transpose(2, 0, 1), affine @ _cycle()), tmp_path / "x.nii"
     )
 
-    rows = shown(info(tmp_path / "x.nii"))
+    rows = rows_of(info(tmp_path / "x.nii"))
     assert rows["axes of the file"] == "SRP, turned by 12.0 degrees"
     assert rows["coronal slices"] == "30 of 2 mm, along axis 2"
     assert rows["axial slices"] == "12 of 4 mm, along axis 0"
@@ -111,10 +111,10 @@ def test_the_windows_of_a_ct_are_shown(tmp_path: Path) -> None:
     image[4:20, 4:20, 2:10] = 40
     nib.save(nib.Nifti1Image(image, np.diag([10.0, 10, 20, 1])), tmp_path / "ct.nii")
     run = info(tmp_path / "ct.nii")
-    assert shown(run)["modality"].startswith("CT (guessed")
+    assert rows_of(run)["modality"].startswith("CT (guessed")
     assert "-1350 to 150 HU (--window lung)" in run.stdout
-    given = info(tmp_path / "ct.nii", "--modality", "mr")
-    assert shown(given)["modality"] == "MR (as given)"
+    info_run = info(tmp_path / "ct.nii", "--modality", "mr")
+    assert rows_of(info_run)["modality"] == "MR (as given)"
 
 
 def test_what_does_not_exist_is_told_in_one_line(tmp_path: Path) -> None:
@@ -144,5 +144,5 @@ def test_a_study_too_large_to_be_held_is_told_reduced(
     studies: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("d24fad_core.cli.info.LARGEST_WHOLE_SCAN", 7000)
-    rows = shown(info(studies / "case.nii.gz"))
+    rows = rows_of(info(studies / "case.nii.gz"))
     assert rows["voxels"] == "24 x 26 x 12, averaged to 8 x 13 x 6 and so told below"

@@ -72,14 +72,14 @@ def test_a_large_scan_is_analysed_in_bounded_memory(tmp_path: Path) -> None:
     assert np.prod(shape) > 512 * 512 * 550
 
     expected, _ = detect(case, tmp_path)
-    found, peak = detect(large, tmp_path, "--reduce-above", str(2**24))
+    document, peak = detect(large, tmp_path, "--reduce-above", str(2**24))
     assert peak < PEAK_GIB
-    assert found["provenance"]["parameters"]["reduction"] == "4 x 4 x 5"
-    assert found["case_score"] == pytest.approx(expected["case_score"], rel=0.1)
+    assert document["provenance"]["parameters"]["reduction"] == "4 x 4 x 5"
+    assert document["case_score"] == pytest.approx(expected["case_score"], rel=0.1)
     for known in expected["findings"][:2]:
         place = np.array(known["centroid_ras_mm"])
         nearest = min(
-            found["findings"],
+            document["findings"],
             key=lambda each: np.linalg.norm(np.array(each["centroid_ras_mm"]) - place),
         )
         np.testing.assert_allclose(nearest["centroid_ras_mm"], place, atol=3.0)

@@ -18,12 +18,12 @@ from tests.cli.small_studies import write_study
 def detect(
     folder: Path, *more: str | Path, image: Path | None = None, fake: FakeDetector | None = None
 ) -> Result:
-    given = [image or folder / "case.nii.gz", *more]
+    arguments = [image or folder / "case.nii.gz", *more]
     for name, value in (("--support", folder / "normals"), ("--out", folder / "out")):
         if name not in more:
-            given += [name, value]
+            arguments += [name, value]
     fake = fake or FakeDetector()
-    return CliRunner().invoke(app, ["detect", *map(str, given)], obj=fake.load)
+    return CliRunner().invoke(app, ["detect", *map(str, arguments)], obj=fake.load)
 
 
 @pytest.mark.parametrize("place", ["normals", "normals/deeper/result", "link/result"])
@@ -87,9 +87,9 @@ def test_results_of_an_earlier_run_are_no_normal_patients(studies: Path) -> None
     run = detect(studies, fake=fake)
     assert run.exit_code == 0, run.output
     assert [study.name for study in fake.studies] == ["normal-1", "normal-2", "normal-3"]
-    told = run.stderr.splitlines()
-    assert len(told) == 2
-    assert all("is a result of this program, no patient" in line for line in told)
+    lines = run.stderr.splitlines()
+    assert len(lines) == 2
+    assert all("is a result of this program, no patient" in line for line in lines)
 
 
 def test_a_result_is_no_case(studies: Path) -> None:

@@ -34,10 +34,10 @@ def test_repeating_goes_on_and_another_seed_is_refused(tmp_path: Path) -> None:
     times = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.nii.gz")}
     assert simulate(tmp_path).exit_code == 0
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.nii.gz")} == times
-    refused = simulate(tmp_path, "--seed", "1")
-    assert refused.exit_code == 2
-    assert "holds another cohort" in refused.stderr
-    assert len(refused.stderr.strip().splitlines()) == 1
+    refusal = simulate(tmp_path, "--seed", "1")
+    assert refusal.exit_code == 2
+    assert "holds another cohort" in refusal.stderr
+    assert len(refusal.stderr.strip().splitlines()) == 1
 
 
 @pytest.mark.parametrize(

@@ -43,8 +43,8 @@ def normals(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 def test_images_and_volumes_train_one_student(images: Path, normals: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    given = ("--images", images, "--volumes", normals, "--out", out, "--name", "mine", *SHORT)
-    run = train(*given, "--seed", 3)
+    arguments = ("--images", images, "--volumes", normals, "--out", out, "--name", "mine", *SHORT)
+    run = train(*arguments, "--seed", 3)
     assert run.exit_code == 0, run.output
     epoch, wrote = run.stderr.splitlines()
     assert re.fullmatch(r"epoch 1/1: TSD \d\.\d+, SSD \d\.\d+, diversity \d\.\d+", epoch)
@@ -54,10 +54,10 @@ def test_images_and_volumes_train_one_student(images: Path, normals: Path, tmp_p
     assert card.training["tasks"] == ["discs", "plates", normals.name]
     assert card.training["seed"] == 3
 
-    shown = CliRunner().invoke(app, ["info", str(out / "checkpoint")])
-    assert shown.exit_code == 0 and "mine" in shown.stdout
+    info_run = CliRunner().invoke(app, ["info", str(out / "checkpoint")])
+    assert info_run.exit_code == 0 and "mine" in info_run.stdout
 
-    other = train(*given, "--seed", 4)
+    other = train(*arguments, "--seed", 4)
     assert other.exit_code == 2
     assert "other settings" in other.stderr
 
@@ -67,8 +67,8 @@ def test_a_checkpoint_goes_on_learning_with_its_own_architecture(
     images: Path, untrained: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    given = ("--images", images, "--task", "discs", "--out", out, "--name", "mine", *SHORT)
-    run = train(*given, "--initial", untrained)
+    arguments = ("--images", images, "--task", "discs", "--out", out, "--name", "mine", *SHORT)
+    run = train(*arguments, "--initial", untrained)
     assert run.exit_code == 0, run.output
     former, card = read_card(untrained), read_card(out / "checkpoint")
     assert (card.network, card.image_size) == (former.network, 64)
@@ -76,7 +76,7 @@ def test_a_checkpoint_goes_on_learning_with_its_own_architecture(
     assert card.training["continued_from"]["weights_hash"] == former.weights_hash
     assert card.weights_hash != former.weights_hash
 
-    other = train(*given)
+    other = train(*arguments)
     assert other.exit_code == 2
     assert "other settings" in other.stderr
 
@@ -102,26 +102,26 @@ def test_tasks_are_chosen_by_name(
 def test_ctrl_c_ends_in_one_line_and_the_repeated_command_goes_on(
     images: Path, tmp_path: Path
 ) -> None:
-    given = ("--images", images, "--out", tmp_path / "run", "--epochs", 200, "--steps", 2)
+    arguments = ("--images", images, "--out", tmp_path / "run", "--epochs", 200, "--steps", 2)
     command = [
         *(sys.executable, "-m", "d24fad_core", "train"),
-        *(str(argument) for argument in (*given, "--queries", 2, "--shots", 2)),
+        *(str(argument) for argument in (*arguments, "--queries", 2, "--shots", 2)),
     ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    said = ""
-    while "epoch 1/200" not in said:
+    last_line = ""
+    while "epoch 1/200" not in last_line:
         line = process.stderr.readline()
-        assert line, said
-        said += line
+        assert line, last_line
+        last_line += line
     process.send_signal(signal.SIGINT)
     out, rest = process.communicate()
-    said += rest
-    assert process.returncode == 130, said
+    last_line += rest
+    assert process.returncode == 130, last_line
     assert out == ""
-    *epochs, last = said.splitlines()
-    told = re.fullmatch(r"stopped after epoch (\d+); repeat the command to go on", last)
-    assert told, said
-    done = int(told[1])
+    *epochs, last = last_line.splitlines()
+    stop = re.fullmatch(r"stopped after epoch (\d+); repeat the command to go on", last)
+    assert stop, last_line
+    done = int(stop[1])
     assert done >= 1
     assert all(re.match(r"epoch \d+/200: |epoch \d+: student", line) for line in epochs)
     assert not (tmp_path / "run" / "checkpoint").exists()
@@ -175,13 +175,13 @@ BAD_INPUTS = {
 }
 
 
-@pytest.mark.parametrize(("given", "words"), BAD_INPUTS.values(), ids=list(BAD_INPUTS))
+@pytest.mark.parametrize(("arguments", "words"), BAD_INPUTS.values(), ids=list(BAD_INPUTS))
 def test_bad_input_ends_in_one_line_and_trains_nothing(
     images: Path,
     normals: Path,
     untrained: Path,
     tmp_path: Path,
-    given: tuple[str, ...],
+    arguments: tuple[str, ...],
     words: str,
 ) -> None:
     damaged = Path(shutil.copytree(images, tmp_path / "damaged"))
@@ -201,8 +201,8 @@ def test_bad_input_ends_in_one_line_and_trains_nothing(
         "WEIGHTS": untrained / "model.safetensors",
     }
     out = tmp_path / "run"
-    sizes = () if "--queries" in given else SHORT
-    run = train(*(places.get(value, value) for value in given), "--out", out, *sizes)
+    sizes = () if "--queries" in arguments else SHORT
+    run = train(*(places.get(value, value) for value in arguments), "--out", out, *sizes)
 
     assert run.exit_code == 2, run.output
     assert run.stdout == ""

@@ -1,6 +1,5 @@
 """Features of slices do not depend on company, and survive their file."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,14 +36,6 @@ def model(request: pytest.FixtureRequest) -> D24FAD:
     return D24FAD(config, teacher).eval()
 
 
-@pytest.fixture(params=[1, pytest.param(2, marks=pytest.mark.slow)], ids=["1 thread", "2 threads"])
-def threads(request: pytest.FixtureRequest) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def images() -> Tensor:
     return torch.rand(CHUNK + 2, 1, 64, 64, generator=torch.Generator().manual_seed(0))
@@ -79,12 +70,12 @@ def test_features_do_not_depend_on_order_or_company(model: D24FAD, images: Tenso
 
 
 def test_features_are_those_of_the_network_in_half_precision(model: D24FAD, images: Tensor) -> None:
-    found = encoded(model, images[:CHUNK])
+    features_alone = encoded(model, images[:CHUNK])
     with torch.inference_mode():
         expected = model.encode(images[:CHUNK])
     for name, scale in PARTS:
-        assert found[name, scale].dtype == torch.float16
-        assert torch.equal(found[name, scale], getattr(expected, name)[scale].half())
+        assert features_alone[name, scale].dtype == torch.float16
+        assert torch.equal(features_alone[name, scale], getattr(expected, name)[scale].half())
 
 
 @pytest.mark.parametrize(
@@ -130,9 +121,9 @@ def test_features_survive_their_file(features: StudyFeatures, tmp_path: Path) ->
     assert len(loaded) == len(features) == 5
     assert torch.equal(loaded.foreground, features.foreground)
     for name in ("teacher", "student"):
-        expected, found = (getattr(each.slices, name) for each in (features, loaded))
-        assert found.keys() == expected.keys()
-        assert all(torch.equal(found[scale], expected[scale]) for scale in expected)
+        expected, copy = (getattr(each.slices, name) for each in (features, loaded))
+        assert copy.keys() == expected.keys()
+        assert all(torch.equal(copy[scale], expected[scale]) for scale in expected)
     assert list(path.parent.iterdir()) == [path]
 
 
@@ -142,10 +133,10 @@ def test_unit_features_have_length_one_and_zeros_stay(features: StudyFeatures) -
     values[scale][0, :, 0, 0] = 0
     rows = torch.tensor([1, 0])
     unit = UnitFeatures(SliceFeatures(values, features.slices.student), rows)
-    found = unit.of((MapKind.TEACHER_SUPPORT, scale))
+    value = unit.of((MapKind.TEACHER_SUPPORT, scale))
     expected = F.normalize(values[scale][rows].float(), dim=1).permute(2, 0, 3, 1)
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
-    assert not found[0, 1, 0].any()
+    torch.testing.assert_close(value, expected, rtol=0, atol=1e-6)
+    assert not value[0, 1, 0].any()
 
 
 def test_slices_are_picked_from_every_scale(features: StudyFeatures) -> None:

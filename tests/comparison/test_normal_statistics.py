@@ -76,9 +76,9 @@ def test_a_long_study_is_compared_at_evenly_spaced_slices() -> None:
     assert (int(places[0]), int(places[-1])) == (0, 99)
     assert set(places.diff().tolist()) == {2, 3}
     assert torch.equal(comparisons.foreground[1], studies[1].foreground[places])
-    found = similarities(studies[0].slices[places[20:21]], places[20:21], studies, SCORING)
+    similarity = similarities(studies[0].slices[places[20:21]], places[20:21], studies, SCORING)
     for key, values in comparisons.similarity[0].items():
-        assert torch.equal(values[20:21], found[key])
+        assert torch.equal(values[20:21], similarity[key])
 
 
 @pytest.mark.parametrize("number", range(4))
@@ -87,9 +87,9 @@ def test_leaving_one_out_compares_it_with_the_others_alone(
 ) -> None:
     comparisons = compare_normals(studies, SCORING)
     others = [other for other in range(4) if other != number]
-    found = comparisons.leave_one_out(model, number, others)
+    maps = comparisons.leave_one_out(model, number, others)
     for key, values in left_out(model, studies, number, SCORING).items():
-        torch.testing.assert_close(found[key], values)
+        torch.testing.assert_close(maps[key], values)
 
 
 def test_the_unit_is_the_mean_distance_of_normals(
@@ -153,8 +153,8 @@ def test_members_are_summarised_as_if_there_were_no_others(
     model: D24FAD, studies: list[StudyFeatures]
 ) -> None:
     some = summarise_normals(model, compare_normals(studies, SCORING), [0, 2, 3], SCORING)
-    chosen = [studies[number] for number in (0, 2, 3)]
-    alone = summarise_normals(model, compare_normals(chosen, SCORING), range(3), SCORING)
+    people = [studies[number] for number in (0, 2, 3)]
+    alone = summarise_normals(model, compare_normals(people, SCORING), range(3), SCORING)
     for key in SCORING.keys:
         torch.testing.assert_close(some.offset[key], alone.offset[key])
         assert some.unit[key] == pytest.approx(alone.unit[key])
@@ -164,5 +164,5 @@ def test_standardised_maps_are_in_units_beyond_the_mean() -> None:
     key = (MapKind.TEACHER_SUPPORT, 1)
     offset = torch.arange(5.0).view(5, 1, 1).expand(5, 2, 2)
     statistics = NormalStatistics({key: offset}, {key: 0.5})
-    found = statistics.standardise({key: torch.full((2, 2, 2), 4.0)}, torch.tensor([3, 1]))
-    assert found[key][:, 0, 0].tolist() == [2.0, 6.0]
+    scores = statistics.standardise({key: torch.full((2, 2, 2), 4.0)}, torch.tensor([3, 1]))
+    assert scores[key][:, 0, 0].tolist() == [2.0, 6.0]

@@ -37,14 +37,14 @@ IMAGES = {
 
 @pytest.mark.parametrize("scoring", CONFIGURATIONS.values(), ids=list(CONFIGURATIONS))
 def test_scoring_survives_a_model_card(scoring: ScoringConfig) -> None:
-    stored = json.loads(json.dumps(scoring.to_dict()))
-    assert ScoringConfig.from_dict(stored) == scoring
+    document = json.loads(json.dumps(scoring.to_dict()))
+    assert ScoringConfig.from_dict(document) == scoring
 
 
 @pytest.mark.parametrize("scoring", IMAGES.values(), ids=list(IMAGES))
 def test_image_scoring_survives_a_model_card(scoring: ImageScoringConfig) -> None:
-    stored = json.loads(json.dumps(scoring.to_dict()))
-    assert ImageScoringConfig.from_dict(stored) == scoring
+    document = json.loads(json.dumps(scoring.to_dict()))
+    assert ImageScoringConfig.from_dict(document) == scoring
 
 
 def test_an_empty_card_takes_the_defaults() -> None:

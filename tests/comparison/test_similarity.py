@@ -1,6 +1,5 @@
 """Distances to the support: what they compare, and that a slice's do not depend on company."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -57,28 +56,20 @@ def model() -> D24FAD:
     return untrained_network()
 
 
-@pytest.fixture(params=[1, pytest.param(2, marks=pytest.mark.slow)], ids=["1 thread", "2 threads"])
-def threads(request: pytest.FixtureRequest) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("radius", [(2, 1, 1), None])
 @pytest.mark.parametrize(
-    "chosen", [[0], [5], [3, 4, 5], [7, 6, 5, 4, 3, 2, 1, 0], [1, 0, 2, 3, 4], [6, 6, 6], [12, 2]]
+    "subset", [[0], [5], [3, 4, 5], [7, 6, 5, 4, 3, 2, 1, 0], [1, 0, 2, 3, 4], [6, 6, 6], [12, 2]]
 )
 def test_a_slice_does_not_depend_on_its_company_bit_for_bit(
     query: SliceFeatures,
     supports: list[StudyFeatures],
     model: D24FAD,
     radius: tuple[int, int, int] | None,
-    chosen: list[int],
+    subset: list[int],
 ) -> None:
     scoring = ScoringConfig(fusion=EVERY_MAP, search_radius=radius)
-    everything, places = torch.arange(SLICES), torch.tensor(chosen)
+    everything, places = torch.arange(SLICES), torch.tensor(subset)
     with torch.inference_mode():
         whole = similarities(query, everything, supports, scoring)
         part = similarities(query[places], places, supports, scoring)
@@ -93,22 +84,22 @@ def test_each_kind_of_map_compares_its_own_features(
 ) -> None:
     scoring = ScoringConfig(fusion=EVERY_MAP, search_radius=(3, 2, 1), neighbours=False)
     places = torch.tensor([2, 9])
-    found = similarities(query[places], places, supports, scoring)
-    assert found.keys() == set(scoring.keys)
+    similarity = similarities(query[places], places, supports, scoring)
+    assert similarity.keys() == set(scoring.keys)
     for scale, radius in enumerate((3, 2, 1)):
         for kind, part in (
             (MapKind.TEACHER_SUPPORT, "teacher"),
             (MapKind.SELF_DISTILLATION, "student"),
         ):
-            asked = getattr(query, part)[scale][places].float()
+            features = getattr(query, part)[scale][places].float()
             for number, support in enumerate(supports):
-                offered = getattr(support.slices, part)[scale][places].float()[:, None]
-                expected = nearest_similarity(asked, offered, radius)[:, 0]
-                torch.testing.assert_close(found[kind, scale][:, number], expected)
+                candidates = getattr(support.slices, part)[scale][places].float()[:, None]
+                expected = nearest_similarity(features, candidates, radius)[:, 0]
+                torch.testing.assert_close(similarity[kind, scale][:, number], expected)
         predicted = torch.cosine_similarity(
             query.student[scale][places].float(), query.teacher[scale][places].float(), dim=1
         )
-        own = found[MapKind.TEACHER_STUDENT, scale]
+        own = similarity[MapKind.TEACHER_STUDENT, scale]
         torch.testing.assert_close(own, predicted[:, None], rtol=0, atol=1e-6)
 
 
@@ -119,9 +110,9 @@ def test_neighbouring_slices_are_searched_too(supports: list[StudyFeatures]) -> 
     places = torch.tensor([0, 5, SLICES - 1])
     for shift, where in ((1, [0, 1]), (-1, [1, 2])):
         query = supports[2].slices[(places + shift).clamp(0, SLICES - 1)]
-        for key, found in similarities(query, places, supports, scoring).items():
+        for key, similarity in similarities(query, places, supports, scoring).items():
             torch.testing.assert_close(
-                found[where, 2], torch.ones_like(found[where, 2]), rtol=0, atol=1e-5
+                similarity[where, 2], torch.ones_like(similarity[where, 2]), rtol=0, atol=1e-5
             )
             assert float(similarities(query, places, supports, alone)[key][1, 2].max()) < 0.99
 
@@ -131,15 +122,15 @@ def test_distances_follow_the_chosen_studies_only(
 ) -> None:
     scoring = ScoringConfig(fusion=EVERY_MAP)
     places = torch.tensor([4])
-    found = similarities(query[places], places, supports, scoring)
-    chosen = distances(model, found, [1, 3])
+    similarity = similarities(query[places], places, supports, scoring)
+    subset_maps = distances(model, similarity, [1, 3])
     alone = distances(
         model, similarities(query[places], places, [supports[1], supports[3]], scoring)
     )
-    assert all(torch.equal(chosen[key], alone[key]) for key in scoring.keys)
-    for key, values in distances(model, found, [2]).items():
+    assert all(torch.equal(subset_maps[key], alone[key]) for key in scoring.keys)
+    for key, values in distances(model, similarity, [2]).items():
         number = 0 if key[0] is MapKind.TEACHER_STUDENT else 2
-        torch.testing.assert_close(values, 1.0 - found[key][:, number])
+        torch.testing.assert_close(values, 1.0 - similarity[key][:, number])
 
 
 def test_the_study_that_resembles_the_query_has_the_largest_share(
@@ -147,8 +138,8 @@ def test_the_study_that_resembles_the_query_has_the_largest_share(
 ) -> None:
     scoring = ScoringConfig()
     places = torch.arange(4)
-    found = similarities(supports[1].slices[places], places, supports, scoring)
-    shares = study_shares(model, found, SHOTS)
+    similarity = similarities(supports[1].slices[places], places, supports, scoring)
+    shares = study_shares(model, similarity, SHOTS)
     assert shares.shape == (SHOTS,)
     assert float(shares.sum()) == pytest.approx(1.0)
     assert int(shares.argmax()) == 1
@@ -159,8 +150,8 @@ def test_where_no_map_needs_the_support_nobody_has_a_share(
 ) -> None:
     scoring = ScoringConfig(fusion={MapKind.TEACHER_STUDENT: (1.0, 1.0, 1.0)})
     places = torch.arange(2)
-    found = similarities(query[places], places, supports, scoring)
-    assert study_shares(model, found, SHOTS).tolist() == [0.0] * SHOTS
+    similarity = similarities(query[places], places, supports, scoring)
+    assert study_shares(model, similarity, SHOTS).tolist() == [0.0] * SHOTS
 
 
 def test_studies_count_alike_where_the_model_has_not_learnt_to_weigh_places(
@@ -173,10 +164,10 @@ def test_studies_count_alike_where_the_model_has_not_learnt_to_weigh_places(
     paper = D24FAD(config, build_teacher(config.teacher)).requires_grad_(False)
     scoring = ScoringConfig({MapKind.SELF_DISTILLATION: (1.0, 1.0, 1.0)})
     places = torch.arange(4)
-    found = similarities(query[places], places, supports, scoring)
+    similarity = similarities(query[places], places, supports, scoring)
     assert not learnt_shares(paper)
-    assert study_shares(paper, found, SHOTS).tolist() == pytest.approx([1 / SHOTS] * SHOTS)
-    for key, values in distances(paper, found).items():
-        torch.testing.assert_close(values, 1.0 - found[key].mean(dim=1))
-    for key, values in distances(paper, found, [0, 2]).items():
-        torch.testing.assert_close(values, 1.0 - found[key][:, [0, 2]].mean(dim=1))
+    assert study_shares(paper, similarity, SHOTS).tolist() == pytest.approx([1 / SHOTS] * SHOTS)
+    for key, values in distances(paper, similarity).items():
+        torch.testing.assert_close(values, 1.0 - similarity[key].mean(dim=1))
+    for key, values in distances(paper, similarity, [0, 2]).items():
+        torch.testing.assert_close(values, 1.0 - similarity[key][:, [0, 2]].mean(dim=1))

@@ -34,9 +34,9 @@ Features = dict[int, NDArray[np.float64]]
 
 
 def study(features: Features, foreground: Tensor | None = None) -> StudyFeatures:
-    shown = torch.ones(SLICES, 64, 64, dtype=torch.bool) if foreground is None else foreground
+    mask = torch.ones(SLICES, 64, 64, dtype=torch.bool) if foreground is None else foreground
     halved = {scale: torch.from_numpy(values).half() for scale, values in features.items()}
-    return StudyFeatures(SliceFeatures(halved, {}), shown, 1.0)
+    return StudyFeatures(SliceFeatures(halved, {}), mask, 1.0)
 
 
 def of_length_one(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -107,10 +107,10 @@ def plain_distances(
     return distances(model, similarities(query.slices, EVERYWHERE, supports, SCORING))
 
 
-def unevenness(found: Tensor) -> float:
+def unevenness(distance_map: Tensor) -> float:
     """How much a map varies between neighbourhoods, of its mean; noise within them is averaged."""
-    size = found.shape[-1] // 4
-    means = F.avg_pool3d(found[None, None], (2, size, size))
+    size = distance_map.shape[-1] // 4
+    means = F.avg_pool3d(distance_map[None, None], (2, size, size))
     return float(means.std() / means.mean())
 
 
@@ -133,11 +133,11 @@ def test_a_lesion_stands_out_in_a_case_that_differs_everywhere(
     translated = translated_distances(case, EVERYWHERE, supports, SCORING)
     plain = plain_distances(model, case, supports)
     assert translated.keys() == set(SCORING.keys)
-    for key, found in translated.items():
+    for key, distance_map in translated.items():
         spot = where[key[1]]
-        assert found.shape == spot.shape
-        assert spot.ravel()[int(found.argmax())], key
-        assert roc_auc_score(spot.ravel(), found.ravel()) > 0.99, key
+        assert distance_map.shape == spot.shape
+        assert spot.ravel()[int(distance_map.argmax())], key
+        assert roc_auc_score(spot.ravel(), distance_map.ravel()) > 0.99, key
         assert roc_auc_score(spot.ravel(), plain[key].ravel()) < 0.75, key
 
 
@@ -146,9 +146,9 @@ def test_a_normal_from_another_scanner_has_no_structure(
 ) -> None:
     case = study(turned(people[0]))
     plain = plain_distances(model, case, supports)
-    for key, found in translated_distances(case, EVERYWHERE, supports, SCORING).items():
-        assert unevenness(found) < 0.08, key
-        assert float(found.max() / found.median()) < 2.0, key
+    for key, values in translated_distances(case, EVERYWHERE, supports, SCORING).items():
+        assert unevenness(values) < 0.08, key
+        assert float(values.max() / values.median()) < 2.0, key
         assert unevenness(plain[key]) > 0.15, key
 
 
@@ -159,11 +159,11 @@ def test_a_large_lesion_does_not_teach_the_translation(
     for share in (0.01, 0.05):
         features, where = with_lesion(other_scanner(people[-1]), share)
         heights[share] = {}
-        for (_, scale), found in translated_distances(
+        for (_, scale), values in translated_distances(
             study(features), EVERYWHERE, supports, SCORING
         ).items():
             spot = torch.from_numpy(where[scale])
-            heights[share][scale] = float(found[spot].median() / found[~spot].median())
+            heights[share][scale] = float(values[spot].median() / values[~spot].median())
     for scale in range(3):
         assert heights[0.05][scale] > 3.3
         assert heights[0.05][scale] > 0.9 * heights[0.01][scale]
@@ -171,13 +171,13 @@ def test_a_large_lesion_does_not_teach_the_translation(
 
 def test_the_map_is_linear_with_a_constant_and_ignores_what_it_explains_worst() -> None:
     generator = torch.Generator().manual_seed(0)
-    given = torch.randn(2000, 4, generator=generator)
-    wanted = given @ torch.randn(4, 3, generator=generator) + torch.tensor([5.0, -3.0, 0.5])
-    spoiled = wanted.clone()
+    inputs = torch.randn(2000, 4, generator=generator)
+    outputs = inputs @ torch.randn(4, 3, generator=generator) + torch.tensor([5.0, -3.0, 0.5])
+    spoiled = outputs.clone()
     spoiled[:100] += 20.0
-    fitted, kept = _trimmed_fit(given, spoiled, 1e-6)
-    torch.testing.assert_close(fitted(given), wanted, rtol=1e-3, atol=1e-3)
-    assert not kept[:100].any()
+    fitted, inliers = _trimmed_fit(inputs, spoiled, 1e-6)
+    torch.testing.assert_close(fitted(inputs), outputs, rtol=1e-3, atol=1e-3)
+    assert not inliers[:100].any()
 
 
 def test_tissue_that_differs_much_in_this_case_counts_half() -> None:
@@ -191,11 +191,11 @@ def test_tissue_that_differs_much_in_this_case_counts_half() -> None:
         study(turned(person(seed, lambda scale: amounts[scale].numpy())))
         for seed in range(NORMALS + 1)
     )
-    for (_, scale), found in translated_distances(case, EVERYWHERE, supports, SCORING).items():
+    for (_, scale), values in translated_distances(case, EVERYWHERE, supports, SCORING).items():
         amount = amounts[scale][:, 0]
         quiet, restless = amount < amount.quantile(0.25), amount > amount.quantile(0.75)
         assert 2.5 < float(amount[restless].mean() / amount[quiet].mean()) < 3.0
-        assert 1.1 < float(found[restless].mean() / found[quiet].mean()) < 1.5, scale
+        assert 1.1 < float(values[restless].mean() / values[quiet].mean()) < 1.5, scale
 
 
 def test_slices_are_compared_at_their_own_places(
@@ -206,10 +206,10 @@ def test_slices_are_compared_at_their_own_places(
     case = replace(whole, slices=whole.slices[places], foreground=whole.foreground[places])
     right = translated_distances(case, places, supports, SCORING)
     wrong = translated_distances(case, places.flip(0), supports, SCORING)
-    for key, found in right.items():
-        assert found.shape[0] == len(places)
-        assert unevenness(found) < 0.08, key
-        assert unevenness(wrong[key]) > 1.5 * unevenness(found), key
+    for key, values in right.items():
+        assert values.shape[0] == len(places)
+        assert unevenness(values) < 0.08, key
+        assert unevenness(wrong[key]) > 1.5 * unevenness(values), key
 
 
 @pytest.mark.parametrize("through", [0, 1])
@@ -222,8 +222,8 @@ def test_the_same_tissue_is_found_one_step_away(
     shift = (through, 1 - through, 1 - through)
     apart = study({scale: np.roll(values, shift, (0, 2, 3)) for scale, values in people[0].items()})
     inner = (slice(1, -1),) * 3
-    for key, found in translated_distances(case, EVERYWHERE, [apart], SCORING).items():
-        assert float(found[inner].median()) < 1.5 * float(in_place[key][inner].median()), key
+    for key, distance_map in translated_distances(case, EVERYWHERE, [apart], SCORING).items():
+        assert float(distance_map[inner].median()) < 1.5 * float(in_place[key][inner].median()), key
 
 
 def test_outside_the_body_lies_the_median_and_teaches_nothing(
@@ -236,8 +236,8 @@ def test_outside_the_body_lies_the_median_and_teaches_nothing(
     for values in strange.values():
         values[:, :, :, : values.shape[-1] // 4] = 7.0
     expected = translated_distances(study(features, foreground), EVERYWHERE, supports, SCORING)
-    found = translated_distances(study(strange, foreground), EVERYWHERE, supports, SCORING)
-    for key, values in found.items():
+    maps = translated_distances(study(strange, foreground), EVERYWHERE, supports, SCORING)
+    for key, values in maps.items():
         edge = values.shape[-1] // 4
         torch.testing.assert_close(values, expected[key], rtol=1e-3, atol=1e-3)
         inside = values[:, :, edge:]
@@ -249,19 +249,19 @@ def test_without_foreground_nothing_is_found(
     people: list[Features], supports: list[StudyFeatures]
 ) -> None:
     case = study(people[-1], torch.zeros(SLICES, 64, 64, dtype=torch.bool))
-    for key, found in translated_distances(case, EVERYWHERE, supports, SCORING).items():
-        assert torch.equal(found, torch.zeros(SLICES, SIZES[key[1]], SIZES[key[1]]))
+    for key, values in translated_distances(case, EVERYWHERE, supports, SCORING).items():
+        assert torch.equal(values, torch.zeros(SLICES, SIZES[key[1]], SIZES[key[1]]))
 
 
-@pytest.mark.parametrize("shown", [1, 3])
+@pytest.mark.parametrize("count", [1, 3])
 def test_a_sliver_of_foreground_gives_numbers(
-    people: list[Features], supports: list[StudyFeatures], shown: int
+    people: list[Features], supports: list[StudyFeatures], count: int
 ) -> None:
     foreground = torch.zeros(SLICES, 64, 64, dtype=torch.bool)
-    foreground[:shown, :8, :8] = True
+    foreground[:count, :8, :8] = True
     case = study(other_scanner(people[-1]), foreground)
-    for found in translated_distances(case, EVERYWHERE, supports, SCORING).values():
-        assert bool(found.isfinite().all())
+    for values in translated_distances(case, EVERYWHERE, supports, SCORING).values():
+        assert bool(values.isfinite().all())
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
@@ -269,9 +269,9 @@ def test_features_without_any_difference_give_numbers(
     supports: list[StudyFeatures], value: float
 ) -> None:
     flat = study({scale: np.full_like(values, value) for scale, values in anatomy().items()})
-    for given, offered in ((flat, supports), (supports[0], [flat, flat]), (flat, [flat, flat])):
-        for found in translated_distances(given, EVERYWHERE, offered, SCORING).values():
-            assert bool(found.isfinite().all())
+    for query, normals in ((flat, supports), (supports[0], [flat, flat]), (flat, [flat, flat])):
+        for distance_map in translated_distances(query, EVERYWHERE, normals, SCORING).values():
+            assert bool(distance_map.isfinite().all())
 
 
 def test_the_order_of_the_normals_changes_nothing(
@@ -280,16 +280,16 @@ def test_the_order_of_the_normals_changes_nothing(
     case = study(with_lesion(other_scanner(people[-1]), share=0.01)[0])
     one = translated_distances(case, EVERYWHERE, supports, SCORING)
     other = translated_distances(case, EVERYWHERE, supports[::-1], SCORING)
-    for key, found in one.items():
-        torch.testing.assert_close(other[key], found, rtol=1e-3, atol=1e-4)
+    for key, values in one.items():
+        torch.testing.assert_close(other[key], values, rtol=1e-3, atol=1e-4)
 
 
 def test_only_maps_between_teacher_and_support_remain() -> None:
     every = ScoringConfig(dict.fromkeys(MapKind, (0.0, 0.5, 2.0)), blur=7.0)
-    chosen = translated_scoring(every)
-    assert chosen.keys == ((MapKind.TEACHER_SUPPORT, 1), (MapKind.TEACHER_SUPPORT, 2))
-    assert [chosen.weight(key) for key in chosen.keys] == [0.5, 2.0]
-    assert chosen.blur == 7.0
+    scoring = translated_scoring(every)
+    assert scoring.keys == ((MapKind.TEACHER_SUPPORT, 1), (MapKind.TEACHER_SUPPORT, 2))
+    assert [scoring.weight(key) for key in scoring.keys] == [0.5, 2.0]
+    assert scoring.blur == 7.0
 
 
 @pytest.mark.parametrize("weights", [{}, {MapKind.TEACHER_SUPPORT: (0.0, 0.0, 0.0)}])

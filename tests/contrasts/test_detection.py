@@ -54,10 +54,10 @@ def test_a_finding_says_which_contrast_carries_it(
     small: Detector, support: ContrastSupport, contrast: str
 ) -> None:
     scans = case(contrast)
-    found = ContrastDetector(small).detect(scans, support, OPTIONS)
+    fusion = ContrastDetector(small).detect(scans, support, OPTIONS)
     lesion = lesion_voxels(study(7))
-    first = found.findings[0]
-    assert lesion[first.peak_voxel] or found.mask[lesion].mean() > 0.5
+    first = fusion.findings[0]
+    assert lesion[first.peak_voxel] or fusion.mask[lesion].mean() > 0.5
     assert first.carried_by == contrast
     assert [score.contrast for score in first.contrasts] == list(NAMES)
     assert first.contrasts[0].mean_score <= first.contrasts[0].peak_score
@@ -97,13 +97,13 @@ def test_a_contrast_of_something_else_is_warned_of(
     half = scans["two"].array.copy()
     half[:, : half.shape[1] // 2] = half.min()
     scans["two"] = replace(scans["two"], array=half)
-    found = ContrastDetector(small).detect(scans, support, OPTIONS)
-    warnings = [each for each in found.warnings if each.code is WarningCode.CONTRAST_UNLIKE]
+    fusion = ContrastDetector(small).detect(scans, support, OPTIONS)
+    warnings = [each for each in fusion.warnings if each.code is WarningCode.CONTRAST_UNLIKE]
     assert len(warnings) == 1 and "two" in warnings[0].sentence and warnings[0].remedy
     # Doubts about a contrast's own comparison name it.
     assert all(
         each.sentence.startswith("In two: ")
-        for each in found.warnings
+        for each in fusion.warnings
         if each.code is WarningCode.OTHER_SIZE
     )
 

@@ -81,19 +81,19 @@ def test_only_the_proxy_and_the_dicom_port_can_be_reached() -> None:
 
 
 def test_each_script_gets_the_secrets_that_it_reads() -> None:
-    read = {
+    settings = {
         "server": {"server_token", "pacs_password"},
         "orthanc": {"pacs_password"},
         "proxy": {"server_token", "users", "certificate", "certificate_key"},
     }
-    for name, wanted in read.items():
-        assert set(services()[name]["secrets"]) == wanted
+    for name, value in settings.items():
+        assert set(services()[name]["secrets"]) == value
         script = (DEPLOY / f"start-{name}").read_text()
         links = " ".join(images()[name].of("RUN"))
-        for secret in wanted:
+        for secret in value:
             assert f"/{secret}" in script or f"/run/secrets/{secret} " in links
     declared = composition().to_dict()["secrets"]
-    assert set(declared) == set().union(*read.values())
+    assert set(declared) == set().union(*settings.values())
     assert {secret["file"] for secret in declared.values()} == {
         f"secrets/{name}" for name in declared
     }

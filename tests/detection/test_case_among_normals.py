@@ -47,8 +47,8 @@ def rescaled(volume: Volume) -> Volume:
 def by_file(volume: Volume, folder: Path, write: Callable[..., Path] = write_dicom) -> Volume:
     """The volume as it is read back from a file of another format."""
     folder.mkdir(parents=True, exist_ok=True)
-    stored = np.asarray(np.round(volume.array), np.int16)
-    return read_volume(write(folder, stored, volume.affine), Modality.MR)
+    voxels = np.asarray(np.round(volume.array), np.int16)
+    return read_volume(write(folder, voxels, volume.affine), Modality.MR)
 
 
 CHANGES: dict[str, Callable[[Volume, Path], Volume]] = {
@@ -77,8 +77,8 @@ def support(model: Detector, normals: list[Volume]) -> SupportSet:
 
 
 def require_found(model: Detector, support: SupportSet, case: Volume) -> None:
-    said = model.detect(replace(case, name="case"), support, OPTIONS).warnings
-    (warning,) = [each for each in said if each.code is WarningCode.CASE_IN_SUPPORT]
+    warning_list = model.detect(replace(case, name="case"), support, OPTIONS).warnings
+    (warning,) = [each for each in warning_list if each.code is WarningCode.CASE_IN_SUPPORT]
     assert "case and the normal study normal-1 look like scans of one person" in warning.sentence
 
 
@@ -124,5 +124,5 @@ def test_another_person_is_not_taken_for_a_normal(
 ) -> None:
     stranger = read_volume(write_packed(tmp_path / "stranger.nii.gz", head(7)), Modality.MR)
     assert support.alike == ()
-    said = {each.code for each in model.detect(turned(stranger), support, OPTIONS).warnings}
-    assert WarningCode.CASE_IN_SUPPORT not in said
+    codes = {each.code for each in model.detect(turned(stranger), support, OPTIONS).warnings}
+    assert WarningCode.CASE_IN_SUPPORT not in codes

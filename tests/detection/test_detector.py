@@ -1,7 +1,7 @@
 """The detector as a whole, on small bodies: what it refuses, and that its bits depend on the
 study and the support alone."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 
@@ -149,14 +149,6 @@ def test_the_case_score_is_within_the_heatmap(
     assert result.calibration.p_value == pytest.approx((1 + reached) / (1 + len(normal_scores)))
 
 
-@pytest.fixture(params=[1, pytest.param(2, marks=pytest.mark.slow)])
-def threads(request: pytest.FixtureRequest) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.mark.usefixtures("threads")
 def test_a_slice_scores_the_same_whichever_others_show_the_patient() -> None:
     """Only slices that show the patient are encoded, so these decide what travels together."""
@@ -173,13 +165,13 @@ def test_a_slice_scores_the_same_whichever_others_show_the_patient() -> None:
     reference = prepare_plane(model, grid, features, scoring)
     query = stacks[0]
     whole = score_plane(model, query, reference, scoring, silent).heatmap
-    for shown in ([4], [0, 5, 10], list(range(1, 11))):
+    for slices in ([4], [0, 5, 10], list(range(1, 11))):
         part = torch.zeros_like(foreground)
-        part[shown] = True
-        found = score_plane(model, replace(query, foreground=part), reference, scoring, silent)
-        np.testing.assert_array_equal(found.heatmap[:, :, shown], whole[:, :, shown])
-        hidden = sorted(set(range(11)) - set(shown))
-        assert not found.heatmap[:, :, hidden].any()
+        part[slices] = True
+        scores = score_plane(model, replace(query, foreground=part), reference, scoring, silent)
+        np.testing.assert_array_equal(scores.heatmap[:, :, slices], whole[:, :, slices])
+        hidden = sorted(set(range(11)) - set(slices))
+        assert not scores.heatmap[:, :, hidden].any()
 
 
 @pytest.mark.parametrize("register", [False, True])
@@ -198,19 +190,19 @@ def test_how_a_study_is_stored_changes_nothing(
     support = prepared(options)
     case = study(7, lesion=True)
     expected = small.detect(case, support, options)
-    found = small.detect(stored_otherwise(case, order, flips), support, options)
+    other_result = small.detect(stored_otherwise(case, order, flips), support, options)
     # Both on the grid of the case.
-    back = np.flip(found.heatmap, [axis for axis, flip in enumerate(flips) if flip])
+    back = np.flip(other_result.heatmap, [axis for axis, flip in enumerate(flips) if flip])
     back = back.transpose(np.argsort(order))
     if register:
         # Coarse voxels for registration begin at the other end, so that it ends a little apart.
         assert np.corrcoef(back.ravel(), expected.heatmap.ravel())[0, 1] > 0.98
     else:
         np.testing.assert_allclose(back, expected.heatmap, atol=1e-2)
-        assert found.case_score == pytest.approx(expected.case_score, abs=1e-2)
-    first, second = expected.findings[0], found.findings[0]
+        assert other_result.case_score == pytest.approx(expected.case_score, abs=1e-2)
+    first, second = expected.findings[0], other_result.findings[0]
     np.testing.assert_allclose(second.centroid_ras_mm, first.centroid_ras_mm, atol=4.0)
-    assert order[found.slice_axis] == expected.slice_axis == 2
+    assert order[other_result.slice_axis] == expected.slice_axis == 2
 
 
 @pytest.mark.parametrize("grid", ["oblique", "1x1x6 mm", "sagittal"])
@@ -290,11 +282,11 @@ def test_progress_only_moves_forward(small: Detector, support: SupportSet, case:
         lambda report: small.prepare_support(normals(2), ALL_PLANES, report),
         lambda report: small.detect(case, support, ALL_PLANES, report),
     ):
-        told: list[float] = []
-        run(lambda step, fraction: told.append(fraction))  # noqa: B023 - called at once
-        assert told == sorted(told)
-        assert told[0] == 0.0
-        assert told[-1] == 1.0
+        fractions: list[float] = []
+        run(lambda step, fraction: fractions.append(fraction))  # noqa: B023 - called at once
+        assert fractions == sorted(fractions)
+        assert fractions[0] == 0.0
+        assert fractions[-1] == 1.0
 
 
 def test_a_caller_can_stop(small: Detector, support: SupportSet, case: Volume) -> None:

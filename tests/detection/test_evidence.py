@@ -82,10 +82,10 @@ def test_a_finding_is_looked_up_where_it_lies_however_the_study_is_stored(small:
         ),
     )
     assert flipped.array.min() == AIR
-    for stored in (case, flipped):
-        mask, findings = at_lesion(stored)
-        placed = align(stored, frame, WINDOW.ct_window, register=False)
-        (finding,) = with_evidence(findings, mask, stored, placed, support, PEAKS, distances)
+    for copy in (case, flipped):
+        mask, findings = at_lesion(copy)
+        placed = align(copy, frame, WINDOW.ct_window, register=False)
+        (finding,) = with_evidence(findings, mask, copy, placed, support, PEAKS, distances)
         assert finding.nearest_normal == "normal-1"
         assert finding.normal_distances == pytest.approx((0.5, 0.1, 0.5), abs=0.02)
 

@@ -109,8 +109,8 @@ def test_findings_rank_by_peak_and_the_larger_comes_first_among_equals() -> None
 
 
 def test_the_mask_holds_exactly_the_findings_that_are_large_enough() -> None:
-    kept, dropped = np.s_[2:7, 2:7, 2:6], np.s_[12:16, 12:16, 12:18]  # 100 and 96 voxels
-    heatmap = heatmap_with((kept, 4.0), (dropped, 6.0))
+    large, dropped = np.s_[2:7, 2:7, 2:6], np.s_[12:16, 12:16, 12:18]  # 100 and 96 voxels
+    heatmap = heatmap_with((large, 4.0), (dropped, 6.0))
 
     mask, findings = find_findings(heatmap, 3.0, IDENTITY, 2, minimum_volume_ml=0.1)
 

@@ -126,9 +126,9 @@ def test_the_shipped_checkpoint_tells_a_lesion_from_a_normal(tmp_path: Path) -> 
     support = shipped.prepare_support([head(Role.SUPPORT, index) for index in range(4)], options)
     normal = shipped.detect(head(Role.NORMAL, 0), support, options)
     case = scanned(replace(GRIDS["identity"], extent=210.0))
-    found = shipped.detect(case, support, options)
-    assert found.case_score > normal.case_score
-    best = found.findings[0]
+    result = shipped.detect(case, support, options)
+    assert result.case_score > normal.case_score
+    best = result.findings[0]
     assert inside_ball(case, grow=3.0)[best.peak_voxel]
     over = normal.heatmap[head(Role.NORMAL, 0).array > 0] > normal.calibration.threshold
     assert over.mean() < 0.01

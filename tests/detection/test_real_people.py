@@ -78,8 +78,8 @@ def support(detector: Detector) -> SupportSet:
 
 def codes(detector: Detector, support: SupportSet, case: Volume) -> set[WarningCode]:
     # Whether a normal stands out is told of the set, whatever the case.
-    found = {warning.code for warning in detector.detect(case, support, OPTIONS).warnings}
-    return found - {WarningCode.ABNORMAL_SUPPORT}
+    warning_codes = {warning.code for warning in detector.detect(case, support, OPTIONS).warnings}
+    return warning_codes - {WarningCode.ABNORMAL_SUPPORT}
 
 
 def test_nothing_is_said_of_a_normal_head(detector: Detector, support: SupportSet) -> None:
@@ -91,8 +91,8 @@ def test_nothing_is_said_of_a_normal_head(detector: Detector, support: SupportSe
 def test_a_strange_study_differs_everywhere(
     detector: Detector, support: SupportSet, change: object
 ) -> None:
-    found = codes(detector, support, change(head(4)))  # type: ignore[operator]
-    assert WarningCode.DIFFERS_EVERYWHERE in found
+    warning_codes = codes(detector, support, change(head(4)))  # type: ignore[operator]
+    assert WarningCode.DIFFERS_EVERYWHERE in warning_codes
 
 
 def test_thick_slices_and_large_voxels_are_said(detector: Detector, support: SupportSet) -> None:
@@ -109,5 +109,5 @@ def test_a_normal_stored_otherwise_is_found_among_its_support(
     series = write_dicom(tmp_path, whole, other.affine)
     case = replace(read_volume(series, Modality.MR), name="case")
     warnings = detector.detect(case, support, OPTIONS).warnings
-    (said,) = [each for each in warnings if each.code is WarningCode.CASE_IN_SUPPORT]
-    assert f"case and the normal study {HEADS[1].name.partition('.')[0]} look" in said.sentence
+    (warning,) = [each for each in warnings if each.code is WarningCode.CASE_IN_SUPPORT]
+    assert f"case and the normal study {HEADS[1].name.partition('.')[0]} look" in warning.sentence

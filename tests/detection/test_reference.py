@@ -41,8 +41,10 @@ def scored_by_the_others(
     others = [each for index, each in enumerate(studies) if index != number]
     units = summarise_normals(model, compare_normals(others, SCORING), range(len(others)), SCORING)
     places = compare_normals(others, SCORING).places
-    found = distances(model, similarities(studies[number].slices[places], places, others, SCORING))
-    maps = fuse(units.standardise(found, places), SCORING, model.teacher.info, SIZE)
+    maps_of_others = distances(
+        model, similarities(studies[number].slices[places], places, others, SCORING)
+    )
+    maps = fuse(units.standardise(maps_of_others, places), SCORING, model.teacher.info, SIZE)
     return blur(maps, SCORING, thickness)
 
 
@@ -54,16 +56,16 @@ def test_every_normal_is_held_out_of_its_own_units(
     reference = prepare_plane(model, grid(slices), studies, SCORING)
     maps = [scored_by_the_others(model, studies, number, thickness) for number in range(3)]
     places = compare_normals(studies, SCORING).places
-    shown = [each.foreground[places] for each in studies]
-    inside = torch.cat([each[where] for each, where in zip(maps, shown, strict=True)])
+    foregrounds = [each.foreground[places] for each in studies]
+    inside = torch.cat([each[where] for each, where in zip(maps, foregrounds, strict=True)])
 
     assert reference.plane is Plane.AXIAL
     assert len(reference.features) == 3
     assert reference.centre == pytest.approx(float(inside.mean()), rel=1e-4)
     assert reference.spread == pytest.approx(float(inside.std()), rel=1e-4)
-    for kept, own, where in zip(reference.held_out, maps, shown, strict=True):
+    for held_out, own, where in zip(reference.held_out, maps, foregrounds, strict=True):
         z = (own - reference.centre) / reference.spread * where
-        torch.testing.assert_close(kept.float(), z, rtol=1e-3, atol=2e-3)
+        torch.testing.assert_close(held_out.float(), z, rtol=1e-3, atol=2e-3)
 
 
 def test_queries_are_scored_in_units_of_all_normals(model: D24FAD) -> None:
@@ -118,19 +120,19 @@ def test_every_normal_is_held_out_of_its_own_translation(
         mean = torch.stack([run[key] for run in runs]).mean()
         assert reference.statistics.unit[key] == pytest.approx(float(mean), rel=1e-4)
         assert len(reference.statistics.offset[key]) == slices
-    maps, shown = [], [each.foreground[places] for each in studies]
-    for run, foreground in zip(runs, shown, strict=True):
+    maps, foregrounds = [], [each.foreground[places] for each in studies]
+    for run, foreground in zip(runs, foregrounds, strict=True):
         standardised = reference.statistics.standardise(run, places)
         fused = fuse(standardised, scoring, model.teacher.info, SIZE)
         maps.append(centred(blur(fused, scoring, thickness), foreground))
-    inside = torch.cat([each[where] for each, where in zip(maps, shown, strict=True)])
+    inside = torch.cat([each[where] for each, where in zip(maps, foregrounds, strict=True)])
 
     assert reference.plane is Plane.AXIAL
     assert reference.centre == pytest.approx(0.0, abs=1e-4)
     assert reference.spread == pytest.approx(float(inside.std()), rel=1e-3)
-    for kept, own, where in zip(reference.held_out, maps, shown, strict=True):
+    for held_out, own, where in zip(reference.held_out, maps, foregrounds, strict=True):
         z = own / reference.spread * where
-        torch.testing.assert_close(kept.float(), z, rtol=1e-2, atol=1e-2)
+        torch.testing.assert_close(held_out.float(), z, rtol=1e-2, atol=1e-2)
 
 
 @pytest.mark.parametrize("planes", [(Plane.AXIAL,), tuple(Plane)], ids=["1 plane", "3 planes"])

@@ -47,17 +47,17 @@ def test_findings_are_those_of_the_map_on_the_source_grid(factors, missing, plan
     source = on_source_grid(result)
     assert source.shape == heatmap.shape
     assert len(source.findings) == len(expected) == 2
-    for found, known in zip(source.findings, expected, strict=True):
-        assert (found.rank, found.peak_score) == (known.rank, known.peak_score)
-        assert found.volume_ml == pytest.approx(known.volume_ml)
-        assert found.mean_score == pytest.approx(known.mean_score)
-        assert found.centroid_ras_mm == pytest.approx(known.centroid_ras_mm, abs=1e-6)
-        assert found.slice_range == known.slice_range
-        assert found.bounding_box == known.bounding_box
+    for finding, known in zip(source.findings, expected, strict=True):
+        assert (finding.rank, finding.peak_score) == (known.rank, known.peak_score)
+        assert finding.volume_ml == pytest.approx(known.volume_ml)
+        assert finding.mean_score == pytest.approx(known.mean_score)
+        assert finding.centroid_ras_mm == pytest.approx(known.centroid_ras_mm, abs=1e-6)
+        assert finding.slice_range == known.slice_range
+        assert finding.bounding_box == known.bounding_box
         # Every voxel of the highest block is as high; the one in its middle is named.
-        assert heatmap[found.peak_voxel] == np.float32(found.peak_score)
+        assert heatmap[finding.peak_voxel] == np.float32(finding.peak_score)
         np.testing.assert_allclose(
-            affine[:3, :3] @ found.peak_voxel + affine[:3, 3], found.peak_ras_mm
+            affine[:3, :3] @ finding.peak_voxel + affine[:3, 3], finding.peak_ras_mm
         )
 
 
@@ -74,7 +74,7 @@ def test_a_finding_of_a_whole_scan_and_of_blocks_of_one_voxel_are_the_same() -> 
     blocks = replace(
         result, reduction=Reduction(result.heatmap.shape, result.affine, (1, 1, 1), "")
     )
-    (found,), (known,) = on_source_grid(blocks).findings, result.findings
-    assert found.bounding_box == known.bounding_box and found.peak_voxel == known.peak_voxel
-    assert found.volume_ml == pytest.approx(known.volume_ml)
-    assert found.centroid_ras_mm == pytest.approx(known.centroid_ras_mm)
+    (finding,), (known,) = on_source_grid(blocks).findings, result.findings
+    assert finding.bounding_box == known.bounding_box and finding.peak_voxel == known.peak_voxel
+    assert finding.volume_ml == pytest.approx(known.volume_ml)
+    assert finding.centroid_ras_mm == pytest.approx(known.centroid_ras_mm)

@@ -29,8 +29,8 @@ SCORES = (3.0, 3.4, 2.8, 3.9)
 
 def normal_profile(number: int, **changes: object) -> StudyProfile:
     similarity = 1.0 if number == 0 else 0.88 + 0.01 * number
-    made = replace(profile(picture(number)), similarity=similarity)
-    return replace(made, **changes)  # type: ignore[arg-type]
+    likeness = replace(profile(picture(number)), similarity=similarity)
+    return replace(likeness, **changes)  # type: ignore[arg-type]
 
 
 def support(alike: tuple[tuple[str, str], ...] = (), **changes: object) -> SupportSet:
@@ -117,12 +117,12 @@ NOISE = np.random.default_rng(0).random((44, 40, 36)).astype(np.float32)
 
 
 @pytest.mark.parametrize(
-    ("shown", "middle"), [(NOISE, 0.1), (CASE.picture, 3.5)], ids=["likeness", "middle"]
+    ("image", "middle"), [(NOISE, 0.1), (CASE.picture, 3.5)], ids=["likeness", "middle"]
 )
 def test_a_study_that_differs_everywhere_is_said_to(
-    shown: NDArray[np.float32], middle: float
+    image: NDArray[np.float32], middle: float
 ) -> None:
-    (warning,) = warned(replace(CASE, picture=shown), middle=middle)
+    (warning,) = warned(replace(CASE, picture=image), middle=middle)
     assert warning.code is WarningCode.DIFFERS_EVERYWHERE
     assert warning.sentence.startswith("This study differs from the normals everywhere")
     assert f"half of its voxels score above {middle:.1f} z" in warning.sentence

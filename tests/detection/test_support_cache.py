@@ -96,10 +96,10 @@ def test_translated_normals_are_compared_once_and_kept_apart(
     "other", [normals()[:2], [*normals(), study(3)], normals()[::-1]], ids=["less", "more", "order"]
 )
 def test_other_company_is_compared_anew(cache: Path, other: list[Volume]) -> None:
-    found = detector(cache).prepare_support(other, BOXES)
+    support = detector(cache).prepare_support(other, BOXES)
     fresh = detector(None).prepare_support(other, BOXES)
     assert len(references(cache)) == 2
-    assert found.scales == fresh.scales
+    assert support.scales == fresh.scales
 
 
 @pytest.mark.parametrize("content", [b"", b"junk", "half"])
@@ -144,10 +144,10 @@ def test_known_studies_are_not_read_where_all_is_kept(cache: Path) -> None:
 
 @pytest.mark.parametrize("lost", ["features", "frame"])
 def test_a_known_study_is_read_where_something_is_lacking(cache: Path, lost: str) -> None:
-    read: list[str] = []
+    names: list[str] = []
 
     def reader(study: Volume) -> Callable[[], Volume]:
-        return lambda: read.append(study.name) or study  # type: ignore[func-returns-value]
+        return lambda: names.append(study.name) or study  # type: ignore[func-returns-value]
 
     if lost == "frame":
         (path,) = (cache / "frames").iterdir()
@@ -160,7 +160,7 @@ def test_a_known_study_is_read_where_something_is_lacking(cache: Path, lost: str
     path.unlink()
     studies = [known(each, reader(each)) for each in normals()]
     detector(cache).prepare_support(studies, BOXES)
-    assert read == [normals()[0 if lost == "frame" else 2].name]
+    assert names == [normals()[0 if lost == "frame" else 2].name]
     assert path.read_bytes() == content
 
 

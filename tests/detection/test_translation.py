@@ -94,8 +94,8 @@ def test_planes_are_averaged_in_units_of_the_normals_mean(small: Detector) -> No
     case = seen_otherwise(study(7, lesion=True), CURVES["inverted"])
     support = small.prepare_support(normals(), replace(TRANSLATED, planes=planes))
     maps = [
-        small.detect(case, support, replace(TRANSLATED, planes=chosen)).heatmap
-        for chosen in (planes, planes[:1], planes[1:])
+        small.detect(case, support, replace(TRANSLATED, planes=subset)).heatmap
+        for subset in (planes, planes[:1], planes[1:])
     ]
     in_plane = []
     for heatmap, plane in zip(maps[1:], planes, strict=True):
@@ -147,10 +147,10 @@ def test_a_model_that_cannot_translate_says_so() -> None:
 
 
 def test_progress_only_moves_forward(small: Detector, translated: SupportSet) -> None:
-    told: list[tuple[str, float]] = []
+    steps: list[tuple[str, float]] = []
     small.detect(
-        study(7), translated, TRANSLATED, lambda step, fraction: told.append((step, fraction))
+        study(7), translated, TRANSLATED, lambda step, fraction: steps.append((step, fraction))
     )
-    fractions = [fraction for _, fraction in told]
+    fractions = [fraction for _, fraction in steps]
     assert fractions == sorted(fractions)
-    assert "translating the normals" in [step for step, _ in told]
+    assert "translating the normals" in [step for step, _ in steps]

@@ -93,9 +93,9 @@ def test_a_score_does_not_depend_on_the_other_test_images(
     (test / "good" / "01.png").rename(test / "good" / "zz.png")
     shutil.copy(test / "ungood" / "01.png", test / "good" / "aa.png")
 
-    found = measure(model, alone)
+    figures = measure(model, alone)
     for method, before in measured.items():
-        after = found[method].scores
+        after = figures[method].scores
         assert after["ungood/01.png"] == before.scores["ungood/01.png"]
         assert after["good/zz.png"] == before.scores["good/01.png"]
         assert after["good/aa.png"] == before.scores["ungood/01.png"]
@@ -104,9 +104,9 @@ def test_a_score_does_not_depend_on_the_other_test_images(
 def test_nearest_neighbour_owes_nothing_to_the_student(
     root: Path, measured: dict[str, ImageEvaluation]
 ) -> None:
-    found = measure(untrained_network(seed=1), root)
-    assert found[NEAREST_NEIGHBOUR].scores == measured[NEAREST_NEIGHBOUR].scores
-    assert found[DEFAULT].scores != measured[DEFAULT].scores
+    figures = measure(untrained_network(seed=1), root)
+    assert figures[NEAREST_NEIGHBOUR].scores == measured[NEAREST_NEIGHBOUR].scores
+    assert figures[DEFAULT].scores != measured[DEFAULT].scores
 
 
 def test_nearest_neighbour_is_plain_whatever_the_scoring_is_tuned_to() -> None:

@@ -80,10 +80,10 @@ def measured(model: D24FAD, cohort: Path) -> dict[str, VolumeEvaluation]:
 
 
 def test_bright_cubes_are_found_without_training(measured: dict[str, VolumeEvaluation]) -> None:
-    found = measured[NEAREST_NEIGHBOUR]
-    assert found.voxels.auroc.value > 0.9
-    assert found.voxels.average_precision.value > 5 * found.voxels.prevalence
-    assert found.volumes is not None and found.volumes.auroc.value == 1.0
+    figures = measured[NEAREST_NEIGHBOUR]
+    assert figures.voxels.auroc.value > 0.9
+    assert figures.voxels.average_precision.value > 5 * figures.voxels.prevalence
+    assert figures.volumes is not None and figures.volumes.auroc.value == 1.0
 
 
 def assert_figures_follow(model: D24FAD, root: Path, measured: dict[str, VolumeEvaluation]) -> None:
@@ -109,27 +109,27 @@ def assert_figures_follow(model: D24FAD, root: Path, measured: dict[str, VolumeE
             scores.append(values[inside])
             labels.append(truth[inside])
             cases[path.name] = result.case_score
-        found = measured[name]
-        assert found.case_scores == cases
+        figures = measured[name]
+        assert figures.case_scores == cases
         every, truths = np.concatenate(scores), np.concatenate(labels)
-        assert found.voxels.auroc.value == pytest.approx(roc_auc_score(truths, every))
-        assert found.voxels.average_precision.value == pytest.approx(
+        assert figures.voxels.auroc.value == pytest.approx(roc_auc_score(truths, every))
+        assert figures.voxels.average_precision.value == pytest.approx(
             average_precision_score(truths, every)
         )
-        assert found.voxels.prevalence == pytest.approx(truths.mean())
-        assert found.volumes.auroc.value == pytest.approx(
+        assert figures.voxels.prevalence == pytest.approx(truths.mean())
+        assert figures.volumes.auroc.value == pytest.approx(
             roc_auc_score([case.startswith("sick") for case in cases], list(cases.values()))
         )
-        assert found.voxels.dice is not None
+        assert figures.voxels.dice is not None
         marked_voxels = every >= result.calibration.threshold
-        assert found.voxels.dice.value == pytest.approx(
+        assert figures.voxels.dice.value == pytest.approx(
             2 * (marked_voxels & truths).sum() / (marked_voxels.sum() + truths.sum())
         )
-        assert found.lesions.lesions == lesions and found.lesions.scans == len(cases)
-        assert found.lesions_hit == np.mean(hits)
-        assert found.normal_voxels_marked == pytest.approx(np.mean(marked))
+        assert figures.lesions.lesions == lesions and figures.lesions.scans == len(cases)
+        assert figures.lesions_hit == np.mean(hits)
+        assert figures.normal_voxels_marked == pytest.approx(np.mean(marked))
         own = [roc_auc_score(t, s) for t, s in zip(labels, scores, strict=True) if t.any()]
-        assert found.mean_voxel_auroc == pytest.approx(np.mean(own))
+        assert figures.mean_voxel_auroc == pytest.approx(np.mean(own))
 
 
 def test_figures_follow_from_what_the_detector_finds(
@@ -146,10 +146,10 @@ def test_lesion_voxels_that_were_not_analysed_count_as_missed(
     truth = np.asarray(image.dataobj).copy()
     truth[:2, :5, :5] = 1  # air
     nib.save(nib.Nifti1Image(truth, image.affine), mask)
-    found = measure(model, root)
-    assert_figures_follow(model, root, found)
+    figures = measure(model, root)
+    assert_figures_follow(model, root, figures)
     for method, before in measured.items():
-        assert found[method].voxels.auroc.value < before.voxels.auroc.value - 0.1
+        assert figures[method].voxels.auroc.value < before.voxels.auroc.value - 0.1
 
 
 def test_a_case_score_does_not_depend_on_the_other_cases(

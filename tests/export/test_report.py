@@ -135,10 +135,10 @@ def test_the_documentation_names_every_field() -> None:
     text = (Path(__file__).parents[2] / "docs" / "report-schema.md").read_text(encoding="utf-8")
 
     def names(schema: dict[str, Any]) -> set[str]:
-        found = set(schema.get("properties", {}))
+        property_names = set(schema.get("properties", {}))
         for part in (*schema.get("properties", {}).values(), *schema.get("anyOf", ())):
-            found |= names(part)
-        return found | (names(schema["items"]) if "items" in schema else set())
+            property_names |= names(part)
+        return property_names | (names(schema["items"]) if "items" in schema else set())
 
     every = names(REPORT_SCHEMA) | names(CHANGE_REPORT_SCHEMA)
     assert [name for name in sorted(every) if f"`{name}`" not in text] == []

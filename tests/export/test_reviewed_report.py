@@ -10,18 +10,18 @@ import pydicom
 import pytest
 
 from d24fad_core.detection.rank_map import label_findings
-from d24fad_core.export.dicom_report import reviewed_report
-from d24fad_core.export.dicom_segmentation import reviewed_segmentation
-from d24fad_core.export.dicom_source import read_source
+from d24fad_core.export.dicom.findings_report import reviewed_report
+from d24fad_core.export.dicom.segmentation import reviewed_segmentation
+from d24fad_core.export.dicom.source import read_source
 from d24fad_core.io.reading import read_volume
 from tests.export.analysed_study import analysed
-from tests.export.test_dicom import SHAPE, errors, read_back, series
+from tests.export.dicom.test_dicom import SHAPE, errors, read_back, series
 from tests.io.dicom.dicom_builder import change
 
 GRID = np.diag([1.0, 1.0, 3.0, 1.0])
 
 
-def written(folder: Path, marked: tuple[int, ...], reviewer: str = "AB") -> tuple:
+def write(folder: Path, marked: tuple[int, ...], reviewer: str = "AB") -> tuple:
     """Report and segmentation of a review that accepted the findings with these ranks."""
     source, result = series(folder / "series", GRID)
     label = np.isin(label_findings(result.mask, result.findings), marked).astype(np.uint8)
@@ -32,7 +32,7 @@ def written(folder: Path, marked: tuple[int, ...], reviewer: str = "AB") -> tupl
 
 @pytest.mark.parametrize("marked", [(2,), (1, 2)])
 def test_what_is_marked_is_measured(tmp_path: Path, marked: tuple[int, ...]) -> None:
-    report, segmentation, result = written(tmp_path, marked)
+    report, segmentation, result = write(tmp_path, marked)
     content = hd.sr.ComprehensiveSR.from_dataset(report).content
     accepted = [finding for finding in result.findings if finding.rank in marked]
     (group,) = content.get_volumetric_roi_measurement_groups()
@@ -50,7 +50,7 @@ def test_what_is_marked_is_measured(tmp_path: Path, marked: tuple[int, ...]) -> 
 
 
 def test_a_normal_study_has_a_report_without_regions(tmp_path: Path) -> None:
-    report, _, _ = written(tmp_path, ())
+    report, _, _ = write(tmp_path, ())
     content = hd.sr.ComprehensiveSR.from_dataset(report).content
     assert content.get_volumetric_roi_measurement_groups() == []
     (case,) = content.get_image_measurement_groups()
@@ -85,14 +85,14 @@ def test_what_no_score_marked_counts_too(tmp_path: Path) -> None:
 def test_the_reviewer_is_named_whatever_they_call_themselves(
     tmp_path: Path, reviewer: str, name: str
 ) -> None:
-    report, _, _ = written(tmp_path, (1,), reviewer)
+    report, _, _ = write(tmp_path, (1,), reviewer)
     assert report.VerificationFlag == "UNVERIFIED"
     names = [str(item.PersonName) for item in report.ContentSequence if "PersonName" in item]
     assert names == [name]
 
 
 def test_names_from_the_scanner_and_the_server_may_differ_in_letters(tmp_path: Path) -> None:
-    written(tmp_path, (1,))
+    write(tmp_path, (1,))
     for path in (tmp_path / "series").iterdir():
         change(path, SpecificCharacterSet="ISO_IR 100", PatientName="Størk^Åse")
     _, result = analysed(SHAPE, read_volume(tmp_path / "series").affine)
@@ -108,7 +108,7 @@ def test_names_from_the_scanner_and_the_server_may_differ_in_letters(tmp_path: P
 @pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dicom3tools is not installed")
 @pytest.mark.parametrize("marked", [(1, 2), ()], ids=["findings", "normal"])
 def test_a_validator_finds_no_error(tmp_path: Path, marked: tuple[int, ...]) -> None:
-    report, _, _ = written(tmp_path, marked, "Müller")
+    report, _, _ = write(tmp_path, marked, "Müller")
     path = tmp_path / "written.dcm"
     pydicom.dcmwrite(path, report, write_like_original=False)
     assert errors(path) == []

@@ -39,10 +39,10 @@ def test_what_was_found_is_counted_and_measured() -> None:
 
 def test_nothing_found_does_not_mean_healthy() -> None:
     _, result = analysed(lesions=())
-    found = answers(result)
-    assert found["What was found"].startswith("No region of this study")
-    assert "does not mean healthy" in found["How sure"]
-    assert found["Where"].startswith("Nowhere")
+    texts = answers(result)
+    assert texts["What was found"].startswith("No region of this study")
+    assert "does not mean healthy" in texts["How sure"]
+    assert texts["Where"].startswith("Nowhere")
 
 
 def test_where_names_the_first_findings_and_their_doubt() -> None:
@@ -150,14 +150,14 @@ def test_every_warning_can_be_named(code: WarningCode) -> None:
 def test_a_comparison_with_a_prior_alone_is_answered_too() -> None:
     query, result = analysed(shape=(48, 56, 40))
     change = changed_since(query)
-    said = {answer.question: answer.text for answer in change_answers(change)}
-    assert list(said) == ["What was found", "Where", "How sure", "Compared with"]
-    assert said["What was found"] == (
+    texts = {answer.question: answer.text for answer in change_answers(change)}
+    assert list(texts) == ["What was found", "Where", "How sure", "Compared with"]
+    assert texts["What was found"] == (
         "Since last-year: 1 new. The strongest is change 1, new: 0.00 ml before, 0.50 ml now. "
         "1 finding did not change."
     )
-    assert said["Where"].startswith("Change 1: R 32, A 20, S 78 mm. Change 2: ")
-    assert "more than 6.5 z" in said["How sure"] and "last-year" in said["Compared with"]
+    assert texts["Where"].startswith("Change 1: R 32, A 20, S 78 mm. Change 2: ")
+    assert "more than 6.5 z" in texts["How sure"] and "last-year" in texts["Compared with"]
     stable = replace(change, changes=change.changes[1:])
     (since,) = (a for a in summary_answers(result, stable) if a.question == "Since the prior")
     assert since.text.startswith("No change was found since last-year.")

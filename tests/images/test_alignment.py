@@ -51,8 +51,8 @@ def test_pictures_that_lie_upon_each_other_are_aligned(model: D24FAD, count: int
 
 @pytest.mark.parametrize("count", [2, 4, 8])
 def test_texture_has_no_common_places(model: D24FAD, count: int) -> None:
-    found = measured(model, [texture(seed) for seed in range(count)])
-    assert SCORING.unaligned < found < 1.1
+    shares = measured(model, [texture(seed) for seed in range(count)])
+    assert SCORING.unaligned < shares < 1.1
 
 
 def test_what_is_moved_about_is_texture_however_alike(model: D24FAD) -> None:

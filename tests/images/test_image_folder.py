@@ -44,12 +44,12 @@ def root(tmp_path: Path) -> Path:
 def test_a_task_lists_its_images_by_name(root: Path) -> None:
     task = find_task(root, "chest")
     assert task.name == "chest"
-    for found, part in (
+    for paths, part in (
         (task.train_good, "train/good"),
         (task.test_good, "test/good"),
         (task.test_ungood, "test/ungood"),
     ):
-        assert found == tuple(root / "chest" / part / name for name in ("a.jpg", "b.png", "c.JPEG"))
+        assert paths == tuple(root / "chest" / part / name for name in ("a.jpg", "b.png", "c.JPEG"))
     assert list_normals(root, "chest") == task.train_good
 
 
@@ -120,12 +120,12 @@ Chunks = list[tuple[bytes, bytes]]
 
 def chunks(png: bytes) -> Chunks:
     """Type and content of each part of a PNG file."""
-    found, place = [], 8
+    records, place = [], 8
     while place < len(png):
         (length,) = struct.unpack(">I", png[place : place + 4])
-        found.append((png[place + 4 : place + 8], png[place + 8 : place + 8 + length]))
+        records.append((png[place + 4 : place + 8], png[place + 8 : place + 8 + length]))
         place += 12 + length
-    return found
+    return records
 
 
 def assembled(parts: Chunks) -> bytes:
@@ -174,7 +174,7 @@ def test_damage_is_either_read_or_named(
     tmp_path_factory: pytest.TempPathFactory,
     damage: list[tuple[int, bytes]],
     extra: Chunks,
-    kept: float,
+    share: float,
     jpeg: bool,
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "damaged.png"
@@ -191,7 +191,7 @@ def test_damage_is_either_read_or_named(
             for (kind, _), length, end in zip((HEADER, *REST), lengths, ends, strict=True)
         )
         content = bytearray(assembled([header, *extra, *rest]))
-    path.write_bytes(content[: int(kept * len(content))])
+    path.write_bytes(content[: int(share * len(content))])
     try:
         assert load_images([path], 32).shape == (1, 3, 32, 32)
     except InputError as error:

@@ -73,18 +73,18 @@ def test_scores_are_in_units_of_the_normals(model: D24FAD) -> None:
 
 
 @pytest.mark.parametrize(
-    ("aligned", "unaligned", "chosen"), [(0.9, 1.0, 1), (8.0, 9.0, 1), (0.0, 0.01, 0)]
+    ("aligned", "unaligned", "choice"), [(0.9, 1.0, 1), (8.0, 9.0, 1), (0.0, 0.01, 0)]
 )
 def test_the_support_alone_decides_whether_the_place_counts(
-    model: D24FAD, aligned: float, unaligned: float, chosen: int
+    model: D24FAD, aligned: float, unaligned: float, choice: int
 ) -> None:
     """Discs at one place are aligned, unless nothing counts as aligned."""
     (query,) = encoded(model, [disc(51, abnormal=True)])
     scoring = replace(SCORING, aligned=aligned, unaligned=unaligned)
-    found = scorer(model, scoring).score(query)
+    score = scorer(model, scoring).score(query)
     kinds = [scorer(model, kind.values[0]).score(query) for kind in BOTH]
     assert kinds[0] != kinds[1]
-    assert found == kinds[chosen]
+    assert score == kinds[choice]
 
 
 def test_half_aligned_images_count_their_place_in_part(model: D24FAD) -> None:

@@ -71,17 +71,17 @@ def check(
     limits: Sequence[int | None] = (None, 300),
 ) -> int:
     """How many of the changes were refused; all others must have changed nothing."""
-    refused = 0
+    refusal = 0
     for largest in limits:
         whole = read_volume(study, largest=largest)
         for what in changed(path, places, count):
             volume = read_or_refusal(study, largest)
-            refused += volume is None
+            refusal += volume is None
             if volume is not None:
                 np.testing.assert_array_equal(volume.array, whole.array, err_msg=what)
                 np.testing.assert_allclose(volume.affine, whole.affine, atol=1e-6, err_msg=what)
                 assert volume.modality is whole.modality, what
-    return refused
+    return refusal
 
 
 def write_itk(path: Path, *, packed: bool) -> Path:
@@ -144,8 +144,8 @@ def test_a_header_that_leaves_out_slices_is_refused(suffix: str, tmp_path: Path)
         content[46] -= 1  # the third of the dimensions
         path.write_bytes(gzip.compress(content) if suffix == ".nii.gz" else bytes(content))
     else:
-        stored = write_itk(path, packed=False).read_bytes()
-        path.write_bytes(stored.replace(b" 12 11 10\n", b" 12 11 9\n"))
+        whole = write_itk(path, packed=False).read_bytes()
+        path.write_bytes(whole.replace(b" 12 11 10\n", b" 12 11 9\n"))
     with pytest.raises(InputError, match="not a whole"):
         read_volume(path)
 
@@ -185,12 +185,12 @@ def test_a_header_of_a_series_is_refused_or_made_good_by_the_others(
     for path in paths:
         declare_padding(path, -2000)
         change(path, RescaleType="HU" if modality == "CT" else "US")
-    refused = 0
+    refusal = 0
     for place in (0, 2, 5):
         content = paths[place].read_bytes()
         header = range(content.rindex(b"\xe0\x7f\x10\x00") + 12)
-        refused += check(paths[place], tmp_path, header, count=CHANGES // 3, limits=[None])
-    assert refused > 0
+        refusal += check(paths[place], tmp_path, header, count=CHANGES // 3, limits=[None])
+    assert refusal > 0
 
 
 @pytest.mark.parametrize("write", [write_nifti, write_nrrd, write_mha, write_dicom])
@@ -225,15 +225,15 @@ def test_a_changed_byte_of_packed_pixels_is_refused_or_makes_another_study(
     for path in paths:
         compress(path, kind)
     whole = read_volume(tmp_path)
-    refused = 0
+    refusal = 0
     for path in paths:
         content = path.read_bytes()
         pixels = range(content.rindex(b"\xe0\x7f\x10\x00"), len(content))
         for what in changed(path, pixels, CHANGES // 6):
             volume = read_or_refusal(tmp_path, None)
-            refused += volume is None
+            refusal += volume is None
             if volume is not None:
                 same = np.array_equal(volume.array, whole.array)
                 assert same == (volume.content_hash == whole.content_hash), what
                 np.testing.assert_array_equal(volume.affine, whole.affine)
-    assert refused > 0
+    assert refusal > 0

@@ -112,10 +112,10 @@ def test_a_copy_elsewhere_is_known_by_its_own_name(known: KnownStudies, tmp_path
 def test_what_a_study_is_taken_for_belongs_to_it(known: KnownStudies, tmp_path: Path) -> None:
     path = write_nifti(tmp_path, array(), np.eye(4))
     guessed = known.open(path)
-    told = [known.open(path, modality) for modality in (Modality.CT, Modality.MR)]
-    assert [study.modality for study in told] == [Modality.CT, Modality.MR]
+    studies = [known.open(path, modality) for modality in (Modality.CT, Modality.MR)]
+    assert [study.modality for study in studies] == [Modality.CT, Modality.MR]
     assert guessed.modality is known.open(path).modality is Modality.MR
-    assert known.open(path, Modality.CT).content_hash == told[0].content_hash
+    assert known.open(path, Modality.CT).content_hash == studies[0].content_hash
 
 
 def test_a_doubt_about_the_geometry_is_told_at_every_opening(
@@ -154,9 +154,9 @@ def test_a_file_replaced_while_it_is_read_is_not_remembered(
     reading = known_studies.read_volume_and_doubt
 
     def meanwhile(*arguments: object) -> object:
-        found = reading(*arguments)  # type: ignore[arg-type]
+        outcome = reading(*arguments)  # type: ignore[arg-type]
         write_nifti(tmp_path, array(1), np.eye(4))
-        return found
+        return outcome
 
     monkeypatch.setattr(known_studies, "read_volume_and_doubt", meanwhile)
     known.open(path)
@@ -183,9 +183,9 @@ def test_a_damaged_memory_only_costs_a_reading(
     entry.write_text(whole[: len(whole) // 2] if content == "half" else content)
     assert isinstance(known.open(path), Volume)
     assert entry.read_text() == whole
-    stored = json.loads(whole)
-    assert stored.keys() == {"values", "checksum"}
-    assert json.loads(stored["values"]) == [read_volume(path).content_hash, "MR", None]
+    document = json.loads(whole)
+    assert document.keys() == {"values", "checksum"}
+    assert json.loads(document["values"]) == [read_volume(path).content_hash, "MR", None]
 
 
 @pytest.mark.parametrize("name", ["missing.nii", "notes.txt", "empty"])
@@ -196,9 +196,9 @@ def test_what_cannot_be_read_is_refused_as_by_reading(
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError) as expected:
         read_volume(tmp_path / name)
-    with pytest.raises(InputError) as found:
+    with pytest.raises(InputError) as refusal:
         known.open(tmp_path / name)
-    assert str(found.value) == str(expected.value)
+    assert str(refusal.value) == str(expected.value)
     assert not (tmp_path / "cache").exists()
 
 

@@ -87,8 +87,8 @@ def test_scaled_nifti_values_are_scaled(tmp_path: Path) -> None:
     image = nibabel.Nifti1Image(np.arange(24, dtype=np.int16).reshape(2, 3, 4), np.eye(4))
     image.header.set_slope_inter(0.5, -3)
     image.to_filename(tmp_path / "scaled.nii.gz")
-    stored = nibabel.load(tmp_path / "scaled.nii.gz").get_fdata()
-    np.testing.assert_allclose(read_volume(tmp_path / "scaled.nii.gz").array, stored, atol=1e-5)
+    voxels = nibabel.load(tmp_path / "scaled.nii.gz").get_fdata()
+    np.testing.assert_allclose(read_volume(tmp_path / "scaled.nii.gz").array, voxels, atol=1e-5)
 
 
 def test_nifti_in_metres_is_converted_to_mm(tmp_path: Path) -> None:
@@ -209,12 +209,12 @@ class TestFindStudies:
         (tmp_path / "empty").mkdir()
         (tmp_path / "notes").mkdir()
         (tmp_path / "notes" / "readme.txt").write_text("nothing")
-        found = find_studies(tmp_path)
-        assert [path.name for path in found] == ["a.NRRD", "b.nii.gz", "c-series"]
-        assert [study_name(path) for path in found] == ["a", "b", "c-series"]
+        studies = find_studies(tmp_path)
+        assert [path.name for path in studies] == ["a.NRRD", "b.nii.gz", "c-series"]
+        assert [study_name(path) for path in studies] == ["a", "b", "c-series"]
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            assert [read_volume(path).shape for path in found] == [(2, 3, 4)] * 3
+            assert [read_volume(path).shape for path in studies] == [(2, 3, 4)] * 3
 
     def test_a_folder_without_studies_gives_none(self, tmp_path: Path) -> None:
         assert find_studies(tmp_path) == []
@@ -287,10 +287,10 @@ def test_real_volumes(
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the real volumes of ../shared are absent")
 def test_a_real_ct_survives_the_way_through_dicom(tmp_path: Path) -> None:
     source = read_volume(SHARED / "lung1/lung1_image.nrrd")
-    stored = (source.array[::4, ::4] + 1024).astype(np.int16)
+    voxels = (source.array[::4, ::4] + 1024).astype(np.int16)
     affine = source.affine @ np.diag([4.0, 4.0, 1.0, 1.0])
-    rescale = [(1.0, -1024.0)] * stored.shape[2]
-    write_series(tmp_path / "ct", stored, affine, modality="CT", rescale=rescale)
+    rescale = [(1.0, -1024.0)] * voxels.shape[2]
+    write_series(tmp_path / "ct", voxels, affine, modality="CT", rescale=rescale)
     volume = read_volume(tmp_path / "ct")
     assert volume.modality_source == "header"
     np.testing.assert_allclose(volume.array, source.array[::4, ::4])

@@ -17,7 +17,7 @@ RAW = VALUES.tobytes(order="F")
 INT16 = np.dtype("<i2")
 
 
-def stored(folder: Path, content: bytes, **layout: Any) -> StoredVoxels:
+def store(folder: Path, content: bytes, **layout: Any) -> StoredVoxels:
     (folder / "voxels").write_bytes(content)
     return StoredVoxels(folder / "voxels", VALUES.shape, INT16, **layout)
 
@@ -47,7 +47,7 @@ def together(voxels: StoredVoxels, depth: int) -> NDArray[Any]:
 def test_every_layout_gives_the_values(
     content: bytes, layout: dict[str, Any], depth: int, tmp_path: Path
 ) -> None:
-    np.testing.assert_array_equal(together(stored(tmp_path, content, **layout), depth), VALUES)
+    np.testing.assert_array_equal(together(store(tmp_path, content, **layout), depth), VALUES)
 
 
 def test_values_of_the_other_byte_order(tmp_path: Path) -> None:
@@ -80,23 +80,23 @@ def test_what_is_cut_off_or_damaged_is_noticed(
     content: bytes, compressed: bool, tmp_path: Path
 ) -> None:
     with pytest.raises((EOFError, zlib.error)):
-        together(stored(tmp_path, content, compressed=compressed), 7)
+        together(store(tmp_path, content, compressed=compressed), 7)
 
 
 def test_a_file_is_passed_through_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A packed file that went back for every slab would be unpacked again from its start."""
-    voxels = stored(tmp_path, gzip.compress(RAW), compressed=True)
-    taken: list[int] = []
+    voxels = store(tmp_path, gzip.compress(RAW), compressed=True)
+    sizes: list[int] = []
 
     class Watched(io.FileIO):
         def seek(self, offset: int, whence: int = 0) -> int:
-            assert not taken, "went back"
+            assert not sizes, "went back"
             return super().seek(offset, whence)
 
         def read(self, size: int | None = -1) -> bytes:
-            taken.append(len(content := super().read(size) or b""))
+            sizes.append(len(content := super().read(size) or b""))
             return content
 
     monkeypatch.setattr(Path, "open", lambda path, mode: Watched(path, mode))
     assert together(voxels, 3).shape == VALUES.shape
-    assert sum(taken) <= voxels.path.stat().st_size
+    assert sum(sizes) <= voxels.path.stat().st_size

@@ -105,11 +105,11 @@ def test_a_normal_is_stripped_once_and_then_not_even_read(tmp_path: Path, calls:
     first = StudyMasks(BrainMask.TEMPLATE, tmp_path).mask_normals(scans)
     assert calls == ["head-1", "head-2"]
 
-    read: list[str] = []
+    names: list[str] = []
 
     def known(scan: Volume) -> KnownStudy:
         def reader() -> Volume:
-            read.append(scan.name)
+            names.append(scan.name)
             return scan
 
         return KnownStudy(scan.name, scan.content_hash, scan.modality, reader)
@@ -117,10 +117,10 @@ def test_a_normal_is_stripped_once_and_then_not_even_read(tmp_path: Path, calls:
     again = StudyMasks(BrainMask.TEMPLATE, tmp_path)
     second = again.mask_normals([known(scan) for scan in scans])
     assert [s.content_hash for s in second] == [s.content_hash for s in first]
-    assert calls == ["head-1", "head-2"] and not read
+    assert calls == ["head-1", "head-2"] and not names
     for one, other in zip(first, second, strict=True):
         np.testing.assert_array_equal(volume_of(one).array, volume_of(other).array)
-    assert read == ["head-1", "head-2"]
+    assert names == ["head-1", "head-2"]
 
 
 def test_a_damaged_mask_is_made_again(tmp_path: Path, calls: list[str]) -> None:
@@ -138,8 +138,8 @@ def test_without_deepbet_it_is_said_once_that_the_template_is_less_exact(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         run(StudyMasks(), head(0), [head(1), stripped(2)])
-    said = [str(w.message) for w in caught if w.category is MaskWarning]
-    assert len(said) == 1 and "d24fad[brain]" in said[0]
+    words = [str(w.message) for w in caught if w.category is MaskWarning]
+    assert len(words) == 1 and "d24fad[brain]" in words[0]
     with pytest.raises(ConfigurationError, match=r"pip install 'd24fad\[brain\]'"):
         StudyMasks(BrainMask.DEEPBET)
 

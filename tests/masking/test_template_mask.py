@@ -58,9 +58,9 @@ def simulated_head() -> tuple[Volume, NDArray[np.bool_]]:
 
 def test_the_brain_of_a_simulated_head_is_found_wherever_it_lies() -> None:
     scan, brain = simulated_head()
-    found = template_brain(scan)
-    assert dice(found, brain) > 0.9
-    assert found[brain].mean() > 0.95
+    mask = template_brain(scan)
+    assert dice(mask, brain) > 0.9
+    assert mask[brain].mean() > 0.95
 
 
 def test_the_contrast_does_not_matter() -> None:
@@ -74,9 +74,9 @@ def test_the_order_of_the_axes_does_not_matter() -> None:
     turned = [[2, -1], [0, 1], [1, -1]]
     array = nibabel.orientations.apply_orientation(scan.array, turned)
     affine = scan.affine @ nibabel.orientations.inv_ornt_aff(turned, scan.shape)
-    found = template_brain(replace(scan, array=array, affine=affine))
+    mask = template_brain(replace(scan, array=array, affine=affine))
     expected = nibabel.orientations.apply_orientation(template_brain(scan), turned)
-    assert dice(found, expected) > 0.98
+    assert dice(mask, expected) > 0.98
 
 
 @pytest.mark.shared_data
@@ -99,7 +99,7 @@ def test_little_is_lost_of_a_real_brains_surface() -> None:
     moved = scan.affine.copy()
     moved[:3, :3] = Rotation.from_euler("xz", (8, -6), degrees=True).as_matrix() @ moved[:3, :3]
     moved[:3, 3] += [20.0, 35.0, -60.0]
-    found = template_brain(replace(scan, affine=moved))
-    assert dice(found, reference) > 0.92
+    mask = template_brain(replace(scan, affine=moved))
+    assert dice(mask, reference) > 0.92
     surface = reference & ~ndimage.binary_erosion(reference, iterations=6)
-    assert found[surface].mean() > 0.95
+    assert mask[surface].mean() > 0.95

@@ -99,8 +99,8 @@ def test_input_is_normalised_as_the_teacher_was_trained() -> None:
     std = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
     with torch.inference_mode():
         expected, _ = model.teacher((image - mean) / std)
-        found, _ = model.embed(image)
-    torch.testing.assert_close(found, expected)
+        features, _ = model.embed(image)
+    torch.testing.assert_close(features, expected)
 
 
 def test_a_network_that_weighs_positions_has_no_image_weights() -> None:

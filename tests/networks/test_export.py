@@ -20,10 +20,10 @@ def test_the_file_agrees_with_the_model_for_any_batch(tmp_path: Path, teacher: s
     )
     for batch in (1, 5):
         images = torch.rand(batch, 3, 64, 64)
-        found = session.run(list(OUTPUTS), {INPUT: images.numpy()})
+        outputs = session.run(list(OUTPUTS), {INPUT: images.numpy()})
         with torch.inference_mode():
             encoded = model.encode(images)
-        for one, other in zip((*encoded.teacher, *encoded.student), found, strict=True):
+        for one, other in zip((*encoded.teacher, *encoded.student), outputs, strict=True):
             scale = float(one.abs().max())
             assert float((one - torch.from_numpy(other)).abs().max()) < 1e-4 * max(scale, 1.0)
 

@@ -37,9 +37,9 @@ def test_winograd_convolves(
     features = torch.randn(batch, channels[0], height, width)
     with torch.inference_mode():
         expected = exact(convolution, features)
-        found = WinogradConvolution(convolution)(features)
-    assert found.shape == expected.shape
-    assert float((found - expected).abs().max()) < 2e-5 * float(expected.abs().max())
+        output = WinogradConvolution(convolution)(features)
+    assert output.shape == expected.shape
+    assert float((output - expected).abs().max()) < 2e-5 * float(expected.abs().max())
 
 
 @pytest.mark.parametrize("size", [4, 8, 16])
@@ -49,15 +49,15 @@ def test_winograd_of_many_channels_stays_near_float64(size: int) -> None:
     features = torch.randn(2, 512, size, size).relu()
     with torch.inference_mode():
         expected = exact(convolution, features)
-        found = WinogradConvolution(convolution)(features)
-    assert float((found - expected).abs().max()) < 1e-5 * float(expected.abs().max())
+        output = WinogradConvolution(convolution)(features)
+    assert float((output - expected).abs().max()) < 1e-5 * float(expected.abs().max())
 
 
 def test_winograd_leaves_channels_last_in_memory() -> None:
     features = torch.randn(2, 8, 8, 8)
     with torch.inference_mode():
-        found = WinogradConvolution(nn.Conv2d(8, 8, 3, padding=1))(features)
-    assert found.is_contiguous(memory_format=torch.channels_last)
+        output = WinogradConvolution(nn.Conv2d(8, 8, 3, padding=1))(features)
+    assert output.is_contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize(
@@ -95,5 +95,5 @@ def test_few_positions_convolve(
     features = torch.randn(2, 6, size, size + 1)
     with torch.inference_mode():
         expected = exact(convolution, features)
-        found = FewPositionsConvolution(convolution)(features)
-    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
+        output = FewPositionsConvolution(convolution)(features)
+    torch.testing.assert_close(output.double(), expected, rtol=1e-5, atol=1e-5)

@@ -38,9 +38,9 @@ def test_features_are_those_of_the_model(teacher: str, size: int) -> None:
     model = small_network(teacher)
     images = torch.rand(2, 3, size, size)
     with torch.inference_mode():
-        expected, found = model.encode(images), for_inference(model).encode(images)
+        expected, features = model.encode(images), for_inference(model).encode(images)
     for one, other in zip(
-        (*expected.teacher, *expected.student), (*found.teacher, *found.student), strict=True
+        (*expected.teacher, *expected.student), (*features.teacher, *features.student), strict=True
     ):
         torch.testing.assert_close(other, one, rtol=1e-3, atol=1e-4 * float(one.abs().max()))
 

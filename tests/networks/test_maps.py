@@ -14,8 +14,8 @@ SCALES = [
 def test_distances_run_from_same_over_unrelated_to_opposite() -> None:
     one = torch.tensor([1.0, 0.0]).view(1, 2, 1, 1).expand(1, 2, 2, 3)
     other = torch.tensor([[2.0, 0.0], [0.0, 5.0], [-1.0, 0.0]]).T.view(1, 2, 1, 3)
-    (found,) = distance_maps((one,), (other.expand(1, 2, 2, 3),))
-    torch.testing.assert_close(found, torch.tensor([0.0, 1.0, 2.0]).expand(1, 2, 3))
+    (distance_map,) = distance_maps((one,), (other.expand(1, 2, 2, 3),))
+    torch.testing.assert_close(distance_map, torch.tensor([0.0, 1.0, 2.0]).expand(1, 2, 3))
 
 
 @pytest.mark.parametrize(("stride", "centre"), SCALES)
@@ -32,8 +32,8 @@ def test_a_hot_feature_lands_on_the_pixels_it_is_centred_on(
     pixels = torch.arange(size, dtype=torch.float32)
     for axis, feature in ((1, row), (0, column)):
         profile = image.sum(dim=axis)
-        found = float((profile * pixels).sum() / profile.sum())
-        assert found == pytest.approx(centre + stride * feature, abs=0.5)
+        position = float((profile * pixels).sum() / profile.sum())
+        assert position == pytest.approx(centre + stride * feature, abs=0.5)
     at = round(centre + stride * row), round(centre + stride * column)
     assert image[at] > 0.7
     # A feature reaches to its neighbours' centres and no further.
@@ -62,12 +62,12 @@ def test_rows_stay_rows_and_columns_columns() -> None:
 def test_the_paper_map_sums_the_scales_with_aligned_corners() -> None:
     first = tuple(torch.randn(2, 3, size, size) for size in (8, 4, 2))
     second = tuple(torch.randn(2, 3, size, size) for size in (8, 4, 2))
-    found = paper_anomaly_map(first, second, 32)
-    assert found.shape == (2, 32, 32)
+    anomaly_map = paper_anomaly_map(first, second, 32)
+    assert anomaly_map.shape == (2, 32, 32)
     distances = distance_maps(first, second)
     for corner in ((0, 0), (0, -1), (-1, 0), (-1, -1)):
         expected = sum(each[(slice(None), *corner)] for each in distances)
-        torch.testing.assert_close(found[(slice(None), *corner)], expected)
+        torch.testing.assert_close(anomaly_map[(slice(None), *corner)], expected)
     # Aligned corners: no pixel lies beyond a feature, values run straight from edge to edge.
     coarse = paper_anomaly_map(first[2:], second[2:], 32)
     straight = torch.linspace(0, 1, 32)

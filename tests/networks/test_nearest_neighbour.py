@@ -22,9 +22,9 @@ def naive_nearest_similarity(query: Tensor, support: Tensor, radius: int | None)
     result = torch.empty(batch, support.shape[1], height, width)
     reach = max(height, width) if radius is None else radius
     for b, k, y, x in torch.cartesian_prod(*(torch.arange(n) for n in result.shape)).tolist():
-        offered = support[0 if len(support) == 1 else b, k]
+        candidates = support[0 if len(support) == 1 else b, k]
         result[b, k, y, x] = max(
-            cosine(query[b, :, y, x], offered[:, v, u])
+            cosine(query[b, :, y, x], candidates[:, v, u])
             for v in range(max(0, y - reach), min(height, y + reach + 1))
             for u in range(max(0, x - reach), min(width, x + reach + 1))
         )
@@ -47,21 +47,21 @@ def test_nearest_similarity_is_the_best_cosine_in_the_window(
     support = torch.randn(
         1 if shared else batch, shots, channels, height, width, generator=generator
     )
-    found = nearest_similarity(query, support, radius)
+    similarity = nearest_similarity(query, support, radius)
     expected = naive_nearest_similarity(query, support, radius)
-    torch.testing.assert_close(found, expected, rtol=0, atol=2e-6)
+    torch.testing.assert_close(similarity, expected, rtol=0, atol=2e-6)
 
 
 @pytest.mark.parametrize("radius", [0, 2, None])
 def test_an_image_finds_itself_whatever_its_brightness(radius: int | None) -> None:
     image = torch.randn(1, 5, 4, 7)
-    found = nearest_similarity(image, 3.0 * image[:, None], radius)
-    torch.testing.assert_close(found, torch.ones(1, 1, 4, 7), rtol=0, atol=1e-6)
+    similarity = nearest_similarity(image, 3.0 * image[:, None], radius)
+    torch.testing.assert_close(similarity, torch.ones(1, 1, 4, 7), rtol=0, atol=1e-6)
 
 
 def test_features_of_zero_resemble_nothing() -> None:
-    found = nearest_similarity(torch.zeros(1, 3, 4, 4), torch.randn(1, 2, 3, 4, 4), 1)
-    assert not found.any()
+    similarity = nearest_similarity(torch.zeros(1, 3, 4, 4), torch.randn(1, 2, 3, 4, 4), 1)
+    assert not similarity.any()
 
 
 @settings(max_examples=60, deadline=None)
@@ -82,13 +82,13 @@ def test_highest_similarity_is_the_best_of_a_studys_slices(
     batch, shots, slices, channels, height, width = sizes
     generator = torch.Generator().manual_seed(seed)
     query = torch.randn(batch, channels, height, width, generator=generator)
-    offered = torch.randn(batch, shots, slices, channels, height, width, generator=generator)
+    candidates = torch.randn(batch, shots, slices, channels, height, width, generator=generator)
     with mock.patch.multiple(nearest_neighbour, _CACHED=cached, _COLUMNS=columns):
-        found = nearest_neighbour.highest_similarity(
+        similarity = nearest_neighbour.highest_similarity(
             F.normalize(query, dim=1).permute(2, 0, 3, 1),
-            F.normalize(offered, dim=3).permute(4, 0, 1, 2, 5, 3),
+            F.normalize(candidates, dim=3).permute(4, 0, 1, 2, 5, 3),
             radius,
         )
-    expected = naive_nearest_similarity(query, offered.flatten(1, 2), radius)
+    expected = naive_nearest_similarity(query, candidates.flatten(1, 2), radius)
     expected = expected.view(batch, shots, slices, height, width).amax(dim=2)
-    torch.testing.assert_close(found, expected, rtol=0, atol=2e-6)
+    torch.testing.assert_close(similarity, expected, rtol=0, atol=2e-6)

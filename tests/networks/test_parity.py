@@ -139,9 +139,9 @@ def exact(exact_model: D24FAD) -> Inference:
 def logits(model: D24FAD, student: Features, supports: Features) -> tuple[list[Tensor], ...]:
     """Logits of learn-to-weight, (B, K) a scale, and the same sums over their magnitudes."""
     sums, magnitudes = [], []
-    for key, query, offered in zip(model.weighting.keys, student, supports, strict=True):
+    for key, query, candidates in zip(model.weighting.keys, student, supports, strict=True):
         weight, bias = key.weight[:, :, 0, 0], key.bias
-        keys = torch.einsum("dc,bkchw->bkdhw", weight, offered) + bias[:, None, None]
+        keys = torch.einsum("dc,bkchw->bkdhw", weight, candidates) + bias[:, None, None]
         products = keys * query[:, None] / query.shape[1] ** 0.5
         sums.append(products.sum((2, 3, 4)))
         magnitudes.append(products.abs().sum((2, 3, 4)))

@@ -72,7 +72,7 @@ def test_the_lite_teachers_centres_are_where_its_features_look() -> None:
     teacher = build_teacher("efficientnet_lite0")
     generator = torch.Generator().manual_seed(0)
     pixels = torch.arange(128.0)
-    found: dict[int, list[float]] = {stride: [] for stride in teacher.info.strides}
+    shifts: dict[int, list[float]] = {stride: [] for stride in teacher.info.strides}
     for _ in range(6):
         images = (torch.rand(8, 3, 128, 128, generator=generator) * 2 - 1).requires_grad_()
         features, _ = teacher(images)
@@ -85,9 +85,9 @@ def test_the_lite_teachers_centres_are_where_its_features_look() -> None:
             sensitivity = gradient.square().sum(dim=(0, 1))
             for axis in range(2):
                 profile = sensitivity.sum(dim=axis)
-                found[stride].append(float((profile * pixels).sum() / profile.sum()) - 64)
+                shifts[stride].append(float((profile * pixels).sum() / profile.sum()) - 64)
     for stride, centre in zip(teacher.info.strides, teacher.info.centres, strict=True):
-        assert sum(found[stride]) / len(found[stride]) == pytest.approx(centre, abs=1.0)
+        assert sum(shifts[stride]) / len(shifts[stride]) == pytest.approx(centre, abs=1.0)
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".pt", ".safetensors"])
@@ -107,8 +107,8 @@ def test_the_lite_teacher_takes_a_file_of_its_library(tmp_path: Path) -> None:
         name.removeprefix("network."): value for name, value in teacher.encoder.state_dict().items()
     }
     save_file(named_by_timm, tmp_path / "tf_efficientnet_lite0.safetensors")
-    given = build_teacher("efficientnet_lite0", tmp_path / "tf_efficientnet_lite0.safetensors")
-    assert state_hash(given) == state_hash(teacher)
+    copy = build_teacher("efficientnet_lite0", tmp_path / "tf_efficientnet_lite0.safetensors")
+    assert state_hash(copy) == state_hash(teacher)
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path, state: dict[str, Tensor]) -> None:

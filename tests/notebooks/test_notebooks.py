@@ -46,8 +46,12 @@ def test_what_is_stored_can_be_read_without_running_it(path: Path) -> None:
     assert len(pictures) == 1
     assert not any(o.output_type == "error" for cell in cells.values() for o in cell)
     # Nothing of the machine that they were run on.
-    said = "".join(re.sub(r'"image/png": "[^"]*"', "", json.dumps(cell)) for cell in cells.values())
-    assert not re.search(r"/(work|tmp|root|home|usr|opt|Users|var)/|site-packages|[A-Z]:\\\\", said)
+    output = "".join(
+        re.sub(r'"image/png": "[^"]*"', "", json.dumps(cell)) for cell in cells.values()
+    )
+    assert not re.search(
+        r"/(work|tmp|root|home|usr|opt|Users|var)/|site-packages|[A-Z]:\\\\", output
+    )
 
 
 @pytest.mark.slow
@@ -68,10 +72,10 @@ def test_detect_finds_the_planted_lesion(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_evaluate_hits_lesions_and_marks_little_of_normals(folder: Path) -> None:
-    said = text(run("evaluate", folder)["figures"])
-    hit = [int(number) for number in re.findall(r"cases hit +(\d+)%", said)]
-    marked = [float(number) for number in re.findall(r"marked ([\d.]+)%", said)]
-    aurocs = [float(number) for number in re.findall(r"voxel AUROC +([\d.]+)", said)]
+    output = text(run("evaluate", folder)["figures"])
+    hit = [int(number) for number in re.findall(r"cases hit +(\d+)%", output)]
+    marked = [float(number) for number in re.findall(r"marked ([\d.]+)%", output)]
+    aurocs = [float(number) for number in re.findall(r"voxel AUROC +([\d.]+)", output)]
     assert len(hit) == len(marked) == len(aurocs) == 2
     assert hit[0] >= 33
     assert marked[0] < 2
@@ -85,8 +89,8 @@ def test_support_sets_show_what_is_wrong_with_them(folder: Path) -> None:
     warned = text(cells["warned"])
     assert "case_in_support: " in warned
     assert "supports_alike: " in warned
-    said = text(cells["abnormal"])
-    as_case, among_normals = (float(z) for z in re.findall(r": ([\d.]+) z$", said, re.MULTILINE))
+    output = text(cells["abnormal"])
+    as_case, among_normals = (float(z) for z in re.findall(r": ([\d.]+) z$", output, re.MULTILINE))
     assert as_case > among_normals
     held_out = text(cells["heldout"]).splitlines()
     assert [line.split(":")[0] for line in held_out] == [

@@ -14,7 +14,7 @@ from d24fad_core.places.region_map import read_region_map, region_and_side
 AFFINE = np.array([[-2.0, 0, 0, 20], [0, 0, 3.0, -15], [0, 2.0, 0, -8], [0, 0, 0, 1]])
 
 
-def written(folder: Path, labels: NDArray[Any], affine: NDArray[np.float64] = AFFINE) -> Path:
+def write(folder: Path, labels: NDArray[Any], affine: NDArray[np.float64] = AFFINE) -> Path:
     path = folder / "organs.nii.gz"
     nibabel.save(nibabel.Nifti1Image(labels, affine), path)
     return path
@@ -32,7 +32,7 @@ def world(voxels: list[list[int]]) -> NDArray[np.float64]:
 
 
 def test_points_are_named_on_any_grid(tmp_path: Path) -> None:
-    path = written(tmp_path, halves())
+    path = write(tmp_path, halves())
     (tmp_path / "organs.json").write_text(json.dumps({"1": "kidney_left", "7": "liver"}))
     regions = read_region_map(path)
     place = regions.place(world([[1, 2, 3], [2, 2, 3], [4, 9, 7], [6, 2, 3]]))
@@ -46,7 +46,7 @@ def test_points_are_named_on_any_grid(tmp_path: Path) -> None:
 
 
 def test_points_beyond_the_map_have_no_name(tmp_path: Path) -> None:
-    regions = read_region_map(written(tmp_path, halves()))
+    regions = read_region_map(write(tmp_path, halves()))
     assert regions.place(world([[40, 2, 3], [41, 2, 3], [2, 2, 3]])) is None
 
 
@@ -59,13 +59,13 @@ def test_points_beyond_the_map_have_no_name(tmp_path: Path) -> None:
     ],
 )
 def test_names_come_from_a_sidecar(tmp_path: Path, name: str, text: str) -> None:
-    path = written(tmp_path, halves())
+    path = write(tmp_path, halves())
     (tmp_path / name).write_text(text)
     assert {1: "spleen", 7: "liver"}.items() <= read_region_map(path).names.items()
 
 
 def test_without_names_numbers_serve(tmp_path: Path) -> None:
-    place = read_region_map(written(tmp_path, halves())).place(world([[7, 2, 3]]))
+    place = read_region_map(write(tmp_path, halves())).place(world([[7, 2, 3]]))
     assert place is not None
     assert str(place) == "region 7"
 
@@ -80,7 +80,7 @@ def test_without_names_numbers_serve(tmp_path: Path) -> None:
 )
 def test_what_is_no_label_map_is_refused(tmp_path: Path, labels: NDArray[Any], reason: str) -> None:
     with pytest.raises(InputError, match=reason):
-        read_region_map(written(tmp_path, labels))
+        read_region_map(write(tmp_path, labels))
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_what_is_no_label_map_is_refused(tmp_path: Path, labels: NDArray[Any], r
     [("organs.json", "[1, 2]"), ("organs.json", "{"), ("organs.tsv", "number\tname\n1\tliver\n")],
 )
 def test_a_malformed_sidecar_is_refused(tmp_path: Path, name: str, text: str) -> None:
-    path = written(tmp_path, halves())
+    path = write(tmp_path, halves())
     (tmp_path / name).write_text(text)
     with pytest.raises(InputError, match="region names"):
         read_region_map(path)

@@ -457,7 +457,7 @@ def test_findings_have_a_terminology_that_dicom_knows() -> None:
 
 
 def test_the_servers_segmentations_have_the_same_codes() -> None:
-    codes = pytest.importorskip("d24fad_core.export.dicom_codes")
+    codes = pytest.importorskip("d24fad_core.export.dicom.codes")
     assert codes.ABNORMAL_STRUCTURE.value == "49755003"
     assert codes.LESION.value == "52988006"
 

@@ -73,8 +73,8 @@ def test_a_mark_comes_back_to_its_point(frame: Frame, grid: Grid, register: bool
     study = scan(grid, mark=POINT)
     aligned = align(study, frame, "body", register=register)
     for plane in Plane:
-        found = marked_voxel(there_and_back(study, frame, aligned, plane))
-        np.testing.assert_allclose(found, voxel_of(POINT, study), atol=0.5, err_msg=plane.value)
+        voxel = marked_voxel(there_and_back(study, frame, aligned, plane))
+        np.testing.assert_allclose(voxel, voxel_of(POINT, study), atol=0.5, err_msg=plane.value)
 
 
 @st.composite
@@ -104,8 +104,8 @@ def test_any_mark_in_any_scan_comes_back_to_its_point(
     point = CENTRE + np.array(offset) * RADII
     study = scan(grid, mark=point, mark_mm=max(5.0, 1.5 * max(grid.spacing)))
     aligned = align(study, frame, "body", register=register)
-    found = marked_voxel(there_and_back(study, frame, aligned, plane))
-    np.testing.assert_allclose(found, voxel_of(point, study), atol=0.5)
+    voxel = marked_voxel(there_and_back(study, frame, aligned, plane))
+    np.testing.assert_allclose(voxel, voxel_of(point, study), atol=0.5)
 
 
 @pytest.mark.parametrize("plane", Plane)
@@ -140,7 +140,7 @@ def test_how_a_scan_is_stored_changes_nothing(
     frame: Frame, order: tuple[int, int, int], register: bool
 ) -> None:
     study = scan(Grid(spacing=(2.0, 2.5, 3.0)), mark=POINT)
-    wanted = align(study, frame, "body", register=register)
+    expected = align(study, frame, "body", register=register)
     for flips in ((False, False, False), (True, False, True)):
         other = stored_otherwise(study, order, flips)
         aligned = align(other, frame, "body", register=register)
@@ -148,10 +148,10 @@ def test_how_a_scan_is_stored_changes_nothing(
         # from slightly different data.
         tolerance = 0.5 if register else 1e-6
         np.testing.assert_allclose(
-            marked_voxel(aligned.volume.array), marked_voxel(wanted.volume.array), atol=tolerance
+            marked_voxel(aligned.volume.array), marked_voxel(expected.volume.array), atol=tolerance
         )
         if not register:
-            np.testing.assert_allclose(aligned.volume.array, wanted.volume.array, atol=0.05)
+            np.testing.assert_allclose(aligned.volume.array, expected.volume.array, atol=0.05)
 
 
 @pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS)
@@ -166,8 +166,8 @@ def test_registration_lays_the_same_anatomy_upon_each_other(grid: Grid) -> None:
     assert registered.similarity > 0.98
     # The mark is at the same world point in a body that is 5 % larger; registration sees 4 mm.
     expected = voxel_of(CENTRE + (POINT - CENTRE) / 1.05, replace(first, affine=frame.affine))
-    found = marked_voxel(registered.volume.array)
-    np.testing.assert_allclose((found - expected) * frame.spacing, 0.0, atol=4.0)
+    voxel = marked_voxel(registered.volume.array)
+    np.testing.assert_allclose((voxel - expected) * frame.spacing, 0.0, atol=4.0)
 
 
 def test_boxes_match_by_relative_position() -> None:
@@ -267,8 +267,8 @@ def test_a_sheared_grid_comes_back_too(frame: Frame) -> None:
     study = Volume(array, tilted, Modality.CT, "tilted")
     aligned = align(study, frame, "body", register=True)
     for plane in Plane:
-        found = marked_voxel(there_and_back(study, frame, aligned, plane))
-        np.testing.assert_allclose(found, voxel_of(POINT, study), atol=0.5)
+        voxel = marked_voxel(there_and_back(study, frame, aligned, plane))
+        np.testing.assert_allclose(voxel, voxel_of(POINT, study), atol=0.5)
 
 
 def test_an_empty_study_is_refused(frame: Frame) -> None:

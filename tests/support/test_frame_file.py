@@ -16,12 +16,12 @@ from tests.support.phantom import Grid, scan, turned
 def test_a_frame_comes_back_bit_for_bit(tmp_path: Path) -> None:
     frame = make_frame(scan(Grid(directions=turned(7, (1.0, 1.0, 0.0)))), 64, "body")
     save_frame(frame, tmp_path / "frame.safetensors")
-    found = load_frame(tmp_path / "frame.safetensors")
-    assert found is not None
-    assert (found.shape, found.content_hash) == (frame.shape, frame.content_hash)
+    copy = load_frame(tmp_path / "frame.safetensors")
+    assert copy is not None
+    assert (copy.shape, copy.content_hash) == (frame.shape, frame.content_hash)
     for name in ("affine", "centre", "size"):
-        np.testing.assert_array_equal(getattr(found, name), getattr(frame, name))
-    for one, other in ((found.coarse, frame.coarse),):
+        np.testing.assert_array_equal(getattr(copy, name), getattr(frame, name))
+    for one, other in ((copy.coarse, frame.coarse),):
         assert one.GetPixelID() == other.GetPixelID()
         assert (one.GetSpacing(), one.GetOrigin(), one.GetDirection()) == (
             other.GetSpacing(),
@@ -31,7 +31,7 @@ def test_a_frame_comes_back_bit_for_bit(tmp_path: Path) -> None:
         np.testing.assert_array_equal(*map(sitk.GetArrayFromImage, (one, other)))
 
     other_person = scan(Grid((3.0, 3.0, 3.0)), size=1.05)
-    one, other = (align(other_person, each, "body", register=True) for each in (found, frame))
+    one, other = (align(other_person, each, "body", register=True) for each in (copy, frame))
     np.testing.assert_array_equal(one.volume.array, other.volume.array)
     assert one.similarity == other.similarity
 

@@ -75,12 +75,12 @@ def test_an_empty_picture_is_like_nothing() -> None:
 
 
 def test_a_profile_is_kept_as_it_is(tmp_path: Path) -> None:
-    made = replace(profile(picture(3)), similarity=0.1 + 0.2)
-    save_profile(made, tmp_path / "profile.safetensors")
-    kept = load_profile(tmp_path / "profile.safetensors")
-    assert kept is not None
-    np.testing.assert_array_equal(kept.picture, made.picture)
-    assert replace(kept, picture=made.picture).__dict__ == made.__dict__
+    original = replace(profile(picture(3)), similarity=0.1 + 0.2)
+    save_profile(original, tmp_path / "profile.safetensors")
+    copy = load_profile(tmp_path / "profile.safetensors")
+    assert copy is not None
+    np.testing.assert_array_equal(copy.picture, original.picture)
+    assert replace(copy, picture=original.picture).__dict__ == original.__dict__
 
 
 @pytest.mark.parametrize("content", [b"", b"junk"])

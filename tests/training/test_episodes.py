@@ -24,9 +24,9 @@ def numbered(count: int, first: int = 0) -> ImageEpisodes:
 
 def numbers(images: torch.Tensor) -> np.ndarray:
     """The numbers of pictures, (...,) for (..., C, N, N)."""
-    found = (images * 255).round().long()
-    assert torch.equal(found, found[..., :1, :1, :1].expand_as(found)), "pictures are mixed"
-    return found[..., 0, 0, 0].numpy()
+    values = (images * 255).round().long()
+    assert torch.equal(values, values[..., :1, :1, :1].expand_as(values)), "pictures are mixed"
+    return values[..., 0, 0, 0].numpy()
 
 
 def draw(source: ImageEpisodes | VolumeEpisodes, seed: int, *sizes: int, shared: bool) -> Episode:

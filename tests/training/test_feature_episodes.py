@@ -24,18 +24,18 @@ def numbered(count: int, sign: float = 1.0) -> EmbeddedImages:
 
 def numbers(images: EmbeddedImages) -> np.ndarray:
     """The number of each image; all its features say the same."""
-    found = [*images.features, images.embedding]
-    first = found[0][..., 0, 0, 0]
-    for values in found:
+    tensors = [*images.features, images.embedding]
+    first = tensors[0][..., 0, 0, 0]
+    for values in tensors:
         assert torch.equal(values, first[..., None, None, None].expand_as(values))
     return first.numpy()
 
 
 def test_chosen_images_keep_their_order_and_type() -> None:
-    chosen = numbered(9).choose(torch.tensor([[4, 0, 4], [8, 1, 2]]))
-    np.testing.assert_array_equal(numbers(chosen.float()), [[4, 0, 4], [8, 1, 2]])
-    assert [scale.dtype for scale in chosen.features] == [torch.float16] * 3
-    assert chosen.float().features[0].dtype == torch.float32
+    episode = numbered(9).choose(torch.tensor([[4, 0, 4], [8, 1, 2]]))
+    np.testing.assert_array_equal(numbers(episode.float()), [[4, 0, 4], [8, 1, 2]])
+    assert [scale.dtype for scale in episode.features] == [torch.float16] * 3
+    assert episode.float().features[0].dtype == torch.float32
 
 
 @pytest.mark.parametrize("shared", [True, False])
@@ -78,7 +78,7 @@ def test_training_on_features_is_training_on_images(tmp_path: Path) -> None:
     model = network(CONFIG.network, CONFIG.seed)
     with torch.no_grad():
         straight, mirrored = (
-            EmbeddedImages(*model.embed(shown)) for shown in (images, images.flip(-1))
+            EmbeddedImages(*model.embed(variant)) for variant in (images, images.flip(-1))
         )
     seen: dict[str, list[float]] = {"images": [], "features": []}
     for kind, source in (

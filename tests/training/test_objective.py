@@ -94,9 +94,9 @@ def test_features_give_the_losses_of_their_images(config: TrainingConfig) -> Non
             (episode.support.shape[:2], model.embed(episode.support.flatten(0, 1))),
         )
     )
-    found = step_losses(model, EmbeddedEpisode(query, support), config)
+    losses = step_losses(model, EmbeddedEpisode(query, support), config)
     for name in ("total", "ssd", "tsd", "diversity"):
-        torch.testing.assert_close(getattr(found, name), getattr(images, name))
+        torch.testing.assert_close(getattr(losses, name), getattr(images, name))
 
 
 @pytest.mark.parametrize("config", FORMS)

@@ -51,10 +51,10 @@ class _StopAt:
 
     def __init__(self, step: int, epoch: int, fault: BaseException) -> None:
         self.place, self.fault = (step, epoch), fault
-        self.told: list[tuple[int, int]] = []
+        self.steps: list[tuple[int, int]] = []
 
     def __call__(self, step: int, epoch: int) -> None:
-        self.told.append((step, epoch))
+        self.steps.append((step, epoch))
         if (step, epoch) == self.place:
             raise self.fault
 
@@ -99,25 +99,25 @@ def test_every_epoch_has_episodes_of_its_own(tmp_path: Path) -> None:
 
 def test_training_begins_with_the_weights_given(finished: Path, tmp_path: Path) -> None:
     still = replace(CONFIG, epochs=1, steps=1, learning_rate=1e-12)
-    given = network(seed=3)
-    run(tmp_path / "given", still, initial=given)
+    model = network(seed=3)
+    run(tmp_path / "given", still, initial=model)
     run(tmp_path / "random", still)
     after, other = weights(tmp_path / "given"), weights(tmp_path / "random")
     kernels = [name for name, value in after.items() if value.ndim == 4]
     for name in kernels:
-        torch.testing.assert_close(after[name], given.state_dict()[name])
+        torch.testing.assert_close(after[name], model.state_dict()[name])
         assert not torch.allclose(other[name], after[name])
     card = read_card(tmp_path / "given" / "checkpoint")
-    assert card.training["initial_weights"] == state_hash(given)
+    assert card.training["initial_weights"] == state_hash(model)
     assert "initial_weights" not in read_card(tmp_path / "random" / "checkpoint").training
 
 
 def test_the_model_to_begin_with_is_left_as_it_was(tmp_path: Path) -> None:
-    given = network(seed=3)
-    before = state_hash(given)
-    run(tmp_path, replace(CONFIG, epochs=1), initial=given)
-    assert state_hash(given) == before
-    assert not given.training
+    model = network(seed=3)
+    before = state_hash(model)
+    run(tmp_path, replace(CONFIG, epochs=1), initial=model)
+    assert state_hash(model) == before
+    assert not model.training
 
 
 def test_a_run_does_not_go_on_from_other_weights(tmp_path: Path) -> None:
@@ -164,9 +164,9 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_weights(
     assert epochs_done(killed) == 1
     assert not (killed / "checkpoint").exists()
 
-    told: list[tuple[int, int]] = []
-    run(killed, config, lambda step, epoch: told.append((step, epoch)))
-    assert told == [(1, 2), (2, 2), (1, 3), (2, 3)]
+    steps: list[tuple[int, int]] = []
+    run(killed, config, lambda step, epoch: steps.append((step, epoch)))
+    assert steps == [(1, 2), (2, 2), (1, 3), (2, 3)]
     run(tmp_path / "undisturbed", config)
     assert_same_weights(tmp_path / "undisturbed", killed)
 
@@ -183,7 +183,7 @@ def test_ctrl_c_says_how_to_go_on_and_loses_no_finished_epoch(
     again = _StopAt(1, 3, KeyboardInterrupt())
     with pytest.raises(CancelledError, match="after epoch 2"):
         run(tmp_path, on_step=again)
-    assert again.told == [(1, 2), (2, 2), (1, 3)]
+    assert again.steps == [(1, 2), (2, 2), (1, 3)]
     run(tmp_path)
     assert_same_weights(finished, tmp_path)
 
@@ -239,8 +239,8 @@ def test_losses_of_every_epoch_are_on_tensorboard_once(tmp_path: Path) -> None:
         reader = EventAccumulator(str(events))
         reader.Reload()
         for tag in reader.Tags()["scalars"]:
-            found = [(event.step, event.value) for event in reader.Scalars(tag)]
-            seen.setdefault(tag, []).extend(found)
+            curve = [(event.step, event.value) for event in reader.Scalars(tag)]
+            seen.setdefault(tag, []).extend(curve)
     assert set(seen) == {"train/ssd", "train/tsd", "train/total", "train/diversity"}
     for tag, points in seen.items():
         assert sorted(epoch for epoch, _ in points) == [1, 2, 3]

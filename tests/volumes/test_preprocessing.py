@@ -36,11 +36,11 @@ def found_in(
 
 @pytest.mark.parametrize(("array", "modality"), [(mr(), Modality.MR), (ct(), Modality.CT)])
 def test_the_head_is_found(array: NDArray[np.float32], modality: Modality) -> None:
-    found = found_in(array, modality)
-    assert found.step == (1, 1, 1)
-    assert (found.mask != HEAD).mean() < 0.005
-    np.testing.assert_allclose(found.first, FIRST, atol=1)
-    np.testing.assert_allclose(found.last, LAST, atol=1)
+    foreground = found_in(array, modality)
+    assert foreground.step == (1, 1, 1)
+    assert (foreground.mask != HEAD).mean() < 0.005
+    np.testing.assert_allclose(foreground.first, FIRST, atol=1)
+    np.testing.assert_allclose(foreground.last, LAST, atol=1)
 
 
 def test_air_inside_belongs_to_the_body() -> None:
@@ -48,39 +48,39 @@ def test_air_inside_belongs_to_the_body() -> None:
     lung = np.linalg.norm((GRID - (24, 18, 15)) / (6, 6, 6), axis=-1) <= 1
     array[lung] = -900
     array[24, :18, 12:18] = -900  # open to the outside
-    found = found_in(array, Modality.CT)
-    assert found.mask[lung].all()
-    assert found.mask[24, 18, 15]
+    foreground = found_in(array, Modality.CT)
+    assert foreground.mask[lung].all()
+    assert foreground.mask[24, 18, 15]
 
 
 def test_the_table_below_a_patient_does_not_belong_to_him() -> None:
     array = ct()
     array[:, 34:37, :] = 0
     array[23, 28:35, 15] = 0  # touches at one voxel
-    found = found_in(array, Modality.CT)
-    assert not found.mask[:, 34:, :].any()
-    assert found.last[1] < 33
+    foreground = found_in(array, Modality.CT)
+    assert not foreground.mask[:, 34:, :].any()
+    assert foreground.last[1] < 33
 
 
 def test_the_background_of_mr_may_be_above_zero() -> None:
-    found = found_in(mr() + 1000, Modality.MR)
-    assert (found.mask != HEAD).mean() < 0.005
+    foreground = found_in(mr() + 1000, Modality.MR)
+    assert (foreground.mask != HEAD).mean() < 0.005
 
 
 def test_fine_voxels_are_looked_at_every_3_mm_and_counted_in_full() -> None:
     fine = np.kron(ct(), np.ones((2, 2, 2), np.float32))
-    found = found_in(fine, Modality.CT, (1.5, 1.5, 3.0))
-    assert found.step == (2, 2, 1)
-    assert found.mask.shape == (48, 40, 60)
-    np.testing.assert_allclose(found.first, np.array(FIRST) * 2, atol=2)
-    np.testing.assert_allclose(found.last, np.array(LAST) * 2 + 1, atol=2)
+    foreground = found_in(fine, Modality.CT, (1.5, 1.5, 3.0))
+    assert foreground.step == (2, 2, 1)
+    assert foreground.mask.shape == (48, 40, 60)
+    np.testing.assert_allclose(foreground.first, np.array(FIRST) * 2, atol=2)
+    np.testing.assert_allclose(foreground.last, np.array(LAST) * 2 + 1, atol=2)
 
 
 def test_the_box_ends_with_the_array() -> None:
     whole = np.full((10, 11, 12), 50, np.float32)
-    found = found_in(whole, Modality.CT, (1.0, 1.0, 1.0))
-    assert found.first == (0, 0, 0)
-    assert found.last == (9, 10, 11)
+    foreground = found_in(whole, Modality.CT, (1.0, 1.0, 1.0))
+    assert foreground.first == (0, 0, 0)
+    assert foreground.last == (9, 10, 11)
 
 
 @pytest.mark.parametrize(

@@ -76,9 +76,9 @@ def test_a_large_scan_keeps_between_a_sixteenth_and_an_eighth_of_the_limit(shape
     if np.prod(shape) <= largest:
         return
     factors = choose_factors(shape, spacing, largest)
-    kept = [-(-n // factor) for n, factor in zip(shape, factors, strict=True)]
-    assert largest / 17 < np.prod(kept) <= largest / 8
-    assert min(kept) >= 2
+    sizes = [-(-n // factor) for n, factor in zip(shape, factors, strict=True)]
+    assert largest / 17 < np.prod(sizes) <= largest / 8
+    assert min(sizes) >= 2
 
 
 def test_voxels_become_as_even_sided_as_may_be() -> None:

@@ -105,9 +105,9 @@ def test_a_blob_lies_where_the_grid_says_and_comes_back(
 
     image = grid.to_images(array)[int(centre[grid.plane.axis])].double()
     rows, columns = torch.meshgrid(*[torch.arange(grid.image_size)] * 2, indexing="ij")
-    found = [float((image * each).sum() / image.sum()) for each in (rows, columns)]
+    centres = [float((image * each).sum() / image.sum()) for each in (rows, columns)]
     expected = [place(grid, axis, centre[axis]) for axis in (grid.row_axis, grid.column_axis)]
-    np.testing.assert_allclose(found, expected, atol=0.5)
+    np.testing.assert_allclose(centres, expected, atol=0.5)
 
     returned = grid.to_volume(grid.to_images(array))
     assert returned.shape == grid.shape

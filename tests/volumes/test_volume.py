@@ -17,10 +17,10 @@ def test_spacing_and_voxel_size_follow_the_affine() -> None:
     turn = np.array([[0.6, -0.8, 0.0], [0.8, 0.6, 0.0], [0.0, 0.0, -1.0]])
     affine = np.eye(4)
     affine[:3, :3] = turn @ np.diag([0.5, 2.0, 3.0])
-    found = volume(affine=affine)
-    assert found.spacing == pytest.approx((0.5, 2.0, 3.0))
-    assert found.voxel_ml == pytest.approx(0.003)
-    assert found.shape == (4, 5, 6)
+    study = volume(affine=affine)
+    assert study.spacing == pytest.approx((0.5, 2.0, 3.0))
+    assert study.voxel_ml == pytest.approx(0.003)
+    assert study.shape == (4, 5, 6)
 
 
 def test_a_sheared_voxel_has_its_own_volume() -> None:

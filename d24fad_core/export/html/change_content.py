@@ -23,7 +23,7 @@ from d24fad_core.volumes.volume import Volume
 def change_page_content(
     case: Volume,
     change: ChangeResult,
-    shown: ShownMap,
+    view: ShownMap,
     grid: ViewGrid,
     volumes: ViewVolumes,
     prior: ShownNormal,
@@ -33,7 +33,7 @@ def change_page_content(
     Args:
         case: the study.
         change: the comparison.
-        shown: its map.
+        view: its map.
         grid: what the page shows of the study.
         volumes: its voxels.
         prior: what is shown beside it.
@@ -58,5 +58,5 @@ def change_page_content(
         "findings": None,
         "normals": normal_entries([prior], grid, prior_first=True),
         "change": change_entry(change, grid),
-        "view": view_entry(shown, grid, volumes),
+        "view": view_entry(view, grid, volumes),
     }

@@ -11,15 +11,15 @@ from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.change.result import ChangeResult
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.export.answers import Answer
-from d24fad_core.export.colour_scale import (
+from d24fad_core.export.html.shown_map import ShownMap
+from d24fad_core.export.html.view_grid import ViewGrid
+from d24fad_core.export.html.view_volumes import ViewVolumes
+from d24fad_core.export.pictures.colour_scale import (
     ALPHA_AT_MAXIMUM,
     ALPHA_AT_THRESHOLD,
     ColourScale,
     colours,
 )
-from d24fad_core.export.html.shown_map import ShownMap
-from d24fad_core.export.html.view_grid import ViewGrid
-from d24fad_core.export.html.view_volumes import ViewVolumes
 from d24fad_core.export.report import report_document
 from d24fad_core.export.summary import summary_answers
 from d24fad_core.export.wording import (
@@ -53,7 +53,7 @@ class ShownNormal:
 
 def page_content(
     result: AnomalyResult,
-    shown: ShownMap,
+    view: ShownMap,
     grid: ViewGrid,
     volumes: ViewVolumes,
     normals: Sequence[ShownNormal] = (),
@@ -63,7 +63,7 @@ def page_content(
 
     Args:
         result: the analysis.
-        shown: its map.
+        view: its map.
         grid: what the page shows of the study.
         volumes: its voxels.
         normals: what is shown beside it: the prior where there is a change, then normals, the
@@ -85,12 +85,12 @@ def page_content(
         "region": "finding",
         "heat": "difference from the normals",
         "outlines_sentence": "Findings, their outlines and the table stay those of the analysis, "
-        f"whose threshold is {shown.threshold:.1f} z. {_specks(result)}".rstrip(),
+        f"whose threshold is {view.threshold:.1f} z. {_specks(result)}".rstrip(),
         "files": "overlay.png and heatmap.nii.gz",
         "findings": _findings(document["findings"], result, grid),
         "normals": normal_entries(normals, grid, prior_first=change is not None),
         "change": None if change is None else change_entry(change, grid),
-        "view": view_entry(shown, grid, volumes),
+        "view": view_entry(view, grid, volumes),
     }
 
 
@@ -113,9 +113,9 @@ def normal_entries(
     ]
 
 
-def view_entry(shown: ShownMap, grid: ViewGrid, volumes: ViewVolumes) -> dict[str, Any]:
+def view_entry(view: ShownMap, grid: ViewGrid, volumes: ViewVolumes) -> dict[str, Any]:
     """How the voxels of a page are laid out and coloured."""
-    scale = ColourScale.above(shown.threshold)
+    scale = ColourScale.above(view.threshold)
     return {
         **_placed(grid, grid.shape),
         "body": _placed(grid, volumes.body.shape),
@@ -128,7 +128,7 @@ def view_entry(shown: ShownMap, grid: ViewGrid, volumes: ViewVolumes) -> dict[st
         "maximum": scale.maximum,
         "alpha": [ALPHA_AT_THRESHOLD, ALPHA_AT_MAXIMUM],
         "colours": _colours(),
-        "strip": _strip(shown, grid),
+        "strip": _strip(view, grid),
     }
 
 
@@ -200,14 +200,14 @@ def _colours() -> str:
     return bytes(rgb.tobytes()).hex()
 
 
-def _strip(shown: ShownMap, grid: ViewGrid) -> dict[str, Any]:
+def _strip(view: ShownMap, grid: ViewGrid) -> dict[str, Any]:
     """One score a slice of the box, from left, posterior or inferior on."""
-    axis, reversed_ = grid.axis(shown.slice_axis)
-    scores = list(shown.slice_scores)
+    axis, reversed_ = grid.axis(view.slice_axis)
+    scores = list(view.slice_scores)
     numbers = list(range(len(scores)))
-    if shown.reduction is not None:
+    if view.reduction is not None:
         numbers = [
-            shown.reduction.middle_voxel(shown.slice_axis, block) for block in range(len(scores))
+            view.reduction.middle_voxel(view.slice_axis, block) for block in range(len(scores))
         ]
     if reversed_:
         scores.reverse()

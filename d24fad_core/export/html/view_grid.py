@@ -41,14 +41,14 @@ class ViewGrid:
     affine: NDArray[np.float64]
 
     @classmethod
-    def of(cls, query: Volume, shown: ShownMap, largest: int = LARGEST_VIEW) -> "ViewGrid":
+    def of(cls, query: Volume, view: ShownMap, largest: int = LARGEST_VIEW) -> "ViewGrid":
         """The box of the patient and of all scores, of at most `largest` blocks."""
         orientation = io_orientation(query.affine)
         affine = query.affine @ inv_ornt_aff(orientation, query.shape)
         spacing = spacing_of(affine)
         canonical = apply_orientation(query.array, orientation)
         first, last = _patient_box(canonical, spacing, query)
-        scored = apply_orientation(shown.ranks, orientation)
+        scored = apply_orientation(view.ranks, orientation)
         for axis in range(3):
             others = tuple(other for other in range(3) if other != axis)
             inside = np.flatnonzero(scored.any(axis=others))

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from d24fad_core.export.colour_scale import ColourScale
-from d24fad_core.export.grey_scale import grey_range
 from d24fad_core.export.html.shown_map import ShownMap
 from d24fad_core.export.html.view_grid import ViewGrid
+from d24fad_core.export.pictures.colour_scale import ColourScale
+from d24fad_core.export.pictures.grey_scale import grey_range
 from d24fad_core.support.matched_normal import MatchedNormal
 from d24fad_core.volumes.reduction import choose_factors
 from d24fad_core.volumes.volume import Volume
@@ -47,24 +47,24 @@ class ViewVolumes:
     lowest_score: float
 
 
-def view_volumes(query: Volume, shown: ShownMap, grid: ViewGrid) -> ViewVolumes:
+def view_volumes(query: Volume, view: ShownMap, grid: ViewGrid) -> ViewVolumes:
     """Make the voxels of a page.
 
     Args:
         query: the study.
-        shown: the map over it.
+        view: the map over it.
         grid: what the page shows of it.
     """
-    scale = ColourScale.above(shown.threshold)
+    scale = ColourScale.above(view.threshold)
     step = scale.maximum / _LEVELS
     lowest = 0.5 * scale.threshold
-    scores = grid.sampled(shown.heatmap)
+    scores = grid.sampled(view.heatmap)
     levels = np.rint((scores / step).clip(0, _LEVELS)).astype(np.uint8)
     levels[scores < lowest] = 0
-    ranks = grid.sampled(shown.ranks)
+    ranks = grid.sampled(view.ranks)
     body, body_scores = _body(grid, scores, np.where(ranks > 0, levels, 0))
     return ViewVolumes(
-        case=_grey(grid.averaged(query.array), *grey_range(query, shown.ct_window)),
+        case=_grey(grid.averaged(query.array), *grey_range(query, view.ct_window)),
         scores=levels,
         ranks=ranks.clip(0, _HIGHEST_LABEL).astype(np.uint8),
         body=body,

@@ -43,13 +43,15 @@ def write_html(
         normals: normals to show beside the study, the nearest first.
         change: the comparison with a prior, which is then shown beside the study first.
     """
-    shown = ShownMap.of_result(result)
-    grid = ViewGrid.of(query, shown)
-    volumes = view_volumes(query, shown, grid)
+    view = ShownMap.of_result(result)
+    grid = ViewGrid.of(query, view)
+    volumes = view_volumes(query, view, grid)
     studies = [*([] if change is None else [_prior(query, change)]), *normals]
-    beside = [normal_voxels(study, grid, shown.ct_window) for study in studies]
-    normals_shown = [_shown(study, voxels) for study, voxels in zip(studies, beside, strict=True)]
-    content = page_content(result, shown, grid, volumes, normals_shown, change)
+    beside = [normal_voxels(study, grid, view.ct_window) for study in studies]
+    normals_shown = [
+        _normal_view(study, voxels) for study, voxels in zip(studies, beside, strict=True)
+    ]
+    content = page_content(result, view, grid, volumes, normals_shown, change)
     _write(result.provenance.query_name, content, volumes, beside, path)
 
 
@@ -61,12 +63,12 @@ def write_change_html(case: Volume, change: ChangeResult, path: Path) -> None:
         change: the comparison, on the same grid.
         path: written whole or not at all.
     """
-    shown = ShownMap.of_change(change)
-    grid = ViewGrid.of(case, shown)
-    volumes = view_volumes(case, shown, grid)
+    view = ShownMap.of_change(change)
+    grid = ViewGrid.of(case, view)
+    volumes = view_volumes(case, view, grid)
     prior = _prior(case, change)
-    voxels = normal_voxels(prior, grid, shown.ct_window)
-    content = change_page_content(case, change, shown, grid, volumes, _shown(prior, voxels))
+    voxels = normal_voxels(prior, grid, view.ct_window)
+    content = change_page_content(case, change, view, grid, volumes, _normal_view(prior, voxels))
     _write(case.name, content, volumes, [voxels], path)
 
 
@@ -88,7 +90,7 @@ def _write(
     write_text(path, page_text(f"{name} - D24FAD report", json_text(content), blocks))
 
 
-def _shown(normal: MatchedNormal, voxels: Bytes) -> ShownNormal:
+def _normal_view(normal: MatchedNormal, voxels: Bytes) -> ShownNormal:
     first, second, third = voxels.shape
     return ShownNormal(normal.study.name, (first, second, third))
 

@@ -60,14 +60,14 @@ class ValueTransformation:
     intercept: float
     padding: tuple[Padding, ...]
 
-    def apply(self, stored: NDArray[Any]) -> NDArray[np.float64]:
+    def apply(self, pixels: NDArray[Any]) -> NDArray[np.float64]:
         """HU or signal; padding becomes that of air.
 
         Some headers of CT declare a value of tissue to be padding; it stays what it is.
         """
-        values: NDArray[np.float64] = stored * self.slope + self.intercept
+        values: NDArray[np.float64] = pixels * self.slope + self.intercept
         for padding in self.padding:
-            padded = (stored >= padding.lowest) & (stored <= padding.highest)
+            padded = (pixels >= padding.lowest) & (pixels <= padding.highest)
             if self.modality is Modality.CT:
                 padded &= (values < _PLAUSIBLE_HU[0]) | (values > _PLAUSIBLE_HU[1])
             values[padded] = _NOTHING[self.modality]
@@ -126,13 +126,13 @@ def _padding(header: pydicom.Dataset) -> Padding:
     return Padding(min(ends), max(ends))
 
 
-def check_bits(stored: NDArray[Any], image: pydicom.Dataset) -> None:
+def check_bits(pixels: NDArray[Any], image: pydicom.Dataset) -> None:
     """Refuse pixels in which more is stored than a value, as scanners of before 2004 did with
     overlays, and values that are shifted or lack their sign (PS3.5, 8.1.1). Padding may be any
     number.
 
     Args:
-        stored: pixels as they lie in the file.
+        pixels: as they lie in the file.
         image: with its header.
 
     Raises:
@@ -145,10 +145,10 @@ def check_bits(stored: NDArray[Any], image: pydicom.Dataset) -> None:
         return
     signed = bool(number(image, "PixelRepresentation"))
     lowest, highest = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
-    beyond = (stored < lowest) | (stored > highest)
+    beyond = (pixels < lowest) | (pixels > highest)
     if "PixelPaddingValue" in image:
         padding = _padding(image)
-        beyond &= (stored < padding.lowest) | (stored > padding.highest)
+        beyond &= (pixels < padding.lowest) | (pixels > padding.highest)
     if beyond.any():
         raise AttributeFaultError(f"{bits} BitsStored, and pixels that use more of them")
 

@@ -148,13 +148,13 @@ def _save(case: Case, path: Path) -> None:
 def _load(path: Path) -> Case | None:
     """A kept case; None where the file is absent or damaged, and it is made again."""
     try:
-        with open_tensors(path) as stored:
-            intensities = stored.get_tensor("intensities").float() / _LEVELS
+        with open_tensors(path) as tensors:
+            intensities = tensors.get_tensor("intensities").float() / _LEVELS
             return Case(
                 intensities[0],
                 intensities[1:],
-                stored.get_tensor("abnormal").bool(),
-                stored.get_tensor("inside").bool(),
+                tensors.get_tensor("abnormal").bool(),
+                tensors.get_tensor("inside").bool(),
             )
     except (OSError, KeyError, ValueError):
         return None

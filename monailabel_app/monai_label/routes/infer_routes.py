@@ -71,9 +71,9 @@ def router(services: Services, inference: Inference) -> APIRouter:
                 request["image"] = image
             result = inference.run(request)
             if output == "dicom_seg":
-                stored = services.results.get(result["params"]["result"])
-                written = services.dicom_results.segmentation(stored)
-                return Response(dicom_bytes(written), media_type="application/dicom")
+                stored_result = services.results.get(result["params"]["result"])
+                dataset = services.dicom_results.segmentation(stored_result)
+                return Response(dicom_bytes(dataset), media_type="application/dicom")
             return _respond(model, result["file"], result["params"], output)
 
     return routes

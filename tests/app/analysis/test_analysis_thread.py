@@ -57,14 +57,14 @@ def test_a_result_is_not_kept_until_the_next_work() -> None:
 
     thread = AnalysisThread()
     study = thread.run(Study)
-    held = weakref.ref(study)
+    reference = weakref.ref(study)
     del study
     # The thread lets go just after it has handed the result over.
     for _ in range(6000):
-        if held() is None:
+        if reference() is None:
             break
         threading.Event().wait(0.01)
-    assert held() is None
+    assert reference() is None
 
 
 def test_every_part_of_an_analysis_is_done_there(tmp_path: Path, database: Database) -> None:

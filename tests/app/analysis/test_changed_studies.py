@@ -168,11 +168,11 @@ def test_a_bit_that_flips_under_the_file_system_before_an_analysis_is_refused(
 def test_a_result_of_other_bytes_is_not_current(house: House) -> None:
     """One changed bit of unpacked voxels, the size and the date as they were."""
     former = house.analyses.run(house.request).record
-    assert house.analyses.stored(house.request) is not None
+    assert house.analyses.find(house.request) is not None
     status = house.case.stat()
     flip_a_bit(house.case)
     os.utime(house.case, ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert house.analyses.stored(house.request) is None
+    assert house.analyses.find(house.request) is None
     now = house.analyses.run(house.request).record
     assert now.id != former.id
     assert now.image_sha256 == hash_file(house.case) != former.image_sha256

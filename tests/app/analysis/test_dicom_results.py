@@ -19,7 +19,7 @@ from monailabel_app.studies.images import ImageCatalogue
 from monailabel_app.studies.study_store import VOLUME_PATTERNS
 from monailabel_app.studies.uploads import Uploads
 from tests.export.analysed_study import analysed
-from tests.export.test_dicom_change import changed
+from tests.export.dicom.test_changes import changed
 from tests.io.dicom.dicom_builder import change, write_series
 
 SHAPE = (24, 28, 12)
@@ -51,7 +51,7 @@ def series(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def stored(series: Path, tmp_path: Path, database: Database) -> StoredResult:
+def stored_result(series: Path, tmp_path: Path, database: Database) -> StoredResult:
     volume = read_volume(series)
     _, result = analysed(SHAPE, volume.affine, lesions=(((16, 9, 6), 8.0),))
     return ResultStore(tmp_path / "results", database).put(RECORD, volume, result)
@@ -62,15 +62,17 @@ def results_of(series: Path, database: Database) -> DicomResults:
     return DicomResults(ImageCatalogue(store, FileHashes(database), Uploads(database)), store)
 
 
-def test_all_three_objects_are_made(series: Path, stored: StoredResult, database: Database) -> None:
+def test_all_three_objects_are_made(
+    series: Path, stored_result: StoredResult, database: Database
+) -> None:
     results = results_of(series, database)
-    objects = results.objects(stored)
+    objects = results.objects(stored_result)
     assert set(objects) == set(DicomKind) - OF_CHANGE
     for kind in OF_CHANGE:
-        with pytest.raises(RequestError, match="was made without a prior") as refused:
-            results.object(stored, kind)
-        assert refused.value.code == "no_prior"
-    assert all(dicom_bytes(written)[128:132] == b"DICM" for written in objects.values())
+        with pytest.raises(RequestError, match="was made without a prior") as refusal:
+            results.object(stored_result, kind)
+        assert refusal.value.code == "no_prior"
+    assert all(dicom_bytes(dataset)[128:132] == b"DICM" for dataset in objects.values())
 
 
 def test_a_prior_adds_two_objects_that_refer_to_its_images(
@@ -81,9 +83,9 @@ def test_a_prior_adds_two_objects_that_refer_to_its_images(
     _, result = analysed(SHAPE, volume.affine, lesions=(((16, 9, 6), 8.0),))
     change = changed(result)
     record = replace(RECORD, options={"prior": "before"})
-    stored = ResultStore(tmp_path / "results", database).put(record, volume, result, change)
-    assert stored.change is not None
-    again = load_change(stored.change, stored.report["change"])
+    stored_result = ResultStore(tmp_path / "results", database).put(record, volume, result, change)
+    assert stored_result.change is not None
+    again = load_change(stored_result.change, stored_result.report["change"])
     assert (again.changes, again.use, again.threshold) == (
         change.changes,
         change.use,
@@ -91,7 +93,7 @@ def test_a_prior_adds_two_objects_that_refer_to_its_images(
     )
     np.testing.assert_array_equal(again.ranks, change.ranks)
     np.testing.assert_allclose(again.heatmap, change.heatmap, atol=0.006)
-    objects = results_of(series, database).objects(stored)
+    objects = results_of(series, database).objects(stored_result)
     assert set(objects) == set(DicomKind)
     report = objects[DicomKind.CHANGE_REPORT]
     assert [each.SegmentLabel for each in objects[DicomKind.CHANGE_SEGMENTATION].SegmentSequence][
@@ -99,7 +101,7 @@ def test_a_prior_adds_two_objects_that_refer_to_its_images(
     ] == "Change 5: stable"
     # A prior that is here no more is not referred to, and the report is written all the same.
     shutil.rmtree(series.parent / "before")
-    alone = results_of(series, database).objects(stored)[DicomKind.CHANGE_REPORT]
+    alone = results_of(series, database).objects(stored_result)[DicomKind.CHANGE_REPORT]
     assert len(str(alone)) < len(str(report))
 
 
@@ -111,8 +113,8 @@ def test_a_byte_of_the_comparison_with_a_prior_that_was_changed_hides_the_result
     _, result = analysed(SHAPE, volume.affine, lesions=(((16, 9, 6), 8.0),))
     store = ResultStore(tmp_path / "results", database)
     record = replace(RECORD, options={"prior": "before"})
-    stored = store.put(record, volume, result, changed(result))
-    path = stored.mask.parent / name
+    stored_result = store.put(record, volume, result, changed(result))
+    path = stored_result.mask.parent / name
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
@@ -120,18 +122,18 @@ def test_a_byte_of_the_comparison_with_a_prior_that_was_changed_hides_the_result
 
 
 def test_a_series_that_has_changed_is_refused_without_naming_the_servers_folders(
-    series: Path, stored: StoredResult, database: Database
+    series: Path, stored_result: StoredResult, database: Database
 ) -> None:
     change(next(series.iterdir()), FrameOfReferenceUID="1.2.9")
-    with pytest.raises(RequestError, match=r"^head: the images do not share") as refused:
-        results_of(series, database).objects(stored)
-    assert refused.value.status == 422
-    assert str(series.parent) not in str(refused.value)
+    with pytest.raises(RequestError, match=r"^head: the images do not share") as refusal:
+        results_of(series, database).objects(stored_result)
+    assert refusal.value.status == 422
+    assert str(series.parent) not in str(refusal.value)
 
 
 def test_without_a_pacs_nothing_can_be_sent(
-    series: Path, stored: StoredResult, database: Database
+    series: Path, stored_result: StoredResult, database: Database
 ) -> None:
     results = results_of(series, database)
     with pytest.raises(RequestError, match="do not come from a PACS"):
-        results.publish(results.objects(stored))
+        results.publish(results.objects(stored_result))

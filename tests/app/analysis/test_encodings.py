@@ -45,29 +45,29 @@ def scores(peak: float) -> NDArray[np.float32]:
 def test_scores_come_back_to_half_a_step(
     tmp_path: Path, encoding: Encoding, peak: float, step: float
 ) -> None:
-    written = scores(peak)
+    heatmap = scores(peak)
     path = tmp_path / "heatmap.nii.gz"
-    write_heatmap(written, OBLIQUE, path, encoding)
+    write_heatmap(heatmap, OBLIQUE, path, encoding)
     assert nibabel.load(path).get_data_dtype() == np.dtype(encoding.value)
-    found, affine = read_scores(path)
-    expected = np.maximum(written, 0) if encoding is Encoding.UINT8 else written
-    np.testing.assert_allclose(found, expected, atol=step / 2 + 1e-4)
+    copy, affine = read_scores(path)
+    expected = np.maximum(heatmap, 0) if encoding is Encoding.UINT8 else heatmap
+    np.testing.assert_allclose(copy, expected, atol=step / 2 + 1e-4)
     np.testing.assert_allclose(affine, OBLIQUE, atol=1e-5)
 
 
 def test_a_changed_byte_in_a_heatmap_or_mask_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "image.nii.gz"
     mask = (scores(9.0) > 1).astype(np.uint8)
-    for write, read in (
+    for write, reader in (
         (lambda: write_heatmap(scores(9.0), OBLIQUE, path, Encoding.INT16), read_scores),
         (lambda: write_labels(mask, OBLIQUE, path), read_mask),
     ):
         write()
-        expected = read(path)
+        expected = reader(path)
         noticed = 0
         for _ in change_bytes(path):
             try:
-                voxels, affine = read(path)
+                voxels, affine = reader(path)
             except (OSError, ValueError, nibabel.filebasedimages.ImageFileError):
                 noticed += 1
             else:
@@ -77,12 +77,12 @@ def test_a_changed_byte_in_a_heatmap_or_mask_is_noticed(tmp_path: Path) -> None:
 
 
 def test_equal_scores_look_equal_in_every_case(tmp_path: Path) -> None:
-    stored = []
+    data_types = []
     for peak in (5.0, 20.0):
         write_heatmap(scores(peak), OBLIQUE, tmp_path / "h.nii.gz", Encoding.UINT8)
         image = nibabel.load(tmp_path / "h.nii.gz")
-        stored.append(np.asarray(image.dataobj.get_unscaled())[0])
-    np.testing.assert_array_equal(*stored)
+        data_types.append(np.asarray(image.dataobj.get_unscaled())[0])
+    np.testing.assert_array_equal(*data_types)
 
 
 def test_a_large_ct_stays_under_10_mb(tmp_path: Path) -> None:

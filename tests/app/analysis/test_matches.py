@@ -103,10 +103,10 @@ def test_voxels_and_slices_are_those_of_the_supports_own_grid(
         assert answer["slice_axis"] == axis
         for item in answer["items"]:
             support = nibabel.load(patient / f"{item['image']}.nii.gz")
-            found = item["place"]
-            index = np.linalg.inv(support.affine) @ [*found["ras_mm"], 1.0]
-            assert found["voxel"] == index[:3].round().astype(int).tolist()
-            assert found["slice"] == found["voxel"][item["slice_axis"]]
+            match_place = item["place"]
+            index = np.linalg.inv(support.affine) @ [*match_place["ras_mm"], 1.0]
+            assert match_place["voxel"] == index[:3].round().astype(int).tolist()
+            assert match_place["slice"] == match_place["voxel"][item["slice_axis"]]
             assert item["slice_axis"] == axis
             assert len(item["slices"]) == case.shape[axis]
 
@@ -193,5 +193,5 @@ def test_what_is_kept_answers_and_changed_studies_are_told(
     nibabel.save(nibabel.Nifti1Image(values.astype(np.float32), source.affine), changed)
 
     assert api.get(f"/results/{result}/matches?slice=20") == before
-    refused = api.get(f"/results/{unasked}/matches?slice=20", 409)
-    assert refused["error"]["code"] == "studies_changed"
+    refusal = api.get(f"/results/{unasked}/matches?slice=20", 409)
+    assert refusal["error"]["code"] == "studies_changed"

@@ -43,14 +43,14 @@ def test_the_forms_of_monai_labels_clients_send_strings() -> None:
 
 
 def test_the_document_says_the_same_again() -> None:
-    given = {"planes": ["axial", "sagittal"], "threshold": 2.0, "minimum_volume_ml": 0.5}
-    given["brain"] = "none"
-    parameters = parse_parameters(given)
+    options = {"planes": ["axial", "sagittal"], "threshold": 2.0, "minimum_volume_ml": 0.5}
+    options["brain"] = "none"
+    parameters = parse_parameters(options)
     assert parse_parameters(parameters.document()) == parameters
 
 
 @pytest.mark.parametrize(
-    "given",
+    "options",
     [
         {"planes": "diagonal"},
         {"brain": "skull"},
@@ -74,17 +74,17 @@ def test_the_document_says_the_same_again() -> None:
         {"modality": "PET"},
     ],
 )
-def test_a_wrong_value_is_refused_and_named(given: dict[str, object]) -> None:
-    with pytest.raises(RequestError) as refused:
-        parse_parameters(given)
-    assert refused.value.code == "bad_request"
-    assert next(iter(given)) in refused.value.cause
+def test_a_wrong_value_is_refused_and_named(options: dict[str, object]) -> None:
+    with pytest.raises(RequestError) as refusal:
+        parse_parameters(options)
+    assert refusal.value.code == "bad_request"
+    assert next(iter(options)) in refusal.value.cause
 
 
 def test_one_support_is_too_few() -> None:
-    with pytest.raises(RequestError) as refused:
+    with pytest.raises(RequestError) as refusal:
         parse_parameters({"support": "a"})
-    assert refused.value.code == "too_few_supports"
+    assert refusal.value.code == "too_few_supports"
 
 
 @given(
@@ -101,11 +101,11 @@ def test_one_support_is_too_few() -> None:
         ),
     )
 )
-def test_nothing_a_client_sends_breaks_it(given: dict[str, object]) -> None:
+def test_nothing_a_client_sends_breaks_it(options: dict[str, object]) -> None:
     try:
-        parse_parameters(given)
-    except RequestError as refused:
-        assert 400 <= refused.status < 500
+        parse_parameters(options)
+    except RequestError as refusal:
+        assert 400 <= refusal.status < 500
 
 
 @pytest.mark.parametrize(
@@ -115,9 +115,9 @@ def test_an_option_that_nobody_would_read_is_refused_by_its_name(
     name: str, meant: str | None
 ) -> None:
     require_known_options({"planes": ["axial"], "threshold": 2}, OPTIONS)
-    with pytest.raises(RequestError) as refused:
+    with pytest.raises(RequestError) as refusal:
         require_known_options({name: ["coronal"]}, OPTIONS)
-    assert refused.value.code == "bad_request"
-    assert f"'{name}'" in refused.value.cause
-    assert (f"'{meant}'" in refused.value.remedy) == (meant is not None)
-    assert "minimum_volume_ml" in refused.value.remedy
+    assert refusal.value.code == "bad_request"
+    assert f"'{name}'" in refusal.value.cause
+    assert (f"'{meant}'" in refusal.value.remedy) == (meant is not None)
+    assert "minimum_volume_ml" in refusal.value.remedy

@@ -148,8 +148,8 @@ def test_places_and_contrasts_are_kept(results: ResultStore) -> None:
     named = replace(first, place=place, contrasts=scores)
     record = replace(RECORD, id="c1", finding_count=2)
     results.put(record, query, replace(result, findings=(named, second)))
-    stored = results.get("c1")
-    assert stored.findings == load_result(stored).findings == (named, second)
+    stored_result = results.get("c1")
+    assert stored_result.findings == load_result(stored_result).findings == (named, second)
 
 
 def test_warnings_and_schema_are_kept_and_answered(
@@ -161,15 +161,15 @@ def test_warnings_and_schema_are_kept_and_answered(
     )
     results.put(record, query, replace(result, warnings=WARNINGS))
     for store in (results, ResultStore(folder, database)):
-        stored = store.get("c1")
-        assert stored.record == record
-        assert stored.record.warnings[0].code is WarningCode.OTHER_RESOLUTION
-        assert load_result(stored).warnings == WARNINGS
-        answer = json.loads(json.dumps(record_document(stored.record)))
+        stored_result = store.get("c1")
+        assert stored_result.record == record
+        assert stored_result.record.warnings[0].code is WarningCode.OTHER_RESOLUTION
+        assert load_result(stored_result).warnings == WARNINGS
+        answer = json.loads(json.dumps(record_document(stored_result.record)))
         assert answer["schema"] == RESULT_SCHEMA
         assert (
             answer["warnings"]
-            == stored.report["warnings"]
+            == stored_result.report["warnings"]
             == [
                 {
                     "code": "other_resolution",
@@ -183,10 +183,10 @@ def test_warnings_and_schema_are_kept_and_answered(
 def test_results_from_before_there_were_warnings_are_read(
     results: ResultStore, folder: Path, database: Database
 ) -> None:
-    stored = results.get("a1")
-    record = asdict(stored.record)
+    stored_result = results.get("a1")
+    record = asdict(stored_result.record)
     del record["schema"], record["warnings"]
-    report = {key: value for key, value in stored.report.items() if key != "warnings"}
+    report = {key: value for key, value in stored_result.report.items() if key != "warnings"}
     write_text(folder / "a1" / "record.json", json.dumps(record))
     write_text(folder / "a1" / "report.json", json.dumps(report))
     (folder / "a1" / "checksums.json").unlink()

@@ -141,7 +141,7 @@ def routes_alone(studies: str, port: int, log: str) -> None:
     reviews = ReviewLog(database)
     import_former_reviews(state, database, results.records(), reviews)
     analyses: Any = SimpleNamespace(
-        stored=lambda analysis: None, detector=SimpleNamespace(checkpoint_hash="")
+        find=lambda analysis: None, detector=SimpleNamespace(checkpoint_hash="")
     )
     jobs = JobQueue(JobStore(database), 1000)
     jobs.start(dict.fromkeys(JobKind, _compute_nothing))

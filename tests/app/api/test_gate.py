@@ -111,8 +111,8 @@ def test_other_machines_are_refused_until_the_operator_allows_them(address: str,
 def test_web_pages_of_other_origins_are_refused() -> None:
     own, foreign = "http://127.0.0.1:8000", "https://viewer.example"
     assert client().get("/info/", headers={"Origin": own}).status_code == 200
-    refused = client().get("/info/", headers={"Origin": foreign})
-    assert refused.json()["error"]["code"] == "origin_refused"
+    refusal = client().get("/info/", headers={"Origin": foreign})
+    assert refusal.json()["error"]["code"] == "origin_refused"
     assert client().get("/info/", headers={"Origin": "null"}).status_code == 403
     named = client(origins=(f"{foreign}/",))
     assert named.get("/info/", headers={"Origin": foreign}).status_code == 200

@@ -27,7 +27,7 @@ class ImpatientServer(threading.Thread):
         super().__init__(daemon=True)
         self._ahead = 0.0
         self._changed = threading.Condition()
-        self._connections = self._bytes = self._asked = 0
+        self._connections = self._bytes = self._requests = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         configuration = uvicorn.Config(
@@ -62,9 +62,9 @@ class ImpatientServer(threading.Thread):
 
     def ask(self, client: socket.socket) -> None:
         """Send a whole request; its answer takes twice the patience."""
-        before = self._asked
+        before = self._requests
         client.sendall(WHOLE)
-        self._wait_for(lambda: self._asked > before)
+        self._wait_for(lambda: self._requests > before)
         self.let_pass(2 * PATIENCE)
 
     def let_pass(self, seconds: float) -> None:
@@ -79,11 +79,11 @@ class ImpatientServer(threading.Thread):
         with self._changed:
             assert self._changed.wait_for(condition, 120)
 
-    def _note(self, connections: int = 0, content: int = 0, asked: int = 0) -> None:
+    def _note(self, connections: int = 0, content: int = 0, requests: int = 0) -> None:
         with self._changed:
             self._connections += connections
             self._bytes += content
-            self._asked += asked
+            self._requests += requests
             self._changed.notify_all()
 
     def _app(self) -> FastAPI:

@@ -114,8 +114,8 @@ def check(api: Api, answers: Answers) -> None:
         events = review["events"]
         assert [event["event"] for event in events] == list(range(1, len(events) + 1))
         assert review["lost_events"] == []
-        stored = [event["key"] for event in events]
-        assert [key for key in stored if key in set(keys)] == keys
+        event_keys = [event["key"] for event in events]
+        assert [key for key in event_keys if key in set(keys)] == keys
     if answers.title is not None:
         title = api.get("/support-sets/brain")["title"]
         assert title in (answers.title, answers.uncertain_title)
@@ -133,11 +133,11 @@ def until_killed(
     server: ForkedServer, session: requests.Session, draw: random.Random, answers: Answers
 ) -> None:
     """Ask on; after some answers, and a moment, the server is killed."""
-    wanted = answers.count + draw.randrange(8)
+    target = answers.count + draw.randrange(8)
     killer = threading.Timer(draw.uniform(0.0, 0.08), server.kill)
     try:
         while True:
-            if answers.count >= wanted and not killer.is_alive() and killer.ident is None:
+            if answers.count >= target and not killer.is_alive() and killer.ident is None:
                 killer.start()
             ask(session, server.url, draw, answers)
     except requests.RequestException:

@@ -25,8 +25,8 @@ def test_every_setting_stands_in_the_table_with_its_default() -> None:
     del settings["token"]
     assert set(rows) == set(settings)
     for name, default in settings.items():
-        said = "the shipped one" if default is None else f"`{str(default).lower()}`"
-        assert rows[name] == said, name
+        default_text = "the shipped one" if default is None else f"`{str(default).lower()}`"
+        assert rows[name] == default_text, name
     assert TOKEN_VARIABLE in PAGE
 
 
@@ -40,9 +40,9 @@ def test_every_setting_of_a_command_is_one() -> None:
 
 
 def test_every_address_of_a_command_is_a_documented_route() -> None:
-    asked = [words for words in commands() if words[0] == "curl"]
-    assert len(asked) >= 3
-    for words in asked:
+    requests = [words for words in commands() if words[0] == "curl"]
+    assert len(requests) >= 3
+    for words in requests:
         method = words[words.index("-X") + 1] if "-X" in words else "GET"
         (address,) = [word for word in words if word.startswith("http://")]
         route = address.partition("/d24fad/v1")[2].replace("RESULT", "{id}")

@@ -92,12 +92,12 @@ def test_closed_routes_are_not_listed_and_ours_are_described() -> None:
     assert paths["/twice/{name}"]["get"]["summary"] == "Ours"
 
 
-@pytest.mark.parametrize(("token", "wanted"), [(True, [{"token": []}]), (False, [])])
-def test_the_token_is_listed(token: bool, wanted: list[Any]) -> None:
+@pytest.mark.parametrize(("token", "entry"), [(True, [{"token": []}]), (False, [])])
+def test_the_token_is_listed(token: bool, entry: list[Any]) -> None:
     document = listed(token=token)
     scheme = document["components"]["securitySchemes"]["token"]
     assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
-    assert document["security"] == wanted
+    assert document["security"] == entry
 
 
 def test_errors_are_described_as_they_are_answered() -> None:

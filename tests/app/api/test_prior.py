@@ -110,8 +110,8 @@ def test_a_prior_makes_another_result_that_is_found_again(api: Api, result: str)
     assert without != result
     assert api.get(f"/results/{without}/report")["change"] is None
     assert "prior" not in api.get(f"/results/{without}")["options"]
-    refused = api.get(f"/results/{without}/change/heatmap", 409)
-    assert refused["error"]["code"] == "no_prior"
+    refusal = api.get(f"/results/{without}/change/heatmap", 409)
+    assert refusal["error"]["code"] == "no_prior"
     # MONAI Label's own clients name it among the parameters.
     answer = requests.post(
         f"{api.url.removesuffix('/d24fad/v1')}/infer/anomaly?image=case&output=json",

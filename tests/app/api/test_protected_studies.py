@@ -139,8 +139,8 @@ def test_a_final_label_of_the_stock_route_is_whole_on_the_grid_and_in_the_log(
 
     drawn = np.zeros(source.shape, np.uint8)
     drawn[3:5, 3:5, 3:5] = 1
-    refused = put(drawn, tag="final")
-    assert (refused.status_code, refused.json()["error"]["code"]) == (404, "unknown_result")
+    refusal = put(drawn, tag="final")
+    assert (refusal.status_code, refusal.json()["error"]["code"]) == (404, "unknown_result")
     result = api.analysed("lesion-001")
     for tag in ({"tag": "final"}, {}):
         for bad, cut in (
@@ -160,8 +160,8 @@ def test_a_final_label_of_the_stock_route_is_whole_on_the_grid_and_in_the_log(
         f"{running.url}/datastore/label", params={"label": "lesion-001", "tag": "final"}, timeout=60
     )
     (tmp_path / "stored.nii.gz").write_bytes(file.content)
-    stored = nibabel.load(tmp_path / "stored.nii.gz")
-    np.testing.assert_array_equal(np.asanyarray(stored.dataobj), drawn)
+    image = nibabel.load(tmp_path / "stored.nii.gz")
+    np.testing.assert_array_equal(np.asanyarray(image.dataobj), drawn)
     gone = requests.delete(
         f"{running.url}/datastore/label", params={"id": "lesion-001", "tag": "final"}, timeout=60
     )
@@ -174,7 +174,7 @@ def test_a_case_with_an_accepted_finding_is_not_confirmed_as_normal(api: Api) ->
     api.post(f"/results/{result}/review/events", accept)
     normal = {"image": "lesion-002", "reviewer": "AB", "confirmed_normal": True}
     api.post("/support-sets", {"name": "normals"})
-    refused = api.post("/support-sets/normals/studies", normal, 409)
-    assert refused["error"]["code"] == "findings_accepted"
+    refusal = api.post("/support-sets/normals/studies", normal, 409)
+    assert refusal["error"]["code"] == "findings_accepted"
     assert api.get("/support-sets/normals")["studies"] == []
     assert api.get("/images/lesion-002")["confirmed_normal"] is False

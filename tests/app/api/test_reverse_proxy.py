@@ -134,11 +134,11 @@ def test_a_study_is_sent_and_analysed_through_the_proxy(
     path = f"/d24fad/v1/uploads/{sha256}?name=sent-by-{by}.nii.gz"
     sent = proxy.ask("PUT", path, data=content, **access)
     assert sent.status_code == 201, sent.text
-    found = proxy.ask(
+    answer = proxy.ask(
         "POST", f"/infer/anomaly?image=sent-by-{by}&output=json", data={"params": "{}"}, **access
     )
-    assert found.status_code == 200, found.text
-    heatmap = proxy.ask("GET", f"/d24fad/v1/results/{found.json()['result']}/heatmap", **access)
+    assert answer.status_code == 200, answer.text
+    heatmap = proxy.ask("GET", f"/d24fad/v1/results/{answer.json()['result']}/heatmap", **access)
     assert heatmap.status_code == 200
     assert nibabel.Nifti1Image.from_bytes(gzip.decompress(heatmap.content)).ndim == 3
 
@@ -155,9 +155,9 @@ def test_a_large_study_goes_through_and_a_larger_one_is_refused_in_json(
     assert sent.status_code == 201, sent.text
     content += bytes(17 << 20)
     sha256 = hashlib.sha256(content).hexdigest()
-    refused = proxy.ask("PUT", f"/d24fad/v1/uploads/{sha256}?name=m.nii", data=content, auth=USER)
-    assert refused.status_code == 413
-    assert refused.json()["error"]["code"] == "too_large"
+    refusal = proxy.ask("PUT", f"/d24fad/v1/uploads/{sha256}?name=m.nii", data=content, auth=USER)
+    assert refusal.status_code == 413
+    assert refusal.json()["error"]["code"] == "too_large"
 
 
 def test_a_web_page_served_by_the_proxy_may_ask_and_others_may_not(proxy: Proxy) -> None:

@@ -333,8 +333,8 @@ def test_a_normal_study_has_an_empty_final_label_and_calibrates(own: Api, tmp_pa
     calibration = own.get("/calibration")
     assert calibration["normal_patients"] == 1
     assert calibration["normals"][0]["image"] == "normal-001"
-    refused = own.get("/calibration/threshold?false_positive_rate=0.05", 409)
-    assert "needs 19 normal patients" in refused["error"]["message"]
+    refusal = own.get("/calibration/threshold?false_positive_rate=0.05", 409)
+    assert "needs 19 normal patients" in refusal["error"]["message"]
     assert own.get("/calibration/threshold?false_positive_rate=0.5")["threshold"] > 0
     assert own.get("/calibration/p-value?score=1000")["p_value"] == 0.5
     own.get("/calibration/threshold?false_positive_rate=0", 400)
@@ -350,14 +350,14 @@ def test_the_next_case_is_the_most_anomalous(own: Api) -> None:
         for entry in own.get("/images")["items"]
         if not entry["support_sets"]
     }
-    chosen = own.get("/next")
-    assert chosen["image"] == max(scores, key=lambda image: scores[image])
-    second = own.get("/next", params={"exclude": chosen["image"]})
-    assert second["image"] != chosen["image"]
+    case = own.get("/next")
+    assert case["image"] == max(scores, key=lambda image: scores[image])
+    second = own.get("/next", params={"exclude": case["image"]})
+    assert second["image"] != case["image"]
     stock = requests.post(
         f"{own.url.removesuffix('/d24fad/v1')}/activelearning/most_anomalous", json={}, timeout=30
     )
-    assert stock.json()["id"] == chosen["image"]
+    assert stock.json()["id"] == case["image"]
     own.get("/next?strategy=nothing", 400)
     for image in scores:
         own.post("/support-sets/default/studies", {"image": image, "confirmed_normal": True})

@@ -15,36 +15,36 @@ def calibration(*scores: float) -> Calibration:
 
 
 def test_studies_of_one_patient_count_once_with_the_highest_score() -> None:
-    found = Calibration.of(
+    scale = Calibration.of(
         [
             NormalScore("a", "a1", 1.0),
             NormalScore("a", "a2", 3.0),
             NormalScore("b", "b1", 2.0),
         ]
     )
-    assert found.patients == 2
-    assert [(n.patient, n.score) for n in found.normals] == [("a", 3.0), ("b", 2.0)]
+    assert scale.patients == 2
+    assert [(n.patient, n.score) for n in scale.normals] == [("a", 3.0), ("b", 2.0)]
 
 
 @pytest.mark.parametrize(("patients", "smallest"), [(8, 0.111), (20, 0.048), (99, 0.01)])
 def test_the_smallest_p_value_is_that_of_the_literature(patients: int, smallest: float) -> None:
-    found = calibration(*range(patients))
-    assert found.p_value(1000.0) == pytest.approx(smallest, abs=5e-4)
+    scale = calibration(*range(patients))
+    assert scale.p_value(1000.0) == pytest.approx(smallest, abs=5e-4)
 
 
 def test_p_values_count_the_normals_at_or_above() -> None:
-    found = calibration(1.0, 2.0, 3.0, 4.0)
-    assert found.p_value(4.5) == pytest.approx(1 / 5)
-    assert found.p_value(3.0) == pytest.approx(3 / 5)
-    assert found.p_value(0.0) == pytest.approx(1.0)
+    scale = calibration(1.0, 2.0, 3.0, 4.0)
+    assert scale.p_value(4.5) == pytest.approx(1 / 5)
+    assert scale.p_value(3.0) == pytest.approx(3 / 5)
+    assert scale.p_value(0.0) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(("rate", "needed"), [(0.05, 19), (0.01, 99), (0.1, 9)])
 def test_too_few_normals_are_refused_with_the_number_needed(rate: float, needed: int) -> None:
-    with pytest.raises(RequestError, match=f"needs {needed} normal patients") as refused:
+    with pytest.raises(RequestError, match=f"needs {needed} normal patients") as refusal:
         calibration(*range(needed - 1)).threshold(rate)
-    assert refused.value.code == "too_few_normals"
-    assert refused.value.status == 409
+    assert refusal.value.code == "too_few_normals"
+    assert refusal.value.status == 409
     calibration(*range(needed)).threshold(rate)
 
 
@@ -61,14 +61,14 @@ def test_a_threshold_lets_through_the_wanted_share_of_new_normals() -> None:
 
 @given(st.lists(st.floats(-100, 100), min_size=1, max_size=60), st.floats(0.02, 0.9))
 def test_the_curve_and_the_threshold_agree(scores: list[float], rate: float) -> None:
-    found = calibration(*scores)
+    scale = calibration(*scores)
     try:
-        threshold = found.threshold(rate)
+        threshold = scale.threshold(rate)
     except RequestError:
-        assert found.smallest > rate
+        assert scale.smallest > rate
         return
-    guaranteed = max(r for t, r in found.curve() if t == threshold)
-    assert min(r for t, r in found.curve() if t == threshold) <= rate + 1e-9
+    guaranteed = max(r for t, r in scale.curve() if t == threshold)
+    assert min(r for t, r in scale.curve() if t == threshold) <= rate + 1e-9
     assert 0 < guaranteed <= 1
 
 

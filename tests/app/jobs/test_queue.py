@@ -146,7 +146,7 @@ def test_a_failure_says_why_and_the_next_job_runs(queue: JobQueue, work: Work) -
 def test_a_full_disk_does_not_end_the_workers(
     queue: JobQueue, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(self: JobStore, stored: Job) -> None:
+    def full(self: JobStore, record: Job) -> None:
         raise OSError(28, "No space left on device")
 
     submitted = queue.submit(job("a"))
@@ -166,9 +166,9 @@ def test_a_full_queue_takes_no_more(queue: JobQueue, work: Work) -> None:
     wait_until(queue, first.id, JobState.RUNNING)
     for name in "bcd":
         queue.submit(job(name))
-    with pytest.raises(RequestError) as refused:
+    with pytest.raises(RequestError) as refusal:
         queue.submit(job("e"))
-    assert refused.value.status == 429
+    assert refusal.value.status == 429
     work.gate.set()
 
 
@@ -176,11 +176,11 @@ def test_background_work_does_not_hold_up_people(queue: JobQueue, work: Work) ->
     background = queue.submit(job("all", JobKind.SCORE))
     wait_until(queue, background.id, JobState.RUNNING)
     assert not queue.people_wait()
-    asked = queue.submit(job("a"))
-    wait_until(queue, asked.id, JobState.RUNNING)
+    submission = queue.submit(job("a"))
+    wait_until(queue, submission.id, JobState.RUNNING)
     assert queue.people_wait()
     work.gate.set()
-    wait_until(queue, asked.id, JobState.DONE)
+    wait_until(queue, submission.id, JobState.DONE)
     assert not queue.people_wait()
 
 
@@ -239,9 +239,9 @@ def test_jobs_finished_long_ago_are_forgotten(
     wait_until(queue, fresh.id, JobState.DONE)
     assert [j.id for j in queue.all()] == [fresh.id]
     assert [j.id for j in JobStore(database).load()] == [fresh.id]
-    with pytest.raises(RequestError) as refused:
+    with pytest.raises(RequestError) as refusal:
         queue.get(old.id)
-    assert refused.value.code == "unknown_job"
+    assert refusal.value.code == "unknown_job"
 
 
 def test_a_changed_byte_in_a_job_row_takes_that_job_alone(database: Database) -> None:

@@ -12,7 +12,6 @@ from monailabel.interfaces.exception import ImageNotFoundException
 from pydicom.dataset import Dataset
 
 from monailabel_app.failures import RequestError
-from monailabel_app.monai_label import datastore as module
 from monailabel_app.monai_label.datastore import (
     PacsStudies,
     StudiesFolder,
@@ -72,7 +71,7 @@ def test_a_label_survives_a_save_that_is_cut_off(
         Path(target).write_bytes(Path(source).read_bytes()[:20])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module.shutil, "copyfile", cut_off)
+    monkeypatch.setattr("d24fad_core.files.shutil.copyfile", cut_off)
     with pytest.raises(OSError, match="No space left"):
         store.save_label("a", str(write_image(tmp_path / "two.nii.gz", 2)), "final", {})
     assert label.read_bytes() == before
@@ -142,9 +141,9 @@ def test_images_are_named_by_id_only_and_hashes_follow_their_content(
 ) -> None:
     images = ImageCatalogue(store, FileHashes(database), Uploads(database))
     for name in ("nobody", "../studies/a", str(folder / "a.nii.gz"), ""):
-        with pytest.raises(RequestError) as refused:
+        with pytest.raises(RequestError) as refusal:
             images.study(name)
-        assert refused.value.code == "unknown_image"
+        assert refusal.value.code == "unknown_image"
     assert images.matching(["a", "b*"]) == ("a", "b.c")
     first = images.content_hash(images.study("a"))
     assert images.holder(first) == "a"
@@ -175,12 +174,12 @@ def test_one_changed_byte_of_unpacked_voxels_is_another_image(
 
 
 def series(**elements: object) -> Dataset:
-    found = Dataset()
-    found.SeriesInstanceUID = "1.2.826.0.1.999123456"
-    found.PatientName, found.PatientID = "Secret^Patient", "4711"
+    dataset = Dataset()
+    dataset.SeriesInstanceUID = "1.2.826.0.1.999123456"
+    dataset.PatientName, dataset.PatientID = "Secret^Patient", "4711"
     for name, value in elements.items():
-        setattr(found, name, value)
-    return found
+        setattr(dataset, name, value)
+    return dataset
 
 
 @pytest.mark.parametrize(

@@ -207,14 +207,14 @@ def test_info_is_answered_while_a_study_is_analysed(
         target=lambda: answers.append(infer(server, "anomaly", "lesion-002", parameters))
     )
     analysis.start()
-    asked = 0
+    count = 0
     while analysis.is_alive():
         assert session.get(f"{server.url}/info/", timeout=120).status_code == 200
-        asked += 1
+        count += 1
         time.sleep(0.05)
     assert answers[0].status_code == 200
     # A blocked server would answer once, at the end.
-    assert asked > 5
+    assert count > 5
 
 
 def test_a_request_leaves_no_temporary_files(server: ServerProcess) -> None:

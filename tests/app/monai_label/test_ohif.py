@@ -33,7 +33,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
 from d24fad_core import RESEARCH_USE_ONLY
-from d24fad_core.export.colour_scale import SCALE_MAXIMUM
+from d24fad_core.export.pictures.colour_scale import SCALE_MAXIMUM
 from monailabel_app.server_process import ServerProcess
 from tests.app.http_client import Api
 from tests.app.orthanc import Orthanc
@@ -88,9 +88,9 @@ class Views:
         """The index of the slice that looks most like what a view shows."""
         picture = self.picture(name)
         rows, columns = head(picture)
-        shown = picture[rows, columns].mean(axis=2).ravel()
+        colours = picture[rows, columns].mean(axis=2).ravel()
         likeness = [
-            np.corrcoef(shown, drawn.ravel())[0, 1]
+            np.corrcoef(colours, drawn.ravel())[0, 1]
             if (drawn := self.drawn(name, n, picture)).any()
             else 0.0
             for n in range(self._volume.shape[AXES[name]])
@@ -263,24 +263,24 @@ def test_a_study_is_opened_analysed_and_its_finding_painted_where_it_is(
 
     def overlaps() -> dict[str, float]:
         """How well what was painted in each view covers the mask's outline."""
-        found = {}
+        shares = {}
         for name, number in numbers.items():
             changed = (np.abs(views.picture(name) - before[name]) > 20).any(axis=2)
             expected = np.zeros_like(changed)
             expected[head(before[name])] = views.drawn(name, number, before[name], of=mask) > 0
             assert expected.sum() > 300, name
-            found[name] = dice(changed, expected)
-        return found
+            shares[name] = dice(changed, expected)
+        return shares
 
     # Views are painted one after the other, on a busy machine seconds apart. The outline is drawn
     # around the voxels, a few pixels wide.
     end = time.monotonic() + PATIENCE_SECONDS
-    while min((found := overlaps()).values()) <= 0.85 and time.monotonic() < end:
+    while min((shares := overlaps()).values()) <= 0.85 and time.monotonic() < end:
         time.sleep(0.5)
-    assert min(found.values()) > 0.85, found
+    assert min(shares.values()) > 0.85, shares
     for name, number in numbers.items():
-        shown, marked = views.picture(name), views.drawn(name, number, before[name], of=mask) > 0
-        painted = shown[head(before[name])][marked]
+        picture, marked = views.picture(name), views.drawn(name, number, before[name], of=mask) > 0
+        painted = picture[head(before[name])][marked]
         assert np.median(painted[:, 0] - painted[:, 2]) > 60, f"{name}: red stands out of grey"
     replace_picture(SCREENSHOTS / "ohif.png", browser.get_screenshot_as_png())
 
@@ -337,14 +337,14 @@ def scroll_to(browser: Chrome, view: WebElement, number: int) -> None:
     """Turn the wheel, a notch at a time, until the page says that it shows a slice."""
     origin = ScrollOrigin.from_element(view)
 
-    def shown(page: Chrome) -> bool:
+    def is_visible(page: Chrome) -> bool:
         (now,) = numbers_shown(page, r"I:\s*(\d+)") or (number,)
         if now != number:
             away = 100 if now < number else -100
             ActionChains(page).scroll_from_origin(origin, 0, away).perform()
         return now == number
 
-    until(browser, shown)
+    until(browser, is_visible)
 
 
 COLOURED_FROM = 0.085
@@ -377,10 +377,10 @@ def likeness(
     part = shares[:, :, number].T[extent(visible.T)]
     size = (columns.stop - columns.start, rows.stop - rows.start)
     drawn = np.asarray(Image.fromarray(part).resize(size, Image.Resampling.BILINEAR))
-    shown = picture[rows, columns]
-    painted, expected = np.ptp(shown, axis=2) > 60, drawn > COLOURED_FROM
+    colours = picture[rows, columns]
+    painted, expected = np.ptp(colours, axis=2) > 60, drawn > COLOURED_FROM
     both = painted & expected
-    hue = rgb_to_hsv(shown / 255.0)[..., 0]
+    hue = rgb_to_hsv(colours / 255.0)[..., 0]
     if not both.any() or np.ptp(drawn[both]) == 0 or np.ptp(hue[both]) == 0:
         return 0.0, 0.0
     order = spearmanr(-hue[both], drawn[both]).statistic

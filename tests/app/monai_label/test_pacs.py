@@ -111,10 +111,10 @@ def test_results_are_stored_in_the_pacs_and_read_back(
 ) -> None:
     result = analysed(api, series, name, support)
     report = api.get(f"/results/{result}/report")
-    stored = {item["kind"]: item for item in api.post(f"/results/{result}/dicom", {})["items"]}
-    assert set(stored) == {"segmentation", "parametric_map", "report"}
+    items = {item["kind"]: item for item in api.post(f"/results/{result}/dicom", {})["items"]}
+    assert set(items) == {"segmentation", "parametric_map", "report"}
 
-    uid = stored["segmentation"]["sop_instance_uid"]
+    uid = items["segmentation"]["sop_instance_uid"]
     (segmentation,) = [o for o in objects(orthanc, "SEG") if o.SOPInstanceUID == uid]
     assert segmentation.ReferencedSeriesSequence[0].SeriesInstanceUID == series[name]
     assert len(segmentation.SegmentSequence) == max(len(report["findings"]), 1)
@@ -123,12 +123,12 @@ def test_results_are_stored_in_the_pacs_and_read_back(
     marked = np.count_nonzero(np.asarray(nibabel.load(mask_file).dataobj))
     assert np.count_nonzero(segmentation.pixel_array) == marked
 
-    uid = stored["report"]["sop_instance_uid"]
+    uid = items["report"]["sop_instance_uid"]
     (structured,) = [o for o in objects(orthanc, "SR") if o.SOPInstanceUID == uid]
     content = hd.sr.ComprehensiveSR.from_dataset(structured).content
     assert len(content.get_volumetric_roi_measurement_groups()) == len(report["findings"])
 
-    uid = stored["parametric_map"]["sop_instance_uid"]
+    uid = items["parametric_map"]["sop_instance_uid"]
     maps = objects(orthanc, "OT") + objects(orthanc, "MR") + objects(orthanc, "CT")
     (heatmap,) = [o for o in maps if o.SOPInstanceUID == uid]
     (shared,) = heatmap.SharedFunctionalGroupsSequence
@@ -136,7 +136,7 @@ def test_results_are_stored_in_the_pacs_and_read_back(
     scores = np.frombuffer(heatmap.FloatPixelData, "<f4") * slope
     if report["findings"]:
         assert scores.max() == pytest.approx(report["findings"][0]["peak_score"], abs=0.01)
-    for kind in stored:
+    for kind in items:
         content = api.ask("GET", f"/results/{result}/dicom/{kind}", 200).content
         path = tmp_path / f"{kind}.dcm"
         path.write_bytes(content)
@@ -165,9 +165,9 @@ def test_a_normal_study_reviewed_gives_an_empty_segmentation(
     final = api.put(f"/results/{result}/review/final", json=final_of(api, result, "AB"))
     assert final["pacs"]["stored"] is True, final["pacs"]
     uid = final["pacs"]["sop_instance_uid"]
-    (written,) = [o for o in objects(orthanc, "SEG") if o.SOPInstanceUID == uid]
-    assert written.SegmentSequence[0].SegmentLabel == "Reviewed, no finding"
-    assert not written.pixel_array.any()
+    (segmentation,) = [o for o in objects(orthanc, "SEG") if o.SOPInstanceUID == uid]
+    assert segmentation.SegmentSequence[0].SegmentLabel == "Reviewed, no finding"
+    assert not segmentation.pixel_array.any()
     assert [item["kind"] for item in final["pacs"]["items"]] == ["segmentation", "report"]
     assert final["pacs"]["items"][0]["sop_instance_uid"] == uid
 
@@ -185,19 +185,23 @@ def test_a_final_label_is_stored_with_a_report(
     answer = api.put(f"/results/{result}/review/final", json=final_of(api, result, "Dr Müller"))
     assert answer["pacs"]["stored"] is True, answer["pacs"]
     named = {item["kind"]: item for item in answer["pacs"]["items"]}
-    stored = {
+    datasets = {
         kind: {str(o.SOPInstanceUID): o for o in objects(orthanc, modality)}
         for kind, modality in (("segmentation", "SEG"), ("report", "SR"))
     }
-    found = {kind: stored[kind][item["sop_instance_uid"]] for kind, item in named.items()}
+    objects_of_kind = {
+        kind: datasets[kind][item["sop_instance_uid"]] for kind, item in named.items()
+    }
     for kind, item in named.items():
-        assert str(found[kind].SeriesInstanceUID) == item["series_instance_uid"]
+        assert str(objects_of_kind[kind].SeriesInstanceUID) == item["series_instance_uid"]
     assert "Dr Müller^" in [
-        str(item.PersonName) for item in found["report"].ContentSequence if "PersonName" in item
+        str(item.PersonName)
+        for item in objects_of_kind["report"].ContentSequence
+        if "PersonName" in item
     ]
-    content = hd.sr.ComprehensiveSR.from_dataset(found["report"]).content
+    content = hd.sr.ComprehensiveSR.from_dataset(objects_of_kind["report"]).content
     (group,) = content.get_volumetric_roi_measurement_groups()
-    assert group.tracking_uid == found["segmentation"].SegmentSequence[0].TrackingUID
+    assert group.tracking_uid == objects_of_kind["segmentation"].SegmentSequence[0].TrackingUID
     values = {m.name.meaning: m.value for m in group.get_measurements()}
     assert values["Volume"] == pytest.approx(findings[0]["volume_ml"], rel=1e-3)
     assert values["Peak anomaly score"] == pytest.approx(findings[0]["peak_score"], abs=0.01)
@@ -244,9 +248,9 @@ def test_the_proxy_reaches_studies_and_nothing_else(
         "%252e%252e%252fsystem",
         "instances/../../tools/find",
     ):
-        refused = requests.get(f"{server.url}/proxy/dicom/{path}", timeout=120)
-        assert refused.status_code in (400, 404), path
-        assert "ApiVersion" not in refused.text
+        refusal = requests.get(f"{server.url}/proxy/dicom/{path}", timeout=120)
+        assert refusal.status_code in (400, 404), path
+        assert "ApiVersion" not in refusal.text
 
 
 def test_uploads_are_refused_and_no_patient_is_in_the_log(api: Api, server: ServerProcess) -> None:

@@ -41,9 +41,9 @@ def catalogue(store: StudiesFolder, database: Database) -> ImageCatalogue:
 
 
 def test_the_default_set_is_not_created_over(sets: SupportSets) -> None:
-    with pytest.raises(RequestError) as refused:
+    with pytest.raises(RequestError) as refusal:
         sets.create(SupportSetRecord("default"))
-    assert refused.value.code == "already_exists"
+    assert refusal.value.code == "already_exists"
     assert sets.get("default").images == ("support-1", "support-2")
 
 

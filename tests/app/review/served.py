@@ -33,19 +33,19 @@ class MadeUpResults:
     """Results as the review routes find them, kept in memory."""
 
     def __init__(self) -> None:
-        self.stored: dict[str, StoredResult] = {}
+        self.entries: dict[str, StoredResult] = {}
 
     def find(self, identifier: str) -> StoredResult | None:
-        return self.stored.get(identifier)
+        return self.entries.get(identifier)
 
     def get(self, identifier: str) -> StoredResult:
-        found = self.find(identifier)
-        if found is None:
+        entry = self.find(identifier)
+        if entry is None:
             raise RequestError("unknown_result", f"There is no result '{identifier}'.", "")
-        return found
+        return entry
 
     def records(self, image: str | None = None) -> list[ResultRecord]:
-        records = [stored.record for stored in self.stored.values()][::-1]
+        records = [entry.record for entry in self.entries.values()][::-1]
         return [record for record in records if image in (None, record.image)]
 
 
@@ -145,9 +145,9 @@ class ServedReviews:
             peak_score=top,
             threshold=threshold,
             finding_count=len(findings),
-            created=f"{len(self.results.stored):06d}",
+            created=f"{len(self.results.entries):06d}",
         )
-        self.results.stored[result] = StoredResult(
+        self.results.entries[result] = StoredResult(
             record=record,
             heatmap=folder / "heatmap.nii.gz",
             preview=folder / "heatmap.nii.gz",
@@ -157,7 +157,7 @@ class ServedReviews:
             # As read back from a file: lists, no tuples.
             report=json.loads(json.dumps({"findings": [asdict(f) for f in findings]})),
         )
-        return self.results.stored[result]
+        return self.results.entries[result]
 
     def ask(self, method: str, path: str, status: int, **options: Any) -> Any:
         """One request; the JSON of its answer."""
@@ -183,7 +183,7 @@ class ServedReviews:
         """Send an outline; its hash, whether or not it was taken."""
         path = self._folder / "sent.nii.gz"
         if affine is None:
-            affine = nibabel.load(self.results.stored[result].mask).affine
+            affine = nibabel.load(self.results.entries[result].mask).affine
         nibabel.save(nibabel.Nifti1Image(voxels, affine), path)
         digest = hash_file(path)
         self.ask(

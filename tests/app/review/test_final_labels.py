@@ -93,8 +93,10 @@ def test_log_and_label_agree_after_the_next_start(
     if final is not None:
         assert final["sha256"] == hash_file(label)
         np.testing.assert_array_equal(served.final(), SCORES > 4.0)
-    kept = moment in (between_event_and_label, after_the_label) or sent_again
-    assert [e["action"] for e in served.review("r")["events"]] == ["accept", "final"][: 1 + kept]
+    survives = moment in (between_event_and_label, after_the_label) or sent_again
+    assert [e["action"] for e in served.review("r")["events"]] == ["accept", "final"][
+        : 1 + survives
+    ]
 
 
 def test_a_label_that_could_not_be_copied_is_when_it_is_asked_for_again(
@@ -137,8 +139,8 @@ def test_a_file_in_the_place_of_a_stored_label_is_kept_and_not_taken_for_it(tmp_
     digest = hash_file(label)
     served.reviews.copy_labels()
     np.testing.assert_array_equal(served.final(), SCORES > 4.0)
-    kept = np.asanyarray(nibabel.load(served.reviews.masks.get(digest)).dataobj)
-    np.testing.assert_array_equal(kept, stranger)
+    voxels = np.asanyarray(nibabel.load(served.reviews.masks.get(digest)).dataobj)
+    np.testing.assert_array_equal(voxels, stranger)
 
 
 def test_of_all_results_of_an_image_the_label_stored_last_counts(tmp_path: Path) -> None:

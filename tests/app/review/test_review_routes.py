@@ -60,8 +60,8 @@ def test_an_outline_that_was_changed_on_the_disk_is_in_no_label(
     (path,) = (tmp_path / "reviews" / "masks").glob(f"{mask}.*")
     whole = path.read_bytes()
     path.write_bytes(whole[:-5] + bytes([whole[-5] ^ 1]) + whole[-4:])
-    refused = served.store_final("r", 2, 404)
-    assert "or it was damaged since" in refused["error"]["message"]
+    refusal = served.store_final("r", 2, 404)
+    assert "or it was damaged since" in refusal["error"]["message"]
     assert served.send_mask("r", DRAWN) == mask  # sent again it is taken
     served.store_final("r", 2)
     np.testing.assert_array_equal(served.final(), DRAWN)
@@ -76,8 +76,8 @@ def test_an_outline_of_damaged_bytes_is_refused(
     content[place] ^= 0xFF
     digest = hashlib.sha256(content).hexdigest()
     address = f"/results/r/review/masks/{digest}"
-    refused = served.ask("PUT", address, 422, content=bytes(content))
-    assert refused["error"]["code"] == "unreadable_image"
+    refusal = served.ask("PUT", address, 422, content=bytes(content))
+    assert refusal["error"]["code"] == "unreadable_image"
 
 
 def test_a_region_that_was_rejected_and_accepted_again_keeps_its_outline(
@@ -97,11 +97,11 @@ def test_a_final_label_that_its_reviewer_did_not_see_is_refused(served: ServedRe
     served.act("r", "accept", finding=1)
     seen = served.act("r", "reject", finding=2)["version"]
     served.act("r", "reject", finding=1, reviewer="CD", expected_version=seen)
-    refused = served.store_final("r", seen, 409)
-    assert refused["error"]["code"] == "review_changed"
-    assert refused["error"]["remedy"]
-    assert refused["review"]["version"] == 3
-    assert refused["review"]["findings"][0]["state"] == "rejected"
+    refusal = served.store_final("r", seen, 409)
+    assert refusal["error"]["code"] == "review_changed"
+    assert refusal["error"]["remedy"]
+    assert refusal["review"]["version"] == 3
+    assert refusal["review"]["findings"][0]["state"] == "rejected"
     assert not served.labels.path("scan").exists()
     assert served.review("r")["final"] is None
     assert served.review("r")["confirmed_normal"] is False
@@ -136,13 +136,13 @@ def test_reviews_of_an_image_that_has_changed_are_refused(served: ServedReviews)
     served.act("r", "reject", finding=1)
     served.act("r", "reject", finding=2)
     served.hashes["scan"] = "0" * 64
-    for refused in (
+    for refusal in (
         served.act("r", "accept", 409, finding=1),
         served.store_final("r", 2, 409),
         served.act("r", "undo", 409),
     ):
-        assert refused["error"]["code"] == "studies_changed"
-        assert "'scan'" in refused["error"]["message"]
+        assert refusal["error"]["code"] == "studies_changed"
+        assert "'scan'" in refusal["error"]["message"]
     assert served.review("r")["version"] == 2
     assert not served.labels.path("scan").exists()
 
@@ -175,8 +175,8 @@ def test_a_mask_drawn_for_another_image_is_not_used(served: ServedReviews) -> No
     other[1, 1, 1] = 9.0
     served.put("q", "other", other, AFFINE, 4.0)
     mask = served.send_mask("q", (other > 0).astype(np.uint8))
-    refused = served.act("r", "edit", 422, finding=1, mask=mask)
-    assert refused["error"]["code"] == "unsuitable_image"
+    refusal = served.act("r", "edit", 422, finding=1, mask=mask)
+    assert refusal["error"]["code"] == "unsuitable_image"
     for finding in (1, 2):
         served.act("r", "reject", finding=finding)
     served.store_final("r", 2, 422, mask=mask)
@@ -184,8 +184,8 @@ def test_a_mask_drawn_for_another_image_is_not_used(served: ServedReviews) -> No
 
 
 def test_a_misspelt_field_is_named(served: ServedReviews) -> None:
-    refused = served.act("r", "accept", 400, finding=1, expected_verson=0)
-    assert "expected_verson" in refused["error"]["message"]
+    refusal = served.act("r", "accept", 400, finding=1, expected_verson=0)
+    assert "expected_verson" in refusal["error"]["message"]
     assert served.review("r")["version"] == 0
 
 
@@ -193,9 +193,9 @@ def test_confirming_as_normal_is_refused_where_a_finding_is_accepted(
     served: ServedReviews,
 ) -> None:
     served.act("r", "accept", finding=1)
-    with pytest.raises(RequestError) as refused:
+    with pytest.raises(RequestError) as refusal:
         served.reviews.confirm_normal("scan", "AB", "")
-    assert refused.value.code == "findings_accepted"
+    assert refusal.value.code == "findings_accepted"
     served.act("r", "reopen", finding=1)
     served.reviews.confirm_normal("scan", "AB", "")
     assert served.review("r")["confirmed_normal"] is True
@@ -230,9 +230,9 @@ def test_a_label_drawn_elsewhere_goes_through_the_log(
     away[2, 3] = 3.0
     write_labels(DRAWN, away, tmp_path / "away.nii.gz")
     for name in ("cut", "flipped", "two", "smaller", "series", "away"):
-        with pytest.raises(RequestError) as refused:
+        with pytest.raises(RequestError) as refusal:
             served.reviews.store_drawn("scan", tmp_path / f"{name}.nii.gz", "elsewhere")
-        assert refused.value.code in ("unreadable_image", "unsuitable_image"), name
+        assert refusal.value.code in ("unreadable_image", "unsuitable_image"), name
     with pytest.raises(RequestError, match="no result"):
         served.reviews.store_drawn("unknown", tmp_path / "label.nii.gz", "elsewhere")
     assert served.review("r")["version"] == version

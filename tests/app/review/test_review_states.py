@@ -16,10 +16,10 @@ class CountingLog(ReviewLog):
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
-        self.read: list[str] = []
+        self.reads: list[str] = []
 
     def _rows(self, result: str) -> list:
-        self.read.append(result)
+        self.reads.append(result)
         return super()._rows(result)
 
 
@@ -36,12 +36,12 @@ def test_no_event_is_read_to_know_where_reviews_stand(log: CountingLog) -> None:
     assert log.states.by_image() == {}
     log.append(ONE, ReviewEvent("accept", "AB", finding=1))
     log.append(THREE, ReviewEvent("confirm_normal", "AB"))
-    log.read.clear()
+    log.reads.clear()
     states = log.states.by_image()
     assert (states["a"].state, states["a"].confirmed_normal) == ("in_review", False)
     assert (states["b"].state, states["b"].confirmed_normal) == ("reviewed", True)
     log.add_up()
-    assert log.read == []
+    assert log.reads == []
     log.append(ONE, ReviewEvent("final", "AB"))
     assert log.states.by_image()["a"].state == "reviewed"
 

@@ -93,17 +93,17 @@ def test_a_study_confirmed_as_normal_is_normal_whatever_its_findings(log: Review
 
 def test_an_event_on_an_outdated_review_is_refused(log: ReviewLog) -> None:
     log.append(Analysed(1), event("accept", 1), expected=0)
-    with pytest.raises(RequestError) as refused:
+    with pytest.raises(RequestError) as refusal:
         log.append(Analysed(1), event("reject", 1), expected=0)
-    assert refused.value.code == "review_changed"
+    assert refusal.value.code == "review_changed"
     assert states(log, 1) == ["accepted"]
 
 
 @pytest.mark.parametrize("finding", [0, 4, None])
 def test_an_event_on_no_finding_is_refused(log: ReviewLog, finding: int | None) -> None:
-    with pytest.raises(RequestError) as refused:
+    with pytest.raises(RequestError) as refusal:
         log.append(Analysed(3), event("accept", finding))
-    assert refused.value.code == "unknown_finding"
+    assert refusal.value.code == "unknown_finding"
     assert log.events("r") == ()
 
 
@@ -128,9 +128,9 @@ def test_a_damaged_event_is_set_aside_alone_and_its_number_is_not_given_again(
     (note,) = database.all_set_aside()
     assert (note.kind, note.name) == (schema.REVIEW_EVENTS, "r/00000003")
     # Whoever saw the lost event has not seen what is said now.
-    with pytest.raises(RequestError) as refused:
+    with pytest.raises(RequestError) as refusal:
         log.append(Analysed(3), event("reject", 1), expected=3)
-    assert refused.value.code == "review_changed"
+    assert refusal.value.code == "review_changed"
     assert log.append(Analysed(3), event("reject", 3), expected=2).version == 4
     assert log.lost("r") == (3,)
 
@@ -218,5 +218,5 @@ def test_undoing_everything_leaves_nothing(
 
 def test_text_in_any_script_comes_back(log: ReviewLog) -> None:
     log.append(Analysed(1), ReviewEvent("note", "Ö 山", note="zwei\nZeilen \u2028 und mehr"))
-    (stored,) = log.events("r")
-    assert (stored.reviewer, stored.note) == ("Ö 山", "zwei\nZeilen \u2028 und mehr")
+    (only_event,) = log.events("r")
+    assert (only_event.reviewer, only_event.note) == ("Ö 山", "zwei\nZeilen \u2028 und mehr")

@@ -59,9 +59,9 @@ def test_edit_save_accept_save_keeps_the_outline(later: list[str]) -> None:
 
 def test_an_accepted_finding_is_not_confirmed_as_normal() -> None:
     review = review_of(1, [ReviewEvent("accept", "AB", event=1, finding=1)])
-    with pytest.raises(RequestError, match="findings 1") as refused:
+    with pytest.raises(RequestError, match="findings 1") as refusal:
         admit(review, ReviewEvent("confirm_normal", "CD"))
-    assert refused.value.code == "findings_accepted"
+    assert refusal.value.code == "findings_accepted"
     drawn = review_of(0, [ReviewEvent("final", "AB", event=1, mask="a" * 64, marked=True)])
     with pytest.raises(RequestError, match="label"):
         admit(drawn, ReviewEvent("confirm_normal", "CD"))

@@ -21,16 +21,16 @@ CASES = [entry("a", 1.0), entry("b", 9.0), entry("c", 4.5), entry("d"), entry("e
 
 
 @pytest.mark.parametrize(
-    ("strategy", "wanted"),
+    ("strategy", "expected"),
     [
         (Strategy.MOST_ANOMALOUS, "b"),
         (Strategy.MOST_UNCERTAIN, "c"),
         (Strategy.UNREVIEWED, "a"),
     ],
 )
-def test_each_strategy_picks_its_case(strategy: Strategy, wanted: str) -> None:
+def test_each_strategy_picks_its_case(strategy: Strategy, expected: str) -> None:
     choice = choose(strategy, CASES, 5)
-    assert choice.entry.image == wanted
+    assert choice.entry.image == expected
     assert choice.remaining == 5
     assert "5 to review" in choice.reason
 

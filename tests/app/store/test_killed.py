@@ -105,19 +105,19 @@ def test_nothing_that_was_acknowledged_is_lost(tmp_path: Path, rounds: int) -> N
         start = max([start, *states]) + 1
         database = open_database(path)
         assert database.all_set_aside() == [], turn
-        found = {job.id: job for job in JobStore(database).load()}
+        jobs_by_id = {job.id: job for job in JobStore(database).load()}
         for number, state in states.items():
-            job = found[f"j-{number:08d}"]
+            job = jobs_by_id[f"j-{number:08d}"]
             assert job.state.value == state or (state == "queued" and job.state is JobState.DONE)
         record = Records(database, schema.SUPPORT_SETS, SupportSetRecord).get("set")
         if title:
             assert record is not None and int(record.title) >= title
             assert len(record.members) == int(record.title) % 9
-        stored = ReviewLog(database).events(RESULT.id)
-        assert [event.event for event in stored] == list(range(1, len(stored) + 1))
+        log = ReviewLog(database).events(RESULT.id)
+        assert [event.event for event in log] == list(range(1, len(log) + 1))
         # One that was stored and not acknowledged any more may be there.
-        assert len(stored) >= events
-        events = len(stored)
+        assert len(log) >= events
+        events = len(log)
         database.close()
     assert len(states) > rounds / 4, json.dumps(states)
 

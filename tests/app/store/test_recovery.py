@@ -88,14 +88,14 @@ def test_a_changed_byte_is_harmless_or_named(filled: Path, tmp_path: Path, round
         database = open_database(path)
         named = {(note.kind, note.name.split(" ")[0]) for note in database.all_set_aside()}
         for table in tables:
-            found = content(database, table)
-            assert set(found) <= set(truth[table])
+            rows = content(database, table)
+            assert set(rows) <= set(truth[table])
             whole_table = (table, "*") in named
             for key, expected in truth[table].items():
-                if found.get(key) != expected:
+                if rows.get(key) != expected:
                     assert named, f"byte {place}: {table} {key} changed without a word"
                     assert whole_table or any(kind == table for kind, _ in named)
-            damage = len(truth[table]) - len(found)
+            damage = len(truth[table]) - len(rows)
             assert damage <= ROWS // 2, "most of it can be recovered"
         database.close()
         again = open_database(path)  # what was rebuilt is sound
@@ -257,11 +257,11 @@ def test_a_changed_byte_in_a_log_that_was_brought_in_by_half_is_harmless_or_name
         (target / f"{path.name}-wal").write_bytes(bytes(changed))
         shutil.copy(tmp_path / "state.sqlite3.backup", target)
         database = open_database(target / path.name)
-        stored = content(database, schema.SUPPORT_SETS)
+        rows = content(database, schema.SUPPORT_SETS)
         named = {note.name.split(" ")[0] for note in database.all_set_aside()}
         for each in range(12):
             key = f"n{each:03d}"
-            if stored.get(key) not in (thing(each), Thing("n", "new", "y" * 900)):
+            if rows.get(key) not in (thing(each), Thing("n", "new", "y" * 900)):
                 assert key in named or "*" in named, f"{key} changed without a word"
         database.close()
         shutil.rmtree(target)

@@ -23,9 +23,9 @@ from monailabel_app.studies.uploads import Uploads
 def assert_unsuitable(study: Study, sentence: str) -> None:
     """Neither way of reading a study takes it."""
     known = KnownStudies(study.path.parent / "known")
-    for read in (study.volume, lambda: study.source(known)):
+    for reader in (study.volume, lambda: study.source(known)):
         with pytest.raises(RequestError, match=sentence) as caught:
-            read()
+            reader()
         assert caught.value.code == "unsuitable_image"
 
 
@@ -37,7 +37,7 @@ def test_a_name_is_kept_for_whoever_sends_first(tmp_path: Path, database: Databa
         Uploads(database),
     )
 
-    def refused(name: str) -> bool:
+    def is_refused(name: str) -> bool:
         try:
             with images.reserve(name):
                 return False
@@ -45,10 +45,10 @@ def test_a_name_is_kept_for_whoever_sends_first(tmp_path: Path, database: Databa
             return error.code == "already_exists"
 
     with images.reserve("scan"):
-        assert refused("scan") and refused("SCAN")
-        assert not refused("another")
-    assert not refused("scan")
-    assert refused("There") and refused("there")
+        assert is_refused("scan") and is_refused("SCAN")
+        assert not is_refused("another")
+    assert not is_refused("scan")
+    assert is_refused("There") and is_refused("there")
 
 
 def test_a_normal_study_is_read_once_and_has_its_image_id(tmp_path: Path) -> None:

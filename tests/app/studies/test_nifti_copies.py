@@ -57,7 +57,7 @@ def copies(images: ImageCatalogue, tmp_path: Path) -> NiftiCopies:
 
 
 @pytest.mark.parametrize(
-    ("image", "values", "stored"),
+    ("image", "values", "data_type"),
     [
         ("nrrd", VALUES, np.int16),
         ("mha", VALUES, np.int16),
@@ -67,19 +67,19 @@ def copies(images: ImageCatalogue, tmp_path: Path) -> NiftiCopies:
     ],
 )
 def test_every_voxel_keeps_its_value_and_its_place(
-    images: ImageCatalogue, copies: NiftiCopies, image: str, values: np.ndarray, stored: type
+    images: ImageCatalogue, copies: NiftiCopies, image: str, values: np.ndarray, data_type: type
 ) -> None:
     copy = nibabel.load(copies.file(images.study(image)))
-    assert copy.get_data_dtype() == stored
+    assert copy.get_data_dtype() == data_type
     assert copy.header.get_xyzt_units()[0] == "mm"
     assert int(copy.header["sform_code"]) > 0
     # A DICOM reader may stack the slices the other way round: compare by place, not by index.
-    found = np.asarray(copy.dataobj)
+    voxels = np.asarray(copy.dataobj)
     there = np.indices(values.shape).reshape(3, -1).T
     here = apply_affine(np.linalg.inv(copy.affine) @ AFFINE, there)
     np.testing.assert_allclose(here, np.rint(here), atol=1e-3)
     index = tuple(np.rint(here).astype(int).T)
-    np.testing.assert_allclose(found[index], values.ravel(), rtol=1e-6)
+    np.testing.assert_allclose(voxels[index], values.ravel(), rtol=1e-6)
 
 
 def test_a_nifti_file_stays_as_it_is(images: ImageCatalogue, copies: NiftiCopies) -> None:
@@ -107,10 +107,10 @@ def test_a_copy_is_made_once_and_anew_when_the_study_changes(
 def test_a_conversion_that_fails_leaves_nothing(
     images: ImageCatalogue, copies: NiftiCopies, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    with pytest.raises(RequestError) as refused:
+    with pytest.raises(RequestError) as refusal:
         copies.file(images.study("garbage"))
-    assert refused.value.code == "unreadable_image"
-    assert str(tmp_path) not in str(refused.value)
+    assert refusal.value.code == "unreadable_image"
+    assert str(tmp_path) not in str(refusal.value)
 
     def full(image: object, path: Path) -> None:
         path.write_bytes(b"half")

@@ -34,21 +34,21 @@ def nothing(folder: Path) -> None:
     pass
 
 
-def add(kept: Checkpoints, trained: Path, **verdict: Any) -> str:
-    return kept.add(trained, kept.served, "default", {**VERDICT, **verdict}).hash
+def add(checkpoints: Checkpoints, trained: Path, **verdict: Any) -> str:
+    return checkpoints.add(trained, checkpoints.served, "default", {**VERDICT, **verdict}).hash
 
 
 def test_the_operators_checkpoint_is_served_until_another_takes_its_place(
     own: Path, trained: Path, tmp_path: Path, database: Database
 ) -> None:
-    kept = Checkpoints(tmp_path, database, own)
-    first = kept.served
-    assert kept.path(first) == own
-    added = add(kept, trained)
-    assert kept.served == first
+    checkpoints = Checkpoints(tmp_path, database, own)
+    first = checkpoints.served
+    assert checkpoints.path(first) == own
+    added = add(checkpoints, trained)
+    assert checkpoints.served == first
     loaded: list[Path] = []
-    kept.serve(added, loaded.append)
-    assert loaded == [kept.path(added)] and kept.served == added
+    checkpoints.serve(added, loaded.append)
+    assert loaded == [checkpoints.path(added)] and checkpoints.served == added
     assert read_card(loaded[0]).metrics["held_out_normals"] == VERDICT
     after_restart = Checkpoints(tmp_path, database, own)
     assert after_restart.served == added
@@ -61,8 +61,8 @@ def test_the_operators_checkpoint_is_served_until_another_takes_its_place(
 def test_an_operator_who_names_another_checkpoint_gets_it(
     own: Path, trained: Path, tmp_path: Path, database: Database
 ) -> None:
-    kept = Checkpoints(tmp_path / "state", database, own)
-    kept.serve(add(kept, trained), nothing)
+    checkpoints = Checkpoints(tmp_path / "state", database, own)
+    checkpoints.serve(add(checkpoints, trained), nothing)
     third = checkpoint(tmp_path / "third", 3)
     assert (
         Checkpoints(tmp_path / "state", database, third).path(
@@ -75,45 +75,45 @@ def test_an_operator_who_names_another_checkpoint_gets_it(
 def test_a_checkpoint_that_does_not_load_changes_nothing(
     own: Path, trained: Path, tmp_path: Path, database: Database
 ) -> None:
-    kept = Checkpoints(tmp_path, database, own)
-    before, added = kept.served, add(kept, trained)
+    checkpoints = Checkpoints(tmp_path, database, own)
+    before, added = checkpoints.served, add(checkpoints, trained)
 
     def fail(folder: Path) -> None:
         raise CheckpointError("it is damaged", "copy it again.")
 
     with pytest.raises(CheckpointError):
-        kept.serve(added, fail)
-    assert kept.served == before
+        checkpoints.serve(added, fail)
+    assert checkpoints.served == before
 
 
 def test_a_refused_checkpoint_is_on_record_without_its_weights(
     own: Path, trained: Path, tmp_path: Path, database: Database
 ) -> None:
-    kept = Checkpoints(tmp_path, database, own)
-    refused = add(kept, trained, accepted=False)
-    assert not kept.get(refused).kept
+    checkpoints = Checkpoints(tmp_path, database, own)
+    refusal = add(checkpoints, trained, accepted=False)
+    assert not checkpoints.get(refusal).kept
     assert not list(tmp_path.rglob("*.safetensors"))
     with pytest.raises(RequestError, match="was not kept"):
-        kept.serve(refused, nothing)
+        checkpoints.serve(refusal, nothing)
     with pytest.raises(RequestError, match="There is no checkpoint 'nothing'"):
-        kept.path("nothing")
+        checkpoints.path("nothing")
 
 
 def test_adding_twice_is_adding_once(
     own: Path, trained: Path, tmp_path: Path, database: Database
 ) -> None:
-    kept = Checkpoints(tmp_path, database, own)
-    assert add(kept, trained) == add(kept, trained)
-    assert len(kept.all()) == 2
+    checkpoints = Checkpoints(tmp_path, database, own)
+    assert add(checkpoints, trained) == add(checkpoints, trained)
+    assert len(checkpoints.all()) == 2
     assert not list(tmp_path.glob(".partial-*"))
 
 
 def test_a_served_checkpoint_that_was_deleted_gives_way_to_the_operators(
     own: Path, trained: Path, tmp_path: Path, database: Database
 ) -> None:
-    kept = Checkpoints(tmp_path, database, own)
-    first, added = kept.served, add(kept, trained)
-    kept.serve(added, nothing)
-    for file in kept.path(added).iterdir():
+    checkpoints = Checkpoints(tmp_path, database, own)
+    first, added = checkpoints.served, add(checkpoints, trained)
+    checkpoints.serve(added, nothing)
+    for file in checkpoints.path(added).iterdir():
         file.unlink()
     assert Checkpoints(tmp_path, database, own).served == first

@@ -95,23 +95,23 @@ def wait_for(condition: Callable[[], object], seconds: float = 900.0) -> None:
 
 
 def training_processes(folder: Path) -> list[int]:
-    found = []
+    lines = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             command = (entry / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
         if b"monailabel_app.training" in command and str(folder).encode() in command[-2]:
-            found.append(int(entry.name))
-    return found
+            lines.append(int(entry.name))
+    return lines
 
 
 def test_too_few_normals_are_refused(api: Api) -> None:
     confirm(api, NORMALS[0])
-    refused = api.post("/jobs", {"kind": "train"}, 409)["error"]
-    assert refused["code"] == "too_few_normals"
-    assert "1 normal patients" in refused["message"] and "training needs 6" in refused["message"]
-    assert "Confirm 5 more" in refused["remedy"]
+    refusal = api.post("/jobs", {"kind": "train"}, 409)["error"]
+    assert refusal["code"] == "too_few_normals"
+    assert "1 normal patients" in refusal["message"] and "training needs 6" in refusal["message"]
+    assert "Confirm 5 more" in refusal["remedy"]
 
 
 def test_scores_of_another_schema_do_not_calibrate(api: Api, folder: Path) -> None:
@@ -130,8 +130,8 @@ def test_scores_of_another_schema_do_not_calibrate(api: Api, folder: Path) -> No
     [{"epochs": 0}, {"steps": "many"}, {"learning_rate": -1}, {"ct_window": "x"}, {"seed": True}],
 )
 def test_wrong_options_are_refused(api: Api, options: dict[str, Any]) -> None:
-    refused = api.post("/jobs", {"kind": "train", "options": options}, 400)["error"]
-    assert refused["code"] == "bad_request"
+    refusal = api.post("/jobs", {"kind": "train", "options": options}, 400)["error"]
+    assert refusal["code"] == "bad_request"
 
 
 def test_a_training_is_judged_served_and_taken_back(

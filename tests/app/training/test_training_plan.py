@@ -120,6 +120,6 @@ def test_a_lesion_in_a_body_that_lies_otherwise_is_where_it_says() -> None:
 def test_a_study_that_is_gone_is_named_without_the_servers_folders(tmp_path: Path) -> None:
     folder = tmp_path / "server" / "studies"
     studies = StudiesOnDisk([NormalStudy("case 7", "p", str(folder / "case7.nii.gz"))])
-    with pytest.raises(InputError, match=r"^case 7: ") as refused:
+    with pytest.raises(InputError, match=r"^case 7: ") as refusal:
         studies[0]
-    assert "server" not in str(refused.value)
+    assert "server" not in str(refusal.value)

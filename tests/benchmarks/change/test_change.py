@@ -72,18 +72,22 @@ def test_lesions_of_a_pair_are_what_their_kinds_say() -> None:
 
 
 def test_a_lesion_is_darker_where_it_is_new() -> None:
-    made = simulated(True)
-    lesion = next(each for each in made.lesions if each.kind is ChangeKind.NEW)
+    patient = simulated(True)
+    lesion = next(each for each in patient.lesions if each.kind is ChangeKind.NEW)
     healthy = simulated(False).case
-    inside = made.case.array[lesion.mask].mean() / np.median(made.case.array[healthy.array > 0])
+    inside = patient.case.array[lesion.mask].mean() / np.median(
+        patient.case.array[healthy.array > 0]
+    )
     before = healthy.array[lesion.mask].mean() / np.median(healthy.array[healthy.array > 0])
     assert inside < 0.9 * before
 
 
 def test_both_scans_of_a_pair_differ_in_all_that_scanners_do() -> None:
-    made = simulated(False)
-    assert made.prior.shape[2] <= made.case.shape[2]
-    medians = [float(np.median(each.array[each.array > 0])) for each in (made.case, made.prior)]
+    patient = simulated(False)
+    assert patient.prior.shape[2] <= patient.case.shape[2]
+    medians = [
+        float(np.median(each.array[each.array > 0])) for each in (patient.case, patient.prior)
+    ]
     assert medians[0] != pytest.approx(medians[1], rel=0.01)
 
 

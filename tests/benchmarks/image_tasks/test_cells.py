@@ -6,23 +6,31 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from scipy import ndimage
 
 from benchmarks.image_tasks.cells import score_draw
 from benchmarks.image_tasks.methods import Variant, variants
 from benchmarks.image_tasks.official import OFFICIAL, official_scores
 from d24fad_core.benchmark.image_benchmark import without_training
-from d24fad_core.benchmark.image_cells import CellSettings, HeldOutTask, image_features, score_key
+from d24fad_core.benchmark.image_cells import CellSettings, HeldOutTask, score_key
 from d24fad_core.benchmark.image_methods import choose_methods
-from d24fad_core.benchmark.results import CORRECTED, ImageScores
 from d24fad_core.comparison.scoring import default_image_scoring
 from d24fad_core.errors import ConfigurationError
+from d24fad_core.evaluation.image_scores import CORRECTED
 from d24fad_core.images.image_folder import ImageFolderTask, find_task, load_images, to_unit
 from d24fad_core.images.image_scorer import ImageScorer, encode_each
-from d24fad_core.images.paper_scorer import PaperScorer
 from d24fad_core.networks.d24fad import D24FAD
-from tests.benchmark.held_out_task import DRAW, held_out_task, paper_network, rows
+from tests.benchmark.held_out_task import (
+    DRAW,
+    Cells,
+    assert_same_alone,
+    assert_same_as_the_papers_scorer,
+    assert_same_in_any_company,
+    held_out_task,
+    paper_network,
+    rows,
+    scores_by_cell,
+)
 from tests.benchmark.small_benchmark import NETWORK, SETTINGS
 from tests.evaluation.networks import untrained_network
 from tests.evaluation.small_tasks import write_task
@@ -60,19 +68,8 @@ def score(
     task: HeldOutTask,
     methods: tuple[Variant, ...],
     settings: CellSettings = SETTINGS,
-) -> dict[tuple[str, str, int], ImageScores]:
-    """By method with pooling, protocol and shots."""
-    found = score_draw(
-        model,
-        methods,
-        task,
-        image_features(model, task.test, task.test_foreground, student=True),
-        image_features(model, rows(task.train, DRAW), task.train_foreground[DRAW], student=True),
-        settings,
-        seed=0,
-        draw=0,
-    )
-    return {(one.method, one.protocol, one.shots): one for each in found.values() for one in each}
+) -> Cells:
+    return scores_by_cell(score_draw, model, task, methods, settings)
 
 
 def named(*names: str) -> tuple[Variant, ...]:
@@ -95,8 +92,8 @@ def test_scores_are_those_of_the_product_bit_for_bit(
     tests = to_unit(load_images([*files.test_good, *files.test_ungood], 64))
     queries = encode_each(model, tests, method.recipe.keys)
     for shots in SETTINGS.shots:
-        chosen = [files.train_good[index] for index in DRAW[:shots]]
-        supports = encode_each(model, to_unit(load_images(chosen, 64)), method.recipe.keys)
+        support = [files.train_good[index] for index in DRAW[:shots]]
+        supports = encode_each(model, to_unit(load_images(support, 64)), method.recipe.keys)
         scorer = ImageScorer(model, method.recipe, supports, 64)
         theirs = tuple(scorer.score(query) for query in queries)
         assert mine[name, CORRECTED, shots].scores == theirs
@@ -105,14 +102,7 @@ def test_scores_are_those_of_the_product_bit_for_bit(
 def test_the_papers_scores_are_those_of_its_scorer(
     paper_model: D24FAD, files: ImageFolderTask, task: HeldOutTask
 ) -> None:
-    mine = score(paper_model, task, named("paper"))
-    tests = to_unit(load_images([*files.test_good, *files.test_ungood], 64))
-    for shots in SETTINGS.shots:
-        chosen = [files.train_good[index] for index in DRAW[:shots]]
-        theirs = PaperScorer(paper_model, to_unit(load_images(chosen, 64))).scores(tests)
-        found = torch.tensor(mine["paper", CORRECTED, shots].scores)
-        # Features are kept as float16.
-        torch.testing.assert_close(found, theirs, rtol=5e-3, atol=1e-5)
+    assert_same_as_the_papers_scorer(score(paper_model, task, named("paper")), paper_model, files)
 
 
 def test_the_published_map_needs_one_weight_an_image(model: D24FAD, task: HeldOutTask) -> None:
@@ -126,32 +116,18 @@ def test_an_image_has_the_same_score_in_any_company(
 ) -> None:
     network = paper_model if paper else model
     methods = named("paper") if paper else POSITION_METHODS
-    together = score(network, task, methods)
-    some = np.array([16, 3, 8])
-    fewer = replace(
-        task,
-        test=rows(task.test, some),
-        test_foreground=task.test_foreground[some],
-        names=tuple(task.names[index] for index in some),
-        labels=tuple(task.labels[index] for index in some),
-    )
-    for key, found in score(network, fewer, methods).items():
-        assert found.scores == tuple(together[key].scores[index] for index in some), key
+    assert_same_in_any_company(score_draw, network, task, methods)
 
 
 def test_other_methods_and_shots_change_no_score(model: D24FAD, task: HeldOutTask) -> None:
-    together = score(model, task, POSITION_METHODS)
-    for method in POSITION_METHODS:
-        alone = score(model, task, (method,), replace(SETTINGS, shots=(4,)))
-        for key, found in alone.items():
-            assert found.scores == together[key].scores, key
+    assert_same_alone(score_draw, model, task, POSITION_METHODS)
 
 
 def test_every_method_finds_what_anyone_would_see(model: D24FAD, task: HeldOutTask) -> None:
     """A bright square on a disc; the student is untrained, so only the teacher's maps count."""
-    found = score(model, task, named("nearest_neighbour", "patchcore", "mean_support_teacher"))
-    assert {name.partition("/")[2] for name, _, _ in found} == {"max", "mean", "top5", "foreground"}
-    for key, one in found.items():
+    cells = score(model, task, named("nearest_neighbour", "patchcore", "mean_support_teacher"))
+    assert {name.partition("/")[2] for name, _, _ in cells} == {"max", "mean", "top5", "foreground"}
+    for key, one in cells.items():
         normal, abnormal = one.scores[:9], one.scores[9:]
         assert max(normal) < min(abnormal), key
 
@@ -159,13 +135,13 @@ def test_every_method_finds_what_anyone_would_see(model: D24FAD, task: HeldOutTa
 def test_nearest_neighbour_knows_its_support(task: HeldOutTask) -> None:
     """Support images shown as test images are at distance 0, which no other image is."""
     model = without_training(NETWORK)
-    shown = replace(
+    task_with_support = replace(
         task,
         test=rows(task.train, DRAW[:4]),
         names=tuple("abcd"),
         labels=(0, 0, 1, 1),
     )
-    ours = score(model, shown, named("nearest_neighbour"))
+    ours = score(model, task_with_support, named("nearest_neighbour"))
     four = ours["nearest_neighbour/mean", CORRECTED, 4].scores
     two = ours["nearest_neighbour/mean", CORRECTED, 2].scores
     assert max(four) - min(four) < 1e-3
@@ -173,26 +149,26 @@ def test_nearest_neighbour_knows_its_support(task: HeldOutTask) -> None:
 
 
 def test_the_official_protocol_scores_the_same_maps(paper_model: D24FAD, task: HeldOutTask) -> None:
-    found = score(paper_model, task, named("paper"), BOTH)
-    published, honest = (found["paper", protocol, 4] for protocol in (OFFICIAL, CORRECTED))
+    cells = score(paper_model, task, named("paper"), BOTH)
+    published, honest = (cells["paper", protocol, 4] for protocol in (OFFICIAL, CORRECTED))
     # 17 images make one batch of 16; the last abnormal one is dropped.
     assert published.names == honest.names[:16]
     assert published.labels == honest.labels[:16]
     assert (min(published.scores), max(published.scores)) == (0.0, 1.0)
-    assert set(score(paper_model, task, named("paper"))) < set(found)
+    assert set(score(paper_model, task, named("paper"))) < set(cells)
 
 
 def test_the_official_score_of_the_default_has_an_honest_one_of_the_same_maps(
     model: D24FAD, files: ImageFolderTask, task: HeldOutTask
 ) -> None:
-    found = score(model, task, named("default", "patchcore"), BOTH)
-    assert {name for name, protocol, _ in found if protocol == OFFICIAL} == {
+    cells = score(model, task, named("default", "patchcore"), BOTH)
+    assert {name for name, protocol, _ in cells if protocol == OFFICIAL} == {
         "default/paper_pooling"
     }
     scoring = default_image_scoring()
     tests = to_unit(load_images([*files.test_good, *files.test_ungood], 64))
-    chosen = [files.train_good[index] for index in DRAW[:4]]
-    supports = encode_each(model, to_unit(load_images(chosen, 64)), scoring.keys)
+    support = [files.train_good[index] for index in DRAW[:4]]
+    supports = encode_each(model, to_unit(load_images(support, 64)), scoring.keys)
     scorer = ImageScorer(model, scoring, supports, 64)
     maps = np.stack(
         [
@@ -201,8 +177,8 @@ def test_the_official_score_of_the_default_has_an_honest_one_of_the_same_maps(
         ]
     )
     published = official_scores(maps, task.labels)
-    assert found["default/paper_pooling", OFFICIAL, 4].scores == published.scores
-    assert found["default/paper_pooling", CORRECTED, 4].scores == tuple(
+    assert cells["default/paper_pooling", OFFICIAL, 4].scores == published.scores
+    assert cells["default/paper_pooling", CORRECTED, 4].scores == tuple(
         float(ndimage.gaussian_filter(image, 4.0).max()) for image in maps
     )
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.image_tasks.__main__ import CONFIGURATION_FILE, main
+from benchmarks.image_tasks.__main__ import main
 from benchmarks.image_tasks.methods import POOLINGS
 from benchmarks.image_tasks.report import PLOT_FOLDER
 from d24fad_core import RESEARCH_USE_ONLY
-from d24fad_core.benchmark.image_report import SUMMARY_FILE, TABLE_FILE
+from d24fad_core.benchmark.image_report import CONFIGURATION_FILE, SUMMARY_FILE, TABLE_FILE
 from d24fad_core.errors import ConfigurationError
 from tests.evaluation.small_tasks import write_task
 

@@ -19,9 +19,9 @@ def image(seed: int) -> SliceFeatures:
 def test_with_all_patches_kept_a_support_image_is_at_no_distance() -> None:
     support = [image(0), image(1)]
     coreset = Coreset(support, CoresetConfig(share=1.0))
-    found = coreset.distances(support[1])
-    assert found.shape == (16, 16)
-    assert float(found.max()) < 1e-3
+    distances = coreset.distances(support[1])
+    assert distances.shape == (16, 16)
+    assert float(distances.max()) < 1e-3
     assert float(coreset.distances(image(2)).min()) > 0.1
 
 
@@ -30,8 +30,8 @@ def test_distance_grows_where_an_image_differs_and_nowhere_else() -> None:
     coreset = Coreset([normal], CoresetConfig(share=1.0))
     changed = {scale: values.clone() for scale, values in normal.teacher.items()}
     changed[1][:, :, 4, 4] += 50.0
-    found = coreset.distances(SliceFeatures(changed, {}))
-    far = (found > 1.0).nonzero().tolist()
+    distances = coreset.distances(SliceFeatures(changed, {}))
+    far = (distances > 1.0).nonzero().tolist()
     # 3x3 averaging carries it to the neighbours.
     assert far == [[row, column] for row in (3, 4, 5) for column in (3, 4, 5)]
 
@@ -39,8 +39,8 @@ def test_distance_grows_where_an_image_differs_and_nowhere_else() -> None:
 def test_a_larger_coreset_leaves_nothing_farther_away() -> None:
     support, query = [image(0), image(1)], image(2)
     shares = (0.05, 0.25, 1.0)
-    found = [Coreset(support, CoresetConfig(share=share)).distances(query) for share in shares]
-    for small, large in itertools.pairwise(found):
+    distances = [Coreset(support, CoresetConfig(share=share)).distances(query) for share in shares]
+    for small, large in itertools.pairwise(distances):
         assert bool((large <= small + 1e-4).all())
         assert float(large.mean()) < float(small.mean())
 

@@ -14,8 +14,8 @@ def kinds(scoring: ImageScoringConfig) -> list[set[MapKind]]:
 def test_every_method_has_a_name_of_its_own_and_can_be_written_down() -> None:
     methods = variants()
     assert len({method.name for method in methods}) == len(methods)
-    written = [json.dumps(method.to_dict(), sort_keys=True) for method in methods]
-    assert len(set(written)) == len(written)
+    lines = [json.dumps(method.to_dict(), sort_keys=True) for method in methods]
+    assert len(set(lines)) == len(lines)
 
 
 def test_a_method_scored_in_another_way_is_written_differently() -> None:
@@ -36,8 +36,8 @@ def test_without_teacher_only_the_student_is_compared_with_the_support() -> None
 
 
 def test_without_student_only_the_teacher_is_compared() -> None:
-    found = kinds(without_student_images(default_image_scoring()))
-    assert found == [{MapKind.TEACHER_SUPPORT}] * 2
+    result = kinds(without_student_images(default_image_scoring()))
+    assert result == [{MapKind.TEACHER_SUPPORT}] * 2
 
 
 def test_without_student_something_is_left_of_a_student_alone() -> None:

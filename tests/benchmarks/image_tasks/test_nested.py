@@ -2,8 +2,8 @@
 
 from benchmarks.image_tasks.nested import ALL_METHODS, TRAINING_FREE, choose_without_task
 from benchmarks.image_tasks.official import OFFICIAL
-from d24fad_core.benchmark.image_summary import MEAN_OF_TASKS, MeasureSummary, SummaryRow
-from d24fad_core.benchmark.results import CORRECTED
+from d24fad_core.evaluation.image_scores import CORRECTED
+from d24fad_core.evaluation.image_summary import MEAN_OF_TASKS, MeasureSummary, SummaryRow
 
 
 def row(
@@ -23,16 +23,18 @@ def table(figures: dict[str, tuple[float, ...]], *, trained: bool = False) -> li
 
 def test_a_method_that_shines_on_one_task_is_not_chosen_for_it() -> None:
     rows = table({"lucky on a": (0.99, 0.5, 0.5), "steady": (0.7, 0.7, 0.7)})
-    chosen = {one.task: one for one in choose_without_task(rows) if one.candidates == TRAINING_FREE}
-    assert chosen["a"].method == "steady" and chosen["a"].auroc == 0.7
+    choices = {
+        one.task: one for one in choose_without_task(rows) if one.candidates == TRAINING_FREE
+    }
+    assert choices["a"].method == "steady" and choices["a"].auroc == 0.7
     # On the other tasks the luck on a counts: the price is paid there.
-    assert chosen["b"].method == "lucky on a" and chosen["b"].auroc == 0.5
+    assert choices["b"].method == "lucky on a" and choices["b"].auroc == 0.5
 
 
 def test_trained_methods_stand_in_one_of_the_two_choices() -> None:
     rows = table({"plain": (0.6, 0.6, 0.6)}) + table({"taught": (0.8, 0.8, 0.8)}, trained=True)
-    chosen = {one.candidates: one.method for one in choose_without_task(rows) if one.task == "b"}
-    assert chosen == {TRAINING_FREE: "plain", ALL_METHODS: "taught"}
+    choices = {one.candidates: one.method for one in choose_without_task(rows) if one.task == "b"}
+    assert choices == {TRAINING_FREE: "plain", ALL_METHODS: "taught"}
 
 
 def test_what_was_not_measured_everywhere_or_honestly_takes_no_part() -> None:

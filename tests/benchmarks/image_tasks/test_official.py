@@ -51,20 +51,20 @@ def test_sorting_by_label_turns_a_weak_signal_into_a_strong_one() -> None:
     labels = halves(128)
     image_level = generator.normal(0, 1, 128) + 0.5 * np.array(labels)
     maps = np.tile(image_level[:, None, None], (1, SIDE, SIDE))
-    found = inflation(maps, labels)
-    assert found.corrected < 0.75
-    assert found.official > found.corrected + 0.15
-    assert found.gap == found.official - found.corrected
+    factor = inflation(maps, labels)
+    assert factor.corrected < 0.75
+    assert factor.official > factor.corrected + 0.15
+    assert factor.gap == factor.official - factor.corrected
 
     shuffled = generator.permutation(128)
     again = inflation(maps[shuffled], [labels[index] for index in shuffled])
-    assert again.corrected == found.corrected
+    assert again.corrected == factor.corrected
     assert again.official > again.corrected + 0.15
 
 
 def test_a_signal_that_is_not_there_is_not_invented_by_pure_noise_of_many_batches() -> None:
-    found = inflation(noisy_maps(320, seed=2), halves(320))
-    assert abs(found.corrected - 0.5) < 0.1
+    factor = inflation(noisy_maps(320, seed=2), halves(320))
+    assert abs(factor.corrected - 0.5) < 0.1
 
 
 def test_the_best_epoch_of_chance_alone_looks_better_than_chance() -> None:
@@ -91,9 +91,9 @@ def test_the_last_incomplete_batch_is_dropped_and_with_it_abnormal_images() -> N
     maps[16:32] = 2.0
     maps[:16] = 1.0
     maps[32:] = 0.0  # abnormal, and not seen
-    found = official_scores(maps, labels)
-    assert found.cases == tuple(range(32))
-    assert found.labels == tuple(labels[:32])
+    scores = official_scores(maps, labels)
+    assert scores.cases == tuple(range(32))
+    assert scores.labels == tuple(labels[:32])
     measured = inflation(maps, labels)
     assert measured.official == 1.0
     assert measured.corrected == measured.blurred_across_images == pytest.approx(0.8)
@@ -101,9 +101,9 @@ def test_the_last_incomplete_batch_is_dropped_and_with_it_abnormal_images() -> N
 
 def test_images_are_sorted_by_label_and_keep_their_order_within() -> None:
     labels = [1, 0, 0, 1, 0, 1]
-    found = official_scores(noisy_maps(6), labels, batch=2)
-    assert found.cases == (1, 2, 4, 0, 3, 5)
-    assert found.labels == (0, 0, 0, 1, 1, 1)
+    scores = official_scores(noisy_maps(6), labels, batch=2)
+    assert scores.cases == (1, 2, 4, 0, 3, 5)
+    assert scores.labels == (0, 0, 0, 1, 1, 1)
 
 
 def test_a_score_depends_on_the_rest_of_the_test_set() -> None:

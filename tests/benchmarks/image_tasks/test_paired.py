@@ -7,22 +7,22 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.image_tasks.paired import differences
-from d24fad_core.benchmark.image_summary import MEAN_OF_TASKS, measure_runs
-from d24fad_core.benchmark.results import ImageScores
 from d24fad_core.errors import InputError
-from tests.benchmark.scored_runs import scored_run
+from d24fad_core.evaluation.image_scores import ImageScores
+from d24fad_core.evaluation.image_summary import MEAN_OF_TASKS, measure_runs
+from tests.evaluation.scored_runs import scored_run
 
 
 def pair(separation: float = 1.0, draws: int = 3) -> list[ImageScores]:
     """Two methods that see the same images with the same noise; `own` is better by a little."""
-    found = []
+    intervals = []
     for draw in range(draws):
         other = scored_run("other", draw=draw, separation=separation)
         better = tuple(
             score + 0.3 * label for score, label in zip(other.scores, other.labels, strict=True)
         )
-        found += [other, *(replace(other, method="own", seed=s, scores=better) for s in (0, 1))]
-    return found
+        intervals += [other, *(replace(other, method="own", seed=s, scores=better) for s in (0, 1))]
+    return intervals
 
 
 def test_a_difference_is_taken_draw_by_draw_on_the_same_images() -> None:

@@ -12,27 +12,27 @@ from benchmarks.image_tasks.plots import plot_bars, plot_histograms, plot_protoc
 from benchmarks.image_tasks.report import best_training_free, main_methods, write_report
 from benchmarks.image_tasks.tables import protocol_table
 from d24fad_core import RESEARCH_USE_ONLY
-from d24fad_core.benchmark.image_summary import MEAN_OF_TASKS, measure_runs, summarise
-from d24fad_core.benchmark.results import ImageScores
 from d24fad_core.errors import InputError
+from d24fad_core.evaluation.image_scores import ImageScores
+from d24fad_core.evaluation.image_summary import MEAN_OF_TASKS, measure_runs, summarise
 from tests.benchmark.markdown import tables
-from tests.benchmark.scored_runs import STRENGTHS, scored_run
+from tests.evaluation.scored_runs import STRENGTHS, scored_run
 
 
 def benchmark() -> list[ImageScores]:
     """Two tasks, two shots, four methods of which two were trained, and the official protocol."""
-    found = []
+    titles = []
     for task in ("hands", "knees"):
         for shots in (2, 4):
             for method, separation in STRENGTHS.items():
                 seed = None if method.startswith("nearest") else 0
-                found += [
+                titles += [
                     scored_run(
                         method, task=task, shots=shots, seed=seed, draw=d, separation=separation
                     )
                     for d in range(2)
                 ]
-            found.append(
+            titles.append(
                 scored_run(
                     "paper",
                     task=task,
@@ -43,7 +43,7 @@ def benchmark() -> list[ImageScores]:
                     images=16,
                 )
             )
-    return found
+    return titles
 
 
 @pytest.fixture(scope="module")

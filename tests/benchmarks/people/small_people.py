@@ -9,8 +9,8 @@ import nibabel
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.people.anatomy import Anatomy, analyse
 from benchmarks.people.cohorts import Cohort, Study
+from benchmarks.people.lesions.anatomy import Anatomy, analyse
 from d24fad_core.simulation import Contrast, SimulationOptions
 from d24fad_core.simulation.cohort import Role, simulate_subject
 
@@ -46,7 +46,7 @@ def write_people(shared: Path, masks: Path) -> None:
 
 def write_lesions(shared: Path, affine: NDArray[Any], shape: tuple[int, int, int]) -> None:
     """Write one lesion mask for each patient of the tests: a ball in the left white matter."""
-    from benchmarks.people.plaques import MASKS, PATIENTS
+    from benchmarks.people.lesions.plaques import MASKS, PATIENTS
 
     indices = np.stack(np.meshgrid(*(np.arange(n) for n in shape), indexing="ij"), -1)
     world = indices @ affine[:3, :3].T + affine[:3, 3]

@@ -6,7 +6,7 @@ import pytest
 from nibabel import load
 
 from benchmarks.people import cohorts, running
-from benchmarks.people.conspicuity import Lesions, is_clear
+from benchmarks.people.lesions.conspicuity import Lesions, is_clear
 from benchmarks.people.pictures import draw_people
 from benchmarks.people.planting import CASES_FILE, PATHOLOGY, PLAQUES, plan, plant, read_cases
 from benchmarks.people.running import Settings, list_cases, run
@@ -103,9 +103,9 @@ def test_cases_that_were_planted_otherwise_are_refused(settings: Settings) -> No
     (case,) = read_cases(folder)
     assert (case.wanted, case.lesions) == (Lesions.ANY, ())
     assert read_cases(folder, Lesions.ANY) == [case]
-    for refused in (lambda: list_cases(settings, 0), lambda: _plant(settings)):
+    for refusal in (lambda: list_cases(settings, 0), lambda: _plant(settings)):
         with pytest.raises(InputError, match="give --lesions any, or another folder"):
-            refused()
+            refusal()
 
 
 def test_missing_planted_cases_are_named(settings: Settings) -> None:

@@ -43,11 +43,11 @@ def test_the_rates_are_those_of_luna16() -> None:
 
 @given(SCANS)
 def test_sensitivity_is_the_best_that_any_threshold_reaches(scans: list[ScannedLesions]) -> None:
-    found = measure_lesions(scans, rounds=2)
-    for rate, estimate in zip(FROC_RATES, found.sensitivity, strict=True):
+    figures = measure_lesions(scans, rounds=2)
+    for rate, estimate in zip(FROC_RATES, figures.sensitivity, strict=True):
         assert estimate.value == pytest.approx(by_every_threshold(scans, rate))
-    assert found.mean.value == pytest.approx(np.mean([e.value for e in found.sensitivity]))
-    assert found.lesions == sum(len(scan.hits) for scan in scans)
+    assert figures.mean.value == pytest.approx(np.mean([e.value for e in figures.sensitivity]))
+    assert figures.lesions == sum(len(scan.hits) for scan in scans)
 
 
 @given(SCANS, st.integers(0, 100))
@@ -56,8 +56,8 @@ def test_a_resample_counts_the_drawn_scans_written_out(
 ) -> None:
     counts = draw_cases([bool(scan.hits) for scan in scans], rounds=1, seed=seed)[0].astype(int)
     again = [scan for scan, count in zip(scans, counts, strict=True) for _ in range(count)]
-    found = measure_lesions(scans, rounds=1, seed=seed)
-    for rate, estimate in zip(FROC_RATES, found.sensitivity, strict=True):
+    figures = measure_lesions(scans, rounds=1, seed=seed)
+    for rate, estimate in zip(FROC_RATES, figures.sensitivity, strict=True):
         expected = by_every_threshold(again, rate)
         assert estimate.interval == (
             None if len(scans) == 1 else pytest.approx((expected, expected))
@@ -69,10 +69,10 @@ def test_a_curve_counted_by_hand() -> None:
         ScannedLesions((9.0, 5.0, None), (7.0, 4.0)),
         ScannedLesions((), (6.0,)),  # a normal scan: its alarms count, and so does it
     ]
-    found = measure_lesions(scans, rates=(0.0, 0.5, 1.0, 2.0))
+    figures = measure_lesions(scans, rates=(0.0, 0.5, 1.0, 2.0))
     # At most 0, 1, 2, 4 false positives: thresholds above 7, above 6, above 4, none.
-    assert [e.value for e in found.sensitivity] == pytest.approx([1 / 3, 1 / 3, 2 / 3, 2 / 3])
-    assert (found.scans, found.lesions) == (2, 3)
+    assert [e.value for e in figures.sensitivity] == pytest.approx([1 / 3, 1 / 3, 2 / 3, 2 / 3])
+    assert (figures.scans, figures.lesions) == (2, 3)
 
 
 def spots(*heights: tuple[int, float], length: int = 60) -> np.ndarray:
@@ -88,27 +88,27 @@ def test_a_candidate_hits_the_lesion_that_it_lies_in() -> None:
     truth[10:13] = truth[30:33] = truth[50:53] = True
     heatmap = spots((11, 8.0), (33, 7.0), (20, 5.0), (50, 3.0), (51, 4.0))
     heatmap += np.linspace(0, 0.01, 60, dtype=np.float32)[:, None, None]  # no flat ground
-    found = scan_lesions(ScoredImage(heatmap, truth), (2.0, 2.0, 2.0))
-    assert found.hits[0] == pytest.approx(8.0, abs=0.02)
-    assert found.hits[1] is None  # the peak at 33 is beside it, with no tolerance
-    assert found.hits[2] == pytest.approx(4.0, abs=0.02)
-    assert found.false_positives[:2] == pytest.approx((7.0, 5.0), abs=0.02)
+    lesions = scan_lesions(ScoredImage(heatmap, truth), (2.0, 2.0, 2.0))
+    assert lesions.hits[0] == pytest.approx(8.0, abs=0.02)
+    assert lesions.hits[1] is None  # the peak at 33 is beside it, with no tolerance
+    assert lesions.hits[2] == pytest.approx(4.0, abs=0.02)
+    assert lesions.false_positives[:2] == pytest.approx((7.0, 5.0), abs=0.02)
 
 
 def test_several_hits_of_one_lesion_count_once() -> None:
     truth = spots() > 1
     truth[5:50] = True
-    found = scan_lesions(
+    lesions = scan_lesions(
         ScoredImage(spots((10, 3.0), (25, 6.0), (40, 5.0)), truth, truth), (1.0, 1.0, 1.0)
     )
-    assert found == ScannedLesions((6.0,), ())
+    assert lesions == ScannedLesions((6.0,), ())
 
 
 def test_neighbouring_voxels_of_one_height_are_one_candidate() -> None:
     truth = spots() > 1
     heatmap = spots((10, 3.0), (11, 3.0), (12, 3.0))
-    found = scan_lesions(ScoredImage(heatmap, truth, heatmap > 1), (1.0, 1.0, 1.0))
-    assert found.false_positives == (3.0,)
+    lesions = scan_lesions(ScoredImage(heatmap, truth, heatmap > 1), (1.0, 1.0, 1.0))
+    assert lesions.false_positives == (3.0,)
 
 
 def test_distance_between_candidates_is_in_mm() -> None:
@@ -124,15 +124,15 @@ def test_what_does_not_count_is_no_candidate() -> None:
     heatmap = spots((10, 9.0), (12, 4.0))
     considered = np.ones_like(truth)
     considered[10] = False
-    found = scan_lesions(ScoredImage(heatmap, truth, considered), (1.0, 1.0, 1.0))
-    assert found.false_positives[0] == 4.0
+    lesions = scan_lesions(ScoredImage(heatmap, truth, considered), (1.0, 1.0, 1.0))
+    assert lesions.false_positives[0] == 4.0
 
 
 def test_a_flat_image_in_two_dimensions_is_one_candidate() -> None:
     truth = np.zeros((8, 8), bool)
     truth[2, 2] = True
-    found = scan_lesions(ScoredImage(np.zeros((8, 8), np.float32), truth), (1.0, 1.0))
-    assert found == ScannedLesions((0.0,), ())
+    lesions = scan_lesions(ScoredImage(np.zeros((8, 8), np.float32), truth), (1.0, 1.0))
+    assert lesions == ScannedLesions((0.0,), ())
 
 
 def test_scans_without_lesions_cannot_be_measured() -> None:

@@ -28,7 +28,7 @@ def image_sets(draw: st.DrawFn) -> list[ScoredImage]:
     """Few small images in 2-D or 3-D; the first has lesion and normal pixels."""
     shape = draw(st.sampled_from([(3, 5), (5, 4), (3, 2, 3)]))
     generator = np.random.default_rng(draw(st.integers(0, 10_000)))
-    found = []
+    values = []
     for index in range(draw(st.integers(1, 3))):
         truth = generator.random(shape) < draw(st.sampled_from([0.0, 0.2, 0.5]))
         if index == 0:
@@ -37,8 +37,8 @@ def image_sets(draw: st.DrawFn) -> list[ScoredImage]:
         considered = truth | (generator.random(shape) < 0.8)
         if index == 0:
             considered.flat[1] = True
-        found.append(ScoredImage(scores, truth, considered))
-    return found
+        values.append(ScoredImage(scores, truth, considered))
+    return values
 
 
 def pooled(images: Sequence[ScoredImage]) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
@@ -50,12 +50,12 @@ def pooled(images: Sequence[ScoredImage]) -> tuple[NDArray[np.bool_], NDArray[np
 
 def regions(images: Sequence[ScoredImage]) -> list[NDArray[np.float32]]:
     """Scores of each connected region, by scipy instead of cc3d."""
-    found = []
+    values = []
     for image in images:
         touching = np.ones((3,) * image.truth.ndim)
         labels, count = ndimage.label(image.truth, touching)
-        found.extend(image.scores[labels == number] for number in range(1, count + 1))
-    return found
+        values.extend(image.scores[labels == number] for number in range(1, count + 1))
+    return values
 
 
 def written_out_aupro(images: Sequence[ScoredImage], limit: float) -> float:
@@ -106,7 +106,7 @@ def test_a_resample_measures_the_drawn_images_written_out(
     again = [image for image, count in zip(images, counts, strict=True) for _ in range(count)]
     if not any(image.truth.any() for image in again):
         return
-    found = measure_pixels(images, threshold=1.5, rounds=1, seed=seed)
+    figures = measure_pixels(images, threshold=1.5, rounds=1, seed=seed)
     expected = {
         "auroc": pixel_auroc(again),
         "average_precision": pixel_average_precision(again),
@@ -115,7 +115,7 @@ def test_a_resample_measures_the_drawn_images_written_out(
         "dice": dice(again, 1.5),
     }
     for name, value in expected.items():
-        interval = getattr(found, name).interval
+        interval = getattr(figures, name).interval
         if len(images) == 1:
             assert interval is None
         else:
@@ -176,24 +176,26 @@ def test_many_different_scores_change_the_curves_by_little() -> None:
         truth[20:26, 30:41] = True
         scores = generator.normal(0, 1, truth.shape) + 1.5 * truth
         images.append(ScoredImage(scores.astype(np.float32), truth))
-    found = measure_pixels(images, threshold=2.0, rounds=200)
-    assert found.auroc.value == pixel_auroc(images)
-    assert found.dice is not None and found.dice.value == dice(images, 2.0)
-    assert found.aupro.value == pytest.approx(written_out_aupro_fast(images), abs=1e-3)
+    figures = measure_pixels(images, threshold=2.0, rounds=200)
+    assert figures.auroc.value == pixel_auroc(images)
+    assert figures.dice is not None and figures.dice.value == dice(images, 2.0)
+    assert figures.aupro.value == pytest.approx(written_out_aupro_fast(images), abs=1e-3)
     for name in ("auroc", "average_precision", "aupro", "best_dice", "dice"):
-        estimate = getattr(found, name)
+        estimate = getattr(figures, name)
         assert estimate.interval[0] - 1e-3 <= estimate.value <= estimate.interval[1] + 1e-3
         assert estimate.interval[1] - estimate.interval[0] < 0.1
-    assert (found.images, found.lesions) == (4, 4)
-    assert found.prevalence == pytest.approx(66 / 6400)
+    assert (figures.images, figures.lesions) == (4, 4)
+    assert figures.prevalence == pytest.approx(66 / 6400)
 
 
 def written_out_aupro_fast(images: Sequence[ScoredImage]) -> float:
     """Exact for one region an image and many scores: each normal pixel is a step of the curve."""
     normal = np.sort(np.concatenate([i.scores[~i.truth] for i in images]))[::-1]
-    kept = normal[: round(0.3 * len(normal))]
+    negatives = normal[: round(0.3 * len(normal))]
     return float(
-        np.mean([[(region >= level).mean() for region in regions(images)] for level in kept[::10]])
+        np.mean(
+            [[(region >= level).mean() for region in regions(images)] for level in negatives[::10]]
+        )
     )
 
 

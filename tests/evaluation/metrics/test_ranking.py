@@ -101,8 +101,8 @@ def test_sensitivity_is_the_best_that_any_threshold_reaches(
     cases: list[tuple[bool, float]], specificity: float
 ) -> None:
     labels, scores = (np.array(values) for values in zip(*cases, strict=True))
-    found = sensitivity_at_specificity(labels, scores, specificity)
-    assert found == pytest.approx(best_sensitivity(labels, scores, specificity))
+    sensitivity = sensitivity_at_specificity(labels, scores, specificity)
+    assert sensitivity == pytest.approx(best_sensitivity(labels, scores, specificity))
 
 
 def test_one_of_twenty_normals_may_be_called_abnormal_at_95_percent() -> None:
@@ -119,22 +119,22 @@ def test_resampled_measures_are_those_of_the_cases_written_out(
 ) -> None:
     labels, scores = (np.array(values) for values in zip(*cases, strict=True))
     drawn = draw_cases(labels, rounds=3, seed=seed)
-    found = resample_ranking(labels, scores, drawn)
+    samples = resample_ranking(labels, scores, drawn)
     for index, counts in enumerate(drawn.astype(int)):
         again = np.repeat(labels, counts), np.repeat(scores, counts)
-        assert found.auroc[index] == pytest.approx(auroc(*again))
-        assert found.average_precision[index] == pytest.approx(average_precision(*again))
-        assert found.sensitivity[index] == pytest.approx(sensitivity_at_specificity(*again))
+        assert samples.auroc[index] == pytest.approx(auroc(*again))
+        assert samples.average_precision[index] == pytest.approx(average_precision(*again))
+        assert samples.sensitivity[index] == pytest.approx(sensitivity_at_specificity(*again))
 
 
 def test_measures_stand_inside_their_intervals() -> None:
     generator = np.random.default_rng(0)
     labels = [0] * 60 + [1] * 60
     scores = [*generator.normal(0, 1, 60), *generator.normal(1.5, 1, 60)]
-    found = measure_ranking(labels, scores, rounds=300)
-    assert found.auroc.value == auroc(labels, scores)
-    assert found.auroc.interval == bootstrap_interval(labels, scores, rounds=300)
-    for estimate in (found.auroc, found.average_precision, found.sensitivity):
+    figures = measure_ranking(labels, scores, rounds=300)
+    assert figures.auroc.value == auroc(labels, scores)
+    assert figures.auroc.interval == bootstrap_interval(labels, scores, rounds=300)
+    for estimate in (figures.auroc, figures.average_precision, figures.sensitivity):
         assert estimate.interval is not None
         assert estimate.interval[0] < estimate.value < estimate.interval[1]
 

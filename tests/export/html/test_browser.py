@@ -17,7 +17,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from d24fad_core.detection.result import AnalysisWarning, AnomalyResult, WarningCode
 from d24fad_core.export.html import write_change_html, write_html
-from d24fad_core.export.overlay import write_overlay
+from d24fad_core.export.pictures.overlay import write_overlay
 from d24fad_core.io.reading import read_volume
 from d24fad_core.support.matched_normal import MatchedNormal
 from d24fad_core.volumes.volume import Volume
@@ -313,8 +313,8 @@ def test_a_click_on_a_change_shows_both_times_at_its_place(browser: Chrome, tmp_
     )
     rows = browser.find_elements(By.CSS_SELECTOR, "#changes-body tr")
     assert ["new" in rows[0].text, "stable" in rows[1].text] == [True, True]
-    chosen = browser.find_element(By.ID, "normal-choice")
-    assert chosen.text.strip() == "prior last-year"
+    selector = browser.find_element(By.ID, "normal-choice")
+    assert selector.text.strip() == "prior last-year"
     rows[1].find_element(By.TAG_NAME, "button").click()
     places = browser.execute_script(
         "return [d24fad.caseView, d24fad.normalView].map((view) => [...view.scene.crosshairPos])"

@@ -94,15 +94,15 @@ def test_a_finding_lies_where_its_fraction_says(
     affine: NDArray[np.float64] | None, largest: int
 ) -> None:
     query, result = analysed(affine=affine)
-    shown = ShownMap.of_result(result)
-    grid = ViewGrid.of(query, shown, largest)
+    view = ShownMap.of_result(result)
+    grid = ViewGrid.of(query, view, largest)
     assert np.prod(grid.shape) <= largest
     (finding,) = result.findings
     fraction = grid.fraction(finding.peak_voxel)
     np.testing.assert_allclose(
         (grid.fraction_to_mm @ [*fraction, 1.0])[:3], finding.peak_ras_mm, atol=1e-6
     )
-    volumes = view_volumes(query, shown, grid)
+    volumes = view_volumes(query, view, grid)
     at = tuple(int(part * count) for part, count in zip(fraction, grid.shape, strict=True))
     assert volumes.ranks[at] == 1
     if largest > 900:
@@ -229,8 +229,8 @@ def test_three_dimensions_show_findings_alone() -> None:
     query, result = head()
     heatmap = result.heatmap.copy()
     heatmap[24, 24, 20] = 9.0
-    shown = ShownMap.of_result(replace(result, heatmap=heatmap))
-    volumes = view_volumes(query, shown, ViewGrid.of(query, shown))
+    view = ShownMap.of_result(replace(result, heatmap=heatmap))
+    volumes = view_volumes(query, view, ViewGrid.of(query, view))
     assert volumes.scores.max() * volumes.score_step == pytest.approx(9.0, abs=0.1)
     assert volumes.body_scores.max() * volumes.score_step == pytest.approx(8.4, abs=0.1)
 
@@ -296,9 +296,9 @@ def test_heat_of_a_change_is_its_strength_brighter_or_darker() -> None:
     query, _ = head()
     change = changed_since(query)
     darker = replace(change, heatmap=-change.heatmap)
-    shown = ShownMap.of_change(darker)
-    grid = ViewGrid.of(query, shown)
-    volumes = view_volumes(query, shown, grid)
+    view = ShownMap.of_change(darker)
+    grid = ViewGrid.of(query, view)
+    volumes = view_volumes(query, view, grid)
     assert volumes.scores.max() * volumes.score_step == pytest.approx(8.0, abs=0.1)
     assert set(np.unique(volumes.ranks)) == {0, 1}
 
@@ -317,8 +317,12 @@ def test_the_head_of_the_page_answers_what_where_how_sure_and_compared_with_what
     write_html(query, result, tmp_path / "report.html")
     write_html(query, result, tmp_path / "since.html", change=changed_since(query))
     write_change_html(query, changed_since(query), tmp_path / "prior.html")
-    asked = ["What was found", "Where", "How sure", "Compared with"]
-    questions = {"report": asked, "since": [*asked, "Since the prior"], "prior": asked}
+    question_texts = ["What was found", "Where", "How sure", "Compared with"]
+    questions = {
+        "report": question_texts,
+        "since": [*question_texts, "Since the prior"],
+        "prior": question_texts,
+    }
     for name, expected in questions.items():
         summary = content(tmp_path / f"{name}.html")["summary"]
         assert [answer["question"] for answer in summary] == expected

@@ -71,7 +71,7 @@ def write_series(
     folder.mkdir(parents=True, exist_ok=True)
     series_uid = generate_uid()
     order = np.random.default_rng(number).permutation(array.shape[2])
-    written = []
+    paths = []
     for index in range(array.shape[2]):
         if index in leave_out:
             continue
@@ -90,8 +90,8 @@ def write_series(
             image.RescaleSlope, image.RescaleIntercept = decimals(rescale[index])
         image.PixelData = np.ascontiguousarray(array[:, :, index].T).astype("<i2").tobytes()
         image.save_as(path, write_like_original=False)
-        written.append(path)
-    return written
+        paths.append(path)
+    return paths
 
 
 def write_enhanced(

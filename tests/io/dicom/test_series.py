@@ -311,10 +311,10 @@ def test_an_image_that_is_unlike_the_others_is_refused(
         read_volume(tmp_path)
 
 
-def store(path: Path, stored: NDArray[np.uint16], **attributes: object) -> None:
+def store(path: Path, values: NDArray[np.uint16], **attributes: object) -> None:
     """Put other bits in the place of a file's pixels."""
     image = pydicom.dcmread(path)
-    image.PixelData = stored.astype(np.uint16).tobytes()
+    image.PixelData = values.astype(np.uint16).tobytes()
     image.save_as(path)
     change(path, **attributes)
 

@@ -95,9 +95,9 @@ def test_the_threshold_leaves_people_dark(tmp_path: Path) -> None:
     affine = np.diag([2.0, 2.0, 2.0, 1.0])
     response = measure_people(decoder, people[:4], people[4:], affine, lambda *_: None)
     here = response.on_grid(people.shape[1:], affine)
-    chosen = choose_threshold(decoder, here, people, 0.008, lambda *_: None)
-    assert chosen.mean_dice > 0.2
-    assert chosen.median_marked_ml <= TOLERATED_ML
+    threshold = choose_threshold(decoder, here, people, 0.008, lambda *_: None)
+    assert threshold.mean_dice > 0.2
+    assert threshold.median_marked_ml <= TOLERATED_ML
 
 
 def test_a_threshold_needs_people(data: TeachingData) -> None:

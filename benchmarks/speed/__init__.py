@@ -1,0 +1,1 @@
+"""The parts of `python -m benchmarks`: the network, peers, whole volumes, a prior, the server."""

@@ -1,0 +1,1 @@
+"""Results as pictures: slices as radiologists hang them, with heat and outlines."""
