@@ -69,7 +69,14 @@ def decode(
     )
     beside_mirror = decode_study(decoder.in_shape, study, other_side, third)
     log_odds = beside_normals + _MIRROR_WEIGHT * beside_mirror
-    return (log_odds + _opened(log_odds)) / 2.0
+    return half_opened(log_odds)
+
+
+def half_opened(values: Tensor) -> Tensor:
+    """Values (X, Y, Z) of which those of places thinner than three voxels count half."""
+    # A grey-scale opening: what remains of bright places three voxels wide.
+    opened = cube_maxima(-cube_maxima(-values, 3), 3)
+    return (values + opened) / 2.0
 
 
 @torch.inference_mode()
@@ -101,11 +108,6 @@ def decode_study(
             maps[part] = decoder(inputs)
         total += from_slices(maps, plane)
     return total / len(Plane)
-
-
-def _opened(values: Tensor) -> Tensor:
-    """What remains of bright places three voxels wide (grey-scale opening)."""
-    return cube_maxima(-cube_maxima(-values, 3), 3)
 
 
 def _thirds(progress: Progress) -> Sequence[Progress]:

@@ -23,10 +23,10 @@ def save_joint(normals: JointNormals, path: Path) -> None:
 def load_joint(path: Path) -> JointNormals | None:
     """Read normals; None where the file is absent or not readable, and they are made again."""
     try:
-        with open_tensors(path) as stored:
-            first, second, third = stored.get_tensor("spacing").tolist()
-            centre, unit = stored.get_tensor("scale").tolist()
-            people = stored.get_tensor("people")
+        with open_tensors(path) as tensors:
+            first, second, third = tensors.get_tensor("spacing").tolist()
+            centre, unit = tensors.get_tensor("scale").tolist()
+            people = tensors.get_tensor("people")
     except (OSError, KeyError, ValueError):
         return None
     return JointNormals(people, (first, second, third), centre, unit)

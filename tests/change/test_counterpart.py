@@ -63,8 +63,8 @@ def test_the_patients_own_other_side_is_asked_before_normals(
     high, low = np.ones_like(appeared.case), np.zeros_like(appeared.case)
     abnormality = Abnormality(*((high, low) if normals_say_new else (low, high)))
     region = region_of(appeared)
-    asked = measure_change(appeared, region, abnormality, other_side_of(appeared))
-    assert asked.kind is ChangeKind.NEW
+    change = measure_change(appeared, region, abnormality, other_side_of(appeared))
+    assert change.kind is ChangeKind.NEW
     for nowhere in (None, np.zeros_like(appeared.case)):
         alone = measure_change(appeared, region, abnormality, nowhere)
         assert alone.kind is (ChangeKind.NEW if normals_say_new else ChangeKind.GONE)

@@ -79,13 +79,13 @@ def test_the_case_among_its_normals_is_named() -> None:
     assert str(warning) == f"{warning.sentence} {warning.remedy}"
 
 
-@pytest.mark.parametrize("kept", [0.6, 0.75, 0.88])
+@pytest.mark.parametrize("share", [0.6, 0.75, 0.88])
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_a_part_of_a_normal_is_named(axis: int, kept: float) -> None:
+def test_a_part_of_a_normal_is_named(axis: int, share: float) -> None:
     def part_of(number: int) -> StudyProfile:
         whole = np.moveaxis(picture(number).copy(), axis, 0)
-        shown = np.flatnonzero(whole.any(axis=(1, 2)))
-        whole[shown[0] + round(kept * len(shown)) :] = 0
+        occupied = np.flatnonzero(whole.any(axis=(1, 2)))
+        whole[occupied[0] + round(share * len(occupied)) :] = 0
         return replace(CASE, picture=np.ascontiguousarray(np.moveaxis(whole, 0, axis)))
 
     (warning,) = warned(part_of(2))

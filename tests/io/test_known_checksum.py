@@ -69,12 +69,12 @@ def test_a_checksum_file_that_names_none_is_refused(tmp_path: Path, text: str) -
 
 def test_the_key_of_git_annex_is_verified(tmp_path: Path) -> None:
     (tmp_path / "objects").mkdir()
-    stored = write_nrrd(tmp_path / "objects", voxels(), AFFINE)
-    key = f"SHA256E-s{stored.stat().st_size}--{sha256(stored)}.nrrd"
-    kept = stored.rename(stored.with_name(key))
+    source = write_nrrd(tmp_path / "objects", voxels(), AFFINE)
+    key = f"SHA256E-s{source.stat().st_size}--{sha256(source)}.nrrd"
+    annexed = source.rename(source.with_name(key))
     scan = tmp_path / "scan.nrrd"
-    scan.symlink_to(kept)
+    scan.symlink_to(annexed)
     read_volume(scan)
-    for _ in changed(kept, None, 5):
+    for _ in changed(annexed, None, 5):
         with pytest.raises(InputError, match="its git-annex key says"):
             read_volume(scan)

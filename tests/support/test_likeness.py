@@ -116,8 +116,8 @@ def upper_part(volume: Volume) -> Volume:
     axis = int(np.abs(volume.affine[2, :3]).argmax())
     array = volume.array.copy()
     upwards = np.moveaxis(array, axis, 0)[:: 1 if volume.affine[2, axis] > 0 else -1]
-    shown = np.flatnonzero((upwards > 0.1 * np.percentile(array, 99)).mean(axis=(1, 2)) > 0.05)
-    upwards[: shown[0] + len(shown) // 6] = array.min()
+    occupied = np.flatnonzero((upwards > 0.1 * np.percentile(array, 99)).mean(axis=(1, 2)) > 0.05)
+    upwards[: occupied[0] + len(occupied) // 6] = array.min()
     return replace(volume, array=array)
 
 

@@ -1,6 +1,6 @@
 """The table of whole requests."""
 
-from benchmarks.whole_requests import COMPARISONS, SHOTS, table
+from benchmarks.speed.whole_requests import COMPARISONS, SHOTS, table
 
 
 def test_each_comparison_is_told_with_its_growth() -> None:
