@@ -69,10 +69,10 @@ def decode(
     )
     beside_mirror = decode_study(decoder.in_shape, study, other_side, third)
     log_odds = beside_normals + _MIRROR_WEIGHT * beside_mirror
-    return half_opened(log_odds)
+    return _half_opened(log_odds)
 
 
-def half_opened(values: Tensor) -> Tensor:
+def _half_opened(values: Tensor) -> Tensor:
     """Values (X, Y, Z) of which those of places thinner than three voxels count half."""
     # A grey-scale opening: what remains of bright places three voxels wide.
     opened = cube_maxima(-cube_maxima(-values, 3), 3)

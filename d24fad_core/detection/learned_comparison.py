@@ -27,12 +27,7 @@ from d24fad_core.comparison.normal_stack import (
     stack_normals,
 )
 from d24fad_core.comparison.score_scale import ScoreScale
-from d24fad_core.comparison.support_decoding import (
-    DECODING_SCHEMA,
-    SupportViews,
-    decode,
-    half_opened,
-)
+from d24fad_core.comparison.support_decoding import DECODING_SCHEMA, SupportViews, decode
 from d24fad_core.detection.comparison import ComparedStudy, ModelIdentity
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.errors import SupportError
@@ -236,8 +231,7 @@ class LearnedComparison:
         """Those of the decoder at an average place, with the floor under them."""
         decoded = decode(self._decoder, study, views, progress)
         if response is not None:
-            # Places where people hardly differ are often thin.
-            decoded = half_opened(response.evened(decoded))
+            decoded = response.evened(decoded)
         normals = views.in_place.intensities
         return with_floor(decoded, study, normals, study > 0, self._card.threshold)
 
