@@ -15,7 +15,8 @@ from monailabel_app.store.records import Records
 from monailabel_app.store.schema import JOBS
 from monailabel_app.times import now
 
-KEPT = timedelta(days=1)
+FINISHED_JOBS_KEPT = timedelta(days=1)
+"""So long a job that ended is listed at least; it goes when a later one comes."""
 
 _Request = TypeVar("_Request", bound=JobRequest)
 
@@ -96,7 +97,7 @@ class Job:
         if self.finished is None:
             return False
         ended = datetime.fromisoformat(self.finished.replace("Z", "+00:00"))
-        return datetime.now(timezone.utc) - ended > KEPT
+        return datetime.now(timezone.utc) - ended > FINISHED_JOBS_KEPT
 
     def changed(self, **changes: Any) -> "Job":
         """The job with some attributes changed, one version on."""

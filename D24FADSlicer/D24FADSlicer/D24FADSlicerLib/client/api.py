@@ -1,7 +1,7 @@
 """The D24FAD server as the panel uses it.
 
-The interface is described in `docs/http-api.md`; all knowledge of it is in the modules
-`client_*.py`, one for each part.
+The interface is described in `docs/http-api.md`; all knowledge of it is in the modules of this
+folder, one for each part.
 """
 
 from __future__ import annotations
