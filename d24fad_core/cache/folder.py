@@ -26,6 +26,7 @@ SUBFOLDERS = (
     "learned-held-out",
     "learned-normals",
     "learned-profiles",
+    "learned-response",
     "learned-scales",
     "learned-stacks",
     "fused-scales",
