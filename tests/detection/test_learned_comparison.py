@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from d24fad_core.cache.folder import cached_files
 from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.options import DetectionOptions
@@ -68,6 +69,13 @@ def test_a_lesion_stands_out(detector: Detector, support: SupportSet, case: Volu
     assert inside[np.unravel_index(result.heatmap.argmax(), case.shape)]
     assert result.provenance.parameters["comparison"] == "learned"
     assert result.provenance.checkpoint_name.startswith("d24fad-support-decoder")
+
+
+def test_all_that_the_cache_holds_can_be_cleared(support: SupportSet, folder: Path) -> None:
+    assert support.response is not None
+    files = {path for path in folder.rglob("*") if path.suffix in (".safetensors", ".json")}
+    assert {path.parent.name for path in files} >= {"learned-response", "learned-scales"}
+    assert {file.path for file in cached_files(folder)} == files
 
 
 def test_brains_have_a_place_in_what_untouched_people_show(support: SupportSet) -> None:
