@@ -167,7 +167,7 @@ _KINDS = st.sampled_from([b"tRNS", b"iCCP", b"zTXt", b"pHYs", b"eXIf", b"fcTL", 
 @given(
     damage=st.lists(st.tuples(st.integers(0, 4000), st.binary(min_size=1, max_size=6)), max_size=4),
     extra=st.lists(st.tuples(_KINDS, st.binary(max_size=20)), max_size=2),
-    kept=st.floats(0.1, 1.0),
+    share=st.floats(0.1, 1.0),
     jpeg=st.booleans(),
 )
 def test_damage_is_either_read_or_named(
