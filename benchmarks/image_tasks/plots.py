@@ -16,7 +16,7 @@ from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.errors import InputError
 from d24fad_core.evaluation.image_scores import CORRECTED, ImageScores
 from d24fad_core.evaluation.image_summary import MEAN_OF_TASKS, SummaryRow
-from d24fad_core.files import whole_file
+from d24fad_core.export.pictures.png_file import write_png
 
 _COLOURS = colormaps["tab10"]
 _NORMAL, _ABNORMAL = "#4477aa", "#cc6677"
@@ -55,7 +55,7 @@ def plot_roc(scores: Sequence[ImageScores], methods: Sequence[str], shots: int, 
         axes.set(xlim=(0, 1), ylim=(0, 1.01), xlabel="1 - specificity", ylabel="sensitivity")
         axes.set_aspect("equal")
     _legend(figure, panels.values(), "Line: mean over runs. Band: lowest to highest run.")
-    _save(figure, path)
+    write_png(figure, path, _DPI)
 
 
 def plot_histograms(scores: Sequence[ImageScores], method: str, shots: int, path: Path) -> None:
@@ -88,7 +88,7 @@ def plot_histograms(scores: Sequence[ImageScores], method: str, shots: int, path
     _legend(
         figure, panels.values(), "All runs together; values beyond the ends stand in the last bars."
     )
-    _save(figure, path)
+    write_png(figure, path, _DPI)
 
 
 def plot_bars(rows: Sequence[SummaryRow], methods: Sequence[str], path: Path) -> None:
@@ -150,7 +150,7 @@ def plot_bars(rows: Sequence[SummaryRow], methods: Sequence[str], path: Path) ->
         panels,
         "Bars start below 0.5 (dotted: chance). Whiskers: 95 % interval over test images.",
     )
-    _save(figure, path)
+    write_png(figure, path, _DPI)
 
 
 def plot_protocol_gap(rows: Sequence[SummaryRow], path: Path) -> None:
@@ -201,7 +201,7 @@ def plot_protocol_gap(rows: Sequence[SummaryRow], path: Path) -> None:
         panels,
         "Filled: corrected. Open: official, as published. Between them: what the faults add.",
     )
-    _save(figure, path)
+    write_png(figure, path, _DPI)
 
 
 def _select(scores: Sequence[ImageScores], methods: Sequence[str], shots: int) -> list[ImageScores]:
@@ -255,13 +255,3 @@ def _legend(figure: Figure, panels: Iterable[Axes], note: str) -> None:
         title=f"{note}\n{RESEARCH_USE_ONLY}",
         title_fontsize=8,
     )
-
-
-def _save(figure: Figure, path: Path) -> None:
-    with whole_file(path) as temporary:
-        figure.savefig(
-            temporary,
-            format="png",
-            dpi=_DPI,
-            metadata={"Software": "D24FAD", "Comment": RESEARCH_USE_ONLY},
-        )

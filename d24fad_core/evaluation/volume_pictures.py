@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.export.pictures.colour_scale import ColourScale
 from d24fad_core.export.pictures.display import SliceDisplay
-from d24fad_core.files import whole_file
+from d24fad_core.export.pictures.png_file import write_png
 from d24fad_core.volumes.volume import Volume
 
 _TRUTH, _MARKED = "#4dd0e1", "white"
@@ -72,13 +72,7 @@ def draw_case(
         f"{RESEARCH_USE_ONLY}",
         fontsize=8,
     )
-    with whole_file(path) as temporary:
-        figure.savefig(
-            temporary,
-            format="png",
-            dpi=_DPI,
-            metadata={"Software": "D24FAD", "Comment": RESEARCH_USE_ONLY},
-        )
+    write_png(figure, path, _DPI)
 
 
 def best_and_worst(case_aurocs: dict[str, float]) -> Sequence[tuple[str, str]]:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.change.result import ChangeResult
 from d24fad_core.export.pictures.display import SliceDisplay
+from d24fad_core.export.pictures.png_file import write_png
 from d24fad_core.export.wording import count_text, volume_text
-from d24fad_core.files import whole_file
 from d24fad_core.volumes.volume import Plane, Volume
 
 _ROWS = 4
@@ -60,14 +60,7 @@ def write_change_picture(case: Volume, change: ChangeResult, path: Path) -> None
             else:
                 position = display.position(case.affine, case.shape, index)
                 axes.set_title(f"{title}, slice {index}, {position}", color=_TEXT, fontsize=7)
-    with whole_file(path) as temporary:
-        figure.savefig(
-            temporary,
-            format="png",
-            dpi=_DPI,
-            facecolor=_BACKGROUND,
-            metadata={"Software": "D24FAD", "Comment": RESEARCH_USE_ONLY},
-        )
+    write_png(figure, path, _DPI)
 
 
 def _slices(

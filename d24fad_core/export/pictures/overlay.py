@@ -25,7 +25,7 @@ from d24fad_core.export.pictures.overlay_panels import (
     draw_scale_bar,
     draw_slice,
 )
-from d24fad_core.files import whole_file
+from d24fad_core.export.pictures.png_file import write_png
 from d24fad_core.volumes.volume import Plane, Volume
 
 _SLICE_COUNT, _SLICE_GAP_MM = 6, 8.0
@@ -47,14 +47,7 @@ def write_overlay(query: Volume, result: AnomalyResult, path: Path) -> None:
         path: written whole or not at all.
     """
     figure = _draw(query, result)
-    with whole_file(path) as temporary:
-        figure.savefig(
-            temporary,
-            format="png",
-            dpi=_DPI,
-            facecolor=_BACKGROUND,
-            metadata={"Software": "D24FAD", "Comment": RESEARCH_USE_ONLY},
-        )
+    write_png(figure, path, _DPI)
 
 
 def layout_of(query: Volume, result: AnomalyResult) -> OverlayLayout:
