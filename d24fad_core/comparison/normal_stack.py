@@ -52,6 +52,12 @@ class NormalStack:
     shared: Tensor
     unit: float
 
+    @classmethod
+    def in_units(cls, intensities: Tensor) -> "NormalStack":
+        """Studies that are in one unit already, (K, X, Y, Z)."""
+        everywhere = torch.ones_like(intensities[0], dtype=torch.bool)
+        return cls(intensities, intensities.mean(0), everywhere, 1.0)
+
     def __len__(self) -> int:
         return len(self.intensities)
 

@@ -19,9 +19,7 @@ def head(ventricle: float, shift: float = 0.0) -> torch.Tensor:
 
 
 def stack(*normals: torch.Tensor) -> NormalStack:
-    intensities = torch.stack(normals)
-    inside = torch.ones(SHAPE, dtype=torch.bool)
-    return NormalStack(intensities, intensities.mean(0), inside, 1.0)
+    return NormalStack.in_units(torch.stack(normals))
 
 
 def differences(one: torch.Tensor, other: torch.Tensor) -> float:

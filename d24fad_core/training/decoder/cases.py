@@ -114,8 +114,7 @@ def draw_case(
         query, abnormal = planted.intensities, abnormal | planted.abnormal
     if not in_shape:
         return Case(query, people[members[1:-1]], abnormal, inside)
-    normals = group.in_one_shape[members[1:-1]]
-    stack = NormalStack(normals, normals.mean(0), torch.ones_like(inside), 1.0)
+    stack = NormalStack.in_units(group.in_one_shape[members[1:-1]])
     return Case(query, deform_to(stack, query).intensities, abnormal, inside)
 
 

@@ -12,8 +12,8 @@ from d24fad_core.comparison.support_decoding import decode
 from d24fad_core.networks.support_decoder import TwofoldDecoder
 from d24fad_core.progress import Progress
 from d24fad_core.support.views import view_support
+from d24fad_core.training.decoder.threshold import SHOTS
 
-SHOTS = 4
 _DRAWS = 2
 _SEED = 12
 # The decoder knows the people who taught it, and answers less to them than to others.
@@ -44,9 +44,7 @@ def measure_people(
             progress("measuring untouched people", done / (_DRAWS * len(people)))
             others = [other for other in range(len(people)) if other != number]
             rng = np.random.default_rng((_SEED, draw, number))
-            members = people[rng.choice(others, SHOTS, replace=False)]
-            shared = torch.ones_like(person, dtype=torch.bool)
-            normals = NormalStack(members, members.mean(0), shared, 1.0)
+            normals = NormalStack.in_units(people[rng.choice(others, SHOTS, replace=False)])
             views = view_support(person, normals, align_mutually(normals))
             # Half precision is enough for a mean over people.
             log_odds.append(decode(decoder, person, views).half())

@@ -80,8 +80,7 @@ def choose_threshold(
     for number, person in enumerate(people):
         progress("choosing the threshold", number / len(people))
         members = [(number + 1 + other) % len(people) for other in range(SHOTS)]
-        shared = torch.ones_like(person, dtype=torch.bool)
-        normals = NormalStack(people[members], people[members].mean(0), shared, 1.0)
+        normals = NormalStack.in_units(people[members])
         in_one_shape = align_mutually(normals)
         views = view_support(person, normals, in_one_shape)
         untouched = response.evened(decode(decoder, person, views))

@@ -27,8 +27,7 @@ def person(seed: int) -> torch.Tensor:
 
 def group_of(seeds: range) -> Group:
     people = torch.stack([person(seed) for seed in seeds])
-    inside = torch.ones(SHAPE, dtype=torch.bool)
-    return Group.of("people", NormalStack(people, people.mean(0), inside, 1.0), 1.0)
+    return Group.of("people", NormalStack.in_units(people), 1.0)
 
 
 @pytest.fixture(scope="module")
