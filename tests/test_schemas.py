@@ -50,9 +50,11 @@ from d24fad_core.support.frame import (
     make_frame,
     make_frame_of_voxels,
 )
+from d24fad_core.support.likeness import LIKENESS_SCHEMA, mutual_likeness
 from d24fad_core.support.placed_file import PLACED_SCHEMA
 from d24fad_core.support.profile import PROFILE_SCHEMA
 from d24fad_core.support.stack_file import STACK_SCHEMA
+from d24fad_core.support.support_set import SupportStudy
 from d24fad_core.volumes.slices import slice_volume
 from d24fad_core.volumes.volume import Plane, Volume
 from tests.contrasts.people import case, normal_person
@@ -148,6 +150,14 @@ def test_profile() -> None:
         "picture": spread(profile.picture),
     }
     check("profile", PROFILE_SCHEMA, values)
+
+
+def test_likeness() -> None:
+    profiles = [align(study(n), frame(), "body", register=True).profile for n in (1, 2, 1)]
+    members = [SupportStudy(str(n), str(n), own) for n, own in enumerate(profiles)]
+    mutual = mutual_likeness(members)
+    values: Values = {"alike": str(mutual.alike), "usual": [round(mutual.usual, 3)]}
+    check("likeness", LIKENESS_SCHEMA, values)
 
 
 def test_features() -> None:

@@ -18,6 +18,7 @@ SUBFOLDERS = (
     "",
     "files",
     "frames",
+    "likenesses",
     "profiles",
     "references",
     "studies",

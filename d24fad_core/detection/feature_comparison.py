@@ -22,6 +22,7 @@ from d24fad_core.comparison.scoring import ScoringConfig
 from d24fad_core.comparison.similarity import learnt_shares
 from d24fad_core.comparison.translation import translated_scoring
 from d24fad_core.detection.comparison import ComparedStudy, ModelIdentity
+from d24fad_core.detection.normal_likeness import likeness_of_normals
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.detection.plane_scores import PlaneScores, score_plane, score_translated_plane
 from d24fad_core.detection.reference import (
@@ -36,7 +37,6 @@ from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.progress import Progress
 from d24fad_core.support.frame import AlignedStudy, Frame, align, make_frame
 from d24fad_core.support.frame_file import load_frame, save_frame
-from d24fad_core.support.likeness import mutual_likeness
 from d24fad_core.support.profile import StudyProfile, load_profile, save_profile
 from d24fad_core.support.reference_file import load_reference, save_reference
 from d24fad_core.support.support_set import (
@@ -99,7 +99,7 @@ class FeatureComparison:
             for count in range(1, len(references) + 1)
             for planes in combinations(references, count)
         ]
-        likenesses = mutual_likeness(members)
+        likeness = likeness_of_normals(members, frame, options, self._cache.folder)
         progress("support ready", 1.0)
         return SupportSet(
             studies=tuple(members),
@@ -110,8 +110,8 @@ class FeatureComparison:
             comparison=(ComparisonKind.TRANSLATED if self._translate else ComparisonKind.WINDOW),
             references=tuple(references),
             scales=tuple(scales),
-            alike=likenesses.alike,
-            usual_likeness=likenesses.usual,
+            alike=likeness.alike,
+            usual_likeness=likeness.usual,
         )
 
     def compare(

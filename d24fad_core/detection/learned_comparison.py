@@ -29,6 +29,7 @@ from d24fad_core.comparison.normal_stack import (
 from d24fad_core.comparison.score_scale import ScoreScale
 from d24fad_core.comparison.support_decoding import DECODING_SCHEMA, SupportViews, decode
 from d24fad_core.detection.comparison import ComparedStudy, ModelIdentity
+from d24fad_core.detection.normal_likeness import likeness_of_normals
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.errors import SupportError
 from d24fad_core.files import hash_bytes
@@ -45,7 +46,6 @@ from d24fad_core.support.frame import (
     make_frame_of_voxels,
 )
 from d24fad_core.support.frame_file import load_frame, save_frame
-from d24fad_core.support.likeness import mutual_likeness
 from d24fad_core.support.placed_file import PLACED_SCHEMA, load_placed, save_placed
 from d24fad_core.support.profile import (
     PROFILE_SCHEMA,
@@ -112,7 +112,7 @@ class LearnedComparison:
         normals = _key(studies, frame, options)
         response = self._response_on_grid(normals, stack, frame, studies[0].modality)
         scale = self._scale(normals, stack, response, frame, progress)
-        likenesses = mutual_likeness(members)
+        likeness = likeness_of_normals(members, frame, options, self._folder)
         progress("support ready", 1.0)
         return SupportSet(
             studies=tuple(members),
@@ -126,8 +126,8 @@ class LearnedComparison:
             stack=stack,
             in_one_shape=self._in_one_shape(normals, stack),
             response=response,
-            alike=likenesses.alike,
-            usual_likeness=likenesses.usual,
+            alike=likeness.alike,
+            usual_likeness=likeness.usual,
         )
 
     def compare(

@@ -11,7 +11,7 @@ from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.detection.result import AnalysisWarning, WarningCode
 from d24fad_core.support.likeness import (
     SAME_PERSON,
-    likeness,
+    likenesses,
     mirror_likenesses,
     part_likeness,
 )
@@ -62,15 +62,15 @@ def check_study(
         normal_scores: their leave-one-out case scores.
         middle_score: median over the case's foreground, z units.
     """
-    likenesses = [likeness(study.profile, profile) for study in support.studies]
+    as_a_whole = likenesses(profile, support.studies)
     in_part = [
         max(alike, part_likeness(study.profile, profile))
-        for study, alike in zip(support.studies, likenesses, strict=True)
+        for study, alike in zip(support.studies, as_a_whole, strict=True)
     ]
     return (
         *_same_person(name, in_part, support),
         *_mirror_image(name, profile, in_part, support),
-        *_everywhere(max(likenesses), support, middle_score),
+        *_everywhere(max(as_a_whole), support, middle_score),
         *_size(profile, support),
         *_resolution(profile, support),
         *_supports_alike(support),
@@ -79,9 +79,9 @@ def check_study(
 
 
 def _same_person(
-    name: str, likenesses: Sequence[float], support: SupportSet
+    name: str, in_part: Sequence[float], support: SupportSet
 ) -> Iterator[AnalysisWarning]:
-    for study, alike in zip(support.studies, likenesses, strict=True):
+    for study, alike in zip(support.studies, in_part, strict=True):
         if alike >= SAME_PERSON:
             yield AnalysisWarning(
                 WarningCode.CASE_IN_SUPPORT,
@@ -92,10 +92,10 @@ def _same_person(
 
 
 def _mirror_image(
-    name: str, profile: StudyProfile, likenesses: Sequence[float], support: SupportSet
+    name: str, profile: StudyProfile, in_part: Sequence[float], support: SupportSet
 ) -> Iterator[AnalysisWarning]:
     mirrored = mirror_likenesses(profile, support.studies, support.frame)
-    for study, alike, turned_over in zip(support.studies, likenesses, mirrored, strict=True):
+    for study, alike, turned_over in zip(support.studies, in_part, mirrored, strict=True):
         if turned_over >= SAME_PERSON > alike:
             yield AnalysisWarning(
                 WarningCode.CASE_IN_SUPPORT,
@@ -162,7 +162,8 @@ def _supports_alike(support: SupportSet) -> Iterator[AnalysisWarning]:
     for one, other in support.alike:
         yield AnalysisWarning(
             WarningCode.SUPPORTS_ALIKE,
-            f"The normal studies {one} and {other} look like scans of one person, so that scale "
+            f"The normal studies {support.studies[one].name} and "
+            f"{support.studies[other].name} look like scans of one person, so that scale "
             "and p-value rest on fewer people than are counted.",
             "Keep one of them.",
         )

@@ -26,12 +26,18 @@ from d24fad_core.support.profile import StudyProfile, detail_of
 from d24fad_core.support.registration import register_affinely
 from d24fad_core.support.support_set import SupportStudy
 
+LIKENESS_SCHEMA = 1
+"""Raised whenever the same studies get another likeness: kept ones are then void."""
+
 SAME_PERSON = 0.8
 """Likeness from which two studies are taken for scans of one person."""
 
 _DOUBTFUL = 0.63
 """Likeness from which studies are laid upon each other before it is judged: two alignments of one
 person to a third differ by a little."""
+_MOST_REGISTERED = 2
+"""Of the normals that are doubtfully like a case, so many of the likest are laid upon it: the
+case's own scan is among them, and a registration takes longer than all correlations together."""
 _MIRRORED = 0.5
 """Likeness, as they stand or with one turned over, from which a study may be another's mirror
 image."""
@@ -44,10 +50,26 @@ _VISIBLE = 0.05
 
 def likeness(one: StudyProfile, other: StudyProfile) -> float:
     """Correlation, -1 to 1, of what distinguishes two studies in the same frame."""
-    spacing = one.picture_spacing_mm
     direct = _correlation(one.detail, other.detail)
-    if not _DOUBTFUL <= direct < SAME_PERSON:
-        return direct
+    return _registered(one, other, direct) if _is_doubtful(direct) else direct
+
+
+def likenesses(profile: StudyProfile, studies: Sequence[SupportStudy]) -> tuple[float, ...]:
+    """Likeness of a study to each of a support set in the same frame."""
+    values = [_correlation(study.profile.detail, profile.detail) for study in studies]
+    doubtful = [number for number, value in enumerate(values) if _is_doubtful(value)]
+    for number in sorted(doubtful, key=lambda each: -values[each])[:_MOST_REGISTERED]:
+        values[number] = _registered(studies[number].profile, profile, values[number])
+    return tuple(values)
+
+
+def _is_doubtful(value: float) -> bool:
+    return _DOUBTFUL <= value < SAME_PERSON
+
+
+def _registered(one: StudyProfile, other: StudyProfile, direct: float) -> float:
+    """Likeness once the second study is laid upon the first; no less than as they stand."""
+    spacing = one.picture_spacing_mm
     fixed, moving = (_image(each.picture, spacing) for each in (one, other))
     transform = register_affinely(fixed, moving, sitk.AffineTransform(3))
     if transform is None:
@@ -115,8 +137,7 @@ def mirror_likenesses(
     )
     transform = register_affinely(fixed, moving, start) or start
     moved = sitk.GetArrayFromImage(sitk.Resample(moving, fixed, transform, sitk.sitkLinear, 0.0))
-    laid = replace(profile, picture=moved)
-    return tuple(likeness(study.profile, laid) for study in studies)
+    return likenesses(replace(profile, picture=moved), studies)
 
 
 def _right_left(frame: Frame) -> int:
@@ -130,11 +151,11 @@ class MutualLikeness:
     """How alike the studies of a support set are.
 
     Attributes:
-        alike: names of every two that look like scans of one person.
+        alike: places in the set of every two that look like scans of one person.
         usual: what each of them reaches with another of them at least.
     """
 
-    alike: tuple[tuple[str, str], ...]
+    alike: tuple[tuple[int, int], ...]
     usual: float
 
 
@@ -145,11 +166,7 @@ def mutual_likeness(studies: Sequence[SupportStudy]) -> MutualLikeness:
         for one, other in combinations(range(len(studies)), 2)
     }
     return MutualLikeness(
-        alike=tuple(
-            (studies[one].name, studies[other].name)
-            for (one, other), value in pairs.items()
-            if value >= SAME_PERSON
-        ),
+        alike=tuple(pair for pair, value in pairs.items() if value >= SAME_PERSON),
         usual=min(
             max(value for pair, value in pairs.items() if number in pair)
             for number in range(len(studies))

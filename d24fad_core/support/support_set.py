@@ -71,7 +71,7 @@ class SupportSet:
         stack: the studies side by side, for a learned comparison alone.
         in_one_shape: the same, deformed into the shape of their mean.
         response: what the decoder answers to untouched people, on the frame; for brains alone.
-        alike: names of every two studies that look like scans of one person.
+        alike: places of every two studies that look like scans of one person.
         usual_likeness: that each of them reaches with another of them at least.
     """
 
@@ -86,7 +86,7 @@ class SupportSet:
     stack: NormalStack | None = None
     in_one_shape: NormalStack | None = None
     response: NormalResponse | None = None
-    alike: tuple[tuple[str, str], ...] = ()
+    alike: tuple[tuple[int, int], ...] = ()
     usual_likeness: float = 0.0
 
     def scale(self, planes: Sequence[Plane]) -> ScoreScale:

@@ -33,7 +33,7 @@ def normal_profile(number: int, **changes: object) -> StudyProfile:
     return replace(likeness, **changes)  # type: ignore[arg-type]
 
 
-def support(alike: tuple[tuple[str, str], ...] = (), **changes: object) -> SupportSet:
+def support(alike: tuple[tuple[int, int], ...] = (), **changes: object) -> SupportSet:
     """Four normals; the changes are those of all profiles."""
     studies = tuple(
         SupportStudy(f"normal-{n}", str(n), normal_profile(n, **changes)) for n in range(4)
@@ -108,9 +108,9 @@ def test_a_mirror_image_among_its_normals_is_named() -> None:
 
 
 def test_alike_normals_are_named() -> None:
-    (warning,) = warned(CASE, support(alike=(("normal-0", "copy"),)))
+    (warning,) = warned(CASE, support(alike=((0, 3),)))
     assert warning.code is WarningCode.SUPPORTS_ALIKE
-    assert "normal-0 and copy look like scans of one person" in warning.sentence
+    assert "normal-0 and normal-3 look like scans of one person" in warning.sentence
 
 
 NOISE = np.random.default_rng(0).random((44, 40, 36)).astype(np.float32)

@@ -69,6 +69,21 @@ def test_normals_are_compared_once(cache: Path, monkeypatch: pytest.MonkeyPatch)
     assert references(cache) == before
 
 
+def test_how_alike_the_normals_are_is_measured_once(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = detector(None).prepare_support(normals(), BOXES)
+
+    def refuse(*_arguments: object) -> None:
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr("d24fad_core.detection.normal_likeness.mutual_likeness", refuse)
+    support = detector(cache).prepare_support(normals(), BOXES)
+    assert (support.alike, support.usual_likeness) == (measured.alike, measured.usual_likeness)
+    with pytest.raises(AssertionError, match="measured again"):
+        detector(cache).prepare_support(normals()[1:], BOXES)
+
+
 def test_translated_normals_are_compared_once_and_kept_apart(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

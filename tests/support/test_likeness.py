@@ -15,6 +15,7 @@ from d24fad_core.support.frame import align, make_frame
 from d24fad_core.support.likeness import (
     SAME_PERSON,
     likeness,
+    likenesses,
     mirror_likenesses,
     part_likeness,
 )
@@ -68,6 +69,19 @@ def test_one_person_aligned_a_little_otherwise_is_recognised() -> None:
     assert likeness(profile(one), profile(moved(one, 4.0))) > SAME_PERSON
     noise = np.random.default_rng(1).normal(0, 0.03, one.shape).astype(np.float32)
     assert likeness(profile(one), profile(moved(one, 2.0) + noise)) > SAME_PERSON
+
+
+def test_ones_own_scan_is_recognised_among_people_of_one_anatomy() -> None:
+    """Many are doubtfully alike, and few of them are laid upon the case."""
+    anatomy = picture(0)
+    people = [(0.7 * anatomy + 0.3 * picture(seed)).astype(np.float32) for seed in range(1, 7)]
+    normals = [SupportStudy(str(n), str(n), profile(each)) for n, each in enumerate(people)]
+    own = profile(moved(people[3], 3.0))
+    one_by_one = [likeness(normal.profile, own) for normal in normals]
+    values = likenesses(own, normals)
+    assert int(np.argmax(values)) == 3
+    assert values[3] == one_by_one[3] > SAME_PERSON
+    assert all(value <= single for value, single in zip(values, one_by_one, strict=True))
 
 
 def test_an_empty_picture_is_like_nothing() -> None:
