@@ -27,7 +27,7 @@ from d24fad_core.export.dicom.codes import (
     VOLUME,
     change_algorithm,
 )
-from d24fad_core.export.dicom.device import device_observer
+from d24fad_core.export.dicom.equipment import device_observer
 from d24fad_core.export.dicom.measurement_report import (
     MeasurementGroup,
     measurement,

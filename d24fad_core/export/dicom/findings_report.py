@@ -26,7 +26,7 @@ from d24fad_core.export.dicom.codes import (
     normal_code,
     region_code,
 )
-from d24fad_core.export.dicom.device import device_observer
+from d24fad_core.export.dicom.equipment import device_observer
 from d24fad_core.export.dicom.measurement_report import (
     measurement,
     measurement_report,

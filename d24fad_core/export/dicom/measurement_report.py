@@ -9,7 +9,7 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from d24fad_core.export.dicom.codes import procedure
-from d24fad_core.export.dicom.device import MANUFACTURER
+from d24fad_core.export.dicom.equipment import MANUFACTURER
 from d24fad_core.export.dicom.source import DicomSource, in_unicode
 
 MeasurementGroup: TypeAlias = (

@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.export.dicom.codes import ANOMALY_SCORE, NO_UNITS
-from d24fad_core.export.dicom.device import EQUIPMENT
+from d24fad_core.export.dicom.equipment import EQUIPMENT
 from d24fad_core.export.dicom.source import DicomSource, in_unicode
 from d24fad_core.export.pictures.colour_scale import ColourScale
 

@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 
 from d24fad_core.detection.result import AnomalyResult, Provenance
 from d24fad_core.export.dicom.codes import ABNORMAL_STRUCTURE, LESION, algorithm
-from d24fad_core.export.dicom.device import EQUIPMENT
+from d24fad_core.export.dicom.equipment import EQUIPMENT
 from d24fad_core.export.dicom.source import DicomSource, in_unicode
 
 _SERIES_NUMBER = 9001
