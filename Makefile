@@ -30,7 +30,7 @@ system-packages:
 lint: $(INSTALLED)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	MYPY_NUM_WORKERS=$(PROCESSES) $(BIN)/mypy
+	$(BIN)/mypy
 
 docs: $(INSTALLED)
 	$(BIN)/python -m documentation build/site
