@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 # Each process computes in one thread: more would fight for the cores, the tests' servers too.
 PROCESSES ?= 2
+# What `make test` runs; all where nothing is named.
+TESTS ?=
 
 # Packages are installed uncompiled; without this each start would compile them again, 5 s longer.
 unexport PYTHONDONTWRITEBYTECODE
@@ -18,7 +20,8 @@ demo: $(INSTALLED)
 	$(BIN)/python -m monailabel_app.demo
 
 test: system-packages $(INSTALLED)
-	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest $(TESTS) \
+	  -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 # Where they cannot be installed, tests are left out; the last line of the run says which.
 system-packages:

@@ -12,25 +12,13 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests import core_alone
+from tests import core_alone, numerical
 from tests.left_out import absent_packages, last_line
 
 # What extras bring is imported by the fixtures that need it: the core is tested without.
 if TYPE_CHECKING:
     from monailabel_app.server_process import ServerProcess
     from tests.app.orthanc import Orthanc
-
-TESTS = Path(__file__).parent
-NUMERICAL = [
-    *(TESTS / name for name in ("benchmark", "comparison", "detection", "images")),
-    TESTS / "benchmarks" / "image_tasks" / "test_cells.py",
-    *(TESTS / name for name in ("models", "networks", "support")),
-    *(
-        TESTS / "training" / f"test_{name}.py"
-        for name in ("feature_episodes", "feature_store", "losses", "objective")
-    ),
-]
-"""Tests in these folders and files depend on how a processor rounds and are marked `numerical`."""
 
 # A run in the background ignores Ctrl-C, and so would the programs that its tests interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -61,12 +49,20 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for place in NUMERICAL:
+    for place in numerical.PLACES:
         if not place.exists():
-            raise pytest.UsageError(f"numerical tests are gone from {place}; see tests/conftest.py")
+            raise pytest.UsageError(f"no tests at {place}; see tests/numerical.py")
     for item in items:
-        if not {item.path, *item.path.parents}.isdisjoint(NUMERICAL):
+        if numerical.is_numerical(item.path):
             item.add_marker(pytest.mark.numerical)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items[:] = long_files_first(items)
+
+
+def long_files_first(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Files with slow tests first: a long one at the end would leave other processes idle."""
+    long = {item.path for item in items if item.get_closest_marker("slow")}
+    return sorted(items, key=lambda item: item.path not in long)
 
 
 @pytest.hookimpl(tryfirst=True)

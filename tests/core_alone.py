@@ -11,7 +11,8 @@ TESTS = Path(__file__).parent
 PLACES = (
     *("cache", "comparison", "detection", "export", "io", "masking", "support", "volumes"),
     *("test_files.py", "test_regions.py"),
-    *(f"cli/test_{name}.py" for name in ("cache", "detect", "extras", "info", "messages", "paths")),
+    *("cli/test_extras.py", "cli/test_messages.py", "cli/options/test_paths.py"),
+    *(f"cli/commands/test_{name}.py" for name in ("cache", "detect", "info")),
 )
 
 NEEDS = {

@@ -17,7 +17,7 @@ def test_every_name_on_the_list_is_there() -> None:
 
 
 def test_what_detection_rests_on_is_included() -> None:
-    for name in ("io/test_reading.py", "detection/test_detector.py", "cli/test_detect.py"):
+    for name in ("io/test_reading.py", "detection/test_detector.py", "cli/commands/test_detect.py"):
         assert includes(TESTS / name)
     for name in ("export/dicom/test_dicom.py", "app/api/test_gate.py", "training/test_trainer.py"):
         assert not includes(TESTS / name)

@@ -38,16 +38,19 @@ def imported_modules(path: Path, package: Path | None = None) -> set[str]:
     return names
 
 
-def rooms(package: Path, *, relative: bool = False) -> dict[str, set[str]]:
-    """Which rooms each room imports; a module beside the rooms is a room of its own."""
+def rooms(package: Path, *, name: str = "", relative: bool = False) -> dict[str, set[str]]:
+    """Which rooms each room imports; a module beside the rooms is a room of its own.
+
+    A package within another has its whole `name`.
+    """
+    prefix = f"{name or package.name}."
     graph: dict[str, set[str]] = {}
     for path in package.rglob("*.py"):
         room = path.relative_to(package).parts[0].removesuffix(".py")
         others = graph.setdefault(room, set())
-        for name in imported_modules(path, package if relative else None):
-            top, *rest = name.split(".")
-            if top == package.name and rest:
-                others.add(rest[0])
+        for module in imported_modules(path, package if relative else None):
+            if module.startswith(prefix):
+                others.add(module.removeprefix(prefix).partition(".")[0])
     return {
         room: {other for other in others if other in graph and other != room}
         for room, others in graph.items()
@@ -67,6 +70,13 @@ def test_no_rooms_of_the_core_import_each_other() -> None:
     graph = rooms(CORE)
     assert {"io", "volumes", "networks", "detection", "cli"} <= graph.keys()
     assert "detection" in graph["cli"]
+    assert circle(graph) == []
+
+
+def test_no_rooms_of_the_command_line_import_each_other() -> None:
+    graph = rooms(CORE / "cli", name="d24fad_core.cli")
+    assert {"cases", "options"} <= graph["commands"]
+    assert graph["options"] <= {"messages"}
     assert circle(graph) == []
 
 
@@ -182,7 +192,7 @@ SHARED_NAMES = {
     *("error_answers", "installation"),  # of the API, and what the adapter adds
 }
 # Rooms whose modules are named after what they are about: a command, an answer, the decoder's own.
-NAMED_AFTER_ANOTHER = ("cli", "api/answers", "training/decoder")
+NAMED_AFTER_ANOTHER = ("cli/commands", "api/answers", "training/decoder")
 
 
 # What each study of the benchmarks has of its own.

@@ -76,7 +76,7 @@ def _alone(case: str, prior: str, threads: str) -> Measured:
     import SimpleITK
 
     from d24fad_core.change.comparison import compare_with_prior
-    from d24fad_core.cli.studies import read_study
+    from d24fad_core.cli.cases.studies import read_study
     from d24fad_core.export import write_change_result
 
     SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(int(threads))

@@ -93,7 +93,7 @@ def _analyse(case: Path, cohort: Path, shots: int, cache: Path) -> Measured:
 def _alone(case: str, support: str, shots: str, cache: str, threads: str) -> Measured:
     """One analysis; imports are counted apart, since a server has them behind it."""
     begin = time.perf_counter()
-    from d24fad_core.cli.studies import open_support, read_study
+    from d24fad_core.cli.cases.studies import open_support, read_study
     from d24fad_core.detection.detector import Detector
     from d24fad_core.export import write_result
     from d24fad_core.io.reading import find_studies

@@ -11,27 +11,27 @@ import typer
 from typer.core import TyperGroup
 
 from d24fad_core import RESEARCH_USE_ONLY, __version__
-from d24fad_core.cli.benchmark import EPILOG as BENCHMARK_EXAMPLES
-from d24fad_core.cli.benchmark import benchmark
-from d24fad_core.cli.benchmark_volumes import EPILOG as BENCHMARK_VOLUMES_EXAMPLES
-from d24fad_core.cli.benchmark_volumes import benchmark_volumes
-from d24fad_core.cli.bids import EPILOG as BIDS_EXAMPLES
-from d24fad_core.cli.bids import bids
-from d24fad_core.cli.cache import cache_commands
-from d24fad_core.cli.detect import EPILOG as DETECT_EXAMPLES
-from d24fad_core.cli.detect import detect
-from d24fad_core.cli.evaluate import evaluate
-from d24fad_core.cli.export import export
-from d24fad_core.cli.import_official import import_official
-from d24fad_core.cli.info import EPILOG as INFO_EXAMPLES
-from d24fad_core.cli.info import info
+from d24fad_core.cli.commands.benchmark import EPILOG as BENCHMARK_EXAMPLES
+from d24fad_core.cli.commands.benchmark import benchmark
+from d24fad_core.cli.commands.benchmark_volumes import EPILOG as BENCHMARK_VOLUMES_EXAMPLES
+from d24fad_core.cli.commands.benchmark_volumes import benchmark_volumes
+from d24fad_core.cli.commands.bids import EPILOG as BIDS_EXAMPLES
+from d24fad_core.cli.commands.bids import bids
+from d24fad_core.cli.commands.cache import cache_commands
+from d24fad_core.cli.commands.detect import EPILOG as DETECT_EXAMPLES
+from d24fad_core.cli.commands.detect import detect
+from d24fad_core.cli.commands.evaluate import evaluate
+from d24fad_core.cli.commands.export import export
+from d24fad_core.cli.commands.import_official import import_official
+from d24fad_core.cli.commands.info import EPILOG as INFO_EXAMPLES
+from d24fad_core.cli.commands.info import info
+from d24fad_core.cli.commands.scan import EPILOG as SCAN_EXAMPLES
+from d24fad_core.cli.commands.scan import scan
+from d24fad_core.cli.commands.simulate import simulate
+from d24fad_core.cli.commands.train import train
+from d24fad_core.cli.commands.train_decoder import train_decoder
 from d24fad_core.cli.messages import say
-from d24fad_core.cli.scan import EPILOG as SCAN_EXAMPLES
-from d24fad_core.cli.scan import scan
-from d24fad_core.cli.several_values import SeveralValues
-from d24fad_core.cli.simulate import simulate
-from d24fad_core.cli.train import train
-from d24fad_core.cli.train_decoder import train_decoder
+from d24fad_core.cli.options.several_values import SeveralValues
 from d24fad_core.errors import CancelledError, D24FADError
 
 _REMEDIES = {

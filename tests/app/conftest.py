@@ -1,18 +1,20 @@
-"""The real server over a folder of simulated heads, as a process."""
+"""The whole server over a folder of simulated heads, as a process."""
 
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import requests
 from numpy.typing import NDArray
 
-from monailabel_app.server_process import ServerProcess
 from monailabel_app.store.database import Database
 from monailabel_app.store.recovery import open_database
+
+if TYPE_CHECKING:  # the tests without a server do not need it
+    from tests.app.api.forked_server import ForkedServer
 
 
 @pytest.fixture
@@ -24,8 +26,10 @@ def studies(cohort: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+def server(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator["ForkedServer"]:
     """A running server, shared by the tests of a module, with a TMPDIR of its own."""
+    from tests.app.api.forked_server import forked_server
+
     folder = tmp_path_factory.mktemp("server")
     temporary = folder / "temporary"
     temporary.mkdir()
@@ -38,7 +42,7 @@ def server(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     _write_nifti(studies / "slice.nii.gz", np.ones((20, 20), np.float32))
     (studies / "garbage.nii.gz").write_bytes(b"this is no scan")
     environment = {"TMPDIR": str(temporary)}
-    with ServerProcess(studies, folder / "server.log", environment=environment) as running:
+    with forked_server(studies, folder / "server.log", environment) as running:
         yield running
 
 

@@ -16,11 +16,11 @@ from monailabel_app.jobs.job import JobStore
 from monailabel_app.normals.support_sets import SupportSetRecord
 from monailabel_app.review.log import ReviewLog
 from monailabel_app.review.states import ReviewEvent, review_of
-from monailabel_app.server_process import ServerProcess
 from monailabel_app.store import schema
 from monailabel_app.store.database import Database
 from monailabel_app.store.records import Records
 from monailabel_app.store.recovery import open_database
+from tests.app.api.forked_server import forked_server
 from tests.app.http_client import Api
 
 FORMER = Path(__file__).parent / "former_studies"
@@ -201,13 +201,13 @@ def test_of_two_results_in_the_same_second_the_one_that_marks_something_counts(
 
 @pytest.mark.server
 @pytest.mark.slow
-def test_the_real_server_shows_the_reviews_that_the_former_one_showed(
+def test_the_whole_server_shows_the_reviews_that_the_former_one_showed(
     studies: Path, tmp_path: Path, expected: Any
 ) -> None:
     # As a server that was killed between the event and the label would leave it.
     label = studies / "labels" / "final" / "lesion-001.nii.gz"
     label.unlink()
-    with ServerProcess(studies, tmp_path / "server.log") as server:
+    with forked_server(studies, tmp_path / "server.log") as server:
         api = Api(server.url)
         for address, document in expected.items():
             if address.endswith("/review"):

@@ -12,13 +12,13 @@ from monailabel_app.former_state import KEPT_FOLDER, import_former_state
 from monailabel_app.jobs.job import Job, JobState, JobStore
 from monailabel_app.normals.quality import SetQuality
 from monailabel_app.normals.support_sets import SupportSetRecord
-from monailabel_app.server_process import ServerProcess
 from monailabel_app.store import schema
 from monailabel_app.store.database import Database
 from monailabel_app.store.records import Records
 from monailabel_app.store.recovery import open_database
 from monailabel_app.studies.file_hashes import FileHash
 from monailabel_app.training.checkpoints import SERVED, CheckpointRecord, ServedCheckpoint
+from tests.app.api.forked_server import forked_server
 from tests.app.http_client import Api
 
 FORMER = Path(__file__).parent / "former_studies"
@@ -150,10 +150,10 @@ def test_a_cut_off_job_and_one_of_a_later_version(state: Path) -> None:
 
 @pytest.mark.server
 @pytest.mark.slow
-def test_the_real_server_shows_what_the_former_one_showed(
+def test_the_whole_server_shows_what_the_former_one_showed(
     studies: Path, tmp_path: Path, expected: Any
 ) -> None:
-    with ServerProcess(studies, tmp_path / "server.log") as server:
+    with forked_server(studies, tmp_path / "server.log") as server:
         api = Api(server.url)
         images = {entry["image"]: entry for entry in api.get("/images?support_set=brain")["items"]}
         for entry in expected["/images?support_set=brain"]["items"]:

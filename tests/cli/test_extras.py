@@ -75,7 +75,7 @@ def test_detect_loads_nothing_of_the_extras(studies: Path, options: tuple[str, .
 
 
 def test_what_analyses_does_not_wait_for_what_draws(tmp_path: Path) -> None:
-    program = "import sys, d24fad_core.cli.case_analysis; print(*sys.modules)"
+    program = "import sys, d24fad_core.cli.cases.case_analysis; print(*sys.modules)"
     run = python(program, folder=tmp_path)
     assert run.returncode == 0, run.stderr
     assert "d24fad_core.export.folder" in run.stdout.split()

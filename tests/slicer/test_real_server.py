@@ -34,7 +34,7 @@ SAMPLES = MODULE / "Resources" / "SampleData"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    from monailabel_app.server_process import ServerProcess
+    from tests.app.api.forked_server import forked_server
 
     folder = tmp_path_factory.mktemp("server")
     studies = folder / "studies"
@@ -42,7 +42,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     for number, path in enumerate(sorted(SAMPLES.glob("SimulatedNormalHead*.nii.gz")), start=1):
         # The names by which the server takes studies as normal ones.
         shutil.copy(path, studies / f"support-{number:03}.nii.gz")
-    with ServerProcess(studies, folder / "server.log") as running:
+    with forked_server(studies, folder / "server.log") as running:
         yield running
 
 

@@ -13,7 +13,8 @@ from scipy import ndimage
 
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.detection.result import AnomalyResult
-from d24fad_core.export.dicom.source import MANUFACTURER, DicomSource, in_unicode
+from d24fad_core.export.dicom.equipment import MANUFACTURER
+from d24fad_core.export.dicom.source import DicomSource, in_unicode
 from d24fad_core.export.pictures.colour_scale import ColourScale
 from d24fad_core.export.pictures.grey_scale import grey_range
 from d24fad_core.volumes.volume import Volume

@@ -27,9 +27,9 @@ from d24fad_core.export.dicom.codes import (
     VOLUME,
     change_algorithm,
 )
+from d24fad_core.export.dicom.equipment import device_observer
 from d24fad_core.export.dicom.measurement_report import (
     MeasurementGroup,
-    device_observer,
     measurement,
     measurement_report,
     segment_reference,

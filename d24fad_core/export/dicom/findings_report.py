@@ -26,8 +26,8 @@ from d24fad_core.export.dicom.codes import (
     normal_code,
     region_code,
 )
+from d24fad_core.export.dicom.equipment import device_observer
 from d24fad_core.export.dicom.measurement_report import (
-    device_observer,
     measurement,
     measurement_report,
     segment_reference,

@@ -9,7 +9,8 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from d24fad_core.export.dicom.codes import procedure
-from d24fad_core.export.dicom.source import MANUFACTURER, MODEL_NAME, DicomSource, in_unicode
+from d24fad_core.export.dicom.equipment import MANUFACTURER
+from d24fad_core.export.dicom.source import DicomSource, in_unicode
 
 MeasurementGroup: TypeAlias = (
     hd.sr.MeasurementsAndQualitativeEvaluations
@@ -59,17 +60,6 @@ def measurement_report(
         series_description=description,
     )
     return in_unicode(report)
-
-
-def device_observer() -> hd.sr.ObservationContext:
-    """This program as the observer."""
-    device = hd.sr.ObserverContext(
-        observer_type=codes.DCM.Device,
-        observer_identifying_attributes=hd.sr.DeviceObserverIdentifyingAttributes(
-            uid=hd.UID(), name="D24FAD", manufacturer_name=MANUFACTURER, model_name=MODEL_NAME
-        ),
-    )
-    return hd.sr.ObservationContext(observer_device_context=device)
 
 
 def segment_tracking(segmentation: Dataset, number: int) -> hd.sr.TrackingIdentifier:

@@ -10,14 +10,8 @@ from pydicom.dataset import Dataset
 
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.export.dicom.codes import ANOMALY_SCORE, NO_UNITS
-from d24fad_core.export.dicom.source import (
-    MANUFACTURER,
-    MODEL_NAME,
-    SERIAL_NUMBER,
-    SOFTWARE_VERSIONS,
-    DicomSource,
-    in_unicode,
-)
+from d24fad_core.export.dicom.equipment import EQUIPMENT
+from d24fad_core.export.dicom.source import DicomSource, in_unicode
 from d24fad_core.export.pictures.colour_scale import ColourScale
 
 _SERIES_NUMBER = 9002
@@ -49,10 +43,7 @@ def heatmap_parametric_map(source: DicomSource, result: AnomalyResult) -> Datase
         series_number=_SERIES_NUMBER,
         sop_instance_uid=hd.UID(),
         instance_number=1,
-        manufacturer=MANUFACTURER,
-        manufacturer_model_name=MODEL_NAME,
-        software_versions=SOFTWARE_VERSIONS,
-        device_serial_number=SERIAL_NUMBER,
+        **EQUIPMENT,
         contains_recognizable_visual_features=False,
         real_world_value_mappings=[mapping],
         # From nothing to twice the threshold, which stands in the middle.

@@ -9,14 +9,8 @@ from pydicom.dataset import Dataset
 
 from d24fad_core.detection.result import AnomalyResult, Provenance
 from d24fad_core.export.dicom.codes import ABNORMAL_STRUCTURE, LESION, algorithm
-from d24fad_core.export.dicom.source import (
-    MANUFACTURER,
-    MODEL_NAME,
-    SERIAL_NUMBER,
-    SOFTWARE_VERSIONS,
-    DicomSource,
-    in_unicode,
-)
+from d24fad_core.export.dicom.equipment import EQUIPMENT
+from d24fad_core.export.dicom.source import DicomSource, in_unicode
 
 _SERIES_NUMBER = 9001
 _FINAL_SERIES_NUMBER = 9004
@@ -108,10 +102,7 @@ def label_segmentation(
         series_number=series_number,
         sop_instance_uid=hd.UID(),
         instance_number=1,
-        manufacturer=MANUFACTURER,
-        manufacturer_model_name=MODEL_NAME,
-        software_versions=SOFTWARE_VERSIONS,
-        device_serial_number=SERIAL_NUMBER,
+        **EQUIPMENT,
         content_label="ANOMALY",
         content_description="Research use only. Not for clinical use.",
         series_description=description,

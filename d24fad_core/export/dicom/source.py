@@ -10,16 +10,9 @@ import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from d24fad_core import __version__
 from d24fad_core.errors import InputError
 from d24fad_core.io.dicom.series import dicom_files
 from d24fad_core.volumes.volume import Modality
-
-MANUFACTURER = "D24FAD"
-MODEL_NAME = "D24FAD"
-SOFTWARE_VERSIONS = __version__
-# Derived objects need a serial number (PS3.3, C.7.5.1 for enhanced equipment); software has none.
-SERIAL_NUMBER = "0"
 
 _MAY_BE_EMPTY = (
     "PatientName",

@@ -5,8 +5,10 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from types import SimpleNamespace, TracebackType
@@ -96,6 +98,11 @@ class ForkedServer:
     ) -> None:
         self.kill()
 
+    @property
+    def process_id(self) -> int:
+        """The server's process id; 0 before it was started."""
+        return self._process.pid or 0
+
     def kill(self) -> None:
         """End it as a power cut would."""
         if self._process.pid is not None and self._process.is_alive():
@@ -104,8 +111,26 @@ class ForkedServer:
         self._reserved.release()
 
 
+def forked_server(
+    studies: Path, log: Path, environment: Mapping[str, str] | None = None
+) -> ForkedServer:
+    """A whole server; the first of a process takes as long as `ServerProcess`, others a moment.
+
+    Args:
+        studies: folder of studies.
+        log: file for what it says.
+        environment: further environment variables.
+    """
+    return ForkedServer(forking(), studies, log, partial(whole_server, environment=environment))
+
+
 def whole_server(
-    studies: str, port: int, log: str, conf: Mapping[str, str] | None = None, cache: str = ""
+    studies: str,
+    port: int,
+    log: str,
+    conf: Mapping[str, str] | None = None,
+    cache: str = "",
+    environment: Mapping[str, str] | None = None,
 ) -> None:
     """MONAI Label with this app, as `monailabel start_server` has it.
 
@@ -115,17 +140,25 @@ def whole_server(
         log: file for what it says.
         conf: the operator's settings.
         cache: folder for the series of a PACS.
+        environment: further environment variables.
     """
     import monailabel.app
     from monailabel.config import settings
 
     _say_into(log)
+    use_environment(environment or {})
     settings.MONAI_LABEL_APP_DIR = str(APP_FOLDER)
     settings.MONAI_LABEL_STUDIES = studies
     settings.MONAI_LABEL_APP_CONF = {"queue_length": "1000", **(conf or {})}
     settings.MONAI_LABEL_DICOMWEB_CACHE_PATH = cache
     settings.MONAI_LABEL_AUTO_UPDATE_SCORING = False
     uvicorn.run(monailabel.app.app, host="127.0.0.1", port=port, log_level="warning")
+
+
+def use_environment(environment: Mapping[str, str]) -> None:
+    """Set variables of this process; temporary files go where they say."""
+    os.environ.update(environment)
+    tempfile.tempdir = None  # remembered by the process that this is a fork of
 
 
 def routes_alone(studies: str, port: int, log: str) -> None:

@@ -15,7 +15,7 @@ import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from monailabel_app.server_process import ServerProcess
+from tests.app.api.forked_server import ForkedServer
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
@@ -53,7 +53,7 @@ def mask_file(tmp_path: Path) -> Path:
     ],
 )
 def test_a_bad_request_gets_json_and_the_server_lives_on(
-    server: ServerProcess, method: str, path: str, status: int
+    server: ForkedServer, method: str, path: str, status: int
 ) -> None:
     answer = requests.request(method, server.url + path, timeout=120)
     assert answer.status_code == status, answer.text
@@ -61,7 +61,7 @@ def test_a_bad_request_gets_json_and_the_server_lives_on(
     assert requests.get(f"{server.url}/info/", timeout=120).status_code == 200
 
 
-def test_a_thousand_requests_leave_nothing_open(server: ServerProcess) -> None:
+def test_a_thousand_requests_leave_nothing_open(server: ForkedServer) -> None:
     paths = ("/d24fad/v1/images", "/d24fad/v1/status", "/info/", "/d24fad/v1/results/nothing")
 
     def open_files() -> int:
@@ -84,7 +84,7 @@ def test_a_thousand_requests_leave_nothing_open(server: ServerProcess) -> None:
     assert open_files() <= before + 5
 
 
-def test_the_pages_and_the_list_of_routes(server: ServerProcess) -> None:
+def test_the_pages_and_the_list_of_routes(server: ForkedServer) -> None:
     for page in ("/", "/docs", "/docs/", "/logs/"):
         answer = requests.get(server.url + page, timeout=120)
         assert answer.headers["content-type"].startswith("text/html")
@@ -104,7 +104,7 @@ def test_the_pages_and_the_list_of_routes(server: ServerProcess) -> None:
 
 
 def test_a_label_cannot_be_written_outside(
-    server: ServerProcess, mask_file: Path, tmp_path: Path
+    server: ForkedServer, mask_file: Path, tmp_path: Path
 ) -> None:
     name = f"d24fad-out-{uuid.uuid4()}"
     for query in (f"tag=../../../../tmp/{name}", "tag=..%2F..%2Fout"):
@@ -118,7 +118,7 @@ def test_a_label_cannot_be_written_outside(
     assert not Path("/tmp", name).exists()
 
 
-def test_a_label_is_saved_and_garbage_is_not(server: ServerProcess, mask_file: Path) -> None:
+def test_a_label_is_saved_and_garbage_is_not(server: ForkedServer, mask_file: Path) -> None:
     def put(name: str, content: bytes, **query: str) -> requests.Response:
         return requests.put(
             f"{server.url}/datastore/label",
@@ -138,7 +138,7 @@ def test_a_label_is_saved_and_garbage_is_not(server: ServerProcess, mask_file: P
     assert label.content == mask_file.read_bytes()
 
 
-def test_an_image_sent_by_the_stock_route_must_be_readable_and_new(server: ServerProcess) -> None:
+def test_an_image_sent_by_the_stock_route_must_be_readable_and_new(server: ForkedServer) -> None:
     def put(image: str, content: bytes) -> requests.Response:
         return requests.put(
             f"{server.url}/datastore/image",
@@ -192,7 +192,7 @@ def test_an_image_sent_by_the_stock_route_must_be_readable_and_new(server: Serve
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_nothing_a_client_sends_gets_a_5xx(
-    server: ServerProcess, method: str, route: str, value: str, document: object
+    server: ForkedServer, method: str, route: str, value: str, document: object
 ) -> None:
     quoted = requests.utils.quote(value, safe="")
     answer = requests.request(method, server.url + route.format(quoted), json=document, timeout=120)
@@ -235,7 +235,7 @@ def test_nothing_a_client_sends_gets_a_5xx(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_no_request_for_work_gets_a_5xx(
-    server: ServerProcess, route: str, document: dict[str, object]
+    server: ForkedServer, route: str, document: dict[str, object]
 ) -> None:
     method, path = route.split()
     text = json.dumps(document)  # NaN and infinity too, which some clients write
@@ -254,7 +254,7 @@ def test_no_request_for_work_gets_a_5xx(
 
 @pytest.mark.parametrize("ending", [".nii.gz", ".nrrd"])
 def test_a_small_file_that_unpacks_to_more_than_memory_is_refused(
-    server: ServerProcess, tmp_path: Path, ending: str
+    server: ForkedServer, tmp_path: Path, ending: str
 ) -> None:
     """Refused by its header: nothing is unpacked."""
     side = 1100

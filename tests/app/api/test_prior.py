@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from d24fad_core.cli import app
 from d24fad_core.volumes.volume import Volume
-from monailabel_app.server_process import ServerProcess
+from tests.app.api.forked_server import forked_server
 from tests.app.http_client import Api
 from tests.change.patient import Lesion, Pose, scan_patient
 
@@ -48,7 +48,7 @@ def api(studies: Path) -> Iterator[Api]:
     temporary = studies.parent / "temporary"
     temporary.mkdir()
     log = studies.parent / "server.log"
-    with ServerProcess(studies, log, environment={"TMPDIR": str(temporary)}) as running:
+    with forked_server(studies, log, {"TMPDIR": str(temporary)}) as running:
         yield Api(running.url)
 
 

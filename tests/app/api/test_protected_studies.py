@@ -16,7 +16,7 @@ import pytest
 import requests
 
 from d24fad_core.files import hash_file
-from monailabel_app.server_process import ServerProcess
+from tests.app.api.forked_server import ForkedServer, forked_server
 from tests.app.http_client import Api
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
@@ -30,13 +30,13 @@ def studies(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def running(studies: Path) -> Iterator[ServerProcess]:
-    with ServerProcess(studies, studies.parent / "server.log") as server:
+def running(studies: Path) -> Iterator[ForkedServer]:
+    with forked_server(studies, studies.parent / "server.log") as server:
         yield server
 
 
 @pytest.fixture
-def api(running: ServerProcess) -> Api:
+def api(running: ForkedServer) -> Api:
     return Api(running.url)
 
 
@@ -46,7 +46,7 @@ def upload(api: Api, source: Path, name: str, level: int) -> str:
     return str(api.put(f"/uploads/{digest}?name={name}.nii.gz", 201, data=content)["image"])
 
 
-def delete(server: ServerProcess, image: str, route: str = "/datastore/image") -> str:
+def delete(server: ForkedServer, image: str, route: str = "/datastore/image") -> str:
     answer = requests.delete(f"{server.url}{route}", params={"id": image}, timeout=60)
     return "" if answer.ok else str(answer.json()["error"]["code"])
 
@@ -69,7 +69,7 @@ def test_support_sets_and_misspelt_options_are_refused_by_name(api: Api, cohort:
 
 
 def test_of_two_clients_that_send_one_name_the_second_is_refused(
-    running: ServerProcess, api: Api, cohort: Path, studies: Path
+    running: ForkedServer, api: Api, cohort: Path, studies: Path
 ) -> None:
     """It replaced the scan of the first, who reviewed another patient's."""
     source = cohort / "studies" / "normal-001.nii.gz"
@@ -100,7 +100,7 @@ def test_of_two_clients_that_send_one_name_the_second_is_refused(
 
 
 def test_only_what_a_client_sent_and_nobody_relies_on_can_be_removed(
-    api: Api, running: ServerProcess, cohort: Path
+    api: Api, running: ForkedServer, cohort: Path
 ) -> None:
     studies = cohort / "studies"
     for route in ("/datastore/", "/datastore/image"):
@@ -121,7 +121,7 @@ def test_only_what_a_client_sent_and_nobody_relies_on_can_be_removed(
 
 
 def test_a_final_label_of_the_stock_route_is_whole_on_the_grid_and_in_the_log(
-    api: Api, running: ServerProcess, cohort: Path, tmp_path: Path
+    api: Api, running: ForkedServer, cohort: Path, tmp_path: Path
 ) -> None:
     source = nibabel.load(cohort / "studies" / "lesion-001.nii.gz")
 

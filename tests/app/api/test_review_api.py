@@ -18,25 +18,21 @@ import SimpleITK
 
 from d24fad_core import RESEARCH_USE_ONLY
 from monailabel_app.server_process import ServerProcess
+from tests.app.api.forked_server import ForkedServer, forked_server
 from tests.app.http_client import Api
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
 
 @pytest.fixture
-def own_server(studies: Path, tmp_path: Path) -> Iterator[ServerProcess]:
-    """A server whose studies no other test changes."""
-    with ServerProcess(studies, tmp_path / "server.log") as running:
-        yield running
+def own(studies: Path, tmp_path: Path) -> Iterator[Api]:
+    """Of a server whose studies no other test changes."""
+    with forked_server(studies, tmp_path / "server.log") as running:
+        yield Api(running.url)
 
 
 @pytest.fixture
-def own(own_server: ServerProcess) -> Api:
-    return Api(own_server.url)
-
-
-@pytest.fixture
-def api(server: ServerProcess) -> Api:
+def api(server: ForkedServer) -> Api:
     return Api(server.url)
 
 

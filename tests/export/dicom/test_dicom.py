@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
+from d24fad_core import __version__
 from d24fad_core.detection.rank_map import label_findings
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.errors import InputError
@@ -162,6 +163,26 @@ def test_the_segmentation_refers_to_the_series_and_says_what_it_is(tmp_path: Pat
     assert first.SegmentLabel == "Finding 1"
     assert first.SegmentedPropertyTypeCodeSequence[0].CodeMeaning == "Lesion"
     assert first.SegmentationAlgorithmIdentificationSequence[0].AlgorithmName == "D24FAD"
+
+
+def test_objects_say_which_device_made_them(tmp_path: Path) -> None:
+    source, result = series(tmp_path, np.diag([1.0, 1.0, 3.0, 1.0]))
+    segmentation = findings_segmentation(source, result)
+    for derived in (segmentation, heatmap_parametric_map(source, result)):
+        assert derived.Manufacturer == "D24FAD"
+        assert derived.ManufacturerModelName == "D24FAD"
+        assert derived.SoftwareVersions == __version__
+        assert derived.DeviceSerialNumber == "0"
+    report = findings_report(source, result, segmentation)
+    assert report.Manufacturer == "D24FAD"
+    observer = {
+        item.ConceptNameCodeSequence[0].CodeMeaning: item.get("TextValue")
+        for item in report.ContentSequence
+        if item.RelationshipType == "HAS OBS CONTEXT"
+    }
+    assert observer["Device Observer Name"] == "D24FAD"
+    assert observer["Device Observer Manufacturer"] == "D24FAD"
+    assert observer["Device Observer Model Name"] == "D24FAD"
 
 
 def test_nothing_found_is_a_valid_segmentation_and_report(tmp_path: Path) -> None:

@@ -7,15 +7,15 @@ import typer
 
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.cache.folder import default_folder
-from d24fad_core.cli.as_for_detect import (
+from d24fad_core.cli.cases.studies import support_paths
+from d24fad_core.cli.messages import progress_bar, warn
+from d24fad_core.cli.options.as_for_detect import (
     BrainOption,
     CheckpointOption,
     PlaneOption,
     WindowOption,
 )
-from d24fad_core.cli.messages import progress_bar, warn
-from d24fad_core.cli.paths import check_checkpoint, check_exists
-from d24fad_core.cli.studies import support_paths
+from d24fad_core.cli.options.paths import check_checkpoint, check_exists
 from d24fad_core.errors import CancelledError
 from d24fad_core.extras import extra
 from d24fad_core.masking.choice import BrainMask

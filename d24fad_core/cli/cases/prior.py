@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from d24fad_core import RESEARCH_USE_ONLY
+from d24fad_core.cli.cases.studies import read_study
 from d24fad_core.cli.messages import Telling, progress_bar, spoken_warnings, warn
-from d24fad_core.cli.studies import read_study
 from d24fad_core.masking.choice import BrainMask
 from d24fad_core.volumes.volume import Modality, Volume
 
@@ -80,7 +80,7 @@ def detect_changes(
         D24FADError: the two cannot be compared, or there can be no DICOM results.
     """
     from d24fad_core.change.comparison import compare_with_prior
-    from d24fad_core.cli.dicom_outbox import DicomOutbox
+    from d24fad_core.cli.cases.dicom_outbox import DicomOutbox
     from d24fad_core.export import change_report_document, write_change_result
     from d24fad_core.export.report import report_text
     from d24fad_core.masking.study_masks import mask_by_file

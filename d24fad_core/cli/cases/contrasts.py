@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import typer
 from rich.console import Console
 
-from d24fad_core.cli.masks import MaskChoice, mask_studies
+from d24fad_core.cli.cases.masks import MaskChoice, mask_studies
+from d24fad_core.cli.cases.studies import open_studies, read_studies
 from d24fad_core.cli.messages import Telling, progress_bar, spoken_warnings, warn
-from d24fad_core.cli.paths import check_exists, check_output
-from d24fad_core.cli.studies import open_studies, read_studies
+from d24fad_core.cli.options.paths import check_exists, check_output
 from d24fad_core.errors import ConfigurationError
 from d24fad_core.masking.choice import BrainMask
 from d24fad_core.volumes.volume import Modality, Volume

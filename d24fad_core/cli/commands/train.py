@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from d24fad_core.cli.messages import say
-from d24fad_core.cli.paths import check_checkpoint, check_exists
+from d24fad_core.cli.options.paths import check_checkpoint, check_exists
 from d24fad_core.errors import ConfigurationError, InputError
 from d24fad_core.extras import extra
 from d24fad_core.volumes.volume import Modality, Plane
@@ -143,7 +143,7 @@ def train(
     with console.status("reading the normal images"):
         for task_name, files in _tasks(images, task, leave_out):
             sources.append(ImageEpisodes.from_files(task_name, files, config.image_size))
-    from d24fad_core.cli.studies import read_study
+    from d24fad_core.cli.cases.studies import read_study
     from d24fad_core.io.reading import find_studies
 
     for folder in volumes or []:

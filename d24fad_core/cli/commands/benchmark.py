@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from d24fad_core.cli.commands.train import Preset
 from d24fad_core.cli.messages import progress_bar, say, spoken_warnings
-from d24fad_core.cli.train import Preset
 from d24fad_core.errors import ConfigurationError, InputError
 from d24fad_core.extras import extra
 

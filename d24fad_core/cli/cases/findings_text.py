@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table
 
 from d24fad_core import RESEARCH_USE_ONLY
-from d24fad_core.cli.contrasts import show_contrasts
-from d24fad_core.cli.prior import show_changes
+from d24fad_core.cli.cases.contrasts import show_contrasts
+from d24fad_core.cli.cases.prior import show_changes
 from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.volumes.volume import Modality

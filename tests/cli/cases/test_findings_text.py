@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from d24fad_core.cli.findings_text import show_result
+from d24fad_core.cli.cases.findings_text import show_result
 from d24fad_core.export import write_result
 from tests.export.html.shown_study import head
 

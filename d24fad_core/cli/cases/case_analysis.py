@@ -7,11 +7,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from d24fad_core.cli.dicom_outbox import DicomOutbox
-from d24fad_core.cli.masks import MaskChoice, mask_studies
+from d24fad_core.cli.cases.dicom_outbox import DicomOutbox
+from d24fad_core.cli.cases.masks import MaskChoice, mask_studies
+from d24fad_core.cli.cases.prior import PriorStudy, changes_of_case
+from d24fad_core.cli.cases.studies import OpenSupport, open_support, read_study
 from d24fad_core.cli.messages import Telling, progress_bar, spoken_warnings
-from d24fad_core.cli.prior import PriorStudy, changes_of_case
-from d24fad_core.cli.studies import OpenSupport, open_support, read_study
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.nearest_normals import match_nearest, with_matched_places
 from d24fad_core.detection.options import DetectionOptions

@@ -169,7 +169,7 @@ def test_a_stop_tells_what_had_been_written(studies: Path, monkeypatch: pytest.M
         write_result(*arguments, **options)  # type: ignore[arg-type]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("d24fad_core.cli.case_analysis.write_result", stopped)
+    monkeypatch.setattr("d24fad_core.cli.cases.case_analysis.write_result", stopped)
     run = detect(studies)
     assert run.exit_code == 130
     assert run.stderr == (

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from d24fad_core import RESEARCH_USE_ONLY
-from d24fad_core.cli.paths import check_checkpoint, check_exists
+from d24fad_core.cli.options.paths import check_checkpoint, check_exists
 from d24fad_core.errors import ConfigurationError
 
 

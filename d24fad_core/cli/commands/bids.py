@@ -8,14 +8,14 @@ import typer
 
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.cache.folder import default_folder
-from d24fad_core.cli.as_for_detect import (
+from d24fad_core.cli.messages import progress_bar, spoken_warnings, warn
+from d24fad_core.cli.options.as_for_detect import (
     BrainOption,
     CheckpointOption,
     PlaneOption,
     WindowOption,
 )
-from d24fad_core.cli.messages import progress_bar, spoken_warnings, warn
-from d24fad_core.cli.paths import check_checkpoint, check_exists, check_writable
+from d24fad_core.cli.options.paths import check_checkpoint, check_exists, check_writable
 from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.errors import CancelledError, ConfigurationError, InputError
 from d24fad_core.masking.choice import BrainMask

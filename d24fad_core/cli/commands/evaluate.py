@@ -11,7 +11,7 @@ from rich.table import Table
 
 from d24fad_core import RESEARCH_USE_ONLY, __version__
 from d24fad_core.cli.messages import progress_bar, spoken_warnings
-from d24fad_core.cli.paths import check_checkpoint, check_exists
+from d24fad_core.cli.options.paths import check_checkpoint, check_exists
 from d24fad_core.errors import ConfigurationError, InputError
 from d24fad_core.extras import extra
 from d24fad_core.files import write_text

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from d24fad_core.cli.config_file import read_config
+from d24fad_core.cli.options.config_file import read_config
 from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.masking.choice import BrainMask
 from d24fad_core.volumes.volume import Modality, Plane

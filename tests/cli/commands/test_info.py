@@ -143,6 +143,6 @@ def test_weights_that_the_card_does_not_describe_are_refused(
 def test_a_study_too_large_to_be_held_is_told_reduced(
     studies: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("d24fad_core.cli.info.LARGEST_WHOLE_SCAN", 7000)
+    monkeypatch.setattr("d24fad_core.cli.commands.info.LARGEST_WHOLE_SCAN", 7000)
     rows = rows_of(info(studies / "case.nii.gz"))
     assert rows["voxels"] == "24 x 26 x 12, averaged to 8 x 13 x 6 and so told below"

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from d24fad_core import RESEARCH_USE_ONLY
+from d24fad_core.cli.cases.studies import read_study
 from d24fad_core.cli.messages import warn
-from d24fad_core.cli.paths import check_exists
-from d24fad_core.cli.studies import read_study
+from d24fad_core.cli.options.paths import check_exists
 from d24fad_core.volumes.reduction import LARGEST_WHOLE_SCAN
 from d24fad_core.volumes.volume import Modality, Plane, Volume
 

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 import typer
 
 from d24fad_core.cache.folder import default_folder
-from d24fad_core.cli.contrasts import (
+from d24fad_core.cli.cases.contrasts import (
     ContrastCommands,
     ContrastInputs,
     check_contrasts,
     detect_contrasts,
 )
-from d24fad_core.cli.detect_options import (
+from d24fad_core.cli.cases.masks import MaskChoice
+from d24fad_core.cli.cases.prior import ChangeOutputs, PriorStudy, detect_changes
+from d24fad_core.cli.messages import Telling, say, warn
+from d24fad_core.cli.options.detect_options import (
     BrainOption,
     CacheOption,
     CheckpointOption,
@@ -46,10 +49,7 @@ from d24fad_core.cli.detect_options import (
     VerboseOption,
     WindowOption,
 )
-from d24fad_core.cli.masks import MaskChoice
-from d24fad_core.cli.messages import Telling, say, warn
-from d24fad_core.cli.paths import check_checkpoint, check_exists, check_output
-from d24fad_core.cli.prior import ChangeOutputs, PriorStudy, detect_changes
+from d24fad_core.cli.options.paths import check_checkpoint, check_exists, check_output
 from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.errors import CancelledError, ConfigurationError, D24FADError, InputError
 from d24fad_core.masking.choice import BrainMask
@@ -57,7 +57,7 @@ from d24fad_core.volumes.reduction import LARGEST_WHOLE_SCAN
 from d24fad_core.volumes.volume import Plane
 
 if TYPE_CHECKING:
-    from d24fad_core.cli.case_analysis import AnalysedCase, CaseAnalysis
+    from d24fad_core.cli.cases.case_analysis import AnalysedCase, CaseAnalysis
 
 EPILOG = """
 Examples:
@@ -170,8 +170,8 @@ def detect(
         detect_changes(earlier, images[0], out, cache_folder, telling, outputs)
         return
     # PyTorch takes seconds to import; `--help`, wrong options and paths need not wait for it.
-    from d24fad_core.cli.case_analysis import CaseAnalysis, CaseChoices
-    from d24fad_core.cli.findings_text import show_result
+    from d24fad_core.cli.cases.case_analysis import CaseAnalysis, CaseChoices
+    from d24fad_core.cli.cases.findings_text import show_result
     from d24fad_core.detection.detector import Detector
     from d24fad_core.detection.options import DetectionOptions
     from d24fad_core.networks.device import named_device
@@ -291,7 +291,7 @@ def _analyse_all(
 
 
 def _show(case: "AnalysedCase") -> None:
-    from d24fad_core.cli.findings_text import show_result
+    from d24fad_core.cli.cases.findings_text import show_result
 
     show_result(case.result, case.files, case.change)
     if case.dicom is not None:
