@@ -22,6 +22,7 @@ SUBFOLDERS = (
     "references",
     "studies",
     "masks",
+    "brain-likenesses",
     "learned-frames",
     "learned-held-out",
     "learned-normals",

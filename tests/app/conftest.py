@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from monailabel_app.server_process import ServerProcess
 from monailabel_app.store.database import Database
 from monailabel_app.store.recovery import open_database
+from tests.app.window_server import window_server
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def server(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     _write_nifti(studies / "slice.nii.gz", np.ones((20, 20), np.float32))
     (studies / "garbage.nii.gz").write_bytes(b"this is no scan")
     environment = {"TMPDIR": str(temporary)}
-    with ServerProcess(studies, folder / "server.log", environment=environment) as running:
+    with window_server(studies, folder / "server.log", environment=environment) as running:
         yield running
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import affine_transform
 
-from monailabel_app.server_process import ServerProcess
 from tests.app.http_client import Api
+from tests.app.window_server import window_server
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
@@ -54,7 +54,7 @@ def patient(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def placed(patient: Path) -> Iterator[tuple[Api, str]]:
     """A server over them, and the result of the case."""
-    with ServerProcess(patient, patient.parent / "server.log") as running:
+    with window_server(patient, patient.parent / "server.log") as running:
         api = Api(running.url)
         names = ["support-turned", "support-shifted"]
         # A low threshold: the patient hardly differs from itself.

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from d24fad_core.cli import app
 from d24fad_core.volumes.volume import Volume
-from monailabel_app.server_process import ServerProcess
 from tests.app.http_client import Api
+from tests.app.window_server import window_server
 from tests.change.patient import Lesion, Pose, scan_patient
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
@@ -48,7 +48,7 @@ def api(studies: Path) -> Iterator[Api]:
     temporary = studies.parent / "temporary"
     temporary.mkdir()
     log = studies.parent / "server.log"
-    with ServerProcess(studies, log, environment={"TMPDIR": str(temporary)}) as running:
+    with window_server(studies, log, environment={"TMPDIR": str(temporary)}) as running:
         yield Api(running.url)
 
 

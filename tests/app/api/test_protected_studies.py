@@ -18,6 +18,7 @@ import requests
 from d24fad_core.files import hash_file
 from monailabel_app.server_process import ServerProcess
 from tests.app.http_client import Api
+from tests.app.window_server import window_server
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
@@ -31,7 +32,7 @@ def studies(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def running(studies: Path) -> Iterator[ServerProcess]:
-    with ServerProcess(studies, studies.parent / "server.log") as server:
+    with window_server(studies, studies.parent / "server.log") as server:
         yield server
 
 
