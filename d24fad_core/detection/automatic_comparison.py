@@ -4,6 +4,9 @@ The decoder of the learned comparison was taught on brains in MR alone. It is ch
 normal is one: an MR that shows a brain, as it is or once its head is stripped, onto which the
 average brain fits. What the window alone serves keeps the window: a model or scoring of the
 user's own, and other planes than the default ones.
+
+36 people and a patient in T1, T2 and FLAIR have a likeness of 0.56 and more; balls of a brain's
+size, brains upside down, half heads and the like 0.44 at most.
 """
 
 from collections.abc import Sequence
@@ -19,15 +22,12 @@ from d24fad_core.files import hash_bytes
 from d24fad_core.io.known_studies import StudySource, volume_of
 from d24fad_core.masking.choice import BrainMask
 from d24fad_core.masking.study_masks import StudyMasks
-from d24fad_core.places.brain import brain_likeness
+from d24fad_core.places.brain import CERTAIN_LIKENESS, brain_likeness
 from d24fad_core.volumes.volume import Modality
 
 CHOICE_SCHEMA = 1
 """Raised whenever the same normals get another comparison: kept likenesses, and results of the
 server where nobody named one, are then void."""
-
-LEAST_LIKENESS = 0.5
-"""Of each normal to the average brain."""
 
 
 class AutomaticComparison:
@@ -83,10 +83,10 @@ class AutomaticComparison:
             likeness = self._likeness(study)
             if likeness == 0:
                 return f"{study.name} is not seen to be a brain alone or a head to strip"
-            if likeness < LEAST_LIKENESS:
+            if likeness < CERTAIN_LIKENESS:
                 return (
                     f"{study.name} is too unlike the average brain ({likeness:.2f}, and "
-                    f"{LEAST_LIKENESS:.2f} is the least)"
+                    f"{CERTAIN_LIKENESS:.2f} is the least)"
                 )
         return None
 
@@ -105,11 +105,12 @@ class AutomaticComparison:
             except InputError:
                 return 0.0
 
-        path = None
+        path: Path | None = None
         if self._cache is not None:
             name = hash_bytes(brain.content_hash.encode(), str(CHOICE_SCHEMA).encode())
             path = self._cache / "brain-likenesses" / f"{name}.json"
-        return fetch_or_make(path, self._cache, _load, measure, save_values)
+        likeness: float = fetch_or_make(path, self._cache, _load, measure, save_values)
+        return likeness
 
 
 def _load(path: Path) -> float | None:
