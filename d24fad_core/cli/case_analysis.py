@@ -31,6 +31,9 @@ from d24fad_core.volumes.volume import Modality
 if TYPE_CHECKING:
     from d24fad_core.change.result import ChangeResult
 
+_Shaping = tuple[DetectionOptions, tuple[str, ...]]
+"""What prepared normals depend on: options, and hashes of the normals."""
+
 
 @dataclass(frozen=True)
 class CaseChoices:
@@ -93,7 +96,7 @@ class CaseAnalysis:
     def __init__(self, choices: CaseChoices, load_detector: Callable[[], Detector]) -> None:
         self._choices = choices
         self._load_detector = load_detector
-        self._prepared: tuple[tuple[DetectionOptions | str, ...], SupportSet] | None = None
+        self._prepared: tuple[_Shaping, SupportSet] | None = None
 
     @cached_property
     def _detector(self) -> Detector:
@@ -186,7 +189,7 @@ class CaseAnalysis:
     def _prepare(self, studies: Sequence[StudySource], options: DetectionOptions) -> SupportSet:
         """The normals, prepared; those of the case before where they are the same."""
         detector = self._detector
-        shaping = (options, *(study.content_hash for study in studies))
+        shaping = (options, tuple(study.content_hash for study in studies))
         if self._prepared is not None and self._prepared[0] == shaping:
             return self._prepared[1]
         with spoken_warnings(), progress_bar("support", self._choices.telling) as progress:

@@ -148,9 +148,9 @@ def detect_contrasts(
     usable = usable_scans(list(case), _normals(inputs, case, cache))
     detector = commands.load()
     automatic = AutomaticComparison(inputs.brain, cache, own_model=detector.has_own_model)
-    normals = [person.scans[contrast] for contrast in usable.contrasts for person in usable.normals]
+    of_all = [person.scans[contrast] for contrast in usable.contrasts for person in usable.normals]
     with spoken_warnings():
-        options, _ = automatic.resolve(options, normals)  # one for all contrasts
+        options, _ = automatic.resolve(options, of_all)
     case, people = _masked(case, usable, inputs, cache, options, automatic)
     together = ContrastDetector(detector, cache)
     with spoken_warnings(), progress_bar("support", telling) as progress:
