@@ -98,17 +98,17 @@ def test_contrasts_share_one_comparison(brains: Path, studies: Path, tmp_path: P
         for contrast, folder in (("t1", brains), ("t2", studies)):
             scan = nib.load(folder / "normals" / f"normal-{number}.nii.gz")
             nib.save(scan, person / f"{contrast}.nii.gz")
-    asked: list[ComparisonKind | None] = []
+    kinds: list[ComparisonKind | None] = []
 
     class StopError(Exception):
         pass
 
     class Asked(DecodingDetector):
         def prepare_support(self, studies: Any, options: Any, progress: Any) -> Any:
-            asked.append(options.comparison)
+            kinds.append(options.comparison)
             raise StopError
 
     arguments += ["--out", tmp_path / "out"]
     run = CliRunner().invoke(app, [str(each) for each in arguments], obj=Asked().load)
     assert isinstance(run.exception, StopError), run.output
-    assert asked == [ComparisonKind.WINDOW]
+    assert kinds == [ComparisonKind.WINDOW]

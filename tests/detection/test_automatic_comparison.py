@@ -77,9 +77,9 @@ def resolved(
 ) -> tuple[ComparisonKind, str]:
     """What is chosen, and why."""
     automatic = AutomaticComparison(brain, cache, own_model=own_model)
-    chosen, kind = automatic.resolve(options or DetectionOptions(), normals)
-    assert chosen.comparison is kind
-    return kind, chosen.comparison_reason or ""
+    options, kind = automatic.resolve(options or DetectionOptions(), normals)
+    assert options.comparison is kind
+    return kind, options.comparison_reason or ""
 
 
 @pytest.mark.parametrize("contrast", list(Contrast))
@@ -172,12 +172,12 @@ def test_likenesses_are_kept_by_content(tmp_path: Path) -> None:
         raise AssertionError("read again")
 
     normals = [brain(0), in_a_head(1), study(2)]
-    kept = [resolved([each], cache=tmp_path) for each in normals]
+    judgements = [resolved([each], cache=tmp_path) for each in normals]
     known = [KnownStudy(n.name, n.content_hash, n.modality, refuse) for n in normals]
-    assert [resolved([each], cache=tmp_path) for each in known] == kept
+    assert [resolved([each], cache=tmp_path) for each in known] == judgements
     for path in (tmp_path / "brain-likenesses").iterdir():
         path.write_text("damaged")
-    assert resolved([brain(0)], cache=tmp_path) == kept[0]
+    assert resolved([brain(0)], cache=tmp_path) == judgements[0]
 
 
 def test_a_scan_that_cannot_be_read_is_the_business_of_who_needs_it() -> None:

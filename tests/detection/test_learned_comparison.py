@@ -58,10 +58,10 @@ def case() -> Volume:
 def test_brains_get_it_where_nobody_names_a_comparison(
     detector: Detector, support: SupportSet, normals: list[Volume], case: Volume
 ) -> None:
-    chosen = detector.prepare_support(normals)
-    assert chosen.comparison is ComparisonKind.LEARNED
-    assert chosen.scales == support.scales
-    result = detector.detect(case, chosen)
+    prepared = detector.prepare_support(normals)
+    assert prepared.comparison is ComparisonKind.LEARNED
+    assert prepared.scales == support.scales
+    result = detector.detect(case, prepared)
     assert result.provenance.parameters["comparison"] == "learned"
     assert result.provenance.parameters["comparison_reason"] == "all normals are brains in MR"
     named = detector.detect(case, support, OPTIONS)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import nibabel as nib
+import numpy as np
 import pytest
 
 from monailabel_app.server_process import ServerProcess
@@ -27,7 +28,8 @@ def api(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]
         shutil.copy(cohort / "studies" / f"{name}.nii.gz", studies)
     for name, source in zip((*CTS, "ct-case"), (*SUPPORT, "lesion-001"), strict=True):
         image = nib.load(studies / f"{source}.nii.gz")
-        hounsfield = image.get_fdata() - 1024.0
+        voxels = image.get_fdata()
+        hounsfield = np.where(voxels > 0, voxels / 10 + 20, -1000)
         nib.save(nib.Nifti1Image(hounsfield, image.affine), studies / f"{name}.nii.gz")
     with ServerProcess(studies, folder / "server.log") as running:
         yield Api(running.url)
@@ -38,25 +40,25 @@ def analysed(api: Api, image: str, support: list[str], **options: Any) -> Any:
 
 
 def test_brains_in_mr_get_the_learned_one_and_the_answer_says_so(api: Api) -> None:
-    chosen = analysed(api, "lesion-001", SUPPORT)
+    result = analysed(api, "lesion-001", SUPPORT)
     reason = "all normals are brains in MR"
-    assert (chosen["comparison"], chosen["comparison_reason"]) == ("learned", reason)
-    assert chosen["options"]["comparison"] == "auto"
-    parameters = chosen["report"]["provenance"]["parameters"]
+    assert (result["comparison"], result["comparison_reason"]) == ("learned", reason)
+    assert result["options"]["comparison"] == "auto"
+    parameters = result["report"]["provenance"]["parameters"]
     assert (parameters["comparison"], parameters["comparison_reason"]) == ("learned", reason)
 
     auto = analysed(api, "lesion-001", SUPPORT, comparison="auto")
-    assert auto["id"] == chosen["id"]
-    matches = api.get(f"/results/{chosen['id']}/matches?ras_mm=0,0,20")
+    assert auto["id"] == result["id"]
+    matches = api.get(f"/results/{result['id']}/matches?ras_mm=0,0,20")
     assert [item["image"] for item in matches["items"]] == SUPPORT
 
     # What was made with the window is no answer to who leaves the choice, nor the other way round.
     window = analysed(api, "lesion-001", SUPPORT, comparison="window")
     assert (window["comparison"], window["comparison_reason"]) == ("window", None)
-    assert window["id"] != chosen["id"]
-    assert window["case_score"] != chosen["case_score"]
-    assert analysed(api, "lesion-001", SUPPORT)["id"] == chosen["id"]
-    (listed,) = [r for r in api.get("/results")["items"] if r["id"] == chosen["id"]]
+    assert window["id"] != result["id"]
+    assert window["case_score"] != result["case_score"]
+    assert analysed(api, "lesion-001", SUPPORT)["id"] == result["id"]
+    (listed,) = [r for r in api.get("/results")["items"] if r["id"] == result["id"]]
     assert (listed["comparison"], listed["comparison_reason"]) == ("learned", reason)
 
 
