@@ -42,7 +42,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     for number, path in enumerate(sorted(SAMPLES.glob("SimulatedNormalHead*.nii.gz")), start=1):
         # The names by which the server takes studies as normal ones.
         shutil.copy(path, studies / f"support-{number:03}.nii.gz")
-    with ServerProcess(studies, folder / "server.log") as running:
+    conf = {"comparison": "window"}  # of requests that leave the choice; it takes the least time
+    with ServerProcess(studies, folder / "server.log", conf) as running:
         yield running
 
 
