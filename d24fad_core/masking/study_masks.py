@@ -108,6 +108,9 @@ class StudyMasks:
         """An MR as a brain alone, its head stripped where it shows one and this may be done.
 
         None for any other study, and where no brain is found in a head.
+
+        Raises:
+            ConfigurationError: what strips heads is not installed.
         """
         if study.modality is Modality.CT:
             return None

@@ -13,7 +13,7 @@ from d24fad_core.comparison.scoring import ScoringConfig
 from d24fad_core.detection.automatic_comparison import AutomaticComparison
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.options import DetectionOptions
-from d24fad_core.errors import InputError
+from d24fad_core.errors import ConfigurationError, InputError
 from d24fad_core.io.known_studies import KnownStudy, StudySource
 from d24fad_core.masking.choice import BrainMask
 from d24fad_core.masking.masked_scan import apply_mask
@@ -186,6 +186,16 @@ def test_a_scan_that_cannot_be_read_is_the_business_of_who_needs_it() -> None:
 
     scan = KnownStudy("scan", "hash", Modality.MR, fail)
     assert resolved([scan])[0] is ComparisonKind.WINDOW
+
+
+def test_heads_that_cannot_be_stripped_get_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(*_: object) -> None:
+        raise ConfigurationError("the average brain needs nilearn", "pip install it.")
+
+    monkeypatch.setattr("d24fad_core.masking.study_masks.brain_mask", absent)
+    kind, reason = resolved([in_a_head(0), in_a_head(1)])
+    assert kind is ComparisonKind.WINDOW
+    assert reason.startswith("head-0 cannot be stripped here, since the average brain needs")
 
 
 def test_a_detector_knows_whether_its_model_is_the_shipped_one() -> None:
