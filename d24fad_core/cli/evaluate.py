@@ -67,7 +67,7 @@ def evaluate(
             "as detect --translate does.",
         ),
     ] = False,
-    learned: Annotated[
+    learned_too: Annotated[
         bool,
         typer.Option(
             "--learned",
@@ -124,8 +124,8 @@ def evaluate(
                 ct_window=window,
                 register=register,
             )
-            more = {ComparisonKind.TRANSLATED: translate, ComparisonKind.LEARNED: learned}
-            kinds = [kind for kind, wanted in more.items() if wanted]
+            more = {ComparisonKind.TRANSLATED: translate, ComparisonKind.LEARNED: learned_too}
+            kinds = [kind for kind, too in more.items() if too]
             document |= _volumes(model, card, volumes, options, kinds, modality, report)
     _print(document)
     if json_file is not None:
