@@ -125,7 +125,7 @@ def _measured(folder: Path, planes: str) -> Iterator[tuple[str, str]]:
     if not file.exists():
         model, card = load_checkpoint()
         scoring = ScoringConfig.from_dict(card.scoring)
-        options = DetectionOptions(planes=PLANES[planes])
+        options = DetectionOptions(planes=PLANES[planes], comparison=ComparisonKind.WINDOW)
         methods = {"default": scoring, NEAREST_NEIGHBOUR: nearest_neighbour(scoring)}
         evaluations = evaluate_volumes(model, card, methods, folder, options=options)
         translated = replace(options, comparison=ComparisonKind.TRANSLATED)

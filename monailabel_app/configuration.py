@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from d24fad_core.comparison.kind import ComparisonChoice
 from d24fad_core.errors import ConfigurationError
 
 TOKEN_VARIABLE = "D24FAD_SERVER_TOKEN"
@@ -18,6 +19,7 @@ class ServerConfiguration:
         support: image ids or shell-style patterns of ids, separated by commas; the studies of
             the support set `default`.
         checkpoint: folder of a checkpoint; None is the shipped one.
+        comparison: of analyses that name none.
         device: torch device of the analysis.
         allow_remote: serve clients on other machines; otherwise only this machine's.
         upload_mb: largest body of a request, in MiB.
@@ -29,6 +31,7 @@ class ServerConfiguration:
 
     support: str = "support*"
     checkpoint: Path | None = None
+    comparison: ComparisonChoice = ComparisonChoice.AUTO
     device: str = "cpu"
     allow_remote: bool = False
     upload_mb: int = 2048
@@ -58,6 +61,7 @@ class ServerConfiguration:
         return cls(
             support=conf.get("support", cls.support),
             checkpoint=Path(checkpoint).expanduser() if checkpoint else None,
+            comparison=_comparison(conf.get("comparison", cls.comparison.value)),
             device=conf.get("device", cls.device),
             allow_remote=_boolean("allow_remote", conf.get("allow_remote", "false")),
             upload_mb=_positive("upload_mb", conf.get("upload_mb", str(cls.upload_mb))),
@@ -72,6 +76,16 @@ class ServerConfiguration:
     def support_patterns(self) -> tuple[str, ...]:
         """The patterns of `support`."""
         return tuple(part.strip() for part in self.support.split(",") if part.strip())
+
+
+def _comparison(text: str) -> ComparisonChoice:
+    choices = {choice.value: choice for choice in ComparisonChoice}
+    if text.strip().lower() not in choices:
+        raise ConfigurationError(
+            f"--conf comparison {text}: there is no such comparison.",
+            f"Give one of {', '.join(choices)}.",
+        )
+    return choices[text.strip().lower()]
 
 
 def _boolean(name: str, text: str) -> bool:

@@ -158,6 +158,10 @@ def build_services(
         images,
         results,
         cache,
+        comparison=configuration.comparison.kind,
+        # What training on this server makes of the shipped model is no reason to leave the better
+        # comparison.
+        own_model=configuration.checkpoint is not None,
     )
     resolve = AnalysisResolver(images, support_sets)
     quality = QualityControl(database, support_sets, images, analyses)

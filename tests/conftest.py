@@ -122,11 +122,11 @@ def pacs_server(
     orthanc: "Orthanc", mr_series: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator["ServerProcess"]:
     """The real server in front of the PACS; the normal heads are its support."""
-    from monailabel_app.server_process import ServerProcess
     from tests.app.pacs_series import CASE
+    from tests.app.window_server import window_server
 
     folder = tmp_path_factory.mktemp("server")
-    running = ServerProcess(
+    running = window_server(
         orthanc.dicomweb,
         folder / "server.log",
         conf={"support": ",".join(uid for name, uid in mr_series.items() if name != CASE)},

@@ -18,6 +18,7 @@ PLACES = (
 NEEDS = {
     "comparison/test_features.py": "train",  # a ResNet of torchvision
     "comparison/test_translation.py": "evaluate",
+    "detection/test_automatic_comparison.py": "simulate",
     "detection/test_learned_comparison.py": "simulate",
     "detection/test_lesions.py": "simulate",
     "detection/test_placing.py": "simulate",

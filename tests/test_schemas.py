@@ -28,6 +28,7 @@ from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.comparison.normal_stack import place_study, stack_normals
 from d24fad_core.comparison.support_decoding import DECODING_SCHEMA
 from d24fad_core.contrasts.detection import FUSION_SCHEMA, ContrastDetector
+from d24fad_core.detection.automatic_comparison import CHOICE_SCHEMA, AutomaticComparison
 from d24fad_core.detection.detector import RESULT_SCHEMA, Detector
 from d24fad_core.detection.learned_comparison import SCALE_SCHEMA
 from d24fad_core.detection.options import DetectionOptions
@@ -35,6 +36,7 @@ from d24fad_core.detection.reference import REFERENCE_SCHEMA
 from d24fad_core.io.reading import READING_SCHEMA, read_volume
 from d24fad_core.masking.body import body_mask
 from d24fad_core.masking.brain_mask import MASK_VERSION
+from d24fad_core.masking.choice import BrainMask
 from d24fad_core.masking.coverage import coverage_of
 from d24fad_core.masking.mask_cache import COVERAGE_VERSION
 from d24fad_core.masking.study_masks import BODY_VERSION
@@ -43,6 +45,8 @@ from d24fad_core.models.checkpoint import ModelCard
 from d24fad_core.models.decoder_checkpoint import DecoderCard, save_decoder
 from d24fad_core.networks.inference import for_inference
 from d24fad_core.networks.support_decoder import SupportDecoderConfig, TwofoldDecoder
+from d24fad_core.places.brain import brain_likeness
+from d24fad_core.simulation import Contrast, Role, SimulationOptions, simulate_subject
 from d24fad_core.support.frame import (
     FRAME_SCHEMA,
     Frame,
@@ -295,6 +299,18 @@ def test_masks() -> None:
     check("body mask", BODY_VERSION, {"mask": [float(of_body.mean()), *centre(of_body)]})
     of_brain = template_brain(head(1))
     check("brain mask", MASK_VERSION, {"mask": [float(of_brain.mean()), *centre(of_brain)]})
+
+
+def test_choice_of_the_comparison() -> None:
+    options = SimulationOptions(contrast=Contrast.T1, spacing=(4.0, 4.0, 4.0), seed=31)
+    brain = simulate_subject(options, Role.SUPPORT, 0).image
+    automatic = AutomaticComparison(BrainMask.AUTO, None, own_model=False)
+    scans = {"brain": brain, "brain of shapes": stripped(1), "body": study(0)}
+    values: Values = {
+        name: automatic.resolve(DetectionOptions(), [scan])[1].value for name, scan in scans.items()
+    }
+    values["likeness"] = [brain_likeness(brain)]
+    check("choice of the comparison", CHOICE_SCHEMA, values)
 
 
 def centre(mask: NDArray[np.bool_]) -> list[float]:

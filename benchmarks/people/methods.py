@@ -130,8 +130,7 @@ def make_method(name: str) -> Method:
         return StatisticsMethod(name, Brightness())
     if name == "z":
         return StatisticsMethod(name, VoxelwiseZ())
-    options = DetectionOptions()
-    window = replace(options, comparison=ComparisonKind.WINDOW)
+    options = window = DetectionOptions(comparison=ComparisonKind.WINDOW)
     if name.startswith(CHECKPOINT_PREFIX):
         folder = Path(name.removeprefix(CHECKPOINT_PREFIX))
         return DetectorMethod(folder.name, Detector.from_checkpoint(folder), window)

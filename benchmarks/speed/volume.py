@@ -94,7 +94,9 @@ def _alone(case: str, support: str, shots: str, cache: str, threads: str) -> Mea
     """One analysis; imports are counted apart, since a server has them behind it."""
     begin = time.perf_counter()
     from d24fad_core.cli.cases.studies import open_support, read_study
+    from d24fad_core.comparison.kind import ComparisonKind
     from d24fad_core.detection.detector import Detector
+    from d24fad_core.detection.options import DetectionOptions
     from d24fad_core.export import write_result
     from d24fad_core.io.reading import find_studies
 
@@ -106,7 +108,9 @@ def _alone(case: str, support: str, shots: str, cache: str, threads: str) -> Mea
     opened = open_support(find_studies(Path(support))[: int(shots)], None, None, Path(cache))
     normals = opened.for_case(query)
     read_end = time.perf_counter()
-    prepared_support = detector.prepare_support(normals)
+    prepared_support = detector.prepare_support(
+        normals, DetectionOptions(comparison=ComparisonKind.WINDOW)
+    )
     prepared = time.perf_counter()
     result = detector.detect(query, prepared_support)
     analysed = time.perf_counter()

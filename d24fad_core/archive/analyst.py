@@ -8,6 +8,7 @@ from typing import Protocol
 
 from d24fad_core.archive.study_row import StudyRow
 from d24fad_core.archive.worklist import ListedStudy
+from d24fad_core.detection.automatic_comparison import AutomaticComparison
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.nearest_normals import match_nearest, with_matched_places
 from d24fad_core.detection.options import DetectionOptions
@@ -105,9 +106,13 @@ class AnalystPlan:
         )
         known = KnownStudies(self.cache_folder)
         studies = [known.open(path, self.modality, LARGEST_WHOLE_SCAN) for path in self.support]
-        masks = StudyMasks(self.brain, self.cache_folder, strip_heads=self.options.brain_alone)
+        automatic = AutomaticComparison(
+            self.brain, self.cache_folder, own_model=detector.has_own_model
+        )
+        options, _ = automatic.resolve(self.options, studies)
+        masks = StudyMasks(self.brain, self.cache_folder, strip_heads=options.brain_alone)
         studies = masks.mask_normals(studies)
-        support = detector.prepare_support(studies, self.options)
+        support = detector.prepare_support(studies, options)
         brains = masks.show_brains(studies)
         return Analyst(
             self, detector, studies, support, lambda case: masks.mask_case(case, brains=brains)
@@ -141,9 +146,10 @@ class Analyst:
         self._known = KnownStudies(plan.cache_folder)
 
     def identity(self) -> Sequence[str]:
-        """Hashes of all that shapes a score: the checkpoint and each normal study."""
+        """Hashes of all that shapes a score: what compares, and each normal study."""
         normals = [study.content_hash for study in self._support.studies]
-        return [self._detector.checkpoint_hash, *normals]
+        kind = self._support.comparison
+        return [kind.value, self._detector.identity(kind).content_hash, *normals]
 
     def analyse(self, study: ListedStudy) -> StudyRow:
         """The row of one study; one that cannot be analysed has the reason in its row.

@@ -23,6 +23,7 @@ SUBFOLDERS = (
     "references",
     "studies",
     "masks",
+    "brain-likenesses",
     "learned-frames",
     "learned-held-out",
     "learned-normals",

@@ -14,3 +14,20 @@ class ComparisonKind(str, Enum):
     WINDOW = "window"
     TRANSLATED = "translated"
     LEARNED = "learned"
+
+
+class ComparisonChoice(str, Enum):
+    """What users may say about the comparison; its value names it on the command line.
+
+    `AUTO` leaves it to the normals, see `detection.automatic_comparison`.
+    """
+
+    AUTO = "auto"
+    WINDOW = "window"
+    TRANSLATED = "translated"
+    LEARNED = "learned"
+
+    @property
+    def kind(self) -> ComparisonKind | None:
+        """The comparison that is named; None for `AUTO`."""
+        return None if self is ComparisonChoice.AUTO else ComparisonKind(self.value)

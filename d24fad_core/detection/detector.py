@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import nibabel
@@ -12,6 +12,7 @@ from d24fad_core.comparison.fusion import slice_scores
 from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.comparison.score_scale import ScoreScale
 from d24fad_core.comparison.scoring import ScoringConfig
+from d24fad_core.detection.automatic_comparison import AutomaticComparison
 from d24fad_core.detection.calibration import summarise
 from d24fad_core.detection.comparison import Comparison, ModelIdentity, PlacedComparison
 from d24fad_core.detection.comparisons import Comparisons
@@ -25,8 +26,15 @@ from d24fad_core.detection.study_checks import check_study
 from d24fad_core.detection.support_cache import SupportCache
 from d24fad_core.errors import SupportError
 from d24fad_core.io.known_studies import StudySource, volume_of
+from d24fad_core.masking.choice import BrainMask
 from d24fad_core.masking.masked_scan import zero_outside
-from d24fad_core.models.checkpoint import ModelCard, checkpoint_hash, load_checkpoint
+from d24fad_core.models.checkpoint import (
+    SHIPPED,
+    ModelCard,
+    checkpoint_hash,
+    load_checkpoint,
+    read_card,
+)
 from d24fad_core.networks.d24fad import D24FAD
 from d24fad_core.networks.device import check_device
 from d24fad_core.networks.inference import fast_embedding_precision, for_inference
@@ -73,7 +81,15 @@ class Detector:
             decoder,
             cache_folder,
         )
+        self._cache_folder = cache_folder
         self._latest: LatestAlignment | None = None
+
+    @cached_property
+    def has_own_model(self) -> bool:
+        """Whether features are compared by another model or scoring than the shipped one."""
+        card = read_card(SHIPPED)
+        scoring = ScoringConfig.from_dict(card.scoring).to_dict()
+        return self.checkpoint_hash != checkpoint_hash(replace(card, scoring=scoring))
 
     @classmethod
     def from_checkpoint(
@@ -113,7 +129,8 @@ class Detector:
         Args:
             studies: the normals. Of those that `KnownStudies` knows, only what the cache lacks is
                 read.
-            options: choices for the analyses.
+            options: choices for the analyses. Where they name no comparison, brains in MR that
+                are shown without their heads get the learned one, all else the window.
             progress: told of each step.
 
         Raises:
@@ -123,8 +140,12 @@ class Detector:
         """
         options = options or DetectionOptions()
         check_support(studies)
-        kind = options.comparison or ComparisonKind.WINDOW
-        return self.comparison(kind).prepare(studies, options, progress)
+        automatic = AutomaticComparison(
+            BrainMask.NONE, self._cache_folder, own_model=self.has_own_model
+        )
+        options, kind = automatic.resolve(options, studies)
+        support = self.comparison(kind).prepare(studies, options, progress)
+        return replace(support, comparison_reason=options.comparison_reason)
 
     def detect(
         self,

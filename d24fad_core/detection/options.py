@@ -23,8 +23,9 @@ class DetectionOptions:
         minimum_volume_ml: smaller regions are no findings.
         register: align every study by affine registration; otherwise foreground boxes are laid
             upon each other, so that slices match by relative position.
-        comparison: how the study is compared with its normals; None takes the window, or what
-            the support was prepared for.
+        comparison: how the study is compared with its normals; None takes what the support was
+            prepared for, and prepares it as `automatic_comparison` chooses.
+        comparison_reason: why it was chosen, where nobody named it.
     """
 
     planes: tuple[Plane, ...] = (Plane.AXIAL,)
@@ -33,6 +34,7 @@ class DetectionOptions:
     minimum_volume_ml: float = 0.1
     register: bool = True
     comparison: ComparisonKind | None = None
+    comparison_reason: str | None = None
 
     def __post_init__(self) -> None:
         if not self.planes:

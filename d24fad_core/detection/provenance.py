@@ -39,6 +39,9 @@ def describe_analysis(
     parameters["modality_source"] = query.modality_source
     parameters["image_size"] = image_size
     parameters["comparison"] = support.comparison.value
+    del parameters["comparison_reason"]
+    if support.comparison_reason is not None:
+        parameters["comparison_reason"] = support.comparison_reason
     parameters["weighting"] = "learnt" if compared.learnt_shares else "equal"
     parameters["alignment_similarity"] = round(placed.aligned.similarity, 4)
     parameters["mask"] = query.mask.kind.value if query.mask else "none"

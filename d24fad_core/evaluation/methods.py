@@ -8,6 +8,7 @@ DEFAULT = "default"
 NEAREST_NEIGHBOUR = "nearest_neighbour"
 WITHOUT_STUDENT = "without_student"
 TRANSLATED = "translated_normals"
+LEARNED = "learned"
 
 _NEAREST = {
     MapKind.SELF_DISTILLATION: (0.0, 0.0, 0.0),

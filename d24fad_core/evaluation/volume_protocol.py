@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.comparison.scoring import ScoringConfig
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.options import DetectionOptions
@@ -152,7 +153,7 @@ def evaluate_volumes(
         card: its card; each method's scoring takes the place of the card's.
         methods: name to scoring.
         root: folder with `support`, `cases` and, for the cases with lesions, `masks`.
-        options: choices for the analysis.
+        options: choices for the analysis; None compares in a window.
         modality: what the volumes are, where the files do not say.
         rounds: resamples of the intervals.
         progress: told of each step.
@@ -160,7 +161,7 @@ def evaluate_volumes(
     Raises:
         InputError: a folder is missing, a mask does not fit its case, or a case is in the support.
     """
-    options = options or DetectionOptions()
+    options = options or DetectionOptions(comparison=ComparisonKind.WINDOW)
     cohort = find_cohort(root)
     support = [read_volume(path, modality) for path in cohort.support]
     for case in cohort.cases:

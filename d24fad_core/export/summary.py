@@ -10,6 +10,7 @@ from d24fad_core.detection.result import AnomalyResult, Finding
 from d24fad_core.export.answers import Answer, doubts, plain_answer
 from d24fad_core.export.wording import (
     as_high_count,
+    choice_sentence,
     count_text,
     position_text,
     rank_among_normals,
@@ -200,9 +201,11 @@ def _chance(result: AnomalyResult) -> str:
 def _compared_with(result: AnomalyResult) -> str:
     names = [use.name for use in result.provenance.supports]
     how = _HOW[str(result.provenance.parameters.get("comparison", ComparisonKind.WINDOW.value))]
+    choice = choice_sentence(result)
     return (
         f"{count_text(len(names), 'normal study', 'normal studies').capitalize()} of other "
-        f"people: {', '.join(names)}. They are laid on this one, and {how}. No disease is "
+        f"people: {', '.join(names)}. They are laid on this one, and {how}. "
+        f"{f'{choice} ' if choice else ''}No disease is "
         "recognised: what none of them has is marked, harmless variants too."
     )
 

@@ -157,6 +157,15 @@ def place_sentence(place: FindingPlace) -> str:
     return f"Place uncertain, the map fits this study badly: perhaps {shares} (by {place.atlas})."
 
 
+def choice_sentence(result: AnomalyResult) -> str | None:
+    """Which comparison was chosen where nobody named one, and why; None where one was named."""
+    parameters = result.provenance.parameters
+    reason = parameters.get("comparison_reason")
+    if reason is None:
+        return None
+    return f"The {parameters['comparison']} comparison was chosen automatically: {reason}."
+
+
 def threshold_sentence(result: AnomalyResult) -> str:
     """What the threshold of the findings means."""
     threshold = f"{result.calibration.threshold:.1f} z"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from d24fad_core.errors import ConfigurationError
+from d24fad_core.errors import ConfigurationError, InputError
 from d24fad_core.io.known_studies import KnownStudy, StudySource, volume_of
 from d24fad_core.masking.body import body_mask
 from d24fad_core.masking.brain_mask import brain_mask, brain_mask_kind, method_version
@@ -17,7 +17,7 @@ from d24fad_core.masking.mask_cache import KeptMask, MaskCache
 from d24fad_core.masking.mask_file import find_support_masks, read_mask
 from d24fad_core.masking.masked_scan import apply_mask
 from d24fad_core.progress import Progress, silent
-from d24fad_core.volumes.volume import MaskKind, Modality, Volume
+from d24fad_core.volumes.volume import BRAIN_MASKS, MaskKind, Modality, Volume
 
 BODY_VERSION = 1
 """Raised whenever the same CT gets another body mask: kept ones are then void."""
@@ -104,6 +104,29 @@ class StudyMasks:
         """
         return volume_of(self._masked(case, brains=brains))
 
+    def brain_of(self, study: StudySource) -> StudySource | None:
+        """An MR as a brain alone, its head stripped where it shows one and this may be done.
+
+        None for any other study, and where no brain is found in a head.
+
+        Raises:
+            ConfigurationError: what strips heads is not installed.
+        """
+        if study.modality is Modality.CT:
+            return None
+        mask = study.mask if isinstance(study, Volume) else None
+        if mask is not None and mask.kind in BRAIN_MASKS:
+            return study
+        try:
+            coverage = self._coverage(study)
+            if coverage is Coverage.BRAIN:
+                return study
+            if coverage is Coverage.HEAD and mask is None and self._brain is not BrainMask.NONE:
+                return self._stripped(study)
+        except InputError:
+            pass  # no foreground, or no brain in the head
+        return None
+
     def _masked(self, study: StudySource, *, brains: bool) -> StudySource:
         if self._brain is BrainMask.NONE or (isinstance(study, Volume) and study.mask is not None):
             return study
@@ -117,6 +140,10 @@ class StudyMasks:
         if not (self._always or brains) or self._coverage(study) is not Coverage.HEAD:
             return study
         self._tell_of_template()
+        return self._stripped(study)
+
+    def _stripped(self, study: StudySource) -> StudySource:
+        """A head, restricted to its brain."""
         brain = self._restricted(
             study, self._kind, method_version(self._kind), lambda v: brain_mask(v, self._kind)
         )

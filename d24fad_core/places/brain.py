@@ -12,15 +12,13 @@ from d24fad_core.masking.template_mask import template_brain
 from d24fad_core.places.atlas import ATLAS_NAME, BrainAtlas, BrainRegion, brain_atlas
 from d24fad_core.places.place import FindingPlace, RegionShare, Side, place_of
 from d24fad_core.places.registration import BrainAlignment, register_brain
-from d24fad_core.volumes.volume import MaskKind, Modality, Volume
+from d24fad_core.volumes.volume import BRAIN_MASKS, MaskKind, Modality, Volume
 
 LEAST_LIKENESS = 0.35
 """Below it, names say nothing: the study is no brain, or the average brain missed it."""
 
 CERTAIN_LIKENESS = 0.5
 """From it on, the average brain lay right in every person that was looked at."""
-
-_BRAIN_MASKS = (MaskKind.DEEPBET, MaskKind.TEMPLATE)
 
 
 def align_brain(study: Volume) -> BrainAlignment | None:
@@ -40,8 +38,20 @@ def align_brain(study: Volume) -> BrainAlignment | None:
     return aligned if aligned is not None and aligned.likeness >= LEAST_LIKENESS else None
 
 
+def brain_likeness(brain: Volume) -> float:
+    """How like the average brain a study is, 0 to 1.
+
+    Args:
+        brain: an MR that shows a brain without its head.
+
+    Raises:
+        InputError: it has no foreground.
+    """
+    return max(register_brain(brain).likeness, 0.0)
+
+
 def _brain_of(study: Volume) -> Volume | None:
-    if study.mask is not None and study.mask.kind in _BRAIN_MASKS:
+    if study.mask is not None and study.mask.kind in BRAIN_MASKS:
         return study
     coverage = coverage_of(study)
     if coverage is Coverage.HEAD:

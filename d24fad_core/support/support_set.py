@@ -73,6 +73,7 @@ class SupportSet:
         response: what the decoder answers to untouched people, on the frame; for brains alone.
         alike: places of every two studies that look like scans of one person.
         usual_likeness: that each of them reaches with another of them at least.
+        comparison_reason: why the comparison was chosen, where nobody named it.
     """
 
     studies: tuple[SupportStudy, ...]
@@ -88,6 +89,7 @@ class SupportSet:
     response: NormalResponse | None = None
     alike: tuple[tuple[int, int], ...] = ()
     usual_likeness: float = 0.0
+    comparison_reason: str | None = None
 
     def scale(self, planes: Sequence[Plane]) -> ScoreScale:
         """What scores in some of the planes are measured against.

@@ -43,6 +43,10 @@ class MaskKind(str, Enum):
     BODY = "body"
 
 
+BRAIN_MASKS = (MaskKind.DEEPBET, MaskKind.TEMPLATE)
+"""Masks that leave the brain of a head."""
+
+
 @dataclass(frozen=True, eq=False)
 class AppliedMask:
     """A mask that a scan was restricted to.

@@ -5,7 +5,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ from d24fad_core import __version__
 from d24fad_core.change.against_normals import changes_against_normals
 from d24fad_core.change.result import ChangeResult
 from d24fad_core.comparison.kind import ComparisonKind
+from d24fad_core.detection.automatic_comparison import CHOICE_SCHEMA, AutomaticComparison
 from d24fad_core.detection.detector import RESULT_SCHEMA, Detector
+from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.detection.placing import with_places
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.errors import InputError, SupportError
@@ -56,10 +58,14 @@ class PreparedNormals:
 
     Attributes:
         support: what they are compared by.
+        options: choices for the analyses, which name the comparison.
+        comparison: how cases are compared with them.
         brains: whether they show the brain alone, so that a head is stripped for them.
     """
 
     support: SupportSet
+    options: DetectionOptions
+    comparison: ComparisonKind
     brains: bool
 
 
@@ -73,6 +79,8 @@ class Analyses:
         store: where results are kept.
         cache: where masks and what is known of normal studies are kept; None where nothing can
             be kept.
+        comparison: of analyses that name none; None chooses it by the normals.
+        own_model: whether the checkpoint is the operator's own, which the window alone uses.
 
     Raises:
         CheckpointError: the checkpoint cannot be loaded.
@@ -85,7 +93,11 @@ class Analyses:
         images: ImageCatalogue,
         store: ResultStore,
         cache: Path | None,
+        *,
+        comparison: ComparisonKind | None = None,
+        own_model: bool = False,
     ) -> None:
+        self._comparison, self._own_model = comparison, own_model
         self._thread = AnalysisThread()
         self._load = load
         self.detector = self._thread.run(lambda: load(checkpoint))
@@ -104,6 +116,12 @@ class Analyses:
             self._support_key(request).encode(),
             *([] if request.prior is None else self._prior_key(request.prior)),
         )[:32]
+
+    def with_comparison(self, parameters: AnalysisParameters) -> AnalysisParameters:
+        """Parameters with the server's comparison, if it has one, where they name none."""
+        options = parameters.options
+        kind = options.comparison or self._comparison
+        return replace(parameters, options=replace(options, comparison=kind))
 
     def find(self, request: AnalysisRequest) -> StoredResult | None:
         """The result of these inputs, where there is one."""
@@ -152,16 +170,14 @@ class Analyses:
             self._images.verify(study)
         identifier = self.identifier(request)
         query = request.query.volume(request.parameters.modality)
-        parameters = request.parameters
-        masks = StudyMasks(
-            parameters.brain, self._cache, strip_heads=parameters.options.brain_alone
-        )
-        normals = self._prepare(request, masks, part(progress, 0.05, 0.35))
+        parameters = self.with_comparison(request.parameters)
+        normals = self._prepare(request, part(progress, 0.05, 0.35))
+        masks = StudyMasks(parameters.brain, self._cache, strip_heads=normals.options.brain_alone)
         case = masks.mask_case(query, brains=normals.brains)
         share = 0.95 if request.prior is None else 0.7
         try:
             result = self.detector.detect(
-                case, normals.support, request.parameters.options, part(progress, 0.35, share)
+                case, normals.support, normals.options, part(progress, 0.35, share)
             )
         except SupportError as error:
             raise RequestError("support_mismatch", *error.sentences()) from error
@@ -182,6 +198,8 @@ class Analyses:
             support_hash=self._images.support_hash(request.support),
             checkpoint_hash=self.detector.checkpoint_hash,
             options=parameters.document(),
+            comparison=normals.comparison.value,
+            comparison_reason=normals.options.comparison_reason,
             case_score=result.case_score,
             peak_score=float(result.heatmap.max()),
             threshold=result.calibration.threshold,
@@ -224,15 +242,13 @@ class Analyses:
                 case,
                 prior.volume(parameters.modality),
                 result,
-                lambda study: self.detector.detect(study, normals.support, parameters.options),
+                lambda study: self.detector.detect(study, normals.support, normals.options),
                 lambda study: masks.mask_case(study, brains=True),
             )
         except (InputError, SupportError) as error:
             raise RequestError("prior_mismatch", *error.sentences()) from error
 
-    def _prepare(
-        self, request: AnalysisRequest, masks: StudyMasks, progress: Progress
-    ) -> PreparedNormals:
+    def _prepare(self, request: AnalysisRequest, progress: Progress) -> PreparedNormals:
         key = self._support_key(request)
         if key in self._prepared:
             self._prepared.move_to_end(key)
@@ -241,14 +257,16 @@ class Analyses:
         for number, study in enumerate(request.support):
             progress("Reading the support studies", 0.3 * number / len(request.support))
             studies.append(study.source(self._known, request.parameters.modality))
+        parameters = self.with_comparison(request.parameters)
+        automatic = AutomaticComparison(parameters.brain, self._cache, own_model=self._own_model)
+        options, comparison = automatic.resolve(parameters.options, studies)
+        masks = StudyMasks(parameters.brain, self._cache, strip_heads=options.brain_alone)
         studies = masks.mask_normals(studies, progress=part(progress, 0.3, 0.5))
         try:
-            support = self.detector.prepare_support(
-                studies, request.parameters.options, part(progress, 0.5, 1.0)
-            )
+            support = self.detector.prepare_support(studies, options, part(progress, 0.5, 1.0))
         except SupportError as error:
             raise RequestError("support_mismatch", *error.sentences()) from error
-        prepared = PreparedNormals(support, masks.show_brains(studies))
+        prepared = PreparedNormals(support, options, comparison, masks.show_brains(studies))
         self._prepared[key] = prepared
         while len(self._prepared) > _PREPARED_SETS_KEPT:
             self._prepared.popitem(last=False)
@@ -258,16 +276,21 @@ class Analyses:
         return self._images.content_hash(prior).encode(), prior.name.encode()
 
     def _support_key(self, request: AnalysisRequest) -> str:
-        options = request.parameters.document()
-        kind = ComparisonKind(options["comparison"])
+        parameters = self.with_comparison(request.parameters)
+        kind = parameters.options.comparison
+        options = parameters.document()
         if kind is ComparisonKind.WINDOW:
             del options["comparison"]  # results of before there was a choice keep their ids
         options.pop("prior", None)  # it has no part in the preparation of the normals
+        # What is chosen follows from the normals, but they need not be read for a key.
+        kinds = (ComparisonKind.WINDOW, ComparisonKind.LEARNED) if kind is None else (kind,)
+        choice = {} if kind is not None else {"choice": [CHOICE_SCHEMA, self._own_model]}
         inputs: dict[str, Any] = {
             "schema": RESULT_SCHEMA,
-            "checkpoint": self.detector.identity(kind).content_hash,
+            "checkpoint": ", ".join(self.detector.identity(each).content_hash for each in kinds),
             "support": [[s.name, self._images.content_hash(s)] for s in request.support],
             "options": options,
+            **choice,
         }
         return hash_bytes(json.dumps(inputs, sort_keys=True).encode())
 

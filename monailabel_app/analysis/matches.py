@@ -182,7 +182,8 @@ class Alignments:
         masks = StudyMasks(
             BrainMask(options.get("brain", BrainMask.NONE)),
             self._cache,
-            strip_heads=options.get("comparison") == ComparisonKind.LEARNED.value,
+            strip_heads=(record.comparison or options.get("comparison"))
+            == ComparisonKind.LEARNED.value,
         )
         normals = masks.mask_normals([study.source(self._known, modality) for study in supports])
         case = masks.mask_case(query.volume(modality), brains=masks.show_brains(normals))

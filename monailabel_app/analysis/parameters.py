@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, TypeVar
 
-from d24fad_core.comparison.kind import ComparisonKind
+from d24fad_core.comparison.kind import ComparisonChoice
 from d24fad_core.detection.options import DetectionOptions
 from d24fad_core.masking.choice import BrainMask
 from d24fad_core.volumes.volume import Modality, Plane
@@ -54,7 +54,7 @@ class AnalysisParameters:
             "register": self.options.register,
             "modality": self.modality.value if self.modality else None,
             "brain": self.brain.value,
-            "comparison": (self.options.comparison or ComparisonKind.WINDOW).value,
+            "comparison": (self.options.comparison or ComparisonChoice.AUTO).value,
         }
 
 
@@ -108,7 +108,9 @@ def parse_parameters(options: Mapping[str, Any]) -> AnalysisParameters:
             minimum_volume_ml=_number(options, "minimum_volume_ml", default.minimum_volume_ml)
             or 0.0,
             register=_boolean(options, "register", default.register),
-            comparison=_member(options, "comparison", ComparisonKind) or ComparisonKind.WINDOW,
+            comparison=(
+                _member(options, "comparison", ComparisonChoice) or ComparisonChoice.AUTO
+            ).kind,
         ),
     )
 

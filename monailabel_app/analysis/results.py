@@ -63,6 +63,9 @@ class ResultRecord:
         version: of the library that made it.
         schema: `RESULT_SCHEMA` of that; a result of another one is not comparable.
         warnings: reasons to doubt it.
+        comparison: how it was compared; empty in records of before this was kept, where the
+            options say it.
+        comparison_reason: why, where nobody named it.
     """
 
     id: str
@@ -81,6 +84,8 @@ class ResultRecord:
     version: str = ""
     schema: int = 0
     warnings: tuple[AnalysisWarning, ...] = ()
+    comparison: str = ""
+    comparison_reason: str | None = None
 
 
 @dataclass(frozen=True)

@@ -142,6 +142,8 @@ def record_document(record: ResultRecord) -> ResultAnswer:
         "support_hash": record.support_hash,
         "checkpoint_hash": record.checkpoint_hash,
         "options": record.options,
+        "comparison": record.comparison or record.options.get("comparison", "window"),
+        "comparison_reason": record.comparison_reason,
         "case_score": record.case_score,
         "peak_score": record.peak_score,
         "threshold": record.threshold,

@@ -61,7 +61,7 @@ class NormalPatients:
             RESULT_SCHEMA,
             self._analyses.detector.checkpoint_hash,
             self._quality.support_hash(support_set),
-            AnalysisParameters().document(),
+            self._analyses.with_comparison(AnalysisParameters()).document(),
         )
         return Calibration.of(
             [

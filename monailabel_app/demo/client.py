@@ -8,11 +8,7 @@ from typing import Any
 import requests
 from monailabel.client import MONAILabelClient
 
-from d24fad_core.comparison.kind import ComparisonKind
 from monailabel_app.analysis.model_names import HEATMAP_MODEL, MASK_MODEL
-
-_OPTIONS = {"comparison": ComparisonKind.LEARNED.value}
-"""For brains in MR the learned comparison is the better one, see BENCHMARK.md."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +45,8 @@ def analyse(url: str, image: str, folder: Path) -> Answer:
     folder.mkdir(parents=True, exist_ok=True)
     client = MONAILabelClient(url, str(folder))
     # The heatmap comes first: the mask is then a matter of reading what is stored.
-    heatmap, _ = client.infer(HEATMAP_MODEL, image, _OPTIONS)
-    mask, report = client.infer(MASK_MODEL, image, _OPTIONS)
+    heatmap, _ = client.infer(HEATMAP_MODEL, image, {})
+    mask, report = client.infer(MASK_MODEL, image, {})
     picture = requests.get(f"{url}/d24fad/v1/results/{report['result']}/overlay", timeout=60)
     picture.raise_for_status()
     overlay = folder / f"{image}-overlay.png"

@@ -164,8 +164,8 @@ def test_the_whole_server_shows_what_the_former_one_showed(
             for field in ("title", "created", "version", "hash"):
                 assert answer[field] == expected[name][field]
         (result, *_) = expected["/results?image=lesion-001"]["items"]
-        # Results of then have no schema number and knew no warnings.
-        since = {"schema": 0, "warnings": []}
+        # Results of then have no schema number, and knew no warnings and one comparison.
+        since = {"schema": 0, "warnings": [], "comparison": "window", "comparison_reason": None}
         former = [each | since for each in expected["/results?image=lesion-001"]["items"]]
         assert api.get("/results?image=lesion-001") == {"items": former}
         review = api.get(f"/results/{result['id']}/review")

@@ -25,7 +25,12 @@ from d24fad_core.volumes.volume import Volume
 
 @dataclass
 class FakeDetector:
-    """Remembers what it was asked; `fault`, if any, is raised by `detect`."""
+    """Remembers what it was asked; `fault`, if any, is raised by `detect`.
+
+    It has no decoder: a comparison that nobody names is the window.
+    """
+
+    has_own_model = True
 
     fault: BaseException | None = None
     checkpoint: Path | None = None

@@ -54,7 +54,8 @@ def enlarge(case: Path, out: Path) -> tuple[int, int, int]:
 def detect(case: Path, cohort: Path, *more: str) -> tuple[dict[str, Any], float]:
     """Run `d24fad detect` in a process of its own; returns its report and its peak in GiB."""
     arguments = [str(case), "--support", str(cohort / "support"), "--out", str(cohort / "out")]
-    arguments += ["--cache", str(cohort / "cache"), "--threads", "1", "--json", *more]
+    arguments += ["--cache", str(cohort / "cache"), "--threads", "1", "--json"]
+    arguments += ["--comparison", "window", *more]
     done = subprocess.run(
         [sys.executable, "-c", MEASURED, "detect", *arguments],
         check=True,

@@ -55,8 +55,18 @@ def case() -> Volume:
     return Volume(array, normal.affine, normal.modality, "case")
 
 
-def test_the_window_is_the_default(detector: Detector, normals: list[Volume]) -> None:
-    assert detector.prepare_support(normals).comparison is ComparisonKind.WINDOW
+def test_brains_get_it_where_nobody_names_a_comparison(
+    detector: Detector, support: SupportSet, normals: list[Volume], case: Volume
+) -> None:
+    prepared = detector.prepare_support(normals)
+    assert prepared.comparison is ComparisonKind.LEARNED
+    assert prepared.scales == support.scales
+    result = detector.detect(case, prepared)
+    assert result.provenance.parameters["comparison"] == "learned"
+    assert result.provenance.parameters["comparison_reason"] == "all normals are brains in MR"
+    named = detector.detect(case, support, OPTIONS)
+    assert "comparison_reason" not in named.provenance.parameters
+    np.testing.assert_array_equal(result.heatmap, named.heatmap)
 
 
 def test_a_lesion_stands_out(detector: Detector, support: SupportSet, case: Volume) -> None:

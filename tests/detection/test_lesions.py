@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.comparison.scoring import MapKind, ScoringConfig
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.options import DetectionOptions
@@ -122,7 +123,7 @@ def test_a_normal_head_stays_dark(detector: Detector, support: SupportSet) -> No
 
 def test_the_shipped_checkpoint_tells_a_lesion_from_a_normal(tmp_path: Path) -> None:
     shipped = Detector.from_checkpoint(cache_folder=tmp_path)
-    options = DetectionOptions()
+    options = DetectionOptions(comparison=ComparisonKind.WINDOW)
     support = shipped.prepare_support([head(Role.SUPPORT, index) for index in range(4)], options)
     normal = shipped.detect(head(Role.NORMAL, 0), support, options)
     case = scanned(replace(GRIDS["identity"], extent=210.0))

@@ -183,3 +183,8 @@ def test_what_it_was_compared_with_is_named(comparison: str, words: str) -> None
     compared = answers(replace(result, provenance=provenance))["Compared with"]
     assert compared.startswith("4 normal studies of other people: normal-0, normal-1, ")
     assert words in compared and "No disease is recognised" in compared
+    assert "automatically" not in compared
+    parameters["comparison_reason"] = "so it is"
+    provenance = replace(provenance, parameters=parameters)
+    compared = answers(replace(result, provenance=provenance))["Compared with"]
+    assert f"The {comparison} comparison was chosen automatically: so it is." in compared

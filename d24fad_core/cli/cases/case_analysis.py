@@ -12,6 +12,7 @@ from d24fad_core.cli.cases.masks import MaskChoice, mask_studies
 from d24fad_core.cli.cases.prior import PriorStudy, changes_of_case
 from d24fad_core.cli.cases.studies import OpenSupport, open_support, read_study
 from d24fad_core.cli.messages import Telling, progress_bar, spoken_warnings
+from d24fad_core.detection.automatic_comparison import AutomaticComparison
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.nearest_normals import match_nearest, with_matched_places
 from d24fad_core.detection.options import DetectionOptions
@@ -29,6 +30,9 @@ from d24fad_core.volumes.volume import Modality
 
 if TYPE_CHECKING:
     from d24fad_core.change.result import ChangeResult
+
+_Shaping = tuple[DetectionOptions, tuple[str, ...]]
+"""What prepared normals depend on: options, and hashes of the normals."""
 
 
 @dataclass(frozen=True)
@@ -92,11 +96,18 @@ class CaseAnalysis:
     def __init__(self, choices: CaseChoices, load_detector: Callable[[], Detector]) -> None:
         self._choices = choices
         self._load_detector = load_detector
-        self._prepared: tuple[tuple[str, ...], SupportSet] | None = None
+        self._prepared: tuple[_Shaping, SupportSet] | None = None
 
     @cached_property
     def _detector(self) -> Detector:
         return self._load_detector()
+
+    @cached_property
+    def _automatic(self) -> AutomaticComparison:
+        choices = self._choices
+        return AutomaticComparison(
+            choices.masks.brain, choices.cache, own_model=self._detector.has_own_model
+        )
 
     @cached_property
     def _normals(self) -> OpenSupport:
@@ -131,16 +142,17 @@ class CaseAnalysis:
         outbox = DicomOutbox.open(image, query, out, choices.stow, prior) if send else None
         studies = self._normals.for_case(query)
         with spoken_warnings():
-            case, studies = mask_studies(
+            case, studies, options = mask_studies(
                 query,
                 studies,
                 choices.masks,
                 choices.cache,
                 choices.largest,
-                strip_heads=choices.options.brain_alone,
+                choices.options,
+                self._automatic,
             )
-        support = self._prepare(studies)
-        detector, options = self._detector, choices.options
+        support = self._prepare(studies, options)
+        detector = self._detector
         with progress_bar("study", choices.telling) as progress:
             # Matplotlib takes half a second to import; registrations leave a processor free for it.
             result, _ = side_by_side(
@@ -174,15 +186,15 @@ class CaseAnalysis:
             outbox.deliver(query, result, change)
         return AnalysedCase(result, change, files, None if outbox is None else outbox.folder)
 
-    def _prepare(self, studies: Sequence[StudySource]) -> SupportSet:
+    def _prepare(self, studies: Sequence[StudySource], options: DetectionOptions) -> SupportSet:
         """The normals, prepared; those of the case before where they are the same."""
         detector = self._detector
-        hashes = tuple(study.content_hash for study in studies)
-        if self._prepared is not None and self._prepared[0] == hashes:
+        shaping = (options, tuple(study.content_hash for study in studies))
+        if self._prepared is not None and self._prepared[0] == shaping:
             return self._prepared[1]
         with spoken_warnings(), progress_bar("support", self._choices.telling) as progress:
-            support = detector.prepare_support(studies, self._choices.options, progress)
-        self._prepared = (hashes, support)
+            support = detector.prepare_support(studies, options, progress)
+        self._prepared = (shaping, support)
         return support
 
 

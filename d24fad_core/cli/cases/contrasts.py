@@ -18,6 +18,7 @@ from d24fad_core.volumes.volume import Modality, Volume
 
 if TYPE_CHECKING:
     from d24fad_core.contrasts.person import Person, UsableScans
+    from d24fad_core.detection.automatic_comparison import AutomaticComparison
     from d24fad_core.detection.detector import Detector
     from d24fad_core.detection.options import DetectionOptions
     from d24fad_core.detection.result import AnomalyResult
@@ -132,6 +133,7 @@ def detect_contrasts(
     from d24fad_core.contrasts.detection import ContrastDetector
     from d24fad_core.contrasts.folders import case_name
     from d24fad_core.contrasts.person import usable_scans
+    from d24fad_core.detection.automatic_comparison import AutomaticComparison
     from d24fad_core.detection.nearest_normals import match_nearest, with_matched_places
     from d24fad_core.detection.placing import with_places
     from d24fad_core.export import report_document, write_result
@@ -144,8 +146,12 @@ def detect_contrasts(
         for contrast, scan in zip(inputs.images, scans, strict=True)
     }
     usable = usable_scans(list(case), _normals(inputs, case, cache))
-    case, people = _masked(case, usable, inputs, cache, strip_heads=options.brain_alone)
     detector = commands.load()
+    automatic = AutomaticComparison(inputs.brain, cache, own_model=detector.has_own_model)
+    of_all = [person.scans[contrast] for contrast in usable.contrasts for person in usable.normals]
+    with spoken_warnings():
+        options, _ = automatic.resolve(options, of_all)
+    case, people = _masked(case, usable, inputs, cache, options, automatic)
     together = ContrastDetector(detector, cache)
     with spoken_warnings(), progress_bar("support", telling) as progress:
         support = together.prepare_support(people, usable.contrasts, options, progress)
@@ -215,20 +221,21 @@ def _masked(
     usable: "UsableScans",
     inputs: ContrastInputs,
     cache: Path | None,
-    *,
-    strip_heads: bool,
+    options: "DetectionOptions",
+    automatic: "AutomaticComparison",
 ) -> "tuple[dict[str, Volume], list[Person]]":
     """Case and normal people, each contrast restricted to brain or body as a single study is."""
     masked: dict[str, Volume] = {}
     scans: list[dict[str, StudySource]] = [{} for _ in usable.normals]
     for contrast in usable.contrasts:
-        masked[contrast], studies = mask_studies(
+        masked[contrast], studies, _ = mask_studies(
             case[contrast],
             [person.scans[contrast] for person in usable.normals],
             MaskChoice(brain=inputs.brain),
             cache,
             inputs.largest,
-            strip_heads=strip_heads,
+            options,
+            automatic,
         )
         for own, study in zip(scans, studies, strict=True):
             own[contrast] = study

@@ -25,7 +25,7 @@ def show_result(
 ) -> None:
     """Print the case score, the findings, the changes and the files."""
     from d24fad_core.detection.source_grid import on_source_grid
-    from d24fad_core.export.wording import as_high_count, volume_text
+    from d24fad_core.export.wording import as_high_count, choice_sentence, volume_text
 
     console = Console(markup=False, highlight=False)
     findings = on_source_grid(result).findings
@@ -35,6 +35,9 @@ def show_result(
         f"p = {calibration.p_value:.3f} against {calibration.normal_patients} normal patients"
     )
     console.print(calibration.statement, style="dim")
+    choice = choice_sentence(result)
+    if choice is not None:
+        console.print(choice, style="dim")
     mask = result.provenance.parameters.get("mask", "none")
     if mask != "none":
         console.print(f"Analysed inside a mask alone: {mask}.", style="dim")

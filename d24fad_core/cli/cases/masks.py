@@ -10,6 +10,8 @@ from d24fad_core.masking.choice import BrainMask
 from d24fad_core.volumes.volume import Volume
 
 if TYPE_CHECKING:
+    from d24fad_core.detection.automatic_comparison import AutomaticComparison
+    from d24fad_core.detection.options import DetectionOptions
     from d24fad_core.io.known_studies import StudySource
 
 
@@ -34,10 +36,13 @@ def mask_studies(
     choice: MaskChoice,
     cache: Path | None,
     largest: int | None,
-    *,
-    strip_heads: bool,
-) -> "tuple[Volume, list[StudySource]]":
+    options: "DetectionOptions",
+    automatic: "AutomaticComparison",
+) -> "tuple[Volume, list[StudySource], DetectionOptions]":
     """A case and its normals, restricted to what the user chose; warnings are said on stderr.
+
+    What heads become depends on the comparison, which is chosen here where nobody named one: by
+    the normals, and by a case whose mask the user gave.
 
     Args:
         query: the case.
@@ -45,7 +50,11 @@ def mask_studies(
         choice: what the user said.
         cache: folder of what earlier analyses kept.
         largest: voxels above which studies were reduced while they were read.
-        strip_heads: whether heads are stripped though their normals are heads too.
+        options: choices for the analysis.
+        automatic: chooses the comparison.
+
+    Returns:
+        Case and normals, and options that name the comparison.
 
     Raises:
         InputError: a mask cannot be read or does not fit, or a head has no brain that was found.
@@ -53,11 +62,12 @@ def mask_studies(
     """
     from d24fad_core.masking.study_masks import StudyMasks, mask_by_file, mask_normals_by_files
 
-    masks = StudyMasks(choice.brain, cache, strip_heads=strip_heads)
     with spoken_warnings():
         case = query if choice.case is None else mask_by_file(query, choice.case, largest)
-        if choice.normals is None:
-            masked = masks.mask_normals(normals, case)
-        else:
-            masked = mask_normals_by_files(normals, choice.normals, largest)
-        return masks.mask_case(case, brains=masks.show_brains(masked)), masked
+        if choice.normals is not None:
+            normals = mask_normals_by_files(normals, choice.normals, largest)
+        restricted = [] if choice.case is None else [case]
+        options, _ = automatic.resolve(options, [*normals, *restricted])
+        masks = StudyMasks(choice.brain, cache, strip_heads=options.brain_alone)
+        masked = masks.mask_normals(normals, case) if choice.normals is None else list(normals)
+        return masks.mask_case(case, brains=masks.show_brains(masked)), masked, options

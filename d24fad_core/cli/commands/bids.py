@@ -12,11 +12,12 @@ from d24fad_core.cli.messages import progress_bar, spoken_warnings, warn
 from d24fad_core.cli.options.as_for_detect import (
     BrainOption,
     CheckpointOption,
+    ComparisonOption,
     PlaneOption,
     WindowOption,
 )
 from d24fad_core.cli.options.paths import check_checkpoint, check_exists, check_writable
-from d24fad_core.comparison.kind import ComparisonKind
+from d24fad_core.comparison.kind import ComparisonChoice
 from d24fad_core.errors import CancelledError, ConfigurationError, InputError
 from d24fad_core.masking.choice import BrainMask
 from d24fad_core.volumes.volume import Plane
@@ -118,10 +119,7 @@ def bids(
     ] = None,
     checkpoint: CheckpointOption = None,
     plane: PlaneOption = None,
-    comparison: Annotated[
-        ComparisonKind | None,
-        typer.Option(metavar="HOW", help="As for detect.", show_default="window"),
-    ] = None,
+    comparison: ComparisonOption = ComparisonChoice.AUTO,
     window: WindowOption = "body",
     brain: BrainOption = BrainMask.AUTO,
     cache: Annotated[
@@ -202,7 +200,9 @@ def bids(
     plan = AnalystPlan(
         support=support.paths,
         options=DetectionOptions(
-            planes=tuple(plane or (Plane.AXIAL,)), ct_window=window, comparison=comparison
+            planes=tuple(plane or (Plane.AXIAL,)),
+            ct_window=window,
+            comparison=comparison.kind,
         ),
         cache_folder=(cache or default_folder()).absolute(),
         checkpoint=checkpoint.absolute() if checkpoint else None,

@@ -50,7 +50,7 @@ from d24fad_core.cli.options.detect_options import (
     WindowOption,
 )
 from d24fad_core.cli.options.paths import check_checkpoint, check_exists, check_output
-from d24fad_core.comparison.kind import ComparisonKind
+from d24fad_core.comparison.kind import ComparisonChoice, ComparisonKind
 from d24fad_core.errors import CancelledError, ConfigurationError, D24FADError, InputError
 from d24fad_core.masking.choice import BrainMask
 from d24fad_core.volumes.reduction import LARGEST_WHOLE_SCAN
@@ -101,7 +101,7 @@ def detect(
     minimum_volume: MinimumVolumeOption = 0.1,
     register: RegisterOption = True,
     translate: TranslateOption = False,
-    comparison: ComparisonOption = None,
+    comparison: ComparisonOption = ComparisonChoice.AUTO,
     mask: MaskOption = None,
     support_mask: SupportMaskOption = None,
     brain: BrainOption = BrainMask.AUTO,
@@ -184,7 +184,7 @@ def detect(
             threshold=threshold,
             minimum_volume_ml=minimum_volume,
             register=register,
-            comparison=ComparisonKind.TRANSLATED if translate else comparison,
+            comparison=ComparisonKind.TRANSLATED if translate else comparison.kind,
         ),
         masks=MaskChoice(mask, support_mask, brain),
         modality=modality,

@@ -1,6 +1,7 @@
 """`d24fad evaluate`: measure the detector beside the training-free baseline."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +13,7 @@ from rich.table import Table
 from d24fad_core import RESEARCH_USE_ONLY, __version__
 from d24fad_core.cli.messages import progress_bar, spoken_warnings
 from d24fad_core.cli.options.paths import check_checkpoint, check_exists
+from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.errors import ConfigurationError, InputError
 from d24fad_core.extras import extra
 from d24fad_core.files import write_text
@@ -65,6 +67,14 @@ def evaluate(
             "as detect --translate does.",
         ),
     ] = False,
+    learned_too: Annotated[
+        bool,
+        typer.Option(
+            "--learned",
+            help="Volumes: measure the learned comparison too, as detect --comparison learned "
+            "makes it of brains without their heads; none is stripped.",
+        ),
+    ] = False,
     checkpoint: Annotated[
         Path | None,
         typer.Option(help="Checkpoint folder.", show_default="the shipped one"),
@@ -114,7 +124,9 @@ def evaluate(
                 ct_window=window,
                 register=register,
             )
-            document |= _volumes(model, card, volumes, options, translate, modality, report)
+            more = {ComparisonKind.TRANSLATED: translate, ComparisonKind.LEARNED: learned_too}
+            kinds = [kind for kind, too in more.items() if too]
+            document |= _volumes(model, card, volumes, options, kinds, modality, report)
     _print(document)
     if json_file is not None:
         write_text(json_file, json.dumps(document, indent=2, allow_nan=False) + "\n")
@@ -178,14 +190,14 @@ def _volumes(
     card: Any,
     root: Path,
     options: Any,
-    translate: bool,
+    kinds: Sequence[ComparisonKind],
     modality: Modality | None,
     report: Any,
 ) -> dict[str, Any]:
-    from d24fad_core.comparison.kind import ComparisonKind
     from d24fad_core.comparison.scoring import ScoringConfig
     from d24fad_core.evaluation.methods import (
         DEFAULT,
+        LEARNED,
         NEAREST_NEIGHBOUR,
         TRANSLATED,
         nearest_neighbour,
@@ -198,8 +210,8 @@ def _volumes(
     compared: dict[ComparisonKind, dict[str, ScoringConfig]] = {
         ComparisonKind.WINDOW: {DEFAULT: scoring, NEAREST_NEIGHBOUR: nearest_neighbour(scoring)}
     }
-    if translate:
-        compared[ComparisonKind.TRANSLATED] = {TRANSLATED: scoring}
+    names = {ComparisonKind.TRANSLATED: TRANSLATED, ComparisonKind.LEARNED: LEARNED}
+    compared |= {kind: {names[kind]: scoring} for kind in kinds}
     results: dict[str, VolumeEvaluation] = {}
     for comparison, methods in compared.items():
         results |= evaluate_volumes(

@@ -12,10 +12,12 @@ from d24fad_core.cli.messages import progress_bar, warn
 from d24fad_core.cli.options.as_for_detect import (
     BrainOption,
     CheckpointOption,
+    ComparisonOption,
     PlaneOption,
     WindowOption,
 )
 from d24fad_core.cli.options.paths import check_checkpoint, check_exists
+from d24fad_core.comparison.kind import ComparisonChoice
 from d24fad_core.errors import CancelledError
 from d24fad_core.extras import extra
 from d24fad_core.masking.choice import BrainMask
@@ -83,6 +85,7 @@ def scan(
     ] = True,
     checkpoint: CheckpointOption = None,
     plane: PlaneOption = None,
+    comparison: ComparisonOption = ComparisonChoice.AUTO,
     modality: Annotated[
         Modality | None,
         typer.Option(
@@ -139,7 +142,11 @@ def scan(
     studies = read_worklist(worklist)
     plan = AnalystPlan(
         support=tuple(path.absolute() for path in support_paths(support)),
-        options=DetectionOptions(planes=tuple(plane or (Plane.AXIAL,)), ct_window=window),
+        options=DetectionOptions(
+            planes=tuple(plane or (Plane.AXIAL,)),
+            ct_window=window,
+            comparison=comparison.kind,
+        ),
         cache_folder=(cache or default_folder()).absolute(),
         checkpoint=checkpoint.absolute() if checkpoint else None,
         modality=modality,

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from d24fad_core.comparison.kind import ComparisonChoice
 from d24fad_core.masking.choice import BrainMask
 from d24fad_core.volumes.volume import Plane
 
@@ -18,5 +19,6 @@ PlaneOption = Annotated[
     list[Plane] | None,
     typer.Option(metavar="PLANE", help="As for detect.", show_default="axial"),
 ]
+ComparisonOption = Annotated[ComparisonChoice, typer.Option(metavar="HOW", help="As for detect.")]
 WindowOption = Annotated[str, typer.Option(metavar="NAME", help="As for detect.")]
 BrainOption = Annotated[BrainMask, typer.Option(help="As for detect.")]

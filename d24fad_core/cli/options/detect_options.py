@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from d24fad_core.cli.options.config_file import read_config
-from d24fad_core.comparison.kind import ComparisonKind
+from d24fad_core.comparison.kind import ComparisonChoice
 from d24fad_core.masking.choice import BrainMask
 from d24fad_core.volumes.volume import Modality, Plane
 
@@ -65,7 +65,8 @@ CheckpointOption = Annotated[
     Path | None,
     typer.Option(
         metavar="FOLDER",
-        help="Model to use: the checkpoint folder that d24fad train or import-official wrote.",
+        help="Model of the window and translated comparisons: the checkpoint folder that d24fad "
+        "train or import-official wrote.",
         show_default="the shipped model",
     ),
 ]
@@ -82,7 +83,8 @@ PlaneOption = Annotated[
     typer.Option(
         metavar="PLANE",
         help="Slices to analyse: axial, coronal or sagittal; repeat it for several, whose "
-        "scores are then combined. The picture shows the first.",
+        "scores are then combined. The picture shows the first. The learned comparison always "
+        "takes all.",
         show_default="axial",
     ),
 ]
@@ -133,14 +135,15 @@ TranslateOption = Annotated[
     ),
 ]
 ComparisonOption = Annotated[
-    ComparisonKind | None,
+    ComparisonChoice,
     typer.Option(
         metavar="HOW",
         help="How the study is compared with the normals: window (features of teacher and "
         "student at the same place), translated (as --translate) or learned (a decoder that "
-        "was taught on anomalies planted into brains in MR is shown both: the better choice "
-        "for them, see BENCHMARK.md; heads are stripped).",
-        show_default="window",
+        "was taught on anomalies planted into brains in MR is shown both: by far the better "
+        "choice for them, see BENCHMARK.md; heads are stripped). auto: learned where all normals "
+        "are brains in MR; window for CT and other organs, and where --checkpoint or --plane "
+        "ask for what it alone uses.",
     ),
 ]
 MaskOption = Annotated[

@@ -26,4 +26,5 @@ class AnalysisOptions(TypedDict):
     brain: NotRequired[str]
     """How heads are stripped; absent in results of before this was kept."""
     comparison: NotRequired[str]
-    """How normals are compared with; absent in results of before this was kept."""
+    """The comparison that was asked for, `auto` where none was; absent in results of before this
+    was kept."""

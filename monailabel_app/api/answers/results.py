@@ -66,6 +66,10 @@ class ResultAnswer(TypedDict):
     """Names the weights."""
     options: Annotated[dict[str, Any], schema_of(AnalysisOptions)]
     """The options of the analysis."""
+    comparison: str
+    """How the image was compared with the normals: `window`, `translated` or `learned`."""
+    comparison_reason: str | None
+    """Why, where the request left it to the server; null where it named it."""
     case_score: float
     """One score for the whole study, z units."""
     peak_score: float

@@ -17,6 +17,9 @@ def test_defaults_are_those_of_the_detector() -> None:
     assert parameters.options.planes == (Plane.AXIAL,)
     assert parameters.options.threshold is None
     assert parameters.brain is BrainMask.AUTO
+    assert parameters.options.comparison is None
+    assert parameters.document()["comparison"] == "auto"
+    assert parse_parameters({"comparison": "auto"}) == parameters
 
 
 def test_the_forms_of_monai_labels_clients_send_strings() -> None:

@@ -149,7 +149,8 @@ def whole_server(
     use_environment(environment or {})
     settings.MONAI_LABEL_APP_DIR = str(APP_FOLDER)
     settings.MONAI_LABEL_STUDIES = studies
-    settings.MONAI_LABEL_APP_CONF = {"queue_length": "1000", **(conf or {})}
+    own = {"queue_length": "1000", "comparison": "window"}  # the window takes the least time
+    settings.MONAI_LABEL_APP_CONF = {**own, **(conf or {})}
     settings.MONAI_LABEL_DICOMWEB_CACHE_PATH = cache
     settings.MONAI_LABEL_AUTO_UPDATE_SCORING = False
     uvicorn.run(monailabel.app.app, host="127.0.0.1", port=port, log_level="warning")

@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from monailabel_app.server_process import ServerProcess
+from tests.app.window_server import window_server
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
@@ -81,7 +82,7 @@ def test_eight_clients_for_a_minute(studies: Path, tmp_path: Path) -> None:
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     environment = {"TMPDIR": str(temporary)}
-    with ServerProcess(studies, tmp_path / "server.log", environment=environment) as server:
+    with window_server(studies, tmp_path / "server.log", environment=environment) as server:
         stop = threading.Event()
         clients = [Client(server.url, number, stop) for number in range(CLIENTS)]
         for client in clients:
@@ -100,7 +101,7 @@ def test_eight_clients_for_a_minute(studies: Path, tmp_path: Path) -> None:
 
 def test_a_token_is_needed_where_the_operator_set_one(studies: Path, tmp_path: Path) -> None:
     environment = {"D24FAD_SERVER_TOKEN": "secret-of-the-operator"}
-    server = ServerProcess(studies, tmp_path / "server.log", environment=environment)
+    server = window_server(studies, tmp_path / "server.log", environment=environment)
     with server:
         headers = {"Authorization": "Bearer secret-of-the-operator"}
         for path in ("/info/", "/d24fad/v1/", "/datastore/", "/logs/", "/ohif/"):

@@ -26,6 +26,7 @@ from tests.app.nginx import (
     write_certificate,
     write_site,
 )
+from tests.app.window_server import window_server
 
 TOKEN = "a token of the tests"
 USER = ("anna", "her password")
@@ -82,7 +83,7 @@ def proxy(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pr
     conf = {"allow_remote": "true", "upload_mb": "64"}
     reserved = ReservedPort()
     port = reserved.number
-    with ServerProcess(studies, folder / "server.log", conf, {TOKEN_VARIABLE: TOKEN}) as server:
+    with window_server(studies, folder / "server.log", conf, {TOKEN_VARIABLE: TOKEN}) as server:
         main = configure(folder, port, server)
         assert NGINX is not None
         process = subprocess.Popen([NGINX, "-p", str(folder), "-c", str(main)])

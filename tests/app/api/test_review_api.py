@@ -17,9 +17,9 @@ import requests
 import SimpleITK
 
 from d24fad_core import RESEARCH_USE_ONLY
-from monailabel_app.server_process import ServerProcess
 from tests.app.api.forked_server import ForkedServer, forked_server
 from tests.app.http_client import Api
+from tests.app.window_server import window_server
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
@@ -362,7 +362,7 @@ def test_the_next_case_is_the_most_anomalous(own: Api) -> None:
 
 def test_a_killed_server_loses_nothing(studies: Path, tmp_path: Path) -> None:
     log = tmp_path / "server.log"
-    first = ServerProcess(studies, log)
+    first = window_server(studies, log)
     first.start()
     try:
         api = Api(first.url)
@@ -376,7 +376,7 @@ def test_a_killed_server_loses_nothing(studies: Path, tmp_path: Path) -> None:
         first.stop(signal.SIGKILL)
     (studies / ".d24fad" / "results" / ".partial-x").mkdir()
 
-    with ServerProcess(studies, tmp_path / "second.log") as second:
+    with window_server(studies, tmp_path / "second.log") as second:
         api = Api(second.url)
         assert api.get(f"/results/{result}/review")["version"] == 1
         assert len(api.get("/support-sets/kept")["studies"]) == 2

@@ -37,6 +37,7 @@ def scores(*records: ResultRecord) -> list[float]:
         outdated=lambda: frozenset({"before"}),
         records=lambda: list(records),
         detector=SimpleNamespace(checkpoint_hash="c"),
+        with_comparison=lambda parameters: parameters,
         support_hash=lambda name: "s",
         get_image_info=lambda image: {},
     )

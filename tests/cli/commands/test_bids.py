@@ -203,3 +203,19 @@ def test_the_folder_of_another_dataset_is_left_alone(tmp_path: Path, untrained: 
     assert mixed.exit_code == 2
     assert "holds another dataset" in mixed.output
     assert state(raw) == before
+
+
+@pytest.mark.slow
+def test_brains_in_mr_are_compared_by_the_learned_comparison(raw: Path, tmp_path: Path) -> None:
+    arguments = ["bids", raw, tmp_path / "out", "participant", "--normals", "group=control"]
+    more = ["--participant-label", "p1", "--session-label", "1", "--no-html"]
+    finished = CliRunner().invoke(app, [*map(str, arguments), *more])
+    assert finished.exit_code == 0, finished.output
+    (path,) = (tmp_path / "out").rglob("*_report.json")
+    parameters = json.loads(path.read_text())["provenance"]["parameters"]
+    assert parameters["comparison"] == "learned"
+    assert parameters["comparison_reason"] == "all normals are brains in MR"
+    # What was begun with one comparison does not go on with another.
+    other = CliRunner().invoke(app, [*map(str, arguments), *more, "--comparison", "window"])
+    assert other.exit_code == 2
+    assert "another model, support or options" in other.output

@@ -166,7 +166,7 @@ def test_the_page_can_be_left_out(studies: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "expected"),
     [
-        ((), None),
+        ((), ComparisonKind.WINDOW),
         (("--translate",), ComparisonKind.TRANSLATED),
         (("--comparison", "window"), ComparisonKind.WINDOW),
     ],

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from typer.testing import CliRunner, Result
 
 from d24fad_core import RESEARCH_USE_ONLY
 from d24fad_core.cli import app
+from d24fad_core.comparison.kind import ComparisonKind
+from d24fad_core.detection.options import DetectionOptions
+from d24fad_core.evaluation.volume_protocol import evaluate_volumes
 from tests.cli.small_studies import write_study
 from tests.evaluation.small_tasks import write_task
 
@@ -119,6 +123,27 @@ def test_translated_normals_are_measured_too_on_demand(
     assert scores.keys() == {"plain.nii.gz", "sick.nii.gz"}
     assert scores["sick.nii.gz"] > scores["plain.nii.gz"]
     assert scores != methods["default"]["case_scores"]
+
+
+def test_the_learned_comparison_is_measured_too_on_demand(
+    cohort: Path, untrained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked for by its own name; what it computes is the business of other tests."""
+    kinds = []
+    measured = evaluate_volumes
+
+    def evaluate(*arguments: Any, options: DetectionOptions, **more: Any) -> Any:
+        kinds.append(options.comparison)
+        window = replace(options, comparison=ComparisonKind.WINDOW)
+        return measured(*arguments, options=window, **more)
+
+    monkeypatch.setattr("d24fad_core.evaluation.volume_protocol.evaluate_volumes", evaluate)
+    document = figures(
+        *("--volumes", cohort, "--no-register", "--checkpoint", untrained, "--learned"),
+        target=tmp_path / "figures.json",
+    )
+    assert list(document["methods"]) == ["default", "nearest_neighbour", "learned"]
+    assert kinds == [ComparisonKind.WINDOW, ComparisonKind.LEARNED]
 
 
 def test_the_same_command_gives_the_same_figures(

@@ -23,7 +23,7 @@ from ..scene.parameters import CaseNode
 from .context import Context
 
 _PLANES = (["axial"], ["sagittal"], ["coronal"], ["axial", "sagittal", "coronal"])
-_COMPARISONS = ("window", "translated", "learned")
+_COMPARISONS = ("auto", "window", "translated", "learned")
 
 
 def fetch_delivery(client: Client, analysis: Analysis, task: Task) -> Delivery:
@@ -77,7 +77,7 @@ class CaseSection:
         ui = context.ui
         for name in (_("Axial"), _("Sagittal"), _("Coronal"), _("All three")):
             ui.planesBox.addItem(name)
-        for name in (_("Same place"), _("Translated"), _("Learned")):
+        for name in (_("Automatic"), _("Same place"), _("Translated"), _("Learned")):
             ui.comparisonBox.addItem(name)
         self._fill_worklist([])
         ui.runButton.connect("clicked(bool)", lambda: context.try_to(self.run))
