@@ -28,6 +28,19 @@ def cube_maxima(values: Tensor, width: int) -> Tensor:
     return padded
 
 
+def cube_opening(values: Tensor, width: int) -> Tensor:
+    """What remains of high places that hold a whole cube: a grey-scale opening.
+
+    Args:
+        values: (..., X, Y, Z).
+        width: odd side of the cube in voxels.
+
+    Returns:
+        (..., X, Y, Z), nowhere more than the values.
+    """
+    return cube_maxima(-cube_maxima(-values, width), width)
+
+
 def cube_sums(values: Tensor, width: int) -> Tensor:
     """The sum over each cube that lies wholly on the grid.
 

@@ -8,9 +8,12 @@ FLAIR, so that no map may rank them lower).
 import torch
 from torch import Tensor
 
-from d24fad_core.comparison.cubes import cube_maxima, cube_means
+from d24fad_core.comparison.cubes import cube_maxima, cube_means, cube_opening
 
 _REACH = 3
+# Brains end at other heights, and masks at other voxels: what few normals hold says nothing.
+_HELD_BY = 0.5
+_THINNEST = 3
 # Shares of the brightest tissue. From this much on a change can be seen; the decoder is taught
 # labels from the same change on.
 _VISIBLE = 0.1
@@ -28,14 +31,20 @@ def beyond_normals(query: Tensor, normals: Tensor, inside: Tensor) -> Tensor:
     Returns:
         (X, Y, Z), in shares of the brightest tissue: the distance of the query, slightly blurred,
         from the lowest or highest value that any normal has within three voxels; 0 inside that
-        range and outside the query.
+        range, outside the query, where less than half of the normals show anything, and in places
+        thinner than three voxels.
     """
     width = 2 * _REACH + 1
     highest = cube_maxima(normals.amax(0), width)
     lowest = -cube_maxima(-normals.amin(0), width)
-    blurred = (query + cube_means(query, 3)) / 2.0
-    beyond = torch.maximum(blurred - highest, lowest - blurred).clamp_min(0.0)
-    return beyond * inside
+    shown = (normals > 0).float().mean(0) >= _HELD_BY
+
+    def distance(values: Tensor) -> Tensor:
+        away = torch.maximum(values - highest, lowest - values).clamp_min(0.0)
+        return away * (inside & shown)
+
+    broad = cube_opening((distance(query) > _VISIBLE / 2.0).float(), _THINNEST) > 0
+    return distance((query + cube_means(query, 3)) / 2.0) * broad
 
 
 def with_floor(

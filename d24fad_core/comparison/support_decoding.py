@@ -6,14 +6,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from d24fad_core.comparison.cubes import cube_maxima
+from d24fad_core.comparison.cubes import cube_opening
+from d24fad_core.comparison.normal_response import NormalResponse
 from d24fad_core.comparison.normal_stack import NormalStack
 from d24fad_core.comparison.support_channels import from_slices, slice_inputs, support_channels
 from d24fad_core.networks.support_decoder import SupportDecoder, TwofoldDecoder
 from d24fad_core.progress import Progress, silent
 from d24fad_core.volumes.volume import Plane
 
-DECODING_SCHEMA = 3
+DECODING_SCHEMA = 4
 """Raised whenever the same decoder says something else: results of before are then void."""
 
 _BATCH = 8
@@ -74,9 +75,29 @@ def decode(
 
 def _half_opened(values: Tensor) -> Tensor:
     """Values (X, Y, Z) of which those of places thinner than three voxels count half."""
-    # A grey-scale opening: what remains of bright places three voxels wide.
-    opened = cube_maxima(-cube_maxima(-values, 3), 3)
-    return (values + opened) / 2.0
+    return (values + cube_opening(values, 3)) / 2.0
+
+
+def decode_evenly(
+    decoder: TwofoldDecoder,
+    study: Tensor,
+    views: SupportViews,
+    response: NormalResponse | None,
+    progress: Progress = silent,
+) -> Tensor:
+    """What `decode` says, as it would be at an average place.
+
+    Evening lifts what is thin and lies where people hardly differ; it counts half once more.
+
+    Args:
+        decoder: in eval mode.
+        study: see `decode_study`.
+        views: what it is compared with.
+        response: what untouched people show; None leaves the log-odds as `decode` gives them.
+        progress: told of each plane.
+    """
+    decoded = decode(decoder, study, views, progress)
+    return decoded if response is None else _half_opened(response.evened(decoded))
 
 
 @torch.inference_mode()

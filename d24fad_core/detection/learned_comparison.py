@@ -27,7 +27,7 @@ from d24fad_core.comparison.normal_stack import (
     stack_normals,
 )
 from d24fad_core.comparison.score_scale import ScoreScale
-from d24fad_core.comparison.support_decoding import DECODING_SCHEMA, SupportViews, decode
+from d24fad_core.comparison.support_decoding import DECODING_SCHEMA, SupportViews, decode_evenly
 from d24fad_core.detection.comparison import ComparedStudy, ModelIdentity
 from d24fad_core.detection.normal_likeness import likeness_of_normals
 from d24fad_core.detection.options import DetectionOptions
@@ -59,7 +59,7 @@ from d24fad_core.support.support_set import SupportSet, SupportStudy
 from d24fad_core.support.views import view_support
 from d24fad_core.volumes.volume import Modality, Volume
 
-SCALE_SCHEMA = 10
+SCALE_SCHEMA = 11
 """Raised whenever the same normals give another scale: kept ones, and results, are then void."""
 
 _Key = tuple[object, ...]
@@ -229,9 +229,7 @@ class LearnedComparison:
         progress: Progress = silent,
     ) -> Tensor:
         """Those of the decoder at an average place, with the floor under them."""
-        decoded = decode(self._decoder, study, views, progress)
-        if response is not None:
-            decoded = response.evened(decoded)
+        decoded = decode_evenly(self._decoder, study, views, response, progress)
         normals = views.in_place.intensities
         return with_floor(decoded, study, normals, study > 0, self._card.threshold)
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from d24fad_core.comparison.cubes import cube_maxima, cube_means, cube_sums
+from d24fad_core.comparison.cubes import cube_maxima, cube_means, cube_opening, cube_sums
 
 
 def values(*shape: int) -> torch.Tensor:
@@ -34,3 +34,14 @@ def test_means_at_the_border_are_over_what_the_grid_has() -> None:
 def test_a_cube_without_voxels_is_refused() -> None:
     with pytest.raises(ValueError, match="give at least one"):
         cube_sums(values(3, 3, 3), 0)
+
+
+def test_an_opening_keeps_what_holds_a_cube() -> None:
+    volume = torch.zeros(12, 12, 12)
+    volume[2:5, 2:5, 2:5] = 1.0
+    volume[8:10, 2:11, 2:11] = 2.0
+    volume[0, 11, 11] = 3.0
+    opened = cube_opening(volume, 3)
+    assert bool((opened <= volume).all())
+    torch.testing.assert_close(opened[2:5, 2:5, 2:5], torch.ones(3, 3, 3))
+    assert float(opened.sum()) == 27.0, "two voxels are too thin"

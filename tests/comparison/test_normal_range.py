@@ -67,3 +67,27 @@ def test_nothing_outside_the_study_is_raised() -> None:
     log_odds = torch.zeros(SHAPE)
     raised = with_floor(log_odds, query, normals(), inside, threshold=0.0)
     assert float(raised[8:].max()) == 0.0
+
+
+def test_a_brain_that_ends_lower_than_the_normals_is_no_finding() -> None:
+    several = normals()
+    several[:, :, :9] = 0.0
+    query = normals(3).mean(0)
+    assert float(query[:, 2].min()) > 0.3, "it reaches further than any normal does"
+    assert float(beyond_normals(query, several, everywhere()).max()) < 0.05
+
+
+def test_what_half_of_the_normals_hold_can_be_left() -> None:
+    several = normals()
+    several[:2, :8] = 0.0
+    query = normals(3).mean(0)
+    query[2:7, 7:12, 5:10] += 0.6
+    assert float(beyond_normals(query, several, everywhere())[4, 9, 7]) > 0.2
+
+
+def test_a_thin_sheet_is_no_lesion() -> None:
+    """The edge of a mask, or of a fold that was moved."""
+    several = normals()
+    query = several.mean(0)
+    query[:, 8:10] += 0.8
+    assert float(beyond_normals(query, several, everywhere()).max()) == 0.0

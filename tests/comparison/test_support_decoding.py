@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from d24fad_core.comparison.support_decoding import SupportViews, decode
+from d24fad_core.comparison.normal_response import NormalResponse
+from d24fad_core.comparison.support_decoding import SupportViews, decode, decode_evenly
 from d24fad_core.models.decoder_checkpoint import load_decoder
 from d24fad_core.networks.support_decoder import TwofoldDecoder
 from tests.comparison.test_deformation import SHAPE, head, stack
@@ -68,3 +69,23 @@ def test_progress_goes_up_to_one(decoder: TwofoldDecoder) -> None:
     assert len(shares) == 9
     assert shares[0] >= 0.0
     assert shares[-1] < 1.0
+
+
+def test_after_evening_thin_places_count_half_once_more(
+    decoder: TwofoldDecoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sheet where people hardly differ is lifted by evening; a lesion beside it as well."""
+    decoded = torch.full(SHAPE, -8.0)
+    decoded[10:15, 10:15, 10:15] = -6.0
+    decoded[25:26, 10:20, 10:20] = -6.0
+    monkeypatch.setattr(
+        "d24fad_core.comparison.support_decoding.decode", lambda *_: decoded.clone()
+    )
+    study = head(6.0)
+    seen = views(study, study)
+    # Twice as surprising as at an average place.
+    response = NormalResponse(torch.full(SHAPE, -8.0), torch.full(SHAPE, 0.5), -8.0, 1.5)
+    evened = decode_evenly(decoder, study, seen, response)
+    assert float(evened[12, 12, 12]) == pytest.approx(-4.0)
+    assert float(evened[25, 15, 15]) == pytest.approx(-6.0)
+    assert torch.equal(decode_evenly(decoder, study, seen, None), decoded)

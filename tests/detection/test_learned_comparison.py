@@ -145,7 +145,7 @@ def test_the_second_time_comes_from_the_cache(
     first = detector.detect(case, support, OPTIONS)
     monkeypatch.setattr("d24fad_core.detection.learned_comparison.place_study", refuse)
     monkeypatch.setattr("d24fad_core.detection.learned_comparison.measure_scale", refuse)
-    monkeypatch.setattr("d24fad_core.detection.learned_comparison.decode", refuse)
+    monkeypatch.setattr("d24fad_core.detection.learned_comparison.decode_evenly", refuse)
     fresh = Detector.from_checkpoint(cache_folder=folder)
     again = fresh.prepare_support(normals, OPTIONS)
     comparison = fresh.comparison(ComparisonKind.LEARNED)

@@ -10,7 +10,7 @@ from torch import Tensor
 from d24fad_core.comparison.deformation import align_mutually
 from d24fad_core.comparison.normal_response import NormalResponse
 from d24fad_core.comparison.normal_stack import NormalStack
-from d24fad_core.comparison.support_decoding import decode
+from d24fad_core.comparison.support_decoding import decode_evenly
 from d24fad_core.errors import ConfigurationError
 from d24fad_core.networks.support_decoder import TwofoldDecoder
 from d24fad_core.progress import Progress
@@ -83,13 +83,13 @@ def choose_threshold(
         normals = NormalStack.in_units(people[members])
         in_one_shape = align_mutually(normals)
         views = view_support(person, normals, in_one_shape)
-        untouched = response.evened(decode(decoder, person, views))
+        untouched = decode_evenly(decoder, person, views, response)
         marked.append(_marked_ml(untouched, person > 0, voxel_ml))
         donor = people[(number + 1 + SHOTS) % len(people)]
         for seed in range(_PLANTED):
             query, truth = _planted(person, donor, (number, seed))
             views = view_support(query, normals, in_one_shape)
-            log_odds = response.evened(decode(decoder, query, views))
+            log_odds = decode_evenly(decoder, query, views, response)
             dice.append(_dice(log_odds, query > 0, truth))
     median_marked = np.median(marked, axis=0)
     mean_dice = np.mean(dice, axis=0)
