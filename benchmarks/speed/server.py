@@ -67,7 +67,7 @@ def _ask(url: str, image: str, shots: int, step: str) -> Measured:
     answer = requests.post(
         f"{url}/infer/{HEATMAP_MODEL}",
         params={"image": image, "output": "all"},
-        data={"params": json.dumps({"support": support})},
+        data={"params": json.dumps({"support": support, "comparison": "window"})},
         timeout=300,
     )
     answer.raise_for_status()
