@@ -35,9 +35,6 @@ SAME_PERSON = 0.8
 _DOUBTFUL = 0.63
 """Likeness from which studies are laid upon each other before it is judged: two alignments of one
 person to a third differ by a little."""
-_MOST_REGISTERED = 2
-"""Of the normals that are doubtfully like a case, so many of the likest are laid upon it: the
-case's own scan is among them, and a registration takes longer than all correlations together."""
 _MIRRORED = 0.5
 """Likeness, as they stand or with one turned over, from which a study may be another's mirror
 image."""
@@ -55,11 +52,16 @@ def likeness(one: StudyProfile, other: StudyProfile) -> float:
 
 
 def likenesses(profile: StudyProfile, studies: Sequence[SupportStudy]) -> tuple[float, ...]:
-    """Likeness of a study to each of a support set in the same frame."""
+    """Likeness of a study to each of a support set in the same frame.
+
+    Of those that are doubtfully alike, the likest alone is laid upon the study: a scan of the same
+    person is the likest, and a registration takes longer than all correlations together.
+    """
     values = [_correlation(study.profile.detail, profile.detail) for study in studies]
     doubtful = [number for number, value in enumerate(values) if _is_doubtful(value)]
-    for number in sorted(doubtful, key=lambda each: -values[each])[:_MOST_REGISTERED]:
-        values[number] = _registered(studies[number].profile, profile, values[number])
+    if doubtful:
+        likest = max(doubtful, key=lambda number: values[number])
+        values[likest] = _registered(studies[likest].profile, profile, values[likest])
     return tuple(values)
 
 

@@ -72,7 +72,7 @@ def test_one_person_aligned_a_little_otherwise_is_recognised() -> None:
 
 
 def test_ones_own_scan_is_recognised_among_people_of_one_anatomy() -> None:
-    """Many are doubtfully alike, and few of them are laid upon the case."""
+    """Many are doubtfully alike, and the likest of them is laid upon the case."""
     anatomy = picture(0)
     people = [(0.7 * anatomy + 0.3 * picture(seed)).astype(np.float32) for seed in range(1, 7)]
     normals = [SupportStudy(str(n), str(n), profile(each)) for n, each in enumerate(people)]
