@@ -112,7 +112,7 @@ def test_make_test_goes_on_without_them(tmp_path: Path) -> None:
         check=False,
     )
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.endswith("ran -m pytest -n 2 --dist loadfile\n")
+    assert ended.stdout.endswith("ran -m pytest -n 2 --dist loadfile --no-loadscope-reorder\n")
 
 
 def test_make_installs_every_extra() -> None:

@@ -37,11 +37,11 @@ def beyond_normals(query: Tensor, normals: Tensor, inside: Tensor) -> Tensor:
     width = 2 * _REACH + 1
     highest = cube_maxima(normals.amax(0), width)
     lowest = -cube_maxima(-normals.amin(0), width)
-    shown = (normals > 0).float().mean(0) >= _HELD_BY
+    overlap = (normals > 0).float().mean(0) >= _HELD_BY
 
     def distance(values: Tensor) -> Tensor:
         away = torch.maximum(values - highest, lowest - values).clamp_min(0.0)
-        return away * (inside & shown)
+        return away * (inside & overlap)
 
     broad = cube_opening((distance(query) > _VISIBLE / 2.0).float(), _THINNEST) > 0
     return distance((query + cube_means(query, 3)) / 2.0) * broad

@@ -3,6 +3,7 @@
 import re
 import shlex
 from dataclasses import fields
+from enum import Enum
 from pathlib import Path
 
 from monailabel_app.configuration import TOKEN_VARIABLE, ServerConfiguration
@@ -25,7 +26,8 @@ def test_every_setting_stands_in_the_table_with_its_default() -> None:
     del settings["token"]
     assert set(rows) == set(settings)
     for name, default in settings.items():
-        default_text = "the shipped one" if default is None else f"`{str(default).lower()}`"
+        value = default.value if isinstance(default, Enum) else str(default).lower()
+        default_text = "the shipped one" if default is None else f"`{value}`"
         assert rows[name] == default_text, name
     assert TOKEN_VARIABLE in PAGE
 
