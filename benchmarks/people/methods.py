@@ -118,9 +118,9 @@ def make_method(name: str) -> Method:
     """A method by its name.
 
     Args:
-        name: brightness, z, nearest, default (what `d24fad detect` does on its own), window,
-            three-planes (window), translate, learned (in the brain alone), or checkpoint:FOLDER
-            for the window with another checkpoint.
+        name: brightness, z, nearest, default or window (a window in one plane, as for all but
+            brains in MR), three-planes (window), translate, learned (in the brain alone), or
+            checkpoint:FOLDER for the window with another checkpoint.
 
     Raises:
         ConfigurationError: there is no such method.
@@ -130,22 +130,20 @@ def make_method(name: str) -> Method:
         return StatisticsMethod(name, Brightness())
     if name == "z":
         return StatisticsMethod(name, VoxelwiseZ())
-    options = window = DetectionOptions(comparison=ComparisonKind.WINDOW)
+    window = DetectionOptions(comparison=ComparisonKind.WINDOW)
     if name.startswith(CHECKPOINT_PREFIX):
         folder = Path(name.removeprefix(CHECKPOINT_PREFIX))
         return DetectorMethod(folder.name, Detector.from_checkpoint(folder), window)
     detector = Detector.from_checkpoint()
-    if name == "default":
-        return DetectorMethod(name, detector, options)
-    if name == "window":
+    if name in ("default", "window"):
         return DetectorMethod(name, detector, window)
     if name == "three-planes":
         return DetectorMethod(name, detector, replace(window, planes=tuple(Plane)))
     if name == "translate":
-        translated = replace(options, comparison=ComparisonKind.TRANSLATED)
+        translated = replace(window, comparison=ComparisonKind.TRANSLATED)
         return DetectorMethod(name, detector, translated)
     if name == "learned":
-        learned = replace(options, comparison=ComparisonKind.LEARNED)
+        learned = replace(window, comparison=ComparisonKind.LEARNED)
         return DetectorMethod(name, detector, learned, brain_alone=True)
     if name == "nearest":
         scoring = nearest_neighbour(detector.scoring)

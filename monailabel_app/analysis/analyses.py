@@ -59,13 +59,11 @@ class PreparedNormals:
     Attributes:
         support: what they are compared by.
         options: choices for the analyses, which name the comparison.
-        comparison: how cases are compared with them.
         brains: whether they show the brain alone, so that a head is stripped for them.
     """
 
     support: SupportSet
     options: DetectionOptions
-    comparison: ComparisonKind
     brains: bool
 
 
@@ -198,7 +196,7 @@ class Analyses:
             support_hash=self._images.support_hash(request.support),
             checkpoint_hash=self.detector.checkpoint_hash,
             options=parameters.document(),
-            comparison=normals.comparison.value,
+            comparison=normals.support.comparison.value,
             comparison_reason=normals.options.comparison_reason,
             case_score=result.case_score,
             peak_score=float(result.heatmap.max()),
@@ -259,14 +257,14 @@ class Analyses:
             studies.append(study.source(self._known, request.parameters.modality))
         parameters = self.with_comparison(request.parameters)
         automatic = AutomaticComparison(parameters.brain, self._cache, own_model=self._own_model)
-        options, comparison = automatic.resolve(parameters.options, studies)
+        options, _ = automatic.resolve(parameters.options, studies)
         masks = StudyMasks(parameters.brain, self._cache, strip_heads=options.brain_alone)
         studies = masks.mask_normals(studies, progress=part(progress, 0.3, 0.5))
         try:
             support = self.detector.prepare_support(studies, options, part(progress, 0.5, 1.0))
         except SupportError as error:
             raise RequestError("support_mismatch", *error.sentences()) from error
-        prepared = PreparedNormals(support, options, comparison, masks.show_brains(studies))
+        prepared = PreparedNormals(support, options, masks.show_brains(studies))
         self._prepared[key] = prepared
         while len(self._prepared) > _PREPARED_SETS_KEPT:
             self._prepared.popitem(last=False)

@@ -182,8 +182,7 @@ class Alignments:
         masks = StudyMasks(
             BrainMask(options.get("brain", BrainMask.NONE)),
             self._cache,
-            strip_heads=(record.comparison or options.get("comparison"))
-            == ComparisonKind.LEARNED.value,
+            strip_heads=record.compared_by is ComparisonKind.LEARNED,
         )
         normals = masks.mask_normals([study.source(self._known, modality) for study in supports])
         case = masks.mask_case(query.volume(modality), brains=masks.show_brains(normals))

@@ -9,6 +9,7 @@ from typing import Any
 
 from d24fad_core.cache.json_file import load_values, save_values
 from d24fad_core.change.result import ChangeResult
+from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.detection.result import (
     AnalysisWarning,
     AnomalyResult,
@@ -86,6 +87,12 @@ class ResultRecord:
     warnings: tuple[AnalysisWarning, ...] = ()
     comparison: str = ""
     comparison_reason: str | None = None
+
+    @property
+    def compared_by(self) -> ComparisonKind:
+        """How it was compared, in former records too; those without a choice took the window."""
+        former = self.options.get("comparison", ComparisonKind.WINDOW.value)
+        return ComparisonKind(self.comparison or former)
 
 
 @dataclass(frozen=True)

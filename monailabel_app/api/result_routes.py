@@ -142,7 +142,7 @@ def record_document(record: ResultRecord) -> ResultAnswer:
         "support_hash": record.support_hash,
         "checkpoint_hash": record.checkpoint_hash,
         "options": record.options,
-        "comparison": record.comparison or record.options.get("comparison", "window"),
+        "comparison": record.compared_by.value,
         "comparison_reason": record.comparison_reason,
         "case_score": record.case_score,
         "peak_score": record.peak_score,

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import nibabel
 import numpy as np
 import pytest
 
+from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.detection.comparison import ModelIdentity
 from d24fad_core.detection.result import AnomalyResult
 from d24fad_core.files import hash_file
@@ -30,6 +32,14 @@ from tests.silent_changes import hide_writings
 SHAPE = (12, 10, 8)
 
 
+@dataclass(frozen=True)
+class StoredNormals:
+    """What of a support set a result's record names."""
+
+    volumes: list[Volume]
+    comparison: ComparisonKind = ComparisonKind.WINDOW
+
+
 class ComparisonStandIn:
     """Reads the normals; what it says of a case does not matter here."""
 
@@ -41,8 +51,8 @@ class ComparisonStandIn:
     def identity(self, _: object) -> ModelIdentity:
         return ModelIdentity("model", "model")
 
-    def prepare_support(self, studies: Sequence[StudySource], *_: object) -> list[Volume]:
-        return [volume_of(study) for study in studies]
+    def prepare_support(self, studies: Sequence[StudySource], *_: object) -> StoredNormals:
+        return StoredNormals([volume_of(study) for study in studies])
 
     def detect(self, case: Volume, *_: object) -> AnomalyResult:
         self.meanwhile()
