@@ -9,6 +9,7 @@ from d24fad_core.detection.detector import Detector
 from monailabel_app.analysis.analyses import Analyses
 from monailabel_app.analysis.dicom_results import DicomResults
 from monailabel_app.analysis.matches import Alignments
+from monailabel_app.analysis.overlays import Overlays
 from monailabel_app.analysis.results import ResultStore
 from monailabel_app.calibration.normal_scores import NormalPatients
 from monailabel_app.configuration import ServerConfiguration
@@ -57,6 +58,7 @@ class Services:
         results: what was found before.
         analyses: runs the detector.
         resolve: finds the studies that a request names.
+        overlays: pictures of results.
         alignments: where a place of a case is in its normals.
         dicom_results: results as DICOM objects.
         reviews: what reviewers decided.
@@ -82,6 +84,7 @@ class Services:
     results: ResultStore
     analyses: Analyses
     resolve: AnalysisResolver
+    overlays: Overlays
     alignments: Alignments
     dicom_results: DicomResults
     reviews: Reviews
@@ -192,6 +195,7 @@ def build_services(
         results=results,
         analyses=analyses,
         resolve=resolve,
+        overlays=Overlays(images),
         alignments=Alignments(images, cache),
         dicom_results=DicomResults(images, datastore),
         reviews=reviews,

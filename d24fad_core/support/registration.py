@@ -19,10 +19,19 @@ def register_affinely(
 ) -> sitk.AffineTransform | None:
     """Affine registration from a start; None where the optimiser loses the overlap."""
     method = registration(step=1.0, least_step=1e-4, rounds=100)
-    method.SetMetricSamplingStrategy(method.REGULAR)
-    # Regular samples are shifted within their voxels at random; without a seed, by the clock.
-    method.SetMetricSamplingPercentage(_SAMPLED_SHARE, seed=1)
+    _sample(method)
     coarse_to_fine(method)
+    return optimised(method, fixed, moving, start)
+
+
+def register_roughly(
+    fixed: sitk.Image, moving: sitk.Image, start: sitk.AffineTransform
+) -> sitk.AffineTransform | None:
+    """The same at half the resolution alone, in a fifth of the time."""
+    method = registration(step=1.0, least_step=1e-3, rounds=60)
+    _sample(method)
+    method.SetShrinkFactorsPerLevel([2])
+    method.SetSmoothingSigmasPerLevel([1.0])
     return optimised(method, fixed, moving, start)
 
 
@@ -45,7 +54,13 @@ def registration(*, step: float, least_step: float, rounds: int) -> sitk.ImageRe
 def across_contrasts(method: sitk.ImageRegistrationMethod) -> None:
     """Let a registration maximise mutual information: contrasts differ by more than a gain."""
     method.SetMetricAsMattesMutualInformation(_BINS)
+    _sample(method)
+
+
+def _sample(method: sitk.ImageRegistrationMethod) -> None:
+    """Let a registration look at some of the voxels."""
     method.SetMetricSamplingStrategy(method.REGULAR)
+    # Regular samples are shifted within their voxels at random; without a seed, by the clock.
     method.SetMetricSamplingPercentage(_SAMPLED_SHARE, seed=1)
 
 

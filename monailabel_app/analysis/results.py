@@ -19,7 +19,6 @@ from d24fad_core.detection.result import (
     SupportUse,
 )
 from d24fad_core.export.nifti import write_mask
-from d24fad_core.export.pictures.overlay import write_overlay
 from d24fad_core.export.report import write_report
 from d24fad_core.files import hash_file, sync_folder, write_text
 from d24fad_core.volumes.volume import Plane, Volume
@@ -40,7 +39,7 @@ _REPORT = "report.json"
 _OVERLAY = "overlay.png"
 _ALIGNMENT = "alignment.json"
 _CHECKSUMS = "checksums.json"
-_CHECKED = (_HEATMAP, _PREVIEW, _MASK, _REPORT, _OVERLAY)
+_CHECKED = (_HEATMAP, _PREVIEW, _MASK, _REPORT)
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ class StoredResult:
         heatmap: NIfTI on the image's grid, in steps of 0.01 z.
         preview: the same with 8 bits, small, for looking.
         mask: uint8 NIfTI on the image's grid.
-        overlay: PNG.
+        overlay: PNG; there once somebody asked for the picture.
         alignment: JSON; there once somebody asked for matching places.
         report: the report document.
         change: files of the comparison with a prior; None where there was none.
@@ -209,7 +208,6 @@ class ResultStore:
             write_report(result, partial / _REPORT, change)
             if change is not None:
                 write_change(query, change, partial)
-            write_overlay(query, result, partial / _OVERLAY)
             write_text(partial / _RECORD, json.dumps(asdict(record), indent=1))
             save_values(_hashes(partial), partial / _CHECKSUMS)
             partial.chmod(0o755)
@@ -296,7 +294,9 @@ class ResultStore:
         present = [(status.st_size, status.st_mtime_ns) for status in statuses]
         if self._verified.get(folder.name) == present:
             return
-        if load_values(folder / _CHECKSUMS) != _hashes(folder):
+        # Those of before name the picture as well, which was then drawn with the result.
+        checksums = load_values(folder / _CHECKSUMS)
+        if any(checksums.get(name) != value for name, value in _hashes(folder).items()):
             raise ValueError("a file was changed on the disk")
         self._verified[folder.name] = present
 

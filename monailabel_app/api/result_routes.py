@@ -90,7 +90,8 @@ def router(services: Services) -> APIRouter:
     @routes.get("/{result}/overlay", summary="The slices with the highest scores, PNG")
     def get_overlay(result: str) -> Response:
         stored_result = services.results.get(result)
-        return _file(stored_result, stored_result.overlay, "overlay.png", "image/png")
+        path = services.overlays.of(stored_result)
+        return _file(stored_result, path, "overlay.png", "image/png")
 
     @routes.get("/{result}/change/{part}", summary="Part of the comparison with the prior")
     def get_change(result: str, part: ChangePart) -> Response:

@@ -17,7 +17,6 @@ from d24fad_core.files import hash_file
 from d24fad_core.io.known_studies import StudySource, volume_of
 from d24fad_core.masking.choice import BrainMask
 from d24fad_core.volumes.volume import Modality, Volume
-from monailabel_app.analysis import results
 from monailabel_app.analysis.analyses import Analyses, AnalysisRequest
 from monailabel_app.analysis.parameters import AnalysisParameters
 from monailabel_app.analysis.results import ResultStore
@@ -100,9 +99,7 @@ def flip_a_bit(path: Path) -> None:
 
 
 @pytest.fixture
-def house(tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch) -> House:
-    # The picture takes seconds and is not looked at here.
-    monkeypatch.setattr(results, "write_overlay", lambda _query, _result, path: path.touch())
+def house(tmp_path: Path, database: Database) -> House:
     return House(tmp_path, database)
 
 
@@ -135,10 +132,10 @@ def test_a_normal_that_was_replaced_during_an_analysis_is_read_again(
     whole, status = normal.read_bytes(), normal.stat()
     prepare, hashes = house.comparison.prepare_support, []
 
-    def prepare_meanwhile(studies: Sequence[StudySource], *rest: object) -> list[Volume]:
-        volumes: list[Volume] = prepare(studies, *rest)
-        hashes.append([volume.content_hash for volume in volumes])
-        return volumes
+    def prepare_meanwhile(studies: Sequence[StudySource], *rest: object) -> StoredNormals:
+        normals: StoredNormals = prepare(studies, *rest)
+        hashes.append([volume.content_hash for volume in normals.volumes])
+        return normals
 
     monkeypatch.setattr(house.comparison, "prepare_support", prepare_meanwhile)
     source = Study.source

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from d24fad_core.cache.json_file import load_values, save_values
 from d24fad_core.detection.detector import RESULT_SCHEMA
 from d24fad_core.detection.result import AnalysisWarning, ContrastScore, WarningCode
 from d24fad_core.files import write_text
 from d24fad_core.places.place import RegionShare, Side, place_of
 from d24fad_core.volumes.volume import Modality, Volume
-from monailabel_app.analysis import results as module
 from monailabel_app.analysis.results import ResultRecord, ResultStore, load_result
 from monailabel_app.api.result_routes import record_document
 from monailabel_app.failures import RequestError
@@ -44,9 +44,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def results(folder: Path, database: Database, monkeypatch: pytest.MonkeyPatch) -> ResultStore:
-    # The picture takes seconds and is not looked at here.
-    monkeypatch.setattr(module, "write_overlay", lambda _query, _result, path: path.touch())
+def results(folder: Path, database: Database) -> ResultStore:
     store = ResultStore(folder, database)
     query = Volume(np.zeros(SHAPE, np.float32), np.eye(4), Modality.MR, "head")
     _, result = analysed(SHAPE, query.affine, lesions=(((6, 5, 4), 8.0),))
@@ -115,6 +113,15 @@ def test_a_byte_that_was_changed_on_the_disk_hides_its_result_alone(
     assert store.find("a1") is None
     assert names(results) == ["a2", "b1"]
     assert [note.name for note in database.all_set_aside()] == ["result-a1"]
+
+
+def test_a_result_of_before_that_came_with_its_picture_is_read(
+    results: ResultStore, folder: Path, database: Database
+) -> None:
+    (folder / "a1" / "overlay.png").write_bytes(b"picture")
+    path = folder / "a1" / "checksums.json"
+    save_values({**load_values(path), "overlay.png": "0" * 64}, path)
+    assert ResultStore(folder, database).get("a1").overlay.read_bytes() == b"picture"
 
 
 @pytest.mark.parametrize("content", [None, "", "{}", '{"id": "a1", "later": 1'])
