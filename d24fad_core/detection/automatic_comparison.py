@@ -26,7 +26,7 @@ from d24fad_core.masking.study_masks import StudyMasks
 from d24fad_core.places.brain import CERTAIN_LIKENESS, brain_likeness
 from d24fad_core.volumes.volume import Modality
 
-CHOICE_SCHEMA = 1
+CHOICE_SCHEMA = 2
 """Raised whenever the same normals get another comparison: kept likenesses, and results of the
 server where nobody named one, are then void."""
 

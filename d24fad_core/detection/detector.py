@@ -44,7 +44,7 @@ from d24fad_core.support.matched_normal import MatchedNormal, match_normal
 from d24fad_core.support.support_set import SupportSet
 from d24fad_core.volumes.volume import Plane, Volume
 
-RESULT_SCHEMA = 3
+RESULT_SCHEMA = 4
 """Raised whenever the same inputs give another result: kept ones are then void."""
 
 

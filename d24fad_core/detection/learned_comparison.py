@@ -59,7 +59,7 @@ from d24fad_core.support.support_set import SupportSet, SupportStudy
 from d24fad_core.support.views import view_support
 from d24fad_core.volumes.volume import Modality, Volume
 
-SCALE_SCHEMA = 11
+SCALE_SCHEMA = 12
 """Raised whenever the same normals give another scale: kept ones, and results, are then void."""
 
 _Key = tuple[object, ...]

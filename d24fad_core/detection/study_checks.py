@@ -9,6 +9,7 @@ from statistics import median
 
 from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.detection.result import AnalysisWarning, WarningCode
+from d24fad_core.side_by_side import side_by_side
 from d24fad_core.support.likeness import (
     SAME_PERSON,
     likenesses,
@@ -62,14 +63,17 @@ def check_study(
         normal_scores: their leave-one-out case scores.
         middle_score: median over the case's foreground, z units.
     """
-    as_a_whole = likenesses(profile, support.studies)
+    as_a_whole, mirrored = side_by_side(
+        lambda: likenesses(profile, support.studies),
+        lambda: mirror_likenesses(profile, support.studies, support.frame),
+    )
     in_part = [
         max(alike, part_likeness(study.profile, profile))
         for study, alike in zip(support.studies, as_a_whole, strict=True)
     ]
     return (
         *_same_person(name, in_part, support),
-        *_mirror_image(name, profile, in_part, support),
+        *_mirror_image(name, mirrored, in_part, support),
         *_everywhere(max(as_a_whole), support, middle_score),
         *_size(profile, support),
         *_resolution(profile, support),
@@ -92,9 +96,8 @@ def _same_person(
 
 
 def _mirror_image(
-    name: str, profile: StudyProfile, in_part: Sequence[float], support: SupportSet
+    name: str, mirrored: Sequence[float], in_part: Sequence[float], support: SupportSet
 ) -> Iterator[AnalysisWarning]:
-    mirrored = mirror_likenesses(profile, support.studies, support.frame)
     for study, alike, turned_over in zip(support.studies, in_part, mirrored, strict=True):
         if turned_over >= SAME_PERSON > alike:
             yield AnalysisWarning(

@@ -56,7 +56,8 @@ def register_brain(brain: Volume) -> BrainAlignment:
     brain = _even(brain)
     frame = _average_frame()
     by_boxes = align(brain, frame, _WINDOW, register=False)
-    first = align(brain, _with_contrast(frame, by_boxes), _WINDOW, register=True)
+    like_boxes = _with_contrast(frame, by_boxes)
+    first = align(brain, like_boxes, _WINDOW, register=True, roughly=True)
     # Once more, now that tissues lie where they are.
     target = _with_contrast(frame, first)
     aligned = align(brain, target, _WINDOW, register=True)

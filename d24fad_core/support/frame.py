@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from d24fad_core.files import hash_bytes
 from d24fad_core.support.profile import StudyProfile
-from d24fad_core.support.registration import correlation, register_affinely
+from d24fad_core.support.registration import correlation, register_affinely, register_roughly
 from d24fad_core.volumes.preprocessing import (
     Normalisation,
     find_foreground,
@@ -168,11 +168,20 @@ def _frame(study: Volume, body: "_Body", voxel_mm: float, ct_window: str) -> Fra
     )
 
 
-def align(study: Volume, frame: Frame, ct_window: str, *, register: bool) -> AlignedStudy:
+def align(
+    study: Volume, frame: Frame, ct_window: str, *, register: bool, roughly: bool = False
+) -> AlignedStudy:
     """Bring a study into the frame.
 
     Registration maximises the correlation of intensities (the studies of a support set are of one
     kind) and is deterministic; where it ends worse than the boxes did, the boxes stay.
+
+    Args:
+        study: any.
+        frame: the common space.
+        ct_window: window that CT is seen in.
+        register: align it by affine registration; otherwise its box is laid upon the frame's.
+        roughly: register at half the resolution alone.
 
     Raises:
         InputError: the study has no foreground.
@@ -182,7 +191,8 @@ def align(study: Volume, frame: Frame, ct_window: str, *, register: bool) -> Ali
     transform = _box_transform(body, frame)
     similarity = correlation(frame.coarse, coarse, transform)
     if register:
-        registered = register_affinely(frame.coarse, coarse, transform)
+        registering = register_roughly if roughly else register_affinely
+        registered = registering(frame.coarse, coarse, transform)
         reached = -1.0 if registered is None else correlation(frame.coarse, coarse, registered)
         if registered is not None and reached > similarity:
             transform, similarity = registered, reached

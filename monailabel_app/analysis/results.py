@@ -21,6 +21,7 @@ from d24fad_core.detection.result import (
 from d24fad_core.export.nifti import write_mask
 from d24fad_core.export.report import write_report
 from d24fad_core.files import hash_file, sync_folder, write_text
+from d24fad_core.side_by_side import side_by_side
 from d24fad_core.volumes.volume import Plane, Volume
 from monailabel_app.analysis.encodings import Encoding, read_mask, read_scores, write_heatmap
 from monailabel_app.analysis.stored_change import StoredChange, write_change
@@ -202,8 +203,10 @@ class ResultStore:
         partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=self._folder))
         try:
             heatmap = (result.heatmap, result.affine)
-            write_heatmap(*heatmap, partial / _HEATMAP, Encoding.INT16)
-            write_heatmap(*heatmap, partial / _PREVIEW, Encoding.UINT8)
+            side_by_side(
+                lambda: write_heatmap(*heatmap, partial / _HEATMAP, Encoding.INT16),
+                lambda: write_heatmap(*heatmap, partial / _PREVIEW, Encoding.UINT8),
+            )
             write_mask(result, partial / _MASK)
             write_report(result, partial / _REPORT, change)
             if change is not None:
