@@ -6,6 +6,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+_LEFT_TO_RIGHT = 0
 _OUTSIDE = 0.004
 """Interpolation leaves less than this just outside a head."""
 
@@ -28,3 +29,13 @@ def resampled(volume: Tensor, transform: sitk.Transform) -> Tensor:
     )
     # In NumPy: a second thread must not compute with PyTorch, see `side_by_side`.
     return torch.from_numpy(moved * (moved > _OUTSIDE))
+
+
+def mirrored(volume: Tensor, transform: sitk.Transform) -> Tensor:
+    """The mirror image of a volume, (X, Y, Z) with x from left to right, moved on its own grid.
+
+    Args:
+        volume: 0 outside.
+        transform: from `support.mirror.mirror_transform`.
+    """
+    return resampled(volume.flip(_LEFT_TO_RIGHT), transform)

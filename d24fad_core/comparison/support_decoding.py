@@ -3,24 +3,32 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import SimpleITK as sitk
 import torch
 from torch import Tensor
 
-from d24fad_core.comparison.cubes import cube_opening
+from d24fad_core.comparison.cubes import cube_maxima, cube_opening
 from d24fad_core.comparison.normal_response import NormalResponse
 from d24fad_core.comparison.normal_stack import NormalStack
+from d24fad_core.comparison.resampling import mirrored
 from d24fad_core.comparison.support_channels import from_slices, slice_inputs, support_channels
 from d24fad_core.networks.support_decoder import SupportDecoder, TwofoldDecoder
 from d24fad_core.progress import Progress, silent
 from d24fad_core.volumes.volume import Plane
 
-DECODING_SCHEMA = 4
+DECODING_SCHEMA = 5
 """Raised whenever the same decoder says something else: results of before are then void."""
 
 _BATCH = 8
 """Slices at a time: more leave the processor's cache, fewer keep it waiting. Measured on CPU."""
 
 _MIRROR_WEIGHT = 0.25
+# Sides lie upon each other to within two voxels.
+_OPPOSITE_WIDTH = 5
+_CLEARLY = 4.0
+"""Log-odds beside the normals by which the other side is the abnormal one."""
+_NO_DOUBT = -6.0
+"""What the decoder says of a voxel that does not differ at all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,12 +40,14 @@ class SupportViews:
         in_shape: the same in the shape of the study, see `comparison.deformation`.
         mirror_in_place: (X, Y, Z) the study's own mirror image, laid upon it rigidly.
         mirror_in_shape: the same in the shape of the study.
+        to_mirror: what laid it there, see `resampling.mirrored`.
     """
 
     in_place: NormalStack
     in_shape: NormalStack
     mirror_in_place: Tensor
     mirror_in_shape: Tensor
+    to_mirror: sitk.Transform
 
 
 def decode(
@@ -47,8 +57,9 @@ def decode(
 
     The mirror image is one more normal. Of the two decoders the milder counts: what a deformation
     explains, a larger ventricle, is normal; what only a deformation brings forth is an artefact
-    of it. The difference from the mirror image alone counts a quarter beside that. What is thinner
-    than three voxels, as the error of an alignment along a fold is, counts half.
+    of it. The difference from the mirror image alone counts a quarter beside that, but not where
+    the other side is clearly the abnormal one: opposite a lesion, sides differ as much as in it.
+    What is thinner than three voxels, as the error of an alignment along a fold is, counts half.
 
     Args:
         decoder: in eval mode.
@@ -69,8 +80,21 @@ def decode(
         decode_study(decoder.in_shape, study, in_shape, second),
     )
     beside_mirror = decode_study(decoder.in_shape, study, other_side, third)
-    log_odds = beside_normals + _MIRROR_WEIGHT * beside_mirror
-    return _half_opened(log_odds)
+    blameless = opposite_is_abnormal(beside_normals, views.to_mirror)
+    counted = torch.where(blameless, beside_mirror.clamp_max(_NO_DOUBT), beside_mirror)
+    return _half_opened(beside_normals + _MIRROR_WEIGHT * counted)
+
+
+def opposite_is_abnormal(beside_normals: Tensor, to_mirror: sitk.Transform) -> Tensor:
+    """Where the other side of the head is clearly more abnormal beside the normals, (X, Y, Z) bool.
+
+    Args:
+        beside_normals: (X, Y, Z) log-odds.
+        to_mirror: see `SupportViews`.
+    """
+    lowest = beside_normals.min()
+    opposite = mirrored(beside_normals - lowest, to_mirror) + lowest
+    return cube_maxima(opposite, _OPPOSITE_WIDTH) > beside_normals + _CLEARLY
 
 
 def _half_opened(values: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ contrast.
 import SimpleITK as sitk
 from torch import Tensor
 
-from d24fad_core.comparison.resampling import as_image, resampled
+from d24fad_core.comparison.resampling import as_image, mirrored
 from d24fad_core.support.registration import coarse_to_fine, optimised, registration
 from d24fad_core.support.rigid import rigid_starts
 
@@ -28,9 +28,18 @@ def mirror_image(study: Tensor) -> Tensor:
     Returns:
         (X, Y, Z) on the same grid, 0 outside; moved rigidly so that it correlates best.
     """
-    mirrored = study.flip(_LEFT_TO_RIGHT)
-    fixed, moving = (sitk.BinShrink(as_image(image), [_SHRINK] * 3) for image in (study, mirrored))
+    return mirrored(study, mirror_transform(study))
+
+
+def mirror_transform(study: Tensor) -> sitk.Transform:
+    """The rigid transform that lays a study's mirror image upon it, see `resampling.mirrored`.
+
+    Args:
+        study: see `mirror_image`.
+    """
+    flipped = study.flip(_LEFT_TO_RIGHT)
+    fixed, moving = (sitk.BinShrink(as_image(image), [_SHRINK] * 3) for image in (study, flipped))
     start = rigid_starts(fixed, moving)[-1]
     method = registration(step=_FIRST_STEP, least_step=_LEAST_STEP, rounds=_ROUNDS)
     coarse_to_fine(method)
-    return resampled(mirrored, optimised(method, fixed, moving, start) or start)
+    return optimised(method, fixed, moving, start) or start

@@ -1,11 +1,17 @@
 from dataclasses import replace
 
 import pytest
+import SimpleITK as sitk
 import torch
 from torch import Tensor
 
 from d24fad_core.comparison.normal_response import NormalResponse
-from d24fad_core.comparison.support_decoding import SupportViews, decode, decode_evenly
+from d24fad_core.comparison.support_decoding import (
+    SupportViews,
+    decode,
+    decode_evenly,
+    opposite_is_abnormal,
+)
 from d24fad_core.models.decoder_checkpoint import load_decoder
 from d24fad_core.networks.support_decoder import TwofoldDecoder
 from tests.comparison.test_deformation import SHAPE, head, stack
@@ -18,7 +24,7 @@ def decoder() -> TwofoldDecoder:
 
 def views(study: Tensor, mirror: Tensor) -> SupportViews:
     normals = stack(head(6.0), head(6.2), head(5.8))
-    return SupportViews(normals, normals, mirror, mirror)
+    return SupportViews(normals, normals, mirror, mirror, sitk.Transform(3, sitk.sitkIdentity))
 
 
 def with_lesion(depth: float, wide: int = 5) -> tuple[Tensor, Tensor]:
@@ -34,6 +40,25 @@ def test_a_lesion_that_the_other_side_has_not_stands_out(decoder: TwofoldDecoder
     assert log_odds.shape == study.shape
     others = (study > 0.2) & ~place
     assert log_odds[place].mean() > log_odds[others].quantile(0.99)
+
+
+def test_opposite_a_lesion_it_is_not_the_sides_that_differ(decoder: TwofoldDecoder) -> None:
+    study, place = with_lesion(0.4)
+    opposite = place.flip(0)
+    beside_own = decode(decoder, study, views(study, study.flip(0)))
+    # What it would be if the other side were like this one.
+    beside_normal = decode(decoder, study, views(study, head(6.0)))
+    assert beside_own[place].mean() > beside_normal[opposite].mean() + 4.0
+    assert beside_own[opposite].mean() < beside_normal[opposite].mean() + 2.0
+
+
+def test_the_other_side_is_abnormal_where_it_is_clearly_more_so() -> None:
+    log_odds = torch.full(SHAPE, -6.0)
+    log_odds[27:32, 20:25, 16:21] = 2.0
+    where = opposite_is_abnormal(log_odds, sitk.Transform(3, sitk.sitkIdentity))
+    assert where.flip(0)[27:32, 20:25, 16:21].all()
+    assert not where[27:32, 20:25, 16:21].any()
+    assert not opposite_is_abnormal(log_odds / 3.0, sitk.Transform(3, sitk.sitkIdentity)).any()
 
 
 def test_what_the_other_side_has_too_is_milder(decoder: TwofoldDecoder) -> None:
