@@ -28,7 +28,6 @@ from pydicom.dataset import Dataset
 from d24fad_core.detection.detector import Detector
 from d24fad_core.progress import Progress
 from harness.brightness import BrightnessDetector
-from monailabel_app.analysis import results
 from monailabel_app.api.installation import install_routes, own_routers
 from monailabel_app.configuration import ServerConfiguration
 from monailabel_app.jobs.job import Job
@@ -149,18 +148,14 @@ class StudyServer:
         self._going_on = threading.Event()
         self._going_on.set()
         self._dead = threading.Event()
-        self._no_picture = patch.object(results, "write_overlay", _leave_empty)
 
     def __enter__(self) -> StudyServer:
-        # A second of drawing for a picture that the panel never asks for.
-        self._no_picture.start()
         self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
         self.line.close()
-        self._no_picture.stop()
 
     def start(self) -> None:
         """Answer; after a death with what lies in the folder, as another process would."""
@@ -281,10 +276,6 @@ class StudyServer:
         if name not in self.services.support_sets.names():
             self.ask("POST", "/support-sets", json={"name": name, "title": name.capitalize()})
         self.ask("POST", f"/support-sets/{name}/studies", json={"image": image})
-
-
-def _leave_empty(result: Any, volume: Any, path: Path) -> None:
-    path.touch()
 
 
 def _brightness_detector(*_: Any, **__: Any) -> BrightnessDetector:
