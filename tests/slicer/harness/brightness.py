@@ -15,6 +15,7 @@ import nibabel
 import numpy as np
 
 from d24fad_core import __version__
+from d24fad_core.comparison.kind import ComparisonKind
 from d24fad_core.detection.calibration import summarise
 from d24fad_core.detection.detector import Detector
 from d24fad_core.detection.findings import find_findings
@@ -36,9 +37,11 @@ class Normals:
 
     Attributes:
         uses: each with an equal share.
+        comparison: what was chosen for them; here it changes nothing.
     """
 
     uses: tuple[SupportUse, ...]
+    comparison: ComparisonKind
 
 
 class BrightnessDetector(Detector):
@@ -66,7 +69,9 @@ class BrightnessDetector(Detector):
         check_support(studies)
         volumes = [volume_of(study) for study in studies]
         share = 1 / len(volumes)
-        return Normals(tuple(SupportUse(v.name, v.content_hash, share) for v in volumes))
+        uses = tuple(SupportUse(v.name, v.content_hash, share) for v in volumes)
+        comparison = options.comparison if options else None
+        return Normals(uses, comparison or ComparisonKind.WINDOW)
 
     def detect(
         self,
